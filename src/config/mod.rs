@@ -1,0 +1,129 @@
+//! The configuration: from the text that an operator wrote to what is true for this process.
+//!
+//! `text -> RawConfig (what was written, with spans) -> Config (complete, checked, immutable)`.
+//! Everything that can be wrong with a file is found here, all of it in one run; nothing behind
+//! this module meets an unchecked value. It opens no socket and starts no thread; its only I/O is
+//! resolving host names.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A whole configuration that was found valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What concerns the process as a whole.
+    pub global: Global,
+    /// Entries, in the order of the file.
+    pub frontends: Vec<Frontend>,
+    /// Pools of servers, in the order of the file.
+    pub backends: Vec<Backend>,
+}
+
+/// Section `[global]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Worker threads, 1..=1024; `None`: one per CPU that this process may run on.
+    pub workers: Option<usize>,
+    /// Sessions over all workers, at least 1; `None`: derived from the limit of open files.
+    pub sessions_max: Option<u32>,
+    /// How long open sessions may finish after the first signal to stop.
+    pub shutdown_timeout: Duration,
+    /// Form of the lines that are logged for each ended session.
+    pub access_log: AccessLog,
+}
+
+/// Form of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// One line of text for each session.
+    Text,
+    /// One JSON object for each session.
+    Json,
+    /// No access log.
+    Off,
+}
+
+/// Section `[frontend.NAME]`: where clients come in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frontend {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique among frontends.
+    pub name: String,
+    /// At least one.
+    pub listen: Vec<Listen>,
+    /// Index into [`Config::backends`].
+    pub backend: usize,
+    /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
+    pub sessions_max: Option<u32>,
+    /// Length of the kernel's accept queue of each listener, 1..=65535.
+    pub backlog: u32,
+    /// The timeouts that hold for sessions of this frontend: a value of the backend wins over one
+    /// of the frontend, which wins over `[defaults]`.
+    pub timeouts: Timeouts,
+    /// Further connect attempts after the first, 0..=100; found like the timeouts.
+    pub retries: u32,
+}
+
+/// Timeouts of a session. All are positive and at most 100 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// One connect attempt.
+    pub connect: Duration,
+    /// No byte in either direction.
+    pub idle: Duration,
+    /// One direction ended, the other idle.
+    pub half_closed: Duration,
+    /// Waiting for a place on a full server; when not written: the same as `connect`.
+    pub queue: Duration,
+}
+
+/// One entry of `listen`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address to bind; port 0 lets the kernel choose.
+    Address(SocketAddr),
+    /// `fd:N`: a listening socket inherited as descriptor N.
+    Descriptor(i32),
+    /// `systemd:NAME`: a listening socket passed by socket activation under this name.
+    Systemd(String),
+}
+
+/// Section `[backend.NAME]`: a pool of servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique among backends.
+    pub name: String,
+    /// How a server is chosen.
+    pub balance: Balance,
+    /// At least one, at most 65,535, in the order of the file.
+    pub servers: Vec<Server>,
+}
+
+/// A balancing algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Smooth weighted round robin.
+    RoundRobin,
+    /// Fewest sessions per weight.
+    LeastConn,
+    /// The better of two random draws by the measure of [`Balance::LeastConn`].
+    Random,
+    /// Weighted rendezvous hash of the client's address.
+    SourceHash,
+    /// The first in file order with a free place.
+    First,
+}
+
+/// One entry of `servers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique in its backend.
+    pub name: String,
+    /// Where it is reached; a host name was resolved at start. The port is never 0.
+    pub address: SocketAddr,
+    /// 0..=256; 0: takes no balanced sessions.
+    pub weight: u16,
+    /// Sessions over all workers, at least 1; `None`: unlimited.
+    pub sessions_max: Option<u32>,
+    /// Used only when no other server can be.
+    pub backup: bool,
+}

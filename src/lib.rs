@@ -1,0 +1,4 @@
+//! Ringway, a layer-4 TCP load balancer for Linux on io_uring.
+#![allow(missing_docs)]
+pub mod config;
+pub mod logic;
