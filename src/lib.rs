@@ -1,4 +1,5 @@
 //! Ringway, a layer-4 TCP load balancer for Linux on io_uring.
 #![allow(missing_docs)]
 pub mod config;
+pub mod io;
 pub mod logic;

@@ -1,1 +1,5 @@
-//! Decisions, and nothing else: no I/O, no clock, no threads.
+//! Decisions, and nothing else: no I/O, no clock, no threads, nothing of ours from outside this
+//! module. Every machine here takes what happened and says what to do; the worker does it.
+
+pub mod session;
+pub mod time;

@@ -1,0 +1,254 @@
+//! Buffers for receives: a pool in user memory and the ring through which the kernel takes them.
+//!
+//! The pool grows by blocks up to a bound and is used last-in-first-out, so that few buffers stay
+//! hot; memory of buffers beyond a small reserve goes back to the kernel as they are released.
+
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::types::BufRingEntry;
+
+/// Size of a buffer. 64 KiB is what one receive of a fast sender brings; smaller ones were
+/// measured to cost a third more CPU for 16 KiB answers and more for larger ones.
+pub const BUFFER_BYTES: u32 = 64 * 1024;
+
+/// Buffers mapped at a time: 4 MiB, of which only what is touched takes memory.
+const BLOCK_BUFFERS: usize = 64;
+
+/// Buffers that wait in the kernel's ring. Few, because the kernel takes them first-in-first-out
+/// and each is a stretch of cache; a receive that finds none is made again.
+pub(super) const RING_BUFFERS: u16 = 64;
+
+/// Free buffers whose memory is kept; that of others is given back to the kernel.
+const KEPT_BUFFERS: usize = 256;
+
+/// The most buffers that a pool can have: ids have 16 bits.
+pub(super) const BUFFERS_MAX: usize = 1 << 16;
+
+/// A buffer of the pool of this thread. Not `Clone`: whoever has it owns the memory.
+#[derive(Debug)]
+pub struct Buffer {
+    id: u16,
+}
+
+impl Buffer {
+    pub(super) fn id(&self) -> u16 {
+        self.id
+    }
+}
+
+/// Anonymous memory, mapped until dropped.
+struct Mapping {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+impl Mapping {
+    fn new(len: usize) -> std::io::Result<Self> {
+        // SAFETY: (M) a new private mapping at an address of the kernel's choice overlaps no
+        // memory in use.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(base.cast::<u8>()) {
+            Some(base) if base.as_ptr().cast() != libc::MAP_FAILED => Ok(Mapping { base, len }),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: (M, O) the mapping is ours alone; the ring that may have lent it is closed
+        // before, by the field order of `Uring`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+/// The pool of one worker.
+pub(super) struct Pool {
+    blocks: Vec<Mapping>,
+    /// The hot end is the back.
+    free: VecDeque<u16>,
+    /// The ring shared with the kernel: `RING_BUFFERS` entries, the tail inside the first.
+    ring: Mapping,
+    tail: u16,
+    /// Buffers that the kernel may take.
+    in_ring: u16,
+    buffers_max: usize,
+}
+
+impl Pool {
+    /// A pool of at most `buffers_max` buffers (at least the ring's worth, at most
+    /// [`BUFFERS_MAX`]).
+    pub fn new(buffers_max: usize) -> std::io::Result<Self> {
+        let ring = Mapping::new(usize::from(RING_BUFFERS) * size_of::<BufRingEntry>())?;
+        Ok(Pool {
+            blocks: Vec::new(),
+            free: VecDeque::new(),
+            ring,
+            tail: 0,
+            in_ring: 0,
+            buffers_max: buffers_max.clamp(usize::from(RING_BUFFERS), BUFFERS_MAX),
+        })
+    }
+
+    /// Address of the ring, for registration. It stays until the pool is dropped.
+    pub fn ring_address(&self) -> u64 {
+        self.ring.base.as_ptr() as u64
+    }
+
+    /// Fills the kernel's ring from the pool.
+    pub fn top_up(&mut self) {
+        let before = self.tail;
+        while self.in_ring < RING_BUFFERS {
+            if self.free.is_empty() && !self.grow() {
+                break;
+            }
+            let Some(id) = self.free.pop_back() else {
+                break;
+            };
+            self.put(id);
+        }
+        if self.tail != before {
+            self.publish();
+        }
+    }
+
+    /// A buffer is available for the next receive.
+    pub fn has_buffers(&self) -> bool {
+        self.in_ring > 0
+            || !self.free.is_empty()
+            || self.blocks.len() * BLOCK_BUFFERS < self.buffers_max
+    }
+
+    /// The kernel took this buffer from the ring: it is the caller's now.
+    pub fn taken(&mut self, id: u16) -> Buffer {
+        self.in_ring -= 1;
+        Buffer { id }
+    }
+
+    /// A buffer comes back from the kernel after a send.
+    pub fn returned(id: u16) -> Buffer {
+        Buffer { id }
+    }
+
+    /// Gives a buffer back to the pool.
+    pub fn release(&mut self, buffer: Buffer) {
+        if self.free.len() < KEPT_BUFFERS {
+            self.free.push_back(buffer.id);
+            return;
+        }
+        // SAFETY: (M) the buffer was given back, so neither the kernel nor safe code uses it; the
+        // range lies inside a mapping of ours.
+        unsafe {
+            libc::madvise(
+                self.address(buffer.id).as_ptr().cast(),
+                BUFFER_BYTES as usize,
+                libc::MADV_DONTNEED,
+            )
+        };
+        self.free.push_front(buffer.id);
+    }
+
+    /// Where a buffer begins.
+    pub fn address(&self, id: u16) -> NonNull<u8> {
+        let (block, place) = (
+            usize::from(id) / BLOCK_BUFFERS,
+            usize::from(id) % BLOCK_BUFFERS,
+        );
+        // SAFETY: (M) ids exist only for mapped blocks, and `place` is inside the block.
+        unsafe { self.blocks[block].base.add(place * BUFFER_BYTES as usize) }
+    }
+
+    fn grow(&mut self) -> bool {
+        let mapped = self.blocks.len() * BLOCK_BUFFERS;
+        if mapped >= self.buffers_max {
+            return false;
+        }
+        let Ok(block) = Mapping::new(BLOCK_BUFFERS * BUFFER_BYTES as usize) else {
+            return false;
+        };
+        self.blocks.push(block);
+        for id in (mapped..mapped + BLOCK_BUFFERS).rev() {
+            // `BUFFERS_MAX` keeps ids within 16 bits.
+            self.free.push_front(id as u16);
+        }
+        true
+    }
+
+    fn put(&mut self, id: u16) {
+        let address = self.address(id).as_ptr() as u64;
+        let entries = self.ring.base.as_ptr().cast::<BufRingEntry>();
+        let index = usize::from(self.tail & (RING_BUFFERS - 1));
+        // SAFETY: (M) the index is inside the ring; the kernel does not read an entry before the
+        // tail covers it, and `in_ring < RING_BUFFERS` says that it has consumed the old one.
+        let entry = unsafe { &mut *entries.add(index) };
+        entry.set_addr(address);
+        entry.set_len(BUFFER_BYTES);
+        entry.set_bid(id);
+        self.tail = self.tail.wrapping_add(1);
+        self.in_ring += 1;
+    }
+
+    fn publish(&self) {
+        // SAFETY: (M) the base is the page-aligned address of the registered ring.
+        let tail = unsafe { BufRingEntry::tail(self.ring.base.as_ptr().cast()) };
+        // SAFETY: (M) the tail is 2-byte aligned, lives as long as the mapping, and is written
+        // only here; the kernel reads it with acquire ordering.
+        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_to_its_bound_and_no_further() {
+        let mut pool = Pool::new(100).unwrap();
+        pool.top_up();
+        assert_eq!(pool.in_ring, RING_BUFFERS);
+        let mut taken = Vec::new();
+        while pool.has_buffers() {
+            let id = pool.tail.wrapping_sub(pool.in_ring);
+            taken.push(pool.taken(id));
+            pool.top_up();
+        }
+        assert_eq!(taken.len(), 2 * BLOCK_BUFFERS, "whole blocks are mapped");
+        for buffer in taken {
+            pool.release(buffer);
+        }
+        assert!(pool.has_buffers());
+    }
+
+    #[test]
+    fn the_last_released_is_the_next_used() {
+        let mut pool = Pool::new(1024).unwrap();
+        pool.top_up();
+        let first = pool.taken(0);
+        let id = first.id();
+        pool.release(first);
+        assert_eq!(pool.free.back(), Some(&id));
+    }
+
+    #[test]
+    fn buffers_are_writable_over_their_whole_length() {
+        let mut pool = Pool::new(1024).unwrap();
+        pool.top_up();
+        let address = pool.address(BLOCK_BUFFERS as u16 - 1).as_ptr();
+        // SAFETY: the last byte of the last buffer of a mapped block.
+        let last = unsafe { &mut *address.add(BUFFER_BYTES as usize - 1) };
+        *last = 7;
+        assert_eq!(*last, 7);
+    }
+}

@@ -1,0 +1,165 @@
+//! The seam between the worker and the kernel: what a worker may ask for, and what comes back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Fault;
+
+/// The worker's own number on an operation; it comes back with the completion. 44 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token(pub u64);
+
+impl Token {
+    /// Bits that a token may use.
+    pub const BITS: u32 = 44;
+}
+
+/// A part of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Offset of its first byte.
+    pub start: u32,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+/// What a poll waits for. Errors and hang-ups always end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Bytes, or the end of the stream.
+    Read,
+    /// Room for bytes.
+    Write,
+    /// Nothing but an error or a hang-up.
+    Gone,
+}
+
+/// A completed operation.
+#[derive(Debug)]
+pub enum Done<E: Engine + ?Sized> {
+    /// A connection was accepted, or accepting ended with a fault. `more`: it goes on by itself.
+    Accepted {
+        /// The connection.
+        socket: Result<E::Socket, Fault>,
+        /// The operation is still in flight.
+        more: bool,
+    },
+    /// A connect ended.
+    Connected(Result<(), Fault>),
+    /// A receive ended; length 0 is the end of the stream.
+    Received {
+        /// The bytes: a buffer and how many of them are at its start.
+        bytes: Result<(Option<E::Buffer>, u32), Fault>,
+        /// The kernel knows that more bytes wait.
+        more: bool,
+    },
+    /// A send ended; the buffer comes back.
+    Sent {
+        /// The buffer that was lent.
+        buffer: E::Buffer,
+        /// Bytes that the kernel took, perhaps fewer than asked.
+        len: Result<u32, Fault>,
+    },
+    /// A poll ended; a fault means only that it was cancelled or could not be made.
+    Polled(Result<(), Fault>),
+    /// A cancellation was carried out.
+    Canceled,
+    /// [`Waker::wake`](super::Waker::wake) was called.
+    Woken,
+}
+
+/// Result of a splice: bytes moved (0 into a pipe: the end of the stream), or why not.
+pub type Spliced = Result<u32, Fault>;
+
+/// Operations on sockets, buffers and kernel pipes, for one worker thread.
+///
+/// Operations that are queued are handed to the kernel by the next [`Engine::wait`] and end with
+/// exactly one [`Done`] (a multishot accept: one with `more` false). At most one read (receive or
+/// poll) and one write (send, connect or poll) may be queued for a socket at a time. Every
+/// operation on a socket must have ended before it is closed.
+pub trait Engine {
+    /// A stream socket, connected or being connected.
+    type Socket;
+    /// A listening socket.
+    type Listener;
+    /// Memory for bytes on their way, [`BUFFER_BYTES`](super::BUFFER_BYTES) long.
+    type Buffer;
+    /// A kernel pipe for splicing.
+    type Pipe;
+
+    /// Nanoseconds on a monotonic clock. Read once per turn of the loop.
+    fn now(&mut self) -> u64;
+
+    /// Hands everything queued to the kernel and waits for a completion, at most `timeout`
+    /// (`None`: as long as it takes). Returns early without one when it likes.
+    fn wait(&mut self, timeout: Option<Duration>);
+
+    /// The next completion of this turn.
+    fn next(&mut self) -> Option<(Token, Done<Self>)>;
+
+    /// Queues accepting: one connection, or with `multi` one after the other until a fault or a
+    /// cancellation.
+    fn accept(&mut self, listener: &Self::Listener, multi: bool, token: Token);
+
+    /// Queues the cancellation of accepting; it has no completion of its own.
+    fn cancel_accept(&mut self, accepting: Token);
+
+    /// Queues a poll for a call of the waker.
+    fn watch_waker(&mut self, token: Token);
+
+    /// Queues a connect of a socket that [`Engine::open`] made for this address.
+    fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token);
+
+    /// Queues a receive into a fresh buffer. `poll_first`: bytes are unlikely to be there.
+    fn receive(&mut self, socket: &Self::Socket, poll_first: bool, token: Token);
+
+    /// Queues a send of a part of a buffer.
+    fn send(&mut self, socket: &Self::Socket, buffer: Self::Buffer, chunk: Chunk, token: Token);
+
+    /// Queues a poll that ends once.
+    fn poll(&mut self, socket: &Self::Socket, interest: Interest, token: Token);
+
+    /// Queues the cancellation of every operation on this socket, those queued before included;
+    /// ends with [`Done::Canceled`].
+    fn cancel(&mut self, socket: &Self::Socket, token: Token);
+
+    /// A new non-blocking stream socket for connecting to `address`.
+    fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;
+
+    /// The address of the peer, if the kernel still knows it.
+    fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
+
+    /// Ends our direction of the stream: the peer reads an end after all bytes sent before.
+    fn shutdown_write(&mut self, socket: &Self::Socket);
+
+    /// Closes in order.
+    fn close(&mut self, socket: Self::Socket);
+
+    /// Closes with a reset; unsent bytes are dropped.
+    fn reset(&mut self, socket: Self::Socket);
+
+    /// Gives a buffer back.
+    fn release(&mut self, buffer: Self::Buffer);
+
+    /// Whether a receive would find a buffer now.
+    fn has_buffers(&self) -> bool;
+
+    /// An empty kernel pipe, if one can be had.
+    fn take_pipe(&mut self) -> Option<Self::Pipe>;
+
+    /// Gives a kernel pipe back; one that is not `empty` is closed.
+    fn return_pipe(&mut self, pipe: Self::Pipe, empty: bool);
+
+    /// Moves up to `len` bytes from a socket into a pipe without waiting.
+    fn splice_in(&mut self, from: &Self::Socket, pipe: &Self::Pipe, len: u32) -> Spliced;
+
+    /// Moves up to `len` bytes from a pipe to a socket without waiting.
+    fn splice_out(&mut self, pipe: &Self::Pipe, to: &Self::Socket, len: u32) -> Spliced;
+
+    /// Closes a listening socket for which no accepting is in flight.
+    fn close_listener(&mut self, listener: Self::Listener);
+
+    /// Accepts one waiting connection at once; for emptying the queue of a listener that is to be
+    /// closed.
+    fn accept_now(&mut self, listener: &Self::Listener) -> Option<Self::Socket>;
+}

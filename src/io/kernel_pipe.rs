@@ -1,0 +1,84 @@
+//! Kernel pipes for splicing, kept in a small pool.
+//!
+//! A direction holds a kernel pipe only while bytes are in it, so that few serve many sessions and
+//! the same ones stay hot.
+
+use std::os::fd::OwnedFd;
+
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+/// Capacity asked for. The kernel counts it in pages, each of which may hold one fragment of a
+/// packet, so it is more than the bytes that are let in at a time.
+const PIPE_CAPACITY: usize = 256 * 1024;
+
+/// Idle pipes that are kept open.
+const IDLE_MAX: usize = 16;
+
+/// A kernel pipe.
+#[derive(Debug)]
+pub struct KernelPipe {
+    pub(super) reader: OwnedFd,
+    pub(super) writer: OwnedFd,
+}
+
+/// The kernel pipes of one worker.
+#[derive(Debug)]
+pub(super) struct KernelPipes {
+    idle: Vec<KernelPipe>,
+    open: usize,
+    open_max: usize,
+}
+
+impl KernelPipes {
+    /// A pool of at most `open_max` pipes.
+    pub fn new(open_max: usize) -> Self {
+        KernelPipes {
+            idle: Vec::new(),
+            open: 0,
+            open_max,
+        }
+    }
+
+    /// An empty pipe, if the bound and the kernel allow one.
+    pub fn take(&mut self) -> Option<KernelPipe> {
+        if let Some(pipe) = self.idle.pop() {
+            return Some(pipe);
+        }
+        if self.open >= self.open_max {
+            return None;
+        }
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        // Beyond a limit for unprivileged users the default capacity has to do.
+        let _ = fcntl_setpipe_size(&writer, PIPE_CAPACITY);
+        self.open += 1;
+        Some(KernelPipe { reader, writer })
+    }
+
+    /// Gives a pipe back; one with bytes in it is closed.
+    pub fn put(&mut self, pipe: KernelPipe, empty: bool) {
+        if empty && self.idle.len() < IDLE_MAX {
+            self.idle.push(pipe);
+        } else {
+            self.open -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounded_and_reused() {
+        let mut pipes = KernelPipes::new(2);
+        let first = pipes.take().unwrap();
+        let second = pipes.take().unwrap();
+        assert!(pipes.take().is_none(), "the bound holds");
+        pipes.put(first, true);
+        let again = pipes.take().unwrap();
+        pipes.put(again, false);
+        assert_eq!(pipes.idle.len(), 0, "a pipe with bytes is not used again");
+        assert!(pipes.take().is_some(), "closing one makes room for another");
+        pipes.put(second, true);
+    }
+}

@@ -1,0 +1,41 @@
+//! The kernel: rings, buffers, sockets, kernel pipes and what this host allows.
+//!
+//! The only module with unsafe code. It knows nothing of load balancing and imports nothing of
+//! ours. The worker drives it through [`Engine`], a seam narrow enough for a second engine; the
+//! simulation in `tests/sim` puts a fake kernel there.
+//!
+//! # Invariants of the unsafe code
+//!
+//! - **M** (memory): memory lent to the kernel neither moves nor is touched until its completion
+//!   was reaped. A [`Buffer`](buffers::Buffer) is moved into the engine while it is lent, so safe
+//!   code can't reach it.
+//! - **D** (descriptors): a descriptor is closed only by its owner, and the owner closes only when
+//!   no operation names it; a queued cancellation counts as one. Breaking this rule confuses
+//!   streams but not memory: descriptors are numbers to the kernel.
+//! - **G** (generation): a completion carries back the token that was given; the worker believes
+//!   it only if slot and generation match.
+//! - **T** (thread): a ring and its buffers stay on the thread that made them. They hold raw
+//!   pointers and so are not `Send`.
+//! - **Q** (queue): no completion is lost. The kernel keeps what does not fit into the queue
+//!   (`IORING_FEAT_NODROP` is required) and hands it out on the next enter.
+//! - **O** (order of tear-down): the ring is closed first, which ends every operation; then the
+//!   buffer ring and the buffers are unmapped. Field order in `Uring` is that order.
+#![allow(unsafe_code)]
+
+mod buffers;
+mod engine;
+mod fault;
+pub mod host;
+mod kernel_pipe;
+pub mod probe;
+mod ring;
+pub mod socket;
+mod uring;
+
+pub use buffers::{BUFFER_BYTES, Buffer};
+pub use engine::{Chunk, Done, Engine, Interest, Spliced, Token};
+pub use fault::Fault;
+pub use kernel_pipe::KernelPipe;
+pub use ring::{Features, SetupError};
+pub use socket::{Listener, Socket};
+pub use uring::{Uring, UringOptions, Waker};

@@ -1,0 +1,159 @@
+//! Why io_uring is refused here, in words that name the cure.
+
+use super::host;
+use super::ring::{Features, Ring, SetupError};
+
+/// The oldest kernel whose io_uring has all that is needed.
+pub const KERNEL_MIN: (u32, u32) = (6, 1);
+
+/// Tries to make a ring as a worker would, on this thread. Returns what it has.
+///
+/// # Errors
+///
+/// The step that failed and what the kernel said.
+pub fn try_ring() -> Result<Features, SetupError> {
+    Ring::new(Features::default()).map(|ring| ring.features)
+}
+
+/// What the refusal means and what to do about it: two lines, cause and cure.
+pub fn explain(error: &SetupError) -> String {
+    let facts = Facts {
+        io_uring_disabled: host::kernel_setting("/proc/sys/kernel/io_uring_disabled"),
+        seccomp: status_field("Seccomp").is_some_and(|mode| mode != "0"),
+        kernel: host::kernel_version(),
+        release: host::kernel_release(),
+        memlock: host::memlock_limit(),
+    };
+    facts.explain(error)
+}
+
+struct Facts {
+    /// `/proc/sys/kernel/io_uring_disabled`, where the kernel has it (6.6).
+    io_uring_disabled: Option<String>,
+    /// A seccomp filter is active on this process.
+    seccomp: bool,
+    kernel: (u32, u32),
+    release: String,
+    memlock: u64,
+}
+
+impl Facts {
+    fn explain(&self, setup: &SetupError) -> String {
+        let disabled = self.io_uring_disabled.as_deref();
+        let (cause, cure) = match setup.error.raw_os_error() {
+            Some(libc::EPERM) if matches!(disabled, Some("1" | "2")) => (
+                format!(
+                    "the kernel setting kernel.io_uring_disabled is {}",
+                    disabled.unwrap_or_default()
+                ),
+                "run `sysctl -w kernel.io_uring_disabled=0` (and put it into /etc/sysctl.d), or \
+                 with 1, run as a member of kernel.io_uring_group"
+                    .to_string(),
+            ),
+            Some(libc::EPERM) if self.seccomp => (
+                "a seccomp filter of the container or service forbids io_uring".to_string(),
+                "allow io_uring_setup, io_uring_enter and io_uring_register in its profile \
+                 (Docker: --security-opt seccomp=PROFILE.json)"
+                    .to_string(),
+            ),
+            Some(libc::EPERM) => (
+                "a security module forbids io_uring".to_string(),
+                "look for a denial of io_uring in the audit log and allow it".to_string(),
+            ),
+            Some(libc::ENOSYS) if self.kernel >= KERNEL_MIN && self.seccomp => (
+                "a seccomp filter of the container pretends that the kernel has no io_uring"
+                    .to_string(),
+                "allow io_uring_setup, io_uring_enter and io_uring_register in its profile \
+                 (Podman: --security-opt seccomp=PROFILE.json)"
+                    .to_string(),
+            ),
+            Some(libc::ENOSYS) if self.kernel >= KERNEL_MIN => (
+                "this kernel was built without io_uring".to_string(),
+                "use a kernel with CONFIG_IO_URING=y".to_string(),
+            ),
+            Some(libc::ENOSYS | libc::EINVAL) => (
+                format!("Linux {} lacks what is needed of io_uring", self.release),
+                format!("use Linux {}.{} or newer", KERNEL_MIN.0, KERNEL_MIN.1),
+            ),
+            Some(libc::ENOMEM) => (
+                format!(
+                    "the limit of locked memory ({} KiB) or of the container's memory is too low",
+                    self.memlock / 1024
+                ),
+                "raise it: LimitMEMLOCK=infinity in the unit, `ulimit -l unlimited` in a shell, \
+                 `ulimits: memlock: -1` in Compose; or use fewer workers"
+                    .to_string(),
+            ),
+            Some(libc::EMFILE | libc::ENFILE) => (
+                "no descriptor is left for a ring".to_string(),
+                "raise the limit of open files (LimitNOFILE=, `ulimit -n`)".to_string(),
+            ),
+            _ => (
+                "the kernel gave an unusual answer".to_string(),
+                "run `ringway doctor` and look at the kernel's log".to_string(),
+            ),
+        };
+        format!(
+            "io_uring is refused on this host ({}: {})\n  cause: {cause}\n  cure:  {cure}",
+            setup.step, setup.error
+        )
+    }
+}
+
+fn status_field(name: &str) -> Option<String> {
+    let status = host::kernel_setting("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
+    Some(line.split(':').nth(1)?.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(errno: i32, disabled: Option<&str>, seccomp: bool, kernel: (u32, u32)) -> String {
+        let facts = Facts {
+            io_uring_disabled: disabled.map(str::to_string),
+            seccomp,
+            kernel,
+            release: format!("{}.{}.0", kernel.0, kernel.1),
+            memlock: 8 << 20,
+        };
+        facts.explain(&SetupError {
+            step: "io_uring_setup",
+            error: std::io::Error::from_raw_os_error(errno),
+        })
+    }
+
+    #[test]
+    fn each_refusal_names_its_cure() {
+        let cases = [
+            (
+                libc::EPERM,
+                Some("2"),
+                true,
+                (6, 8),
+                "sysctl -w kernel.io_uring_disabled=0",
+            ),
+            (libc::EPERM, Some("0"), true, (6, 8), "seccomp=PROFILE.json"),
+            (libc::EPERM, None, false, (6, 1), "audit log"),
+            (libc::ENOSYS, None, true, (6, 8), "Podman"),
+            (libc::ENOSYS, None, false, (6, 8), "CONFIG_IO_URING"),
+            (libc::ENOSYS, None, false, (5, 4), "Linux 6.1 or newer"),
+            (libc::EINVAL, None, false, (5, 15), "Linux 6.1 or newer"),
+            (libc::ENOMEM, None, false, (6, 8), "LimitMEMLOCK"),
+            (libc::EMFILE, None, false, (6, 8), "LimitNOFILE"),
+        ];
+        for (errno, disabled, seccomp, kernel, cure) in cases {
+            let text = sentence(errno, disabled, seccomp, kernel);
+            assert!(text.contains(cure), "errno {errno}: {text}");
+            assert!(text.contains("cause: "), "errno {errno}: {text}");
+        }
+    }
+
+    #[test]
+    fn this_host_makes_a_ring() {
+        try_ring().unwrap_or_else(|error| panic!("{}", explain(&error)));
+    }
+}

@@ -1,0 +1,227 @@
+//! Setting up a ring with the best flags that the kernel has, entering it, and saying why it was
+//! refused.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use io_uring::types::Timespec;
+use io_uring::{EnterFlags, IoUring, cqueue, squeue};
+
+/// Entries of the submission queue; a full one is submitted early.
+pub(super) const SQ_ENTRIES: u32 = 1024;
+
+/// Entries of the completion queue: several times what one turn brings. More waits in the kernel.
+const CQ_ENTRIES: u32 = 4096;
+
+/// How far to step down from the best ring, for kernels that lack something or for tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Features {
+    /// Linux 6.1: `SINGLE_ISSUER`, `DEFER_TASKRUN`.
+    Linux6_1,
+    /// Linux 6.6: also `NO_SQARRAY`.
+    #[default]
+    Linux6_6,
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Features::Linux6_6 => "single issuer, deferred task work, no submission array",
+            Features::Linux6_1 => "single issuer, deferred task work",
+        })
+    }
+}
+
+/// Why a ring could not be made. [`super::probe::explain`] turns it into a sentence with a cure.
+#[derive(Debug)]
+pub struct SetupError {
+    /// What was tried.
+    pub step: &'static str,
+    /// What the kernel said.
+    pub error: std::io::Error,
+}
+
+impl SetupError {
+    pub(super) fn new(step: &'static str) -> impl FnOnce(std::io::Error) -> SetupError {
+        move |error| SetupError { step, error }
+    }
+}
+
+/// A ring of this thread.
+pub(super) struct Ring {
+    ring: IoUring,
+    /// What to enter with: the index of the registered descriptor, or the descriptor itself.
+    enter: RawFd,
+    enter_flags: u32,
+    pub features: Features,
+}
+
+impl Ring {
+    /// Makes a ring, stepping down from `best` as far as the kernel demands.
+    pub fn new(best: Features) -> Result<Self, SetupError> {
+        let mut features = best;
+        let ring = loop {
+            match build(features) {
+                Ok(ring) => break ring,
+                Err(error)
+                    if error.raw_os_error() == Some(libc::EINVAL)
+                        && features == Features::Linux6_6 =>
+                {
+                    features = Features::Linux6_1;
+                }
+                Err(error) => {
+                    return Err(SetupError {
+                        step: "io_uring_setup",
+                        error,
+                    });
+                }
+            }
+        };
+        for (has, name) in [
+            (ring.params().is_feature_nodrop(), "IORING_FEAT_NODROP"),
+            (ring.params().is_feature_ext_arg(), "IORING_FEAT_EXT_ARG"),
+            (
+                ring.params().is_feature_submit_stable(),
+                "IORING_FEAT_SUBMIT_STABLE",
+            ),
+        ] {
+            if !has {
+                return Err(SetupError {
+                    step: name,
+                    error: std::io::Error::from_raw_os_error(libc::EINVAL),
+                });
+            }
+        }
+        // A guard, not a need: nothing on the data path goes to the kernel's worker threads.
+        let _ = ring.submitter().register_iowq_max_workers(&mut [1, 1]);
+        let mut enter_flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        if ring.params().is_feature_no_iowait() {
+            // An idle balancer is idle, not waiting for a disk.
+            enter_flags |= EnterFlags::NO_IOWAIT;
+        }
+        let mut ring = Ring {
+            enter: ring.as_raw_fd(),
+            enter_flags: enter_flags.bits(),
+            features,
+            ring,
+        };
+        ring.register_descriptor();
+        Ok(ring)
+    }
+
+    /// Spares the kernel a look-up of the descriptor on each enter, where it can (5.18).
+    fn register_descriptor(&mut self) {
+        const IORING_REGISTER_RING_FDS: libc::c_uint = 20;
+        const IORING_ENTER_REGISTERED_RING: u32 = 1 << 4;
+
+        #[repr(C)]
+        struct Update {
+            offset: u32,
+            reserved: u32,
+            data: u64,
+        }
+        let descriptor = self.ring.as_raw_fd();
+        let mut update = Update {
+            offset: u32::MAX,
+            reserved: 0,
+            data: descriptor as u64,
+        };
+        // SAFETY: (M) the kernel reads and writes one `Update` during the call only.
+        let registered = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_register,
+                descriptor,
+                IORING_REGISTER_RING_FDS,
+                &raw mut update,
+                1,
+            )
+        };
+        if registered == 1 {
+            self.enter = update.offset as RawFd;
+            self.enter_flags |= IORING_ENTER_REGISTERED_RING;
+        }
+    }
+
+    pub fn get(&mut self) -> &mut IoUring {
+        &mut self.ring
+    }
+
+    /// Queues an operation, submitting what is queued when there is no room.
+    ///
+    /// # Safety
+    ///
+    /// Memory named by `entry` stays valid and untouched until the operation has ended (M).
+    pub unsafe fn push(&mut self, entry: &squeue::Entry) {
+        loop {
+            // SAFETY: (M) promised by the caller.
+            let pushed = unsafe { self.ring.submission().push(entry) };
+            if pushed.is_ok() {
+                return;
+            }
+            self.enter(0, Some(Duration::ZERO));
+        }
+    }
+
+    /// Nothing is queued that the kernel has not taken.
+    pub fn all_submitted(&mut self) -> bool {
+        self.ring.submission().is_empty()
+    }
+
+    /// Submits what is queued, lets deferred work run, and waits for `want` completions, at most
+    /// `timeout`. An interrupted or refused call is as good as an early return: what was not
+    /// taken stays queued.
+    pub fn enter(&mut self, want: u32, timeout: Option<Duration>) {
+        #[repr(C)]
+        struct Arguments {
+            sigmask: u64,
+            sigmask_len: u32,
+            min_wait_usec: u32,
+            timespec: u64,
+        }
+        let queued = self.ring.submission().len() as u32;
+        let timespec = timeout.map(Timespec::from);
+        let arguments = Arguments {
+            sigmask: 0,
+            sigmask_len: 0,
+            min_wait_usec: 0,
+            timespec: timespec
+                .as_ref()
+                .map_or(0, |t| std::ptr::from_ref(t) as u64),
+        };
+        // SAFETY: (M) the kernel reads the arguments and the timespec during the call only; what
+        // the queued operations lend was promised when they were pushed.
+        unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                self.enter,
+                queued,
+                want,
+                self.enter_flags,
+                &raw const arguments,
+                size_of::<Arguments>(),
+            )
+        };
+    }
+
+    /// Moves completions that are ready to the end of `into`.
+    pub fn reap(&mut self, into: &mut Vec<cqueue::Entry>) {
+        into.extend(self.ring.completion());
+    }
+}
+
+fn build(features: Features) -> std::io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_submit_all()
+        .setup_taskrun_flag()
+        .setup_cqsize(CQ_ENTRIES)
+        .setup_clamp()
+        .dontfork();
+    if features >= Features::Linux6_6 {
+        builder.setup_no_sqarray();
+    }
+    builder.build(SQ_ENTRIES)
+}

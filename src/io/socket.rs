@@ -1,0 +1,168 @@
+//! Sockets: listening ones with the options that accepted ones inherit, and connecting ones.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::Fault;
+
+/// A connected or connecting stream socket, closed when dropped.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+/// A listening socket, closed when dropped.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Socket {
+    pub(super) fn new(descriptor: OwnedFd) -> Self {
+        Socket(descriptor)
+    }
+
+    pub(super) fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// A non-blocking socket for connecting to `address`, that sends small segments at once.
+    pub(super) fn open(address: &SocketAddr) -> Result<Self, Fault> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        Ok(Socket(socket))
+    }
+
+    pub(super) fn shutdown_write(&self) {
+        // A peer that is gone already needs no end of the stream.
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
+    }
+
+    pub(super) fn reset(self) {
+        // Failing that, the ordinary close has to do.
+        let _ = sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
+    }
+}
+
+impl Listener {
+    pub(super) fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// Binds and listens on `address`, shared with the other workers of this process.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of socket, bind or listen.
+    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let socket = socket2::Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // Accepted sockets inherit this.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(Listener(socket.into()))
+    }
+
+    /// Another handle on the same listening socket, with the same queue.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Listener(self.0.try_clone()?))
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Not an IP socket.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        SockRef::from(&self.0)
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("not an IP socket"))
+    }
+
+    /// Takes over an inherited listening socket.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor is not open, or not a listening stream socket.
+    pub fn inherit(descriptor: RawFd) -> io::Result<Self> {
+        // SAFETY: (D) the fcntl only asks whether the number names an open descriptor.
+        let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+        if descriptor <= 2 || flags < 0 {
+            return Err(io::Error::other("no such descriptor was passed"));
+        }
+        // SAFETY: (D) it is open and was passed for us alone: nothing else in this process
+        // closes a number that the operator named as a listener.
+        let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        let checked = check_inherited(&owned);
+        let listener = Listener(owned);
+        match checked {
+            Ok(()) => Ok(listener),
+            Err(error) => {
+                // Not ours after all.
+                std::mem::forget(listener);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
+    let socket = SockRef::from(descriptor);
+    let kind = socket
+        .r#type()
+        .map_err(|_| io::Error::other("not a socket"))?;
+    if kind != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::other("not a listening stream socket"));
+    }
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)
+}
+
+/// Whether somebody else listens on this address already. `SO_REUSEPORT` would let us share it
+/// silently, so it is asked without.
+///
+/// # Errors
+///
+/// What the kernel says of the bind, `AddrInUse` above all.
+pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(1)
+}

@@ -1,0 +1,407 @@
+//! The engine on io_uring: [`Engine`] in terms of a ring, a buffer pool and sockets.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd};
+use io_uring::{cqueue, opcode, squeue};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::net::SocketFlags;
+use rustix::pipe::{SpliceFlags, splice};
+use rustix::time::{ClockId, clock_gettime};
+use socket2::SockAddr;
+
+use super::buffers::{BUFFER_BYTES, Buffer, Pool};
+use super::engine::{Chunk, Done, Engine, Interest, Spliced, Token};
+use super::fault::Fault;
+use super::kernel_pipe::{KernelPipe, KernelPipes};
+use super::ring::{Features, Ring, SQ_ENTRIES, SetupError};
+use super::socket::{Listener, Socket};
+
+/// The one group of provided buffers.
+const BUFFER_GROUP: u16 = 0;
+
+/// `ioprio` of a receive or send: poll before the first try.
+const RECVSEND_POLL_FIRST: u16 = 1;
+
+/// What an operation is, in bits 16..20 of its user data; below it the id of a buffer it lent,
+/// above it the worker's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Accept,
+    Connect,
+    Receive,
+    Send,
+    Poll,
+    Cancel,
+    Wake,
+    /// Its completion is of no interest.
+    Silent,
+}
+
+impl Kind {
+    const ALL: [Kind; 8] = [
+        Kind::Accept,
+        Kind::Connect,
+        Kind::Receive,
+        Kind::Send,
+        Kind::Poll,
+        Kind::Cancel,
+        Kind::Wake,
+        Kind::Silent,
+    ];
+}
+
+fn user_data(token: Token, kind: Kind, buffer: u16) -> u64 {
+    debug_assert!(token.0 < 1 << Token::BITS);
+    (token.0 << 20) | ((kind as u64) << 16) | u64::from(buffer)
+}
+
+fn decode(user_data: u64) -> (Token, Kind, u16) {
+    let kind = Kind::ALL[(user_data >> 16) as usize & 7];
+    (Token(user_data >> 20), kind, user_data as u16)
+}
+
+/// Wakes a worker that waits in its ring. Any thread may hold one.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors or memory.
+    pub fn new() -> std::io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Waker(Arc::new(eventfd(0, flags)?)))
+    }
+
+    /// Ends the worker's wait, now or the next one.
+    pub fn wake(&self) {
+        // It fails only when 2^64 - 1 calls are pending, which wake just as well.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+/// What a [`Uring`] is made from.
+#[derive(Clone, Debug)]
+pub struct UringOptions {
+    /// The best kernel to make use of.
+    pub features: Features,
+    /// Most buffers, in bytes.
+    pub buffer_bytes_max: u64,
+    /// Most kernel pipes.
+    pub pipes_max: usize,
+}
+
+/// The engine of one worker thread.
+pub struct Uring {
+    // Declared first, dropped first: closing it ends every operation (O).
+    ring: Ring,
+    pool: Pool,
+    /// Addresses of connects that the kernel has not read yet; never grows beyond its capacity.
+    addresses: Vec<SockAddr>,
+    pipes: KernelPipes,
+    waker: Waker,
+    /// Completions of this turn, and how many of them were handed out.
+    completions: Vec<cqueue::Entry>,
+    handed_out: usize,
+}
+
+impl Uring {
+    /// An engine for the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses a ring or its buffers; see [`super::probe::explain`].
+    pub fn new(options: &UringOptions, waker: Waker) -> Result<Self, SetupError> {
+        let mut ring = Ring::new(options.features)?;
+        let buffers = options.buffer_bytes_max / u64::from(BUFFER_BYTES);
+        let mut pool = Pool::new(usize::try_from(buffers).unwrap_or(usize::MAX))
+            .map_err(SetupError::new("mapping buffers"))?;
+        // SAFETY: (M, O) the pool outlives the ring by field order, and the mapping has room for
+        // that many entries.
+        unsafe {
+            ring.get().submitter().register_buf_ring_with_flags(
+                pool.ring_address(),
+                super::buffers::RING_BUFFERS,
+                BUFFER_GROUP,
+                0,
+            )
+        }
+        .map_err(SetupError::new("io_uring_register(PBUF_RING)"))?;
+        pool.top_up();
+        Ok(Uring {
+            ring,
+            pool,
+            addresses: Vec::with_capacity(SQ_ENTRIES as usize),
+            pipes: KernelPipes::new(options.pipes_max),
+            waker,
+            completions: Vec::new(),
+            handed_out: 0,
+        })
+    }
+
+    /// What the kernel's ring has.
+    pub fn features(&self) -> Features {
+        self.ring.features
+    }
+
+    /// The bytes of a chunk.
+    ///
+    /// # Panics
+    ///
+    /// The chunk is not inside the buffer.
+    pub fn bytes(&self, buffer: &Buffer, chunk: Chunk) -> &[u8] {
+        let (start, len) = checked(chunk);
+        // SAFETY: (M) whoever has the buffer owns its memory, which is mapped over its whole
+        // length; the range was checked.
+        unsafe {
+            std::slice::from_raw_parts(self.pool.address(buffer.id()).as_ptr().add(start), len)
+        }
+    }
+
+    fn push(&mut self, entry: squeue::Entry, token: Token, kind: Kind) {
+        self.push_lending(entry, token, kind, 0);
+    }
+
+    fn push_lending(&mut self, entry: squeue::Entry, token: Token, kind: Kind, buffer: u16) {
+        let entry = entry.user_data(user_data(token, kind, buffer));
+        // SAFETY: (M) the callers lend only pool memory whose `Buffer` they took, and addresses
+        // that are kept until everything is submitted.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    fn done(&mut self, kind: Kind, buffer: u16, entry: &cqueue::Entry) -> Option<Done<Self>> {
+        let result = match u32::try_from(entry.result()) {
+            Ok(result) => Ok(result),
+            Err(_) => Err(Fault::from_errno(-entry.result())),
+        };
+        let flags = entry.flags();
+        Some(match kind {
+            Kind::Accept => Done::Accepted {
+                // SAFETY: (D) the kernel has just made this descriptor for us.
+                socket: result.map(|fd| Socket::new(unsafe { OwnedFd::from_raw_fd(fd as i32) })),
+                more: cqueue::more(flags),
+            },
+            Kind::Connect => Done::Connected(result.map(drop)),
+            Kind::Receive => {
+                let taken = cqueue::buffer_select(flags).map(|id| self.pool.taken(id));
+                let bytes = match (result, taken) {
+                    (Ok(len), Some(buffer)) if len > 0 => Ok((Some(buffer), len)),
+                    (result, taken) => {
+                        // At the end of a stream the kernel may hand out a buffer all the same.
+                        if let Some(buffer) = taken {
+                            self.pool.release(buffer);
+                        }
+                        result.map(|_| (None, 0))
+                    }
+                };
+                Done::Received {
+                    bytes,
+                    more: cqueue::sock_nonempty(flags),
+                }
+            }
+            Kind::Send => Done::Sent {
+                buffer: Pool::returned(buffer),
+                len: result,
+            },
+            Kind::Poll => Done::Polled(result.map(drop)),
+            Kind::Cancel => Done::Canceled,
+            Kind::Wake => {
+                self.waker.clear();
+                Done::Woken
+            }
+            Kind::Silent => return None,
+        })
+    }
+}
+
+/// Start and length of a chunk, checked to lie inside a buffer.
+fn checked(chunk: Chunk) -> (usize, usize) {
+    let inside = chunk
+        .start
+        .checked_add(chunk.len)
+        .is_some_and(|end| end <= BUFFER_BYTES);
+    assert!(inside, "{chunk:?} is not inside a buffer");
+    (chunk.start as usize, chunk.len as usize)
+}
+
+impl Engine for Uring {
+    type Socket = Socket;
+    type Listener = Listener;
+    type Buffer = Buffer;
+    type Pipe = KernelPipe;
+
+    fn now(&mut self) -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        debug_assert_eq!(self.handed_out, self.completions.len());
+        self.completions.clear();
+        self.handed_out = 0;
+        self.pool.top_up();
+        self.ring.enter(1, timeout);
+        if self.ring.all_submitted() {
+            self.addresses.clear();
+        }
+        self.ring.reap(&mut self.completions);
+    }
+
+    fn next(&mut self) -> Option<(Token, Done<Self>)> {
+        while let Some(entry) = self.completions.get(self.handed_out).cloned() {
+            self.handed_out += 1;
+            let (token, kind, buffer) = decode(entry.user_data());
+            if let Some(done) = self.done(kind, buffer, &entry) {
+                return Some((token, done));
+            }
+        }
+        None
+    }
+
+    fn accept(&mut self, listener: &Listener, multi: bool, token: Token) {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let fd = Fd(listener.raw());
+        let entry = if multi {
+            opcode::AcceptMulti::new(fd).flags(flags).build()
+        } else {
+            opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut())
+                .flags(flags)
+                .build()
+        };
+        self.push(entry, token, Kind::Accept);
+    }
+
+    fn cancel_accept(&mut self, accepting: Token) {
+        let target = CancelBuilder::user_data(user_data(accepting, Kind::Accept, 0)).all();
+        let entry = opcode::AsyncCancel2::new(target).build();
+        self.push(entry, accepting, Kind::Silent);
+    }
+
+    fn watch_waker(&mut self, token: Token) {
+        let fd = Fd(self.waker.0.as_raw_fd());
+        let entry = opcode::PollAdd::new(fd, libc::POLLIN as u32).build();
+        self.push(entry, token, Kind::Wake);
+    }
+
+    fn connect(&mut self, socket: &Socket, address: &SocketAddr, token: Token) {
+        if self.addresses.len() == self.addresses.capacity() {
+            // Room for as many as the queue has entries: this only happens when connects were
+            // left queued by a refused enter.
+            while !self.ring.all_submitted() {
+                self.ring.enter(0, Some(Duration::ZERO));
+            }
+            self.addresses.clear();
+        }
+        self.addresses.push(SockAddr::from(*address));
+        let address = &self.addresses[self.addresses.len() - 1];
+        let entry =
+            opcode::Connect::new(Fd(socket.raw()), address.as_ptr().cast(), address.len()).build();
+        self.push(entry, token, Kind::Connect);
+    }
+
+    fn receive(&mut self, socket: &Socket, poll_first: bool, token: Token) {
+        let ioprio = if poll_first { RECVSEND_POLL_FIRST } else { 0 };
+        let entry = opcode::Recv::new(Fd(socket.raw()), std::ptr::null_mut(), BUFFER_BYTES)
+            .ioprio(ioprio)
+            .buf_group(BUFFER_GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.push(entry, token, Kind::Receive);
+    }
+
+    fn send(&mut self, socket: &Socket, buffer: Buffer, chunk: Chunk, token: Token) {
+        let (start, len) = checked(chunk);
+        let base = self.pool.address(buffer.id()).as_ptr();
+        let entry = opcode::Send::new(Fd(socket.raw()), base.wrapping_add(start), len as u32)
+            .flags(libc::MSG_NOSIGNAL)
+            .build();
+        self.push_lending(entry, token, Kind::Send, buffer.id());
+    }
+
+    fn poll(&mut self, socket: &Socket, interest: Interest, token: Token) {
+        let events = match interest {
+            Interest::Read => libc::POLLIN | libc::POLLRDHUP,
+            Interest::Write => libc::POLLOUT,
+            Interest::Gone => 0,
+        };
+        let entry = opcode::PollAdd::new(Fd(socket.raw()), events as u32).build();
+        self.push(entry, token, Kind::Poll);
+    }
+
+    fn cancel(&mut self, socket: &Socket, token: Token) {
+        let target = CancelBuilder::fd(Fd(socket.raw())).all();
+        let entry = opcode::AsyncCancel2::new(target).build();
+        self.push(entry, token, Kind::Cancel);
+    }
+
+    fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
+        Socket::open(address)
+    }
+
+    fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
+        let address = rustix::net::getpeername(socket.descriptor()).ok()??;
+        SocketAddr::try_from(address).ok()
+    }
+
+    fn shutdown_write(&mut self, socket: &Socket) {
+        socket.shutdown_write();
+    }
+
+    fn close(&mut self, socket: Socket) {
+        drop(socket);
+    }
+
+    fn reset(&mut self, socket: Socket) {
+        socket.reset();
+    }
+
+    fn release(&mut self, buffer: Buffer) {
+        self.pool.release(buffer);
+    }
+
+    fn has_buffers(&self) -> bool {
+        self.pool.has_buffers()
+    }
+
+    fn take_pipe(&mut self) -> Option<KernelPipe> {
+        self.pipes.take()
+    }
+
+    fn return_pipe(&mut self, pipe: KernelPipe, empty: bool) {
+        self.pipes.put(pipe, empty);
+    }
+
+    fn splice_in(&mut self, from: &Socket, pipe: &KernelPipe, len: u32) -> Spliced {
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        let source = from.descriptor();
+        let moved = splice(source, None, &pipe.writer, None, len as usize, flags)?;
+        Ok(moved as u32)
+    }
+
+    fn splice_out(&mut self, pipe: &KernelPipe, to: &Socket, len: u32) -> Spliced {
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        let sink = to.descriptor();
+        let moved = splice(&pipe.reader, None, sink, None, len as usize, flags)?;
+        Ok(moved as u32)
+    }
+
+    fn close_listener(&mut self, listener: Listener) {
+        drop(listener);
+    }
+
+    fn accept_now(&mut self, listener: &Listener) -> Option<Socket> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accepted = rustix::net::accept_with(listener.descriptor(), flags).ok()?;
+        Some(Socket::new(accepted))
+    }
+}

@@ -1,0 +1,299 @@
+//! The words between a session and the worker that drives it: events in, actions out.
+
+use super::outcome::Killer;
+
+/// One of the two connections of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The connection that was accepted.
+    Client,
+    /// The connection that was made to the chosen server.
+    Server,
+}
+
+impl Side {
+    /// Both sides, in the order of their indexes.
+    pub const BOTH: [Side; 2] = [Side::Client, Side::Server];
+
+    /// The opposite side.
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        }
+    }
+
+    /// 0 for the client, 1 for the server.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A use of a connection that the kernel can hold: at most one of each for each side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Use {
+    /// A receive, or a poll for bytes to come.
+    Read,
+    /// A send, a connect, or a poll for room.
+    Write,
+    /// A poll for a peer that gives up while it has to wait.
+    Watch,
+    /// The cancellation of the others.
+    Cancel,
+}
+
+/// Why an operation on a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The peer refused the connection.
+    Refused,
+    /// No route to the peer.
+    Unreachable,
+    /// The kernel gave up waiting for the peer.
+    TimedOut,
+    /// The peer reset the connection, or is gone.
+    Reset,
+    /// Anything else the kernel said.
+    Other,
+}
+
+/// What happened. Those that answer an action come at once, the others when they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The client was accepted; the first event of every session.
+    Accepted,
+    /// Answer to [`Action::Choose`]: a server was chosen and a place on it taken.
+    Chosen,
+    /// Answer to [`Action::Choose`]: usable servers exist, none has a place.
+    Full,
+    /// Answer to [`Action::Choose`]: no server is usable.
+    NoServer,
+    /// Answer to [`Action::Connect`]: out of descriptors, memory or ports.
+    Shortage,
+    /// Answer to [`Action::SpliceIn`]: bytes that moved into the kernel pipe.
+    SplicedIn {
+        /// The side that was read.
+        from: Side,
+        /// What moved.
+        moved: Moved,
+    },
+    /// Answer to [`Action::SpliceOut`]: bytes that moved out of the kernel pipe.
+    SplicedOut {
+        /// The side that was read.
+        from: Side,
+        /// What moved.
+        moved: Moved,
+    },
+
+    /// A waiting session was called: a place may be free.
+    PlaceFreed,
+    /// The connection to the server stands.
+    Connected,
+    /// The connect operation ended without a connection; it is no longer in flight.
+    ConnectFailed(Fault),
+    /// `len` bytes (at least 1) were received into a buffer.
+    Received {
+        /// The side that sent them.
+        from: Side,
+        /// How many, at least 1.
+        len: u32,
+        /// The buffer was filled to its end.
+        full: bool,
+        /// The kernel knows of more bytes that wait.
+        more: bool,
+    },
+    /// The end of the stream from this side.
+    Ended {
+        /// The side that sends no more.
+        from: Side,
+    },
+    /// Receiving failed for good.
+    ReceiveFailed {
+        /// The side that was read.
+        from: Side,
+        /// Why.
+        fault: Fault,
+    },
+    /// `len` bytes of the oldest chunk were taken by the kernel.
+    Sent {
+        /// The side that gets them.
+        to: Side,
+        /// How many; 0: the kernel had no room after all.
+        len: u32,
+    },
+    /// Sending failed for good.
+    SendFailed {
+        /// The side that was written.
+        to: Side,
+        /// Why.
+        fault: Fault,
+    },
+    /// A poll ended: bytes, an end or an error can be read.
+    Readable {
+        /// The side that was polled.
+        from: Side,
+    },
+    /// A poll ended: there is room, or an error.
+    Writable {
+        /// The side that was polled.
+        to: Side,
+    },
+    /// An operation was given back by the kernel without effect.
+    Canceled {
+        /// Its side.
+        side: Side,
+        /// Its use.
+        used: Use,
+    },
+    /// The watched client is gone.
+    ClientGone,
+    /// The session's deadline passed.
+    TimedOut,
+    /// The session is to end now.
+    Killed(Killer),
+}
+
+/// Result of one splice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// So many bytes, at least 1.
+    Bytes(u32),
+    /// Nothing now.
+    WouldBlock,
+    /// The end of the stream (only into the pipe).
+    End,
+    /// No kernel pipe could be had (only into the pipe).
+    NoPipe,
+    /// The connection failed.
+    Failed(Fault),
+}
+
+/// How connections are closed at the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// An ordinary close.
+    Finish,
+    /// A reset, on both sides.
+    Reset,
+}
+
+/// What the worker has to do, in order, before the next event for this session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Give back the server and its place, if one is held, then choose again. Answered at once.
+    Choose,
+    /// Connect to the chosen server. Answered at once only by [`Event::Shortage`].
+    Connect,
+    /// Wait for a place: the session is called with [`Event::PlaceFreed`].
+    Enqueue,
+    /// Stop waiting for a place.
+    Dequeue,
+    /// Poll the client for a reset or hang-up.
+    WatchClient,
+    /// Receive into a fresh buffer, which is appended to the chunks from this side.
+    Receive {
+        /// The side to read.
+        from: Side,
+        /// Bytes are unlikely to be there already: wait for them before trying.
+        poll_first: bool,
+    },
+    /// Send the next `len` bytes of the oldest chunk from the other side.
+    Send {
+        /// The side to write.
+        to: Side,
+        /// What remains of the oldest chunk.
+        len: u32,
+    },
+    /// Give back the buffer of the oldest chunk: it was sent, or is not needed.
+    Release {
+        /// The side it came from.
+        from: Side,
+    },
+    /// Take a kernel pipe if none is held for this direction, and move bytes into it.
+    SpliceIn {
+        /// The side to read.
+        from: Side,
+        /// At most so many.
+        len: u32,
+    },
+    /// Move bytes from the kernel pipe to the other side.
+    SpliceOut {
+        /// The side they came from.
+        from: Side,
+        /// So many are in it.
+        len: u32,
+    },
+    /// The kernel pipe is not needed now. If it is not `empty` it can't be used again.
+    ReturnPipe {
+        /// The side its bytes came from.
+        from: Side,
+        /// Nothing is left in it.
+        empty: bool,
+    },
+    /// Poll for bytes, an end or an error.
+    PollRead {
+        /// The side to poll.
+        from: Side,
+    },
+    /// Poll for room.
+    PollWrite {
+        /// The side to poll.
+        to: Side,
+    },
+    /// Pass on the end of the stream.
+    ShutdownWrite {
+        /// The side that gets it.
+        to: Side,
+    },
+    /// Make every operation in flight on this side end soon. It is an operation itself, which ends
+    /// with [`Event::Canceled`] for [`Use::Cancel`].
+    Cancel {
+        /// The side.
+        side: Side,
+    },
+    /// Nothing is in flight: close what is open and free the slot. Always the last action.
+    Free(Farewell),
+}
+
+/// The most actions that one event can lead to: both directions give back two chunks and a pipe,
+/// then both sides are cancelled or the slot is freed.
+const ACTIONS_MAX: usize = 10;
+
+/// A bounded list of actions, in the order in which they are to be carried out.
+#[derive(Debug)]
+pub struct Actions {
+    list: [Action; ACTIONS_MAX],
+    len: usize,
+}
+
+impl Actions {
+    /// An empty list.
+    pub fn new() -> Self {
+        Actions {
+            list: [Action::Choose; ACTIONS_MAX],
+            len: 0,
+        }
+    }
+
+    /// Appends one action.
+    pub(super) fn push(&mut self, action: Action) {
+        self.list[self.len] = action;
+        self.len += 1;
+    }
+
+    /// The actions, oldest first.
+    pub fn as_slice(&self) -> &[Action] {
+        &self.list[..self.len]
+    }
+
+    /// Empties the list.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

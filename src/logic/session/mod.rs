@@ -1,0 +1,675 @@
+//! The life of a session: choose a server, connect, relay in both directions, close.
+//!
+//! ```text
+//!               Full                          (time is up, client gone, killed)
+//!   Choosing ---------> Queued -----------------------------+
+//!    |  ^  ^              |                                 |
+//!    |  |  +-- PlaceFreed-+                                 |
+//!    |  |                                                   |
+//!    |  +----- pause over ------ Short <--+                 |
+//!    | Chosen                             | Shortage        |
+//!    v         retry                      |                 |
+//!   Connecting ----------> (Choosing)     |                 |
+//!    |   +--------------------------------+                 |
+//!    | Connected                                            v
+//!    +-------------------> Relaying -------------------> Closing --> (slot freed)
+//! ```
+//!
+//! A session does no I/O and reads no clock. The worker tells it what happened with
+//! [`Session::handle`], carries out the [`Action`]s it gets, in order, and asks for its
+//! [`Session::deadline`]. A slot is freed exactly when the session is closing and the kernel holds
+//! no operation for it: that is the one meaning of [`Action::Free`].
+
+mod action;
+mod outcome;
+mod pipe;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::time::Instant;
+pub use action::{Action, Actions, Event, Farewell, Fault, Moved, Side, Use};
+pub use outcome::{Killer, Outcome, Phase, Who};
+pub use pipe::PIPE_BYTES_MAX;
+use pipe::{Pipe, Progress};
+
+/// How long a session pauses when the machine is out of descriptors, memory or ports.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the configuration says about sessions of one frontend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// One connect attempt.
+    pub connect_timeout: Duration,
+    /// No byte in either direction.
+    pub idle_timeout: Duration,
+    /// One direction ended, the other idle.
+    pub half_closed_timeout: Duration,
+    /// Waiting for a place.
+    pub queue_timeout: Duration,
+    /// Further connect attempts after the first.
+    pub retries: u32,
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The answer to [`Action::Choose`].
+    Choosing,
+    /// A place on a server, since then.
+    Queued { since: Instant },
+    /// The end of a shortage: the pause lasts `until`, the first one began at `since`.
+    Short { since: Instant, until: Instant },
+    /// The connection to the server, since then. `abandoned`: its time is up and the operation
+    /// is being cancelled.
+    Connecting { since: Instant, abandoned: bool },
+    /// Bytes from either side.
+    Relaying,
+    /// Operations that the kernel still holds.
+    Closing { farewell: Farewell },
+}
+
+/// One accepted client and its way to a server.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    /// Directions, indexed by the side that their bytes come from.
+    pipes: [Pipe; 2],
+    /// A connect is in flight.
+    connecting: bool,
+    /// A poll that watches the client is in flight.
+    watching: bool,
+    /// A cancellation is in flight, by side.
+    canceling: [bool; 2],
+    /// Why the connect failed, while its cancellation is still in flight.
+    connect_fault: Option<Fault>,
+    started: Instant,
+    last_activity: Instant,
+    /// When the first shortage began, if there was one.
+    short_since: Option<Instant>,
+    /// Since when it waits for a place, while it was called and has none yet.
+    called_since: Option<Instant>,
+    /// Time spent waiting for a place, without the wait that goes on.
+    waited: Duration,
+    /// When the first server was chosen.
+    chosen_at: Option<Instant>,
+    /// When the connection stood.
+    connected_at: Option<Instant>,
+    /// Connect attempts that were begun.
+    attempts: u32,
+    /// How it ended, or how it will have ended once the remaining direction is through.
+    outcome: Option<Outcome>,
+}
+
+/// What is known of a session when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Time spent waiting for a place.
+    pub waited: Duration,
+    /// From the first choice of a server to the connection, if it came to that.
+    pub connect: Option<Duration>,
+    /// From accept to the end.
+    pub total: Duration,
+    /// Connect attempts after the first.
+    pub retries: u32,
+    /// Bytes read from each side, by the side's index.
+    pub bytes: [u64; 2],
+}
+
+impl Session {
+    /// A session that was accepted at `now`.
+    pub fn new(now: Instant) -> Self {
+        Session {
+            state: State::Choosing,
+            pipes: [Pipe::new(Side::Client), Pipe::new(Side::Server)],
+            connecting: false,
+            watching: false,
+            canceling: [false; 2],
+            connect_fault: None,
+            started: now,
+            last_activity: now,
+            short_since: None,
+            called_since: None,
+            waited: Duration::ZERO,
+            chosen_at: None,
+            connected_at: None,
+            attempts: 0,
+            outcome: None,
+        }
+    }
+
+    /// Advances the session by one event.
+    ///
+    /// The caller carries out every action in `out`, in order, before it delivers the next event
+    /// for this session. `now` never goes backwards.
+    pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
+        match self.state {
+            State::Choosing => self.on_choosing(now, event, out),
+            State::Queued { since } => self.on_queued(now, since, event, out),
+            State::Short { since, .. } => self.on_short(now, since, event, policy, out),
+            State::Connecting { since, abandoned } => {
+                self.on_connecting(now, since, abandoned, event, policy, out);
+            }
+            State::Relaying => self.on_relaying(now, event, out),
+            State::Closing { farewell } => self.on_closing(farewell, event, out),
+        }
+    }
+
+    /// When [`Event::TimedOut`] is due, unless something happens before.
+    pub fn deadline(&self, policy: &Policy) -> Option<Instant> {
+        match self.state {
+            State::Choosing | State::Closing { .. } => None,
+            State::Queued { since } => Some(since + policy.queue_timeout),
+            State::Short { until, .. } => Some(until),
+            State::Connecting {
+                abandoned: true, ..
+            } => None,
+            State::Connecting { since, .. } => Some(since + policy.connect_timeout),
+            State::Relaying => {
+                let half_closed = self.pipes.iter().any(|pipe| pipe.ended || pipe.finished);
+                let timeout = if half_closed {
+                    policy.half_closed_timeout
+                } else {
+                    policy.idle_timeout
+                };
+                Some(self.last_activity + timeout)
+            }
+        }
+    }
+
+    /// Whether the kernel holds an operation on this side.
+    pub fn in_flight(&self, side: Side) -> bool {
+        let opposite = &self.pipes[side.other().index()];
+        let own = match side {
+            Side::Client => self.watching,
+            Side::Server => self.connecting,
+        };
+        own || self.canceling[side.index()]
+            || self.pipes[side.index()].reading
+            || opposite.writing
+    }
+
+    /// Bytes read from `from` that the other side has not got yet.
+    pub fn held(&self, from: Side) -> u32 {
+        self.pipes[from.index()].held()
+    }
+
+    /// Bytes in the kernel pipe of the direction from `from`.
+    pub fn in_pipe(&self, from: Side) -> u32 {
+        self.pipes[from.index()].in_pipe()
+    }
+
+    /// Bytes read from `from` so far.
+    pub fn bytes(&self, from: Side) -> u64 {
+        self.pipes[from.index()].bytes
+    }
+
+    /// When it was accepted.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Since when it waits for a place, if it does.
+    pub fn queued_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Queued { since } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// What is known of it at its end.
+    pub fn summary(&self, now: Instant) -> Summary {
+        Summary {
+            outcome: self.outcome.unwrap_or(Outcome::NORMAL),
+            waited: self.waited,
+            connect: self
+                .connected_at
+                .zip(self.chosen_at)
+                .map(|(connected, chosen)| connected.duration_since(chosen)),
+            total: now.duration_since(self.started),
+            retries: self.attempts.saturating_sub(1),
+            bytes: [self.pipes[0].bytes, self.pipes[1].bytes],
+        }
+    }
+
+    fn on_choosing(&mut self, now: Instant, event: Event, out: &mut Actions) {
+        match event {
+            Event::Accepted => out.push(Action::Choose),
+            Event::Chosen => {
+                self.stop_waiting(now);
+                self.chosen_at.get_or_insert(now);
+                self.attempts += 1;
+                self.connecting = true;
+                self.state = State::Connecting {
+                    since: now,
+                    abandoned: false,
+                };
+                out.push(Action::Connect);
+            }
+            Event::Full => {
+                let since = self.called_since.take().unwrap_or(now);
+                self.state = State::Queued { since };
+                out.push(Action::Enqueue);
+                if !self.watching {
+                    self.watching = true;
+                    out.push(Action::WatchClient);
+                }
+            }
+            Event::NoServer => {
+                self.stop_waiting(now);
+                self.end(Who::Server, Phase::Connect, Farewell::Reset, out);
+            }
+            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Shortage
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. }
+            | Event::Canceled { .. }
+            | Event::ClientGone
+            | Event::TimedOut => self.impossible(event, out),
+        }
+    }
+
+    fn on_queued(&mut self, now: Instant, since: Instant, event: Event, out: &mut Actions) {
+        match event {
+            Event::PlaceFreed => {
+                self.called_since = Some(since);
+                self.state = State::Choosing;
+                out.push(Action::Choose);
+            }
+            Event::ClientGone => {
+                self.watching = false;
+                self.leave_queue(now, since, Who::Client, out);
+            }
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::TimedOut => self.leave_queue(now, since, Who::ServerTimeout, out),
+            Event::Killed(killer) => self.leave_queue(now, since, killer.who(), out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    /// A session that was called from the queue has its answer.
+    fn stop_waiting(&mut self, now: Instant) {
+        if let Some(since) = self.called_since.take() {
+            self.waited += now.duration_since(since);
+        }
+    }
+
+    fn leave_queue(&mut self, now: Instant, since: Instant, who: Who, out: &mut Actions) {
+        self.waited += now.duration_since(since);
+        out.push(Action::Dequeue);
+        self.end(who, Phase::Queue, Farewell::Reset, out);
+    }
+
+    fn on_short(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::TimedOut if now >= since + policy.connect_timeout => {
+                self.end(Who::Resource, Phase::Connect, Farewell::Reset, out);
+            }
+            Event::TimedOut => {
+                self.short_since = Some(since);
+                self.state = State::Choosing;
+                out.push(Action::Choose);
+            }
+            Event::ClientGone => {
+                self.watching = false;
+                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+            }
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    fn on_connecting(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        abandoned: bool,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::Connected => {
+                self.connecting = false;
+                self.connected_at = Some(now);
+                self.last_activity = now;
+                self.state = State::Relaying;
+                // A client that speaks first has spoken by now; a server rarely has.
+                self.pipes[Side::Client.index()].start(true, out);
+                self.pipes[Side::Server.index()].start(false, out);
+            }
+            Event::ConnectFailed(fault) => {
+                self.connecting = false;
+                let fault = if abandoned { Fault::TimedOut } else { fault };
+                if self.canceling[Side::Server.index()] {
+                    self.connect_fault = Some(fault);
+                } else {
+                    self.retry(fault, policy, out);
+                }
+            }
+            Event::Shortage => {
+                self.connecting = false;
+                // It was no attempt on the server.
+                self.attempts -= 1;
+                self.state = State::Short {
+                    since: self.short_since.unwrap_or(now),
+                    until: now + SHORTAGE_PAUSE,
+                };
+            }
+            Event::TimedOut => {
+                self.state = State::Connecting {
+                    since,
+                    abandoned: true,
+                };
+                self.cancel(Side::Server, out);
+            }
+            Event::ClientGone => {
+                self.watching = false;
+                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+            }
+            Event::Canceled { side, used } => {
+                self.gave_back(side, used);
+                if used == Use::Cancel
+                    && let Some(fault) = self.connect_fault.take()
+                {
+                    self.retry(fault, policy, out);
+                }
+            }
+            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    /// A connect attempt is over, and nothing of it is in flight.
+    fn retry(&mut self, fault: Fault, policy: &Policy, out: &mut Actions) {
+        if self.attempts <= policy.retries {
+            self.state = State::Choosing;
+            out.push(Action::Choose);
+        } else if fault == Fault::TimedOut {
+            self.end(Who::ServerTimeout, Phase::Connect, Farewell::Reset, out);
+        } else {
+            self.end(Who::Server, Phase::Connect, Farewell::Reset, out);
+        }
+    }
+
+    fn on_relaying(&mut self, now: Instant, event: Event, out: &mut Actions) {
+        match event {
+            Event::Received {
+                from,
+                len,
+                full,
+                more,
+            } => {
+                self.last_activity = now;
+                self.pipe(from).received(len, full, more, out);
+            }
+            Event::Sent { to, len } => {
+                if len > 0 {
+                    self.last_activity = now;
+                }
+                let progress = self.pipe(to.other()).sent(len, out);
+                self.settle(to.other(), progress, out);
+            }
+            Event::Ended { from } => {
+                self.last_activity = now;
+                let progress = self.pipe(from).ended();
+                self.settle(from, progress, out);
+            }
+            Event::SplicedIn { from, moved } => {
+                let progress = self.pipe(from).spliced_in(moved, out);
+                match moved {
+                    Moved::Failed(_) => self.source_failed(from, out),
+                    Moved::Bytes(_) | Moved::End => {
+                        self.last_activity = now;
+                        self.settle(from, progress, out);
+                    }
+                    Moved::WouldBlock | Moved::NoPipe => {}
+                }
+            }
+            Event::SplicedOut { from, moved } => {
+                let progress = self.pipe(from).spliced_out(moved, out);
+                match moved {
+                    Moved::Failed(_) => self.sink_failed(from.other(), out),
+                    Moved::Bytes(_) => {
+                        self.last_activity = now;
+                        self.settle(from, progress, out);
+                    }
+                    Moved::WouldBlock | Moved::End | Moved::NoPipe => {}
+                }
+            }
+            Event::Readable { from } => self.pipe(from).readable(out),
+            Event::Writable { to } => self.pipe(to.other()).writable(out),
+            Event::ReceiveFailed { from, .. } => {
+                self.pipe(from).reading = false;
+                self.source_failed(from, out);
+            }
+            Event::SendFailed { to, .. } => self.sink_failed(to, out),
+            // The receive that is in flight tells the same, with what came before it.
+            Event::ClientGone => self.watching = false,
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::TimedOut => self.idle_too_long(out),
+            Event::Killed(killer) => {
+                let phase = self.data_phase();
+                self.end(killer.who(), phase, Farewell::Reset, out);
+            }
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_) => self.impossible(event, out),
+        }
+    }
+
+    fn on_closing(&mut self, farewell: Farewell, event: Event, out: &mut Actions) {
+        match event {
+            Event::Received { from, .. }
+            | Event::Ended { from }
+            | Event::ReceiveFailed { from, .. }
+            | Event::Readable { from } => self.pipe(from).reading = false,
+            Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
+                self.pipe(to.other()).writing = false;
+            }
+            Event::Connected | Event::ConnectFailed(_) => self.connecting = false,
+            Event::ClientGone => self.watching = false,
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            // It ends already.
+            Event::TimedOut | Event::Killed(_) => return,
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed => {
+                debug_assert!(false, "{event:?} while closing");
+                return;
+            }
+        }
+        if Side::BOTH.iter().all(|side| !self.in_flight(*side)) {
+            out.push(Action::Free(farewell));
+        }
+    }
+
+    fn pipe(&mut self, from: Side) -> &mut Pipe {
+        &mut self.pipes[from.index()]
+    }
+
+    /// After an event in one direction: pass on its end, or close when both are through.
+    fn settle(&mut self, from: Side, progress: Progress, out: &mut Actions) {
+        if progress == Progress::Going || self.pipe(from).finished {
+            return;
+        }
+        self.pipe(from).finished = true;
+        if self.pipe(from.other()).finished {
+            let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
+            self.end(outcome.who, outcome.phase, Farewell::Finish, out);
+        } else {
+            out.push(Action::ShutdownWrite { to: from.other() });
+        }
+    }
+
+    /// A side can't be read any more: it was reset, which is passed on.
+    fn source_failed(&mut self, from: Side, out: &mut Actions) {
+        let phase = self.data_phase();
+        self.end(blame(from), phase, Farewell::Reset, out);
+    }
+
+    /// A side can't be written any more. What it sent before may still be on its way to us, so
+    /// the opposite direction goes on to its end.
+    fn sink_failed(&mut self, to: Side, out: &mut Actions) {
+        let phase = self.data_phase();
+        if self.pipe(to).finished {
+            self.pipe(to.other()).writing = false;
+            self.end(blame(to), phase, Farewell::Reset, out);
+        } else {
+            let who = blame(to);
+            self.outcome.get_or_insert(Outcome { who, phase });
+            self.pipe(to.other()).break_off(out);
+        }
+    }
+
+    /// Nothing moved for too long: the side that has something to take is to blame, else the one
+    /// that could have spoken.
+    fn idle_too_long(&mut self, out: &mut Actions) {
+        let from_client = &self.pipes[Side::Client.index()];
+        let from_server = &self.pipes[Side::Server.index()];
+        let who = if from_server.held() > 0 || !from_client.ended && from_client.held() == 0 {
+            Who::ClientTimeout
+        } else {
+            Who::ServerTimeout
+        };
+        let farewell = if from_client.held() + from_server.held() > 0 {
+            // An ordinary close would look like the end of the stream to a peer that lost bytes.
+            Farewell::Reset
+        } else {
+            Farewell::Finish
+        };
+        let phase = self.data_phase();
+        self.end(who, phase, farewell, out);
+    }
+
+    fn data_phase(&self) -> Phase {
+        if self.pipes[Side::Server.index()].ended {
+            Phase::Last
+        } else {
+            Phase::Data
+        }
+    }
+
+    /// Decides to close: cancels what the kernel holds, and frees the slot when it holds nothing.
+    fn end(&mut self, who: Who, phase: Phase, farewell: Farewell, out: &mut Actions) {
+        self.outcome.get_or_insert(Outcome { who, phase });
+        self.state = State::Closing { farewell };
+        let mut idle = true;
+        for side in Side::BOTH {
+            if self.in_flight(side) {
+                idle = false;
+                self.cancel(side, out);
+            }
+        }
+        if idle {
+            out.push(Action::Free(farewell));
+        }
+    }
+
+    fn cancel(&mut self, side: Side, out: &mut Actions) {
+        if !std::mem::replace(&mut self.canceling[side.index()], true) {
+            out.push(Action::Cancel { side });
+        }
+    }
+
+    fn gave_back(&mut self, side: Side, used: Use) {
+        match (side, used) {
+            (_, Use::Read) => self.pipe(side).reading = false,
+            (Side::Server, Use::Write) if self.connecting => self.connecting = false,
+            (_, Use::Write) => self.pipe(side.other()).writing = false,
+            (_, Use::Watch) => self.watching = false,
+            (_, Use::Cancel) => self.canceling[side.index()] = false,
+        }
+    }
+
+    /// An event that can't come in this state is a fault of ours: it ends this session alone.
+    fn impossible(&mut self, event: Event, out: &mut Actions) {
+        debug_assert!(false, "{event:?} in {:?}", self.state);
+        out.clear();
+        let phase = self.data_phase();
+        self.end(Who::Internal, phase, Farewell::Reset, out);
+    }
+}
+
+/// Who is to blame when the connection of this side fails.
+fn blame(side: Side) -> Who {
+    match side {
+        Side::Client => Who::Client,
+        Side::Server => Who::Server,
+    }
+}

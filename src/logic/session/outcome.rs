@@ -1,0 +1,103 @@
+//! How a session ended: who ended it, in which phase, and the two letters that logs show for it.
+
+/// Who or what ended a session; the first letter of the end code, as HAProxy uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// Both directions ended in order.
+    Nobody,
+    /// The client left or reset the connection.
+    Client,
+    /// The server refused, reset or could not be reached.
+    Server,
+    /// A limit of ours.
+    Proxy,
+    /// A shortage of descriptors, memory or ports.
+    Resource,
+    /// An error of ours.
+    Internal,
+    /// The server was found down and its sessions are cut.
+    Down,
+    /// The operator, or the end of the time to stop.
+    Operator,
+    /// The client did not read or write for too long.
+    ClientTimeout,
+    /// The server did not read, write or answer for too long.
+    ServerTimeout,
+}
+
+/// What the session was doing then; the second letter of the end code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Waiting for a place on a server.
+    Queue,
+    /// Connecting to a server.
+    Connect,
+    /// Relaying.
+    Data,
+    /// Relaying the last bytes to the client: the server had ended its stream.
+    Last,
+    /// Everything was done.
+    Done,
+}
+
+/// The end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Outcome {
+    /// Who ended it.
+    pub who: Who,
+    /// What it was doing.
+    pub phase: Phase,
+}
+
+impl Outcome {
+    /// Both directions ended in order.
+    pub const NORMAL: Outcome = Outcome {
+        who: Who::Nobody,
+        phase: Phase::Done,
+    };
+
+    /// The two letters of HAProxy's logs, for example `--`, `CD` or `sC`.
+    pub const fn code(self) -> [u8; 2] {
+        let who = match self.who {
+            Who::Nobody => b'-',
+            Who::Client => b'C',
+            Who::Server => b'S',
+            Who::Proxy => b'P',
+            Who::Resource => b'R',
+            Who::Internal => b'I',
+            Who::Down => b'D',
+            Who::Operator => b'K',
+            Who::ClientTimeout => b'c',
+            Who::ServerTimeout => b's',
+        };
+        let phase = match self.phase {
+            Phase::Queue => b'Q',
+            Phase::Connect => b'C',
+            Phase::Data => b'D',
+            Phase::Last => b'L',
+            Phase::Done => b'-',
+        };
+        [who, phase]
+    }
+}
+
+/// Who may end a session from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killer {
+    /// The operator, or the end of the time to stop.
+    Operator,
+    /// The health checker, for a server that is down.
+    Down,
+    /// An error of ours that concerns this session alone.
+    Internal,
+}
+
+impl Killer {
+    pub(super) const fn who(self) -> Who {
+        match self {
+            Killer::Operator => Who::Operator,
+            Killer::Down => Who::Down,
+            Killer::Internal => Who::Internal,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! One direction of a session: bytes from one side to the other, with backpressure.
+//!
+//! Small transfers go through buffers: at most two chunks are held, one on its way out and one
+//! behind it; a receive is in flight only while there is room for what it brings. After a run of
+//! full buffers the direction changes to splicing through a kernel pipe, and back after a run of
+//! small moves. A direction that waits for its source holds neither buffer nor kernel pipe.
+//!
+//! ```text
+//!             full buffers in a row        chunks sent
+//!   Buffers ------------------> Draining ------------> Splicing
+//!      ^                                                  |
+//!      +---- small moves in a row, or no kernel pipe -----+
+//! ```
+
+use super::action::{Action, Actions, Moved, Side};
+
+/// Full buffers in a row after which splicing begins. Two are 128 KiB: below that, moving data
+/// through a pipe was measured to cost as much as copying it.
+const FULL_BUFFERS_MIN: u8 = 2;
+
+/// Moves in a row that are small enough to go back to buffers: one small move may be the tail of
+/// a large transfer, several are a conversation.
+const SMALL_MOVES_MAX: u8 = 4;
+
+/// Fewer bytes between two waits than this make a move small.
+const SMALL_MOVE_BYTES: u32 = 16 * 1024;
+
+/// Most bytes that one direction keeps in its kernel pipe: half of the 256 KiB that a session may
+/// hold.
+pub const PIPE_BYTES_MAX: u32 = 128 * 1024;
+
+/// Bytes moved without a break, after which other sessions get their turn.
+const TURN_BYTES_MAX: u32 = 1024 * 1024;
+
+/// How bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Through buffers; so many of them in a row were filled to the end.
+    Buffers { full: u8 },
+    /// Through buffers until what is held is sent, then by splice.
+    Draining,
+    /// Through a kernel pipe; so many moves in a row were small.
+    Splicing { small: u8 },
+}
+
+/// What became of a direction after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Progress {
+    /// It goes on.
+    Going,
+    /// Its source has ended and every byte was passed on.
+    Finished,
+}
+
+/// One direction of a session.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    from: Side,
+    mode: Mode,
+    /// A receive or a poll of the source is in flight.
+    pub reading: bool,
+    /// A send or a poll of the sink is in flight.
+    pub writing: bool,
+    /// The source sends no more.
+    pub ended: bool,
+    /// The end was passed on, or the sink is gone: nothing is left to do.
+    pub finished: bool,
+    /// A kernel pipe is held.
+    piped: bool,
+    /// The last read left bytes behind in the kernel, as far as it told.
+    more: bool,
+    /// Unsent bytes of the oldest chunk.
+    front: u32,
+    /// Bytes of the chunk behind it.
+    back: u32,
+    /// Bytes in the kernel pipe.
+    in_pipe: u32,
+    /// Bytes spliced since the last wait.
+    turn: u32,
+    /// Bytes read from the source so far.
+    pub bytes: u64,
+}
+
+impl Pipe {
+    pub fn new(from: Side) -> Self {
+        Pipe {
+            from,
+            mode: Mode::Buffers { full: 0 },
+            reading: false,
+            writing: false,
+            ended: false,
+            finished: false,
+            piped: false,
+            more: false,
+            front: 0,
+            back: 0,
+            in_pipe: 0,
+            turn: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Bytes that were read and not yet passed on.
+    pub fn held(&self) -> u32 {
+        self.front + self.back + self.in_pipe
+    }
+
+    /// Bytes in the kernel pipe.
+    pub fn in_pipe(&self) -> u32 {
+        self.in_pipe
+    }
+
+    /// Begins to read; `likely`: bytes are probably there already.
+    pub fn start(&mut self, likely: bool, out: &mut Actions) {
+        self.more = likely;
+        self.receive(out);
+    }
+
+    pub fn received(&mut self, len: u32, full: bool, more: bool, out: &mut Actions) {
+        self.reading = false;
+        self.bytes += u64::from(len);
+        if self.finished {
+            // The sink broke while this receive was in flight.
+            out.push(Action::Release { from: self.from });
+            return;
+        }
+        self.more = more;
+        if self.front == 0 {
+            self.front = len;
+        } else {
+            debug_assert_eq!(self.back, 0, "a receive without room for its bytes");
+            self.back = len;
+        }
+        if let Mode::Buffers { full: streak } = &mut self.mode {
+            *streak = if full { *streak + 1 } else { 0 };
+            if *streak >= FULL_BUFFERS_MIN {
+                self.mode = Mode::Draining;
+            }
+        }
+        if !self.writing {
+            self.send(out);
+        }
+        self.receive_if_room(out);
+    }
+
+    pub fn ended(&mut self) -> Progress {
+        self.reading = false;
+        self.ended = true;
+        self.progress()
+    }
+
+    pub fn sent(&mut self, len: u32, out: &mut Actions) -> Progress {
+        self.writing = false;
+        debug_assert!(len <= self.front, "more was sent than was asked");
+        self.front -= len;
+        if self.front > 0 {
+            if len == 0 {
+                self.poll_write(out);
+            } else {
+                self.send(out);
+            }
+            return Progress::Going;
+        }
+        out.push(Action::Release { from: self.from });
+        self.front = std::mem::take(&mut self.back);
+        if self.front > 0 {
+            self.send(out);
+        } else if self.mode == Mode::Draining && !self.ended {
+            self.mode = Mode::Splicing { small: 0 };
+            self.splice_in(out);
+            return Progress::Going;
+        }
+        self.receive_if_room(out);
+        self.progress()
+    }
+
+    /// The source can be read.
+    pub fn readable(&mut self, out: &mut Actions) {
+        self.reading = false;
+        if !self.finished {
+            self.splice_in(out);
+        }
+    }
+
+    /// The sink can be written.
+    pub fn writable(&mut self, out: &mut Actions) {
+        self.writing = false;
+        if self.in_pipe > 0 {
+            self.splice_out(out);
+        } else if self.front > 0 {
+            self.send(out);
+        }
+    }
+
+    /// Bytes moved into the kernel pipe; a failure is for the session to treat.
+    pub fn spliced_in(&mut self, moved: Moved, out: &mut Actions) -> Progress {
+        match moved {
+            Moved::Bytes(len) => {
+                self.more = len == PIPE_BYTES_MAX;
+                self.piped = true;
+                self.in_pipe += len;
+                self.turn = self.turn.saturating_add(len);
+                self.bytes += u64::from(len);
+                self.splice_out(out);
+            }
+            Moved::WouldBlock => {
+                self.piped = true;
+                self.wait_for_source(out);
+            }
+            Moved::End => {
+                self.piped = true;
+                self.ended = true;
+                self.return_pipe(out);
+            }
+            Moved::NoPipe => {
+                self.mode = Mode::Buffers { full: 0 };
+                self.more = true;
+                self.receive(out);
+            }
+            Moved::Failed(_) => self.piped = true,
+        }
+        self.progress()
+    }
+
+    /// Bytes moved out of the kernel pipe; a failure is for the session to treat.
+    pub fn spliced_out(&mut self, moved: Moved, out: &mut Actions) -> Progress {
+        match moved {
+            Moved::Bytes(len) => {
+                debug_assert!(len <= self.in_pipe, "more came out than went in");
+                self.in_pipe -= len;
+                if self.in_pipe > 0 {
+                    self.poll_write(out);
+                } else if self.more && self.turn < TURN_BYTES_MAX {
+                    self.splice_in(out);
+                } else {
+                    self.wait_for_source(out);
+                }
+            }
+            Moved::WouldBlock => self.poll_write(out),
+            Moved::Failed(_) | Moved::End | Moved::NoPipe => {}
+        }
+        Progress::Going
+    }
+
+    /// The sink is gone: what is held will never be passed on, and no more is read.
+    pub fn break_off(&mut self, out: &mut Actions) {
+        self.writing = false;
+        self.finished = true;
+        for chunk in [&mut self.front, &mut self.back] {
+            if std::mem::take(chunk) > 0 {
+                out.push(Action::Release { from: self.from });
+            }
+        }
+        self.return_pipe(out);
+    }
+
+    fn progress(&self) -> Progress {
+        if self.ended && self.held() == 0 {
+            Progress::Finished
+        } else {
+            Progress::Going
+        }
+    }
+
+    fn receive_if_room(&mut self, out: &mut Actions) {
+        let buffers = matches!(self.mode, Mode::Buffers { .. });
+        if buffers && !self.reading && !self.ended && self.back == 0 {
+            self.receive(out);
+        }
+    }
+
+    fn receive(&mut self, out: &mut Actions) {
+        self.reading = true;
+        out.push(Action::Receive {
+            from: self.from,
+            poll_first: !self.more,
+        });
+    }
+
+    fn send(&mut self, out: &mut Actions) {
+        self.writing = true;
+        out.push(Action::Send {
+            to: self.from.other(),
+            len: self.front,
+        });
+    }
+
+    fn poll_write(&mut self, out: &mut Actions) {
+        self.writing = true;
+        out.push(Action::PollWrite {
+            to: self.from.other(),
+        });
+    }
+
+    fn splice_in(&mut self, out: &mut Actions) {
+        debug_assert_eq!(self.held(), 0, "splicing past bytes that are held");
+        out.push(Action::SpliceIn {
+            from: self.from,
+            len: PIPE_BYTES_MAX,
+        });
+    }
+
+    fn splice_out(&mut self, out: &mut Actions) {
+        out.push(Action::SpliceOut {
+            from: self.from,
+            len: self.in_pipe,
+        });
+    }
+
+    /// Nothing to read for now: give the kernel pipe back and wait, in the way that fits what the
+    /// last move was like.
+    fn wait_for_source(&mut self, out: &mut Actions) {
+        self.return_pipe(out);
+        let small = match self.mode {
+            Mode::Splicing { small } if self.turn < SMALL_MOVE_BYTES => small + 1,
+            Mode::Splicing { .. } | Mode::Buffers { .. } | Mode::Draining => 0,
+        };
+        self.turn = 0;
+        if small >= SMALL_MOVES_MAX {
+            self.mode = Mode::Buffers { full: 0 };
+            self.more = false;
+            self.receive(out);
+        } else {
+            self.mode = Mode::Splicing { small };
+            self.reading = true;
+            out.push(Action::PollRead { from: self.from });
+        }
+    }
+
+    fn return_pipe(&mut self, out: &mut Actions) {
+        if std::mem::take(&mut self.piped) {
+            out.push(Action::ReturnPipe {
+                from: self.from,
+                empty: self.in_pipe == 0,
+            });
+            self.in_pipe = 0;
+        }
+    }
+}
