@@ -181,7 +181,10 @@ pub enum Farewell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Give back the server and its place, if one is held, then choose again. Answered at once.
-    Choose,
+    Choose {
+        /// The server that is held could not be reached.
+        failed: bool,
+    },
     /// Connect to the chosen server. Answered at once only by [`Event::Shortage`].
     Connect,
     /// Wait for a place: the session is called with [`Event::PlaceFreed`].
@@ -270,7 +273,7 @@ impl Actions {
     /// An empty list.
     pub fn new() -> Self {
         Actions {
-            list: [Action::Choose; ACTIONS_MAX],
+            list: [Action::Dequeue; ACTIONS_MAX],
             len: 0,
         }
     }

@@ -220,6 +220,11 @@ impl Session {
         }
     }
 
+    /// It was called from the queue and has no answer yet.
+    pub fn was_called(&self) -> bool {
+        self.called_since.is_some()
+    }
+
     /// What is known of it at its end.
     pub fn summary(&self, now: Instant) -> Summary {
         Summary {
@@ -237,7 +242,7 @@ impl Session {
 
     fn on_choosing(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::Accepted => out.push(Action::Choose),
+            Event::Accepted => out.push(Action::Choose { failed: false }),
             Event::Chosen => {
                 self.stop_waiting(now);
                 self.chosen_at.get_or_insert(now);
@@ -287,7 +292,7 @@ impl Session {
             Event::PlaceFreed => {
                 self.called_since = Some(since);
                 self.state = State::Choosing;
-                out.push(Action::Choose);
+                out.push(Action::Choose { failed: false });
             }
             Event::ClientGone => {
                 self.watching = false;
@@ -343,7 +348,7 @@ impl Session {
             Event::TimedOut => {
                 self.short_since = Some(since);
                 self.state = State::Choosing;
-                out.push(Action::Choose);
+                out.push(Action::Choose { failed: false });
             }
             Event::ClientGone => {
                 self.watching = false;
@@ -449,7 +454,7 @@ impl Session {
     fn retry(&mut self, fault: Fault, policy: &Policy, out: &mut Actions) {
         if self.attempts <= policy.retries {
             self.state = State::Choosing;
-            out.push(Action::Choose);
+            out.push(Action::Choose { failed: true });
         } else if fault == Fault::TimedOut {
             self.end(Who::ServerTimeout, Phase::Connect, Farewell::Reset, out);
         } else {
@@ -539,7 +544,14 @@ impl Session {
             }
             Event::Connected | Event::ConnectFailed(_) => self.connecting = false,
             Event::ClientGone => self.watching = false,
-            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::Canceled { side, used } => {
+                self.gave_back(side, used);
+                if used == Use::Cancel && self.in_flight(side) {
+                    // It was queued before the operations that are left: a connect that was
+                    // given up and stood in the same moment.
+                    self.cancel(side, out);
+                }
+            }
             // It ends already.
             Event::TimedOut | Event::Killed(_) => return,
             Event::Accepted

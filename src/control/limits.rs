@@ -1,0 +1,135 @@
+//! How many sessions, buffers and kernel pipes this process may have.
+
+use crate::config::{Config, Listen};
+use crate::io::host;
+
+/// Descriptors for standard streams, rings, wakers, signals and the control plane, before workers
+/// and listeners are counted.
+const DESCRIPTORS_BASE: u64 = 64;
+
+/// Descriptors of one worker: its ring and its waker.
+const DESCRIPTORS_WORKER: u64 = 2;
+
+/// Descriptors of a session: one for each side.
+const DESCRIPTORS_SESSION: u64 = 2;
+
+/// One kernel pipe, with two descriptors, for so many sessions: a pipe is held only while bytes
+/// are in it.
+const SESSIONS_PER_PIPE: u64 = 8;
+
+/// Sessions that the tables of the workers can hold.
+const SESSIONS_MAX: u64 = 1 << 24;
+
+/// Share of the host's memory that all buffers together may take: one eighth.
+const MEMORY_SHARE: u64 = 8;
+
+/// Limits of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions of all workers.
+    pub sessions_max: u32,
+    /// Kernel pipes of one worker.
+    pub pipes_max: usize,
+    /// Bytes of buffers of one worker.
+    pub buffer_bytes_max: u64,
+    /// Workers.
+    pub workers: usize,
+    /// Open files that the process may have.
+    files_max: u64,
+    /// Sessions that the limit of open files allows.
+    sessions_by_files: u32,
+}
+
+impl Limits {
+    /// What `files_max` open files and this host's memory allow.
+    pub fn of(config: &Config, workers: usize, files_max: u64) -> Self {
+        let sockets = |listen: &Listen| match listen {
+            Listen::Address(_) => workers as u64,
+            // One of them is the inherited descriptor itself.
+            Listen::Descriptor(_) | Listen::Systemd(_) => workers as u64,
+        };
+        let listeners: u64 = config
+            .frontends
+            .iter()
+            .flat_map(|frontend| &frontend.listen)
+            .map(sockets)
+            .sum();
+        let reserve = DESCRIPTORS_BASE + workers as u64 * DESCRIPTORS_WORKER + listeners;
+        let free = files_max.saturating_sub(reserve);
+        // 2 for a session and 2/8 for its share of a pipe.
+        let by_files =
+            free * SESSIONS_PER_PIPE / (DESCRIPTORS_SESSION * SESSIONS_PER_PIPE + 2);
+        let by_files = by_files.clamp(1, SESSIONS_MAX) as u32;
+        let sessions_max = config.global.sessions_max.unwrap_or(by_files);
+        let sessions_max = sessions_max.min(SESSIONS_MAX as u32);
+        let pipes = u64::from(sessions_max.min(by_files)) / SESSIONS_PER_PIPE;
+        Limits {
+            sessions_max,
+            pipes_max: (pipes as usize / workers).max(1),
+            buffer_bytes_max: host::memory_bytes() / MEMORY_SHARE / workers as u64,
+            workers,
+            files_max,
+            sessions_by_files: by_files,
+        }
+    }
+
+    /// Says in the log what was found, and warns of a limit that can't be kept.
+    pub fn report(&self, config: &Config) {
+        match config.global.sessions_max {
+            None => log::info!(
+                "max_sessions = {} (derived from {} open files)",
+                self.sessions_max,
+                self.files_max
+            ),
+            Some(wanted) if wanted > self.sessions_by_files => log::warn!(
+                "max_sessions = {wanted} needs about {} open files, but the limit is {}: new \
+                 sessions will pause at about {} (raise LimitNOFILE= or `ulimit -n`)",
+                u64::from(wanted) * 9 / 4 + DESCRIPTORS_BASE,
+                self.files_max,
+                self.sessions_by_files
+            ),
+            Some(wanted) => log::info!("max_sessions = {wanted}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn config(sessions_max: Option<u32>) -> Config {
+        let mut config = config::Config::simple(
+            &["127.0.0.1:0".parse().unwrap()],
+            config::Balance::RoundRobin,
+            &["127.0.0.1:1".to_string()],
+        )
+        .unwrap();
+        config.global.sessions_max = sessions_max;
+        config
+    }
+
+    #[test]
+    fn sessions_follow_from_open_files() {
+        let limits = Limits::of(&config(None), 2, 20_000);
+        // 20,000 - 64 - 2 * 2 - 2 = 19,930 descriptors at 2.25 each.
+        assert_eq!(limits.sessions_max, 8_857);
+        assert_eq!(limits.pipes_max, 553);
+    }
+
+    #[test]
+    fn a_written_limit_stands() {
+        assert_eq!(Limits::of(&config(Some(5)), 2, 20_000).sessions_max, 5);
+        assert_eq!(
+            Limits::of(&config(Some(50_000)), 2, 1_000).sessions_max,
+            50_000
+        );
+    }
+
+    #[test]
+    fn there_is_always_room_for_one() {
+        let limits = Limits::of(&config(None), 64, 16);
+        assert_eq!(limits.sessions_max, 1);
+        assert_eq!(limits.pipes_max, 1);
+    }
+}

@@ -1,0 +1,317 @@
+//! The only memory that both planes and all workers touch: places, who waits for one, counters.
+//!
+//! Nothing here is touched for a byte that is relayed; the counts of places change when a session
+//! begins, takes a server or ends. Every ordering of an atomic in the program is in this file:
+//! `SeqCst` where "give back, then look who waits" meets "say that you wait, then look for a
+//! place" (either may come first, never neither), `Relaxed` for counters that one thread writes.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::config::Config;
+use crate::logic::time::Instant;
+
+/// Alignment that keeps what one core writes off the cache lines of others (two lines, because
+/// processors fetch pairs).
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub struct Padded<T>(pub T);
+
+/// A bounded number of places, taken and given back by all workers.
+#[derive(Debug)]
+pub struct Places {
+    used: Padded<AtomicU32>,
+    max: u32,
+}
+
+impl Places {
+    /// `max` free places; `None`: as many as there are numbers.
+    pub fn new(max: Option<u32>) -> Self {
+        Places {
+            used: Padded::default(),
+            max: max.unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Takes one, if one is free. The bound is never exceeded.
+    #[must_use]
+    pub fn try_take(&self) -> bool {
+        let mut used = self.used.0.load(Ordering::SeqCst);
+        while used < self.max {
+            match self.used.0.compare_exchange_weak(
+                used,
+                used + 1,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            ) {
+                Ok(_) => return true,
+                Err(now) => used = now,
+            }
+        }
+        false
+    }
+
+    /// Gives one back that was taken.
+    pub fn give_back(&self) {
+        let before = self.used.0.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(before > 0, "a place was given back that was not taken");
+    }
+
+    /// Places taken now.
+    pub fn used(&self) -> u32 {
+        self.used.0.load(Ordering::SeqCst)
+    }
+
+    /// Places free now.
+    pub fn free(&self) -> u32 {
+        self.max.saturating_sub(self.used())
+    }
+
+    /// The bound, if there is one.
+    pub fn max(&self) -> Option<u32> {
+        (self.max != u32::MAX).then_some(self.max)
+    }
+}
+
+/// Nobody waits.
+const NOBODY: u64 = u64::MAX;
+
+/// Which workers have somebody waiting, and since when the longest.
+#[derive(Debug)]
+pub struct Waiters {
+    /// Workers with somebody waiting: one look tells the usual case.
+    count: AtomicU32,
+    /// Nanoseconds, by worker.
+    since: Box<[AtomicU64]>,
+}
+
+impl Waiters {
+    /// Nobody of `workers` waits.
+    pub fn new(workers: usize) -> Self {
+        Waiters {
+            count: AtomicU32::new(0),
+            since: (0..workers).map(|_| AtomicU64::new(NOBODY)).collect(),
+        }
+    }
+
+    /// Says since when the longest of `worker` waits; `None`: nobody. Look for a place once more
+    /// after this, one may just have been given back.
+    pub fn announce(&self, worker: usize, since: Option<Instant>) {
+        let new = since.map_or(NOBODY, |since| since.as_nanos().min(NOBODY - 1));
+        let old = self.since[worker].swap(new, Ordering::SeqCst);
+        match (old == NOBODY, new == NOBODY) {
+            (true, false) => self.count.fetch_add(1, Ordering::SeqCst),
+            (false, true) => self.count.fetch_sub(1, Ordering::SeqCst),
+            (true, true) | (false, false) => 0,
+        };
+    }
+
+    /// Whether anybody waits.
+    pub fn any(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// The worker whose longest waiter waits longest of all.
+    pub fn oldest(&self) -> Option<usize> {
+        if !self.any() {
+            return None;
+        }
+        let since = |worker: &usize| self.since[*worker].load(Ordering::SeqCst);
+        (0..self.since.len())
+            .min_by_key(since)
+            .filter(|worker| since(worker) != NOBODY)
+    }
+}
+
+/// A count that one worker writes and anybody reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds. Only the owning worker calls this, which is what makes it cheap.
+    pub fn add(&self, n: u64) {
+        let value = self.0.load(Ordering::Relaxed);
+        self.0.store(value.wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one worker counts. Written by that worker alone.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    /// Sessions that began.
+    pub sessions_started: Counter,
+    /// Sessions that ended.
+    pub sessions_ended: Counter,
+    /// Bytes read from clients, counted when their session ends.
+    pub bytes_from_clients: Counter,
+    /// Bytes read from servers, counted when their session ends.
+    pub bytes_from_servers: Counter,
+    /// Connect attempts that failed.
+    pub connect_failures: Counter,
+    /// Connect attempts after the first of a session.
+    pub retries: Counter,
+    /// Times that descriptors, memory or ports were short.
+    pub shortages: Counter,
+    /// Receives that found no buffer and were made again.
+    pub buffer_misses: Counter,
+    /// Completions for a session that is gone: always 0 unless something is wrong.
+    pub stale_completions: Counter,
+    /// Lines of the access log that were dropped because the log could not keep up.
+    pub log_lines_dropped: Counter,
+}
+
+/// A server as all workers see it.
+#[derive(Debug)]
+pub struct ServerShared {
+    /// Sessions that were given to it.
+    pub places: Places,
+}
+
+/// A backend as all workers see it.
+#[derive(Debug)]
+pub struct BackendShared {
+    /// By index of the server.
+    pub servers: Vec<ServerShared>,
+    /// Workers with sessions that wait for a place on any of them.
+    pub waiting: Waiters,
+}
+
+/// A frontend as all workers see it.
+#[derive(Debug)]
+pub struct FrontendShared {
+    /// Its sessions.
+    pub places: Places,
+    /// Workers that stopped accepting because no place is free.
+    pub paused: Waiters,
+}
+
+/// All of it.
+pub struct Shared {
+    /// Sessions of the process.
+    pub places: Places,
+    /// Workers that stopped accepting because no place is free.
+    pub paused: Waiters,
+    /// By index of the frontend.
+    pub frontends: Vec<FrontendShared>,
+    /// By index of the backend.
+    pub backends: Vec<BackendShared>,
+    /// By index of the worker.
+    pub workers: Vec<Padded<WorkerCounters>>,
+    /// Ends the wait of a worker, by index.
+    wakers: Vec<Box<dyn Fn() + Send + Sync>>,
+    /// A worker ended by a fault of ours.
+    failed: AtomicBool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("places", &self.places)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// What `config` needs for one worker per waker.
+    pub fn new(
+        config: &Config,
+        sessions_max: u32,
+        wakers: Vec<Box<dyn Fn() + Send + Sync>>,
+    ) -> Self {
+        let workers = wakers.len();
+        Shared {
+            places: Places::new(Some(sessions_max)),
+            paused: Waiters::new(workers),
+            frontends: config
+                .frontends
+                .iter()
+                .map(|frontend| FrontendShared {
+                    places: Places::new(frontend.sessions_max),
+                    paused: Waiters::new(workers),
+                })
+                .collect(),
+            backends: config
+                .backends
+                .iter()
+                .map(|backend| BackendShared {
+                    servers: backend
+                        .servers
+                        .iter()
+                        .map(|server| ServerShared {
+                            places: Places::new(server.sessions_max),
+                        })
+                        .collect(),
+                    waiting: Waiters::new(workers),
+                })
+                .collect(),
+            workers: (0..workers).map(|_| Padded::default()).collect(),
+            wakers,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends the wait of a worker.
+    pub fn wake(&self, worker: usize) {
+        (self.wakers[worker])();
+    }
+
+    /// Notes that a worker ended by a fault of ours.
+    pub fn mark_failed(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a worker did.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_never_exceeded_by_many_threads() {
+        let places = Places::new(Some(10));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        if places.try_take() {
+                            assert!(places.used() <= 10);
+                            places.give_back();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(places.used(), 0);
+        assert_eq!(places.free(), 10);
+    }
+
+    #[test]
+    fn no_bound_is_no_bound() {
+        let places = Places::new(None);
+        assert!(places.try_take());
+        assert_eq!(places.max(), None);
+    }
+
+    #[test]
+    fn the_longest_waiter_is_found() {
+        let waiters = Waiters::new(3);
+        assert_eq!(waiters.oldest(), None);
+        waiters.announce(2, Some(Instant::from_nanos(50)));
+        waiters.announce(0, Some(Instant::from_nanos(70)));
+        assert_eq!(waiters.oldest(), Some(2));
+        waiters.announce(2, Some(Instant::from_nanos(90)));
+        assert_eq!(waiters.oldest(), Some(0));
+        waiters.announce(0, None);
+        waiters.announce(2, None);
+        assert!(!waiters.any());
+        assert_eq!(waiters.oldest(), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! From an action to an operation, and the round trip of an event through a session.
+
+use super::Worker;
+use super::slot::{Chunks, Slot};
+use super::token::{Key, Owner};
+use crate::io::{self, Chunk, Engine, Interest};
+use crate::logic::session::{
+    Action, Actions, Event, Farewell, Fault, Moved, PIPE_BYTES_MAX, Session, Side, Use,
+};
+
+impl<E: Engine> Worker<E> {
+    /// Puts an accepted connection, whose places were taken, into the table and sets it going.
+    pub(super) fn begin(&mut self, frontend: u16, socket: E::Socket) {
+        let client = if self.wants_client[usize::from(frontend)] {
+            self.engine.peer(&socket)
+        } else {
+            None
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let slot = self.sessions.insert(Slot {
+            session: Session::new(self.now),
+            generation: self.generation,
+            frontend,
+            server: None,
+            starved: [false; 2],
+            sockets: [Some(socket), None],
+            chunks: [Chunks::default(), Chunks::default()],
+            pipes: [None, None],
+            tried: Vec::new(),
+            client,
+        });
+        self.counters().sessions_started.add(1);
+        self.drive(slot, Event::Accepted);
+    }
+
+    /// Tells a session what happened, carries out what it wants, and goes on with what that led
+    /// to until it waits for something.
+    pub(super) fn drive(&mut self, slot: usize, event: Event) {
+        debug_assert!(self.answers.is_empty(), "an event inside an event");
+        let mut event = event;
+        loop {
+            let mut actions = Actions::new();
+            let entry = &mut self.sessions[slot];
+            let policy = &self.policies[usize::from(entry.frontend)];
+            entry.session.handle(self.now, event, policy, &mut actions);
+            for action in actions.as_slice() {
+                if let Action::Free(farewell) = *action {
+                    self.free(slot, farewell);
+                    return;
+                }
+                self.apply(slot, *action);
+            }
+            match self.answers.pop_front() {
+                Some(answer) => event = answer,
+                None => break,
+            }
+        }
+        let entry = &self.sessions[slot];
+        let policy = &self.policies[usize::from(entry.frontend)];
+        if let Some(deadline) = entry.session.deadline(policy) {
+            let key = slot as u32;
+            if self.timers.deadline(key).is_none_or(|set| deadline < set) {
+                self.timers.schedule(key, deadline);
+            }
+        }
+    }
+
+    fn apply(&mut self, slot: usize, action: Action) {
+        match action {
+            Action::Choose { failed } => self.choose(slot, failed),
+            Action::Connect => self.connect(slot),
+            Action::Enqueue => self.enqueue(slot),
+            Action::Dequeue => self.dequeue(slot),
+            Action::WatchClient => self.poll(slot, Side::Client, Use::Watch, Interest::Gone),
+            Action::Receive { from, poll_first } => {
+                let key = self.key(slot);
+                self.receive(key, from, poll_first);
+            }
+            Action::Send { to, len } => self.send(slot, to, len),
+            Action::Release { from } => {
+                if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
+                    self.engine.release(buffer);
+                }
+            }
+            Action::SpliceIn { from, len } => self.splice_in(slot, from, len),
+            Action::SpliceOut { from, len } => self.splice_out(slot, from, len),
+            Action::ReturnPipe { from, empty } => {
+                if let Some(pipe) = self.sessions[slot].pipes[from.index()].take() {
+                    self.engine.return_pipe(pipe, empty);
+                }
+            }
+            Action::PollRead { from } => self.poll(slot, from, Use::Read, Interest::Read),
+            Action::PollWrite { to } => self.poll(slot, to, Use::Write, Interest::Write),
+            Action::ShutdownWrite { to } => {
+                if let Some(socket) = self.sessions[slot].socket(to) {
+                    self.engine.shutdown_write(socket);
+                }
+            }
+            Action::Cancel { side } => self.cancel(slot, side),
+            // The caller sees to it, because the slot is gone then.
+            Action::Free(_) => {}
+        }
+    }
+
+    pub(super) fn key(&self, slot: usize) -> Key {
+        Key {
+            slot: slot as u32,
+            generation: self.sessions[slot].generation,
+        }
+    }
+
+    fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
+        let key = self.key(slot);
+        Owner::Session { key, side, used }.token()
+    }
+
+    fn connect(&mut self, slot: usize) {
+        let token = self.token(slot, Side::Server, Use::Write);
+        let entry = &mut self.sessions[slot];
+        let frontend = &self.config.frontends[usize::from(entry.frontend)];
+        let servers = &self.config.backends[frontend.backend].servers;
+        let Some(server) = entry.server.map(|index| &servers[usize::from(index)]) else {
+            debug_assert!(false, "a connect without a server");
+            self.answers.push_back(Event::ConnectFailed(Fault::Other));
+            return;
+        };
+        match self.engine.open(&server.address) {
+            Ok(socket) => {
+                self.engine.connect(&socket, &server.address, token);
+                entry.sockets[Side::Server.index()] = Some(socket);
+            }
+            Err(fault) if fault.is_shortage() => {
+                self.answers.push_back(Event::Shortage);
+                self.note_shortage(fault);
+            }
+            Err(io_fault) => {
+                let fault = fault(io_fault);
+                self.answers.push_back(Event::ConnectFailed(fault));
+            }
+        }
+    }
+
+    pub(super) fn receive(&mut self, key: Key, from: Side, poll_first: bool) {
+        let used = Use::Read;
+        let side = from;
+        let token = Owner::Session { key, side, used }.token();
+        if let Some(socket) = self.sessions[key.slot as usize].socket(from) {
+            self.engine.receive(socket, poll_first, token);
+        }
+    }
+
+    fn send(&mut self, slot: usize, to: Side, len: u32) {
+        let token = self.token(slot, to, Use::Write);
+        let entry = &mut self.sessions[slot];
+        let Some((buffer, start)) = entry.chunks[to.other().index()].lend() else {
+            debug_assert!(false, "a send without a chunk");
+            return;
+        };
+        if let Some(socket) = entry.socket(to) {
+            let chunk = Chunk { start, len };
+            self.engine.send(socket, buffer, chunk, token);
+        }
+    }
+
+    fn poll(&mut self, slot: usize, side: Side, used: Use, interest: Interest) {
+        let token = self.token(slot, side, used);
+        if let Some(socket) = self.sessions[slot].socket(side) {
+            self.engine.poll(socket, interest, token);
+        }
+    }
+
+    fn cancel(&mut self, slot: usize, side: Side) {
+        let token = self.token(slot, side, Use::Cancel);
+        let entry = &mut self.sessions[slot];
+        if std::mem::take(&mut entry.starved[side.index()]) {
+            // The kernel does not have this receive.
+            let used = Use::Read;
+            self.answers.push_back(Event::Canceled { side, used });
+        }
+        match entry.socket(side) {
+            Some(socket) => self.engine.cancel(socket, token),
+            None => {
+                let used = Use::Cancel;
+                self.answers.push_back(Event::Canceled { side, used });
+            }
+        }
+    }
+
+    fn splice_in(&mut self, slot: usize, from: Side, len: u32) {
+        debug_assert!(len <= PIPE_BYTES_MAX);
+        let entry = &mut self.sessions[slot];
+        let held = &mut entry.pipes[from.index()];
+        if held.is_none() {
+            *held = self.engine.take_pipe();
+        }
+        let moved = match (&entry.pipes[from.index()], entry.socket(from)) {
+            (Some(pipe), Some(socket)) => match self.engine.splice_in(socket, pipe, len) {
+                Ok(0) => Moved::End,
+                other => moved(other),
+            },
+            (None, _) | (_, None) => Moved::NoPipe,
+        };
+        self.answers.push_back(Event::SplicedIn { from, moved });
+    }
+
+    fn splice_out(&mut self, slot: usize, from: Side, len: u32) {
+        let entry = &self.sessions[slot];
+        let moved = match (&entry.pipes[from.index()], entry.socket(from.other())) {
+            (Some(pipe), Some(socket)) => moved(self.engine.splice_out(pipe, socket, len)),
+            (None, _) | (_, None) => Moved::Failed(Fault::Other),
+        };
+        self.answers.push_back(Event::SplicedOut { from, moved });
+    }
+
+    /// Closes what is open, gives back what is held, frees the slot.
+    fn free(&mut self, slot: usize, farewell: Farewell) {
+        debug_assert!(self.answers.is_empty(), "a freed session has no answers");
+        self.timers.cancel(slot as u32);
+        let mut entry = self.sessions.remove(slot);
+        for side in Side::BOTH {
+            let chunks = &mut entry.chunks[side.index()];
+            while let Some(buffer) = chunks.pop() {
+                self.engine.release(buffer);
+            }
+            if let Some(pipe) = entry.pipes[side.index()].take() {
+                let empty = entry.session.in_pipe(side) == 0;
+                self.engine.return_pipe(pipe, empty);
+            }
+            if let Some(socket) = entry.sockets[side.index()].take() {
+                match farewell {
+                    Farewell::Finish => self.engine.close(socket),
+                    Farewell::Reset => self.engine.reset(socket),
+                }
+            }
+        }
+        self.count_ended(&entry);
+        self.give_back_places(&entry);
+    }
+
+    fn count_ended(&mut self, entry: &Slot<E>) {
+        let summary = entry.session.summary(self.now);
+        let counters = self.counters();
+        counters.sessions_ended.add(1);
+        counters.bytes_from_clients.add(summary.bytes[0]);
+        counters.bytes_from_servers.add(summary.bytes[1]);
+        counters.retries.add(u64::from(summary.retries));
+        self.log
+            .record(entry.client, entry.frontend, entry.server, summary);
+    }
+}
+
+fn moved(result: io::Spliced) -> Moved {
+    match result {
+        Ok(0) => Moved::WouldBlock,
+        Ok(len) => Moved::Bytes(len),
+        Err(io::Fault::WouldBlock) => Moved::WouldBlock,
+        Err(io_fault) => Moved::Failed(fault(io_fault)),
+    }
+}
+
+/// The session's word for a fault that is no shortage.
+pub(super) fn fault(fault: io::Fault) -> Fault {
+    match fault {
+        io::Fault::Refused => Fault::Refused,
+        io::Fault::Unreachable => Fault::Unreachable,
+        io::Fault::TimedOut => Fault::TimedOut,
+        io::Fault::Reset => Fault::Reset,
+        io::Fault::Canceled
+        | io::Fault::WouldBlock
+        | io::Fault::NoBuffers
+        | io::Fault::NoDescriptors
+        | io::Fault::NoMemory
+        | io::Fault::NoPorts
+        | io::Fault::Other(_) => Fault::Other,
+    }
+}

@@ -1,0 +1,178 @@
+//! From a completion to an event: whose is it, is it still true, what does it say.
+
+use super::slot::Slot;
+use super::token::{Key, Owner};
+use super::{Worker, apply::fault};
+use crate::io::{self, BUFFER_BYTES, Done, Engine};
+use crate::logic::session::{Event, Fault, Side, Use};
+
+impl<E: Engine> Worker<E> {
+    pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
+        match Owner::of(token) {
+            Owner::Session { key, side, used } => self.session_done(key, side, used, done),
+            Owner::Listener(index) => {
+                if let Done::Accepted { socket, more } = done {
+                    self.accepted(index, socket, more);
+                } else {
+                    debug_assert!(false, "a listener got something else than a connection");
+                }
+            }
+            Owner::Waker => self.woken(),
+        }
+    }
+
+    /// The session that this key names, if it still exists.
+    pub(super) fn slot(&mut self, key: Key) -> Option<&mut Slot<E>> {
+        self.sessions
+            .get_mut(key.slot as usize)
+            .filter(|slot| slot.generation == key.generation)
+    }
+
+    fn session_done(&mut self, key: Key, side: Side, used: Use, done: Done<E>) {
+        if self.slot(key).is_none() {
+            debug_assert!(false, "a completion for a session that is gone");
+            self.counters().stale_completions.add(1);
+            self.give_up(done);
+            return;
+        }
+        let event = match done {
+            Done::Connected(result) => match result {
+                Ok(()) => Event::Connected,
+                Err(fault) if fault.is_shortage() => {
+                    self.note_shortage(fault);
+                    Event::Shortage
+                }
+                Err(io::Fault::Canceled) => Event::ConnectFailed(Fault::TimedOut),
+                Err(io_fault) => Event::ConnectFailed(fault(io_fault)),
+            },
+            Done::Received { bytes, more } => match self.received(key, side, bytes, more) {
+                Some(event) => event,
+                None => return,
+            },
+            Done::Sent { buffer, len } => self.sent(key, side, buffer, len),
+            Done::Polled(Err(io::Fault::Canceled)) => Event::Canceled { side, used },
+            Done::Polled(_) => match used {
+                Use::Read => Event::Readable { from: side },
+                Use::Write => Event::Writable { to: side },
+                Use::Watch | Use::Cancel => Event::ClientGone,
+            },
+            Done::Canceled => Event::Canceled { side, used },
+            Done::Accepted { .. } | Done::Woken => {
+                debug_assert!(false, "a session got what only a worker gets");
+                return;
+            }
+        };
+        self.drive(key.slot as usize, event);
+    }
+
+    fn received(
+        &mut self,
+        key: Key,
+        from: Side,
+        bytes: Result<(Option<E::Buffer>, u32), io::Fault>,
+        more: bool,
+    ) -> Option<Event> {
+        match bytes {
+            Ok((Some(buffer), len)) => {
+                let slot = self.slot(key)?;
+                if let Err(buffer) = slot.chunks[from.index()].push(buffer) {
+                    debug_assert!(false, "a receive without room for its bytes");
+                    self.engine.release(buffer);
+                }
+                Some(Event::Received {
+                    from,
+                    len,
+                    full: len == BUFFER_BYTES,
+                    more,
+                })
+            }
+            Ok((None, _)) => Some(Event::Ended { from }),
+            Err(io::Fault::NoBuffers) => {
+                self.counters().buffer_misses.add(1);
+                self.slot(key)?.starved[from.index()] = true;
+                self.starved.push_back((key, from));
+                None
+            }
+            Err(io::Fault::WouldBlock) => {
+                self.receive(key, from, true);
+                None
+            }
+            Err(io::Fault::Canceled) => Some(Event::Canceled {
+                side: from,
+                used: Use::Read,
+            }),
+            Err(io_fault) => Some(Event::ReceiveFailed {
+                from,
+                fault: fault(io_fault),
+            }),
+        }
+    }
+
+    fn sent(
+        &mut self,
+        key: Key,
+        to: Side,
+        buffer: E::Buffer,
+        len: Result<u32, io::Fault>,
+    ) -> Event {
+        let sent = len.unwrap_or(0);
+        match self.slot(key) {
+            Some(slot) => slot.chunks[to.other().index()].take_back(buffer, sent),
+            None => self.engine.release(buffer),
+        }
+        match len {
+            Ok(len) => Event::Sent { to, len },
+            Err(io::Fault::Canceled) => Event::Canceled {
+                side: to,
+                used: Use::Write,
+            },
+            // No room after all, or the kernel is short of memory for it: wait for room.
+            Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
+                Event::Sent { to, len: 0 }
+            }
+            Err(io_fault) => Event::SendFailed {
+                to,
+                fault: fault(io_fault),
+            },
+        }
+    }
+
+    /// Gives back what came with a completion that nobody wants.
+    fn give_up(&mut self, done: Done<E>) {
+        match done {
+            Done::Accepted {
+                socket: Ok(socket), ..
+            } => self.engine.reset(socket),
+            Done::Received {
+                bytes: Ok((Some(buffer), _)),
+                ..
+            }
+            | Done::Sent { buffer, .. } => self.engine.release(buffer),
+            Done::Accepted { .. }
+            | Done::Received { .. }
+            | Done::Connected(_)
+            | Done::Polled(_)
+            | Done::Canceled
+            | Done::Woken => {}
+        }
+    }
+
+    /// Makes receives again that found no buffer, oldest first, as long as there are buffers.
+    pub(super) fn feed_starved(&mut self) {
+        // Those that fail again come to the end of the queue in a later turn.
+        for _ in 0..self.starved.len() {
+            if !self.engine.has_buffers() {
+                break;
+            }
+            let Some((key, side)) = self.starved.pop_front() else {
+                break;
+            };
+            let waits = self
+                .slot(key)
+                .is_some_and(|slot| std::mem::take(&mut slot.starved[side.index()]));
+            if waits {
+                self.receive(key, side, false);
+            }
+        }
+    }
+}

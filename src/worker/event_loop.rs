@@ -1,0 +1,133 @@
+//! One turn: wait in the kernel, read the clock, take completions, let timers expire, see to those
+//! who wait for a buffer or a place.
+
+use std::time::Duration;
+
+use super::token::Owner;
+use super::{Command, Worker};
+use crate::io::Engine;
+use crate::logic::session::{Event, Killer};
+use crate::logic::time::Instant;
+
+impl<E: Engine> Worker<E> {
+    /// Runs until it was told to stop and its last session has ended.
+    pub fn run(&mut self) {
+        self.start();
+        while !self.is_done() {
+            self.turn();
+        }
+    }
+
+    /// Begins to accept.
+    pub fn start(&mut self) {
+        self.read_clock();
+        self.engine.watch_waker(Owner::Waker.token());
+        self.resume_accepting();
+    }
+
+    /// It was told to stop, and nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.stopping
+            && self.sessions.is_empty()
+            && self.parked.is_empty()
+            && self.listeners.iter().all(|accepting| accepting.is_closed())
+    }
+
+    /// One turn of the loop.
+    pub fn turn(&mut self) {
+        self.engine.wait(self.timeout());
+        self.read_clock();
+        while let Some((token, done)) = self.engine.next() {
+            self.dispatch(token, done);
+        }
+        while let Some(slot) = self.timers.expire(self.now) {
+            self.expired(slot);
+        }
+        self.feed_starved();
+        if self.short_until.is_some_and(|until| until <= self.now) {
+            self.short_until = None;
+            self.resume_accepting();
+        }
+        while std::mem::take(&mut self.resume_due) {
+            self.resume_accepting();
+        }
+        let dropped = self.log.flush();
+        if dropped > 0 {
+            self.counters().log_lines_dropped.add(dropped);
+        }
+    }
+
+    /// The engine of this worker, for tests that stand behind it.
+    pub fn engine(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// Sessions that are open.
+    pub fn sessions_open(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn read_clock(&mut self) {
+        let nanos = self.engine.now().saturating_sub(self.clock_zero);
+        self.now = self.now.max(Instant::from_nanos(nanos));
+    }
+
+    /// How long nothing needs to be done unless something happens.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.starved.is_empty() && self.engine.has_buffers() {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.timers.next_wakeup(), self.short_until];
+        let next = next.into_iter().flatten().min()?;
+        Some(next.duration_since(self.now))
+    }
+
+    pub(super) fn woken(&mut self) {
+        self.engine.watch_waker(Owner::Waker.token());
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stop => self.stop(),
+                Command::Abort => self.abort(),
+            }
+        }
+        for backend in 0..self.queues.len() {
+            self.serve_queue(backend);
+        }
+        self.resume_accepting();
+    }
+
+    fn stop(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            self.stop_accepting();
+        }
+    }
+
+    fn abort(&mut self) {
+        self.stop();
+        for (_, socket) in self.parked.drain(..) {
+            self.engine.reset(socket);
+        }
+        let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
+        for slot in open {
+            if self.sessions.contains(slot) {
+                self.drive(slot, Event::Killed(Killer::Operator));
+            }
+        }
+    }
+
+    /// A timer of the wheel ran out. Deadlines mostly move later, which does not move the timer,
+    /// so the session is asked for the true one.
+    fn expired(&mut self, slot: u32) {
+        let Some(entry) = self.sessions.get(slot as usize) else {
+            debug_assert!(false, "a timer outlived its session");
+            return;
+        };
+        let policy = &self.policies[usize::from(entry.frontend)];
+        match entry.session.deadline(policy) {
+            Some(deadline) if deadline <= self.now => self.drive(slot as usize, Event::TimedOut),
+            Some(deadline) => self.timers.schedule(slot, deadline),
+            None => {}
+        }
+    }
+}
