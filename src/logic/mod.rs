@@ -1,7 +1,3 @@
-//! Decisions, and nothing else: no I/O, no clock, no threads, nothing of ours from outside this
-//! module. Every machine here takes what happened and says what to do; the worker does it.
+//! Decisions, and nothing else: no I/O, no clock, no threads.
 
-pub mod balance;
-pub mod session;
 pub mod time;
-pub mod timer_wheel;
