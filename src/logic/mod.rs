@@ -1,3 +1,4 @@
 //! Decisions, and nothing else: no I/O, no clock, no threads.
 
 pub mod time;
+pub mod timer_wheel;
