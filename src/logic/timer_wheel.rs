@@ -34,7 +34,8 @@
 //! which a deadline would need special care.
 //!
 //! What is not spread out: a slot of level 3 spans 4.4 minutes, and whatever waits in it comes down
-//! in a single call.
+//! in a single call. Where memory is cold this takes about 0.1 us for each timer, so 0.1 s for a
+//! million that all wait for the same few minutes.
 
 use super::time::Instant;
 use std::time::Duration;
@@ -120,8 +121,8 @@ impl TimerWheel {
 
     /// Sets the timer of `key` to `deadline`, in place of the one that it may have.
     ///
-    /// A deadline that has passed already expires with the tick after the last one that
-    /// [`expire`](Self::expire) has seen. A loop that sets anew whatever expires therefore ends.
+    /// A deadline that has passed already expires with the tick after the one that
+    /// [`expire`](Self::expire) has come to. A loop that sets anew whatever expires therefore ends.
     ///
     /// # Panics
     ///

@@ -1,0 +1,221 @@
+//! Which server of a backend a new session goes to.
+//!
+//! A [`Balancer`] belongs to one worker and one backend. The worker asks it once for each attempt
+//! to connect that neither a cookie nor an operator has decided already. It knows the servers only
+//! through [`Servers`], keeps no count of sessions of its own, and opens nothing.
+//!
+//! Rules that hold for every algorithm:
+//!
+//! 1. Candidates are the usable servers of a weight above 0 that are not backups. If there is none,
+//!    the first usable backup of a weight above 0, in the order of the file, is the only candidate.
+//!    A backup does not help out when others are full or were tried.
+//! 2. A candidate that was tried already is left out while another one has room.
+//! 3. A candidate without room is left out. If none has room, tried or not, the answer is
+//!    [`Choice::Full`].
+//!
+//! The algorithm then chooses among what is left. Every choice costs time linear in the number of
+//! servers, and no memory. The files of this directory hold one algorithm each.
+
+mod first;
+mod least_conn;
+mod random;
+mod round_robin;
+mod source_hash;
+
+use first::First;
+use least_conn::LeastConn;
+use random::{Generator, Random};
+use round_robin::RoundRobin;
+use source_hash::SourceHash;
+use std::net::IpAddr;
+
+/// How a backend spreads its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// In turn, smoothly, by weight.
+    RoundRobin,
+    /// To the server with the fewest sessions per weight.
+    LeastConn,
+    /// To the better of two servers drawn at random by weight.
+    Random,
+    /// By the address of the client, which stays with its server while that can be had.
+    SourceHash,
+    /// To the first server in the order of the file that has room.
+    First,
+}
+
+/// What the balancer is told of the servers of a backend at the moment of the choice.
+///
+/// The index is the position in the file. Answers may come from memory that other threads write:
+/// they need not agree with each other, nor stay the same during a choice. For the same reason a
+/// choice promises no place. Whoever takes the place does so in one atomic step, and asks again if
+/// it is gone.
+pub trait Servers {
+    /// How many servers there are: as many as the balancer was given names.
+    fn len(&self) -> usize;
+    /// Whether there is no server at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Whether the server is up and not draining.
+    fn usable(&self, index: usize) -> bool;
+    /// The weight as it is now, slow start included; 0: no balanced sessions.
+    fn weight(&self, index: usize) -> u32;
+    /// Whether the server stands in only when no other is usable.
+    fn is_backup(&self, index: usize) -> bool;
+    /// Open sessions of the server, those of all workers.
+    fn sessions(&self, index: usize) -> u32;
+    /// Whether the server may take one more session.
+    fn has_room(&self, index: usize) -> bool;
+}
+
+/// Where a session should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// To the server of this index.
+    Server(usize),
+    /// To wait: there are usable servers, and all of them are full.
+    Full,
+    /// Nowhere: no server is usable.
+    None,
+}
+
+/// The algorithm of a backend, with what it remembers from one choice to the next.
+#[derive(Clone, Debug)]
+pub enum Balancer {
+    /// See [`Algorithm::RoundRobin`].
+    RoundRobin(RoundRobin),
+    /// See [`Algorithm::LeastConn`].
+    LeastConn(LeastConn),
+    /// See [`Algorithm::Random`].
+    Random(Random),
+    /// See [`Algorithm::SourceHash`].
+    SourceHash(SourceHash),
+    /// See [`Algorithm::First`].
+    First(First),
+}
+
+impl Balancer {
+    /// A balancer for the servers of these names, in the order of the file.
+    ///
+    /// Workers should differ in their `seed`: it decides where in its turn a worker begins and what
+    /// it draws, so that many workers with one session each do not all take the same server.
+    /// `source_hash` does not look at it.
+    pub fn new(algorithm: Algorithm, names: &[&str], seed: u64) -> Self {
+        let generator = Generator::new(seed);
+        match algorithm {
+            Algorithm::RoundRobin => Self::RoundRobin(RoundRobin::new(names.len(), generator)),
+            Algorithm::LeastConn => Self::LeastConn(LeastConn::new(names.len(), generator)),
+            Algorithm::Random => Self::Random(Random::new(generator)),
+            Algorithm::SourceHash => Self::SourceHash(SourceHash::new(names)),
+            Algorithm::First => Self::First(First),
+        }
+    }
+
+    /// Chooses a server for a session of `client` that failed to connect to those in `tried`.
+    ///
+    /// # Panics
+    ///
+    /// If there are more `servers` than the balancer was given names.
+    pub fn choose(&mut self, client: IpAddr, servers: &impl Servers, tried: &[u16]) -> Choice {
+        let open = match survey(servers, tried) {
+            Survey::Open(open) => open,
+            Survey::Decided(choice) => return choice,
+        };
+        let chosen = match self {
+            Self::RoundRobin(algorithm) => algorithm.choose(&open),
+            Self::LeastConn(algorithm) => algorithm.choose(&open),
+            Self::Random(algorithm) => algorithm.choose(&open),
+            Self::SourceHash(algorithm) => algorithm.choose(client, &open),
+            Self::First(algorithm) => algorithm.choose(&open),
+        };
+        // The survey saw room; if the algorithm did not, it went to other workers meanwhile.
+        chosen.map_or(Choice::Full, Choice::Server)
+    }
+}
+
+/// What the rules leave to an algorithm.
+enum Survey<'a, S> {
+    /// One of these.
+    Open(Open<'a, S>),
+    /// Nothing to choose.
+    Decided(Choice),
+}
+
+/// The servers among which an algorithm chooses.
+struct Open<'a, S> {
+    servers: &'a S,
+    /// Servers to leave out, for having been tried.
+    excluded: &'a [u16],
+}
+
+impl<S: Servers> Open<'_, S> {
+    /// Index and weight of each, in the order of the file.
+    fn iter(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.iter_from(0)
+    }
+
+    /// Index and weight of each, in the order of the file, but from index `start` on and around.
+    fn iter_from(&self, start: usize) -> impl Iterator<Item = (usize, u32)> {
+        let servers = self.servers;
+        (start..servers.len())
+            .chain(0..start.min(servers.len()))
+            .filter(|&index| servers.usable(index) && !servers.is_backup(index))
+            .map(|index| (index, servers.weight(index)))
+            .filter(|&(_, weight)| weight > 0)
+            .filter(|&(index, _)| servers.has_room(index) && !is_in(self.excluded, index))
+    }
+
+    /// Open sessions of a server.
+    fn sessions(&self, index: usize) -> u32 {
+        self.servers.sessions(index)
+    }
+}
+
+/// Applies the rules of the module. Ends at the first server that is open and was not tried.
+fn survey<'a, S: Servers>(servers: &'a S, tried: &'a [u16]) -> Survey<'a, S> {
+    let mut any_candidate = false;
+    let mut any_tried_with_room = false;
+    let mut backup = None;
+    for index in 0..servers.len() {
+        if !servers.usable(index) || servers.weight(index) == 0 {
+            continue;
+        }
+        if servers.is_backup(index) {
+            backup = backup.or(Some(index));
+            continue;
+        }
+        any_candidate = true;
+        if !servers.has_room(index) {
+            continue;
+        }
+        if !is_in(tried, index) {
+            return Survey::Open(Open {
+                servers,
+                excluded: tried,
+            });
+        }
+        any_tried_with_room = true;
+    }
+    if any_tried_with_room {
+        return Survey::Open(Open {
+            servers,
+            excluded: &[],
+        });
+    }
+    if any_candidate {
+        return Survey::Decided(Choice::Full);
+    }
+    Survey::Decided(match backup {
+        Some(index) if servers.has_room(index) => Choice::Server(index),
+        Some(_) => Choice::Full,
+        None => Choice::None,
+    })
+}
+
+fn is_in(tried: &[u16], index: usize) -> bool {
+    tried.iter().any(|&one| usize::from(one) == index)
+}
+
+#[cfg(test)]
+mod tests;
