@@ -1,1 +1,90 @@
-fn main() {}
+//! The program: reads the command line, does what it says, chooses the exit status.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringway::cli::{Cli, Command, File, Overrides};
+use ringway::config::{self, Config};
+use ringway::{control, demo, doctor, log as logging};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run { file, overrides } => run(&file, &overrides),
+        Command::Check {
+            file,
+            print_effective,
+        } => check(&file, print_effective),
+        Command::Tcp {
+            listen,
+            balance,
+            servers,
+            overrides,
+        } => {
+            let resolver = &config::system_resolver;
+            match Config::simple(&listen, balance, &servers, resolver) {
+                Ok(config) => serve(config, &overrides),
+                Err(problems) => {
+                    for problem in problems {
+                        eprintln!("error: {problem}");
+                    }
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Command::Demo => finish(demo::run()),
+        Command::Doctor => doctor::run(),
+    }
+}
+
+fn run(file: &File, overrides: &Overrides) -> ExitCode {
+    match config::load(&file.path) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                eprintln!("{}", loaded.warnings);
+            }
+            serve(loaded.config, overrides)
+        }
+        Err(report) => {
+            eprintln!("{report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &File, print_effective: bool) -> ExitCode {
+    match config::load(&file.path) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                eprintln!("{}", loaded.warnings);
+            }
+            if print_effective {
+                print!("{}", config::effective(&loaded));
+            } else {
+                println!("{} is valid", file.path.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(report) => {
+            eprintln!("{report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(mut config: Config, overrides: &Overrides) -> ExitCode {
+    if let Some(workers) = overrides.workers {
+        config.global.workers = Some(usize::from(workers));
+    }
+    logging::init(config.global.access_log);
+    finish(control::run(config, |_| {}))
+}
+
+fn finish(result: Result<(), control::StartError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

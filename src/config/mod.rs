@@ -3,10 +3,40 @@
 //! `text -> RawConfig (what was written, with spans) -> Config (complete, checked, immutable)`.
 //! Everything that can be wrong with a file is found here, all of it in one run; nothing behind
 //! this module meets an unchecked value. It opens no socket and starts no thread; its only I/O is
-//! resolving host names.
+//! resolving host names and reading the file.
+//!
+//! The way of a file: `load` gets its text, `read` makes a `RawConfig` of it by `section`,
+//! `schema`, `value`, `units` and `address`; `validate` makes a [`Config`] of that by `inherit`,
+//! `defaults` and `resolve`; `error` and `render` show what went wrong, `print` what is in effect. A command
+//! line without a file takes the short way of `simple`.
 
+mod address;
+mod defaults;
+mod error;
+mod inherit;
+mod load;
+mod print;
+mod raw;
+mod read;
+mod render;
+mod resolve;
+mod schema;
+mod section;
+mod simple;
+mod units;
+mod validate;
+mod value;
+
+use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
+
+pub use error::{Problem, Report};
+pub use load::{Loaded, load, parse};
+pub use print::effective;
+pub use resolve::{Resolver, system as system_resolver};
+pub use units::{format_duration, format_size, parse_duration, parse_size};
 
 /// A whole configuration that was found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +73,21 @@ pub enum AccessLog {
     Off,
 }
 
+impl AccessLog {
+    /// The words of the configuration.
+    pub const NAMES: &[(&str, AccessLog)] = &[
+        ("text", AccessLog::Text),
+        ("json", AccessLog::Json),
+        ("off", AccessLog::Off),
+    ];
+}
+
+impl fmt::Display for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(AccessLog::NAMES, *self))
+    }
+}
+
 /// Section `[frontend.NAME]`: where clients come in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frontend {
@@ -77,7 +122,7 @@ pub struct Timeouts {
 }
 
 /// One entry of `listen`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
     /// An address to bind; port 0 lets the kernel choose.
     Address(SocketAddr),
@@ -85,6 +130,24 @@ pub enum Listen {
     Descriptor(i32),
     /// `systemd:NAME`: a listening socket passed by socket activation under this name.
     Systemd(String),
+}
+
+impl Listen {
+    /// Whether it may be written twice: with port 0 the kernel chooses another port each time.
+    fn is_repeatable(&self) -> bool {
+        matches!(self, Listen::Address(address) if address.port() == 0)
+    }
+}
+
+impl fmt::Display for Listen {
+    /// As it is written in a configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Address(address) => address.fmt(f),
+            Listen::Descriptor(number) => write!(f, "fd:{number}"),
+            Listen::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
 }
 
 /// Section `[backend.NAME]`: a pool of servers.
@@ -113,6 +176,39 @@ pub enum Balance {
     First,
 }
 
+impl Balance {
+    /// The words of the configuration and of the command line.
+    pub const NAMES: &[(&str, Balance)] = &[
+        ("round_robin", Balance::RoundRobin),
+        ("least_conn", Balance::LeastConn),
+        ("random", Balance::Random),
+        ("source_hash", Balance::SourceHash),
+        ("first", Balance::First),
+    ];
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(Balance::NAMES, *self))
+    }
+}
+
+impl FromStr for Balance {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        value::parse_choice("balance", text, Self::NAMES)
+    }
+}
+
+/// The word of a choice; the tables name every variant, which a test checks.
+fn word<T: PartialEq>(names: &'static [(&'static str, T)], value: T) -> &'static str {
+    names
+        .iter()
+        .find(|(_, named)| *named == value)
+        .map_or("", |(word, _)| word)
+}
+
 /// One entry of `servers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -126,4 +222,29 @@ pub struct Server {
     pub sessions_max: Option<u32>,
     /// Used only when no other server can be.
     pub backup: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_has_a_word_that_is_read_back() {
+        for (word, balance) in Balance::NAMES {
+            // A new variant fails to compile here until it is added to this test and to the table.
+            match balance {
+                Balance::RoundRobin
+                | Balance::LeastConn
+                | Balance::Random
+                | Balance::SourceHash
+                | Balance::First => {}
+            }
+            assert_eq!(word.parse::<Balance>().unwrap(), *balance);
+            assert_eq!(balance.to_string(), *word);
+        }
+        assert_eq!(Balance::NAMES.len(), 5);
+        for access_log in [AccessLog::Text, AccessLog::Json, AccessLog::Off] {
+            assert!(AccessLog::NAMES.contains(&(access_log.to_string().as_str(), access_log)));
+        }
+    }
 }

@@ -1,5 +1,7 @@
-//! Decisions, and nothing else: no I/O, no clock, no threads.
+//! Decisions, and nothing else: no I/O, no clock, no threads, nothing of ours from outside this
+//! module. Every machine here takes what happened and says what to do; the worker does it.
 
 pub mod balance;
+pub mod session;
 pub mod time;
 pub mod timer_wheel;

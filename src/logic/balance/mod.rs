@@ -172,6 +172,14 @@ impl<S: Servers> Open<'_, S> {
     }
 }
 
+/// Whether a choice would find a server with room now.
+pub fn has_room(servers: &impl Servers) -> bool {
+    match survey(servers, &[]) {
+        Survey::Open(_) | Survey::Decided(Choice::Server(_)) => true,
+        Survey::Decided(Choice::Full | Choice::None) => false,
+    }
+}
+
 /// Applies the rules of the module. Ends at the first server that is open and was not tried.
 fn survey<'a, S: Servers>(servers: &'a S, tried: &'a [u16]) -> Survey<'a, S> {
     let mut any_candidate = false;

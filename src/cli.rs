@@ -1,0 +1,151 @@
+//! The command line: what can be asked of the program, and how it is told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Balance;
+
+/// Where the configuration lies unless told otherwise.
+const CONFIG_FILE: &str = "/etc/ringway/ringway.toml";
+
+/// A layer-4 TCP load balancer for Linux on io_uring.
+#[derive(Debug, Parser)]
+#[command(name = "ringway", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringway demo
+  ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway check -c ringway.toml && ringway run -c ringway.toml";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  ringway run
+  ringway run -c ringway.toml --workers 4
+
+SIGTERM or SIGINT: stop accepting, finish open sessions, exit. A second one: exit at once.
+Messages go to standard error (RUST_LOG=debug for more), the access log to standard output.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  ringway check -c ringway.toml
+  ringway check -c ringway.toml --print-effective
+
+Exit status: 0 the configuration is valid, 1 it is not, 2 wrong usage.";
+
+const TCP_EXAMPLES: &str = "\
+Examples:
+  ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway tcp --listen [::]:5432 --balance least_conn db1.internal:5432 db2.internal:5432";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  ringway demo
+
+Everything stays on loopback. Ctrl-C ends it.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  ringway doctor
+
+Exit status: 0 this host can run the balancer, 1 it can't.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run in the foreground with a configuration file
+    #[command(after_help = RUN_EXAMPLES)]
+    Run {
+        /// The file
+        #[command(flatten)]
+        file: File,
+        /// What is to hold instead of what the file says
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Validate a configuration file: prints every error of it
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The file
+        #[command(flatten)]
+        file: File,
+        /// Print the whole configuration with every value filled in, and where it comes from
+        #[arg(long)]
+        print_effective: bool,
+    },
+    /// Balance TCP connections without a configuration file
+    #[command(after_help = TCP_EXAMPLES)]
+    Tcp {
+        /// Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable
+        #[arg(long, required = true, value_name = "ADDR")]
+        listen: Vec<String>,
+        /// How a server is chosen: round_robin, least_conn, random, source_hash or first
+        #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
+        balance: Balance,
+        /// Servers, each as IP:port, [IPv6]:port or host:port
+        #[arg(required = true, value_name = "SERVER")]
+        servers: Vec<String>,
+        /// What is to hold instead of the defaults
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Three small servers and the balancer before them, to try it out
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo,
+    /// Say whether this host can run the balancer, and what to change
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
+}
+
+/// Which configuration file.
+#[derive(Args, Debug)]
+pub struct File {
+    /// Configuration file
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = CONFIG_FILE)]
+    pub path: PathBuf,
+}
+
+/// Settings that the command line has the last word on.
+#[derive(Args, Debug)]
+pub struct Overrides {
+    /// Worker threads [default: what the configuration says, else one per CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+}
+
+fn balance(name: &str) -> Result<Balance, String> {
+    let known = Balance::NAMES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, balance)| *balance).ok_or_else(|| {
+        let names: Vec<&str> = Balance::NAMES.iter().map(|(name, _)| *name).collect();
+        format!("one of {} is needed", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example() {
+        let mut cli = Cli::command();
+        for command in cli.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let example = format!("  ringway {}", command.get_name());
+            assert!(help.contains(&example), "{help}");
+        }
+        assert!(cli.render_long_help().to_string().contains("Examples:"));
+    }
+}

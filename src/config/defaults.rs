@@ -1,0 +1,61 @@
+//! What holds when nothing is written, and between which bounds values may be.
+//!
+//! Plain numbers with their reasons; `read` applies the bounds, `validate` and `simple` the
+//! defaults.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Seconds.
+const DAY: u64 = 86_400;
+
+/// Long enough for any server on a busy network, short enough that a dead one is left soon.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than the keep-alive of common clients and servers, so that they end sessions, not we.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// A peer that has ended its side rarely wants more than the rest of an answer.
+pub(super) const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Further connect attempts after the first.
+pub(super) const RETRIES: u32 = 3;
+
+/// How long open sessions may finish after the first signal to stop.
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the kernel allows unless told otherwise (net.core.somaxconn since Linux 5.4).
+pub(super) const BACKLOG: u32 = 4096;
+
+/// The weight of a server.
+pub(super) const WEIGHT: u16 = 1;
+
+/// Timeouts: positive, in the resolution of our units, and small enough for any sum of them.
+pub(super) const TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(100 * DAY);
+
+/// As [`TIMEOUTS`], but to end at once is a wish that makes sense.
+pub(super) const SHUTDOWN_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(100 * DAY);
+
+/// More threads than any machine has use for.
+pub(super) const WORKERS: RangeInclusive<u32> = 1..=1024;
+
+/// No session at all is not a limit but a mistake.
+pub(super) const SESSIONS: RangeInclusive<u32> = 1..=u32::MAX;
+
+/// listen(2) keeps it in 16 bits.
+pub(super) const BACKLOGS: RangeInclusive<u32> = 1..=65_535;
+
+/// Each retry goes to another server while there is one; a hundred is far beyond use.
+pub(super) const RETRY_COUNTS: RangeInclusive<u32> = 0..=100;
+
+/// As in HAProxy; 0 takes no balanced sessions.
+pub(super) const WEIGHTS: RangeInclusive<u32> = 0..=256;
+
+/// Servers of one backend: their index fits 16 bits.
+pub(super) const SERVERS_MAX: usize = 65_535;
+
+/// Bytes of a configuration file: far more than the largest sensible one, and little enough that
+/// `-c /dev/zero` ends.
+pub(super) const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -1,0 +1,88 @@
+//! The timeouts and retries of a frontend's sessions: from its backend, itself, `[defaults]`, or
+//! nobody.
+//!
+//! One place decides, for `validate`, which wants the values, and for `print`, which wants to say
+//! where they come from.
+
+use std::time::Duration;
+
+use super::defaults;
+use super::raw::{RawBackend, RawFrontend, RawSession};
+use super::section::Field;
+
+/// Who a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The frontend's backend.
+    Backend,
+    /// The frontend itself.
+    Frontend,
+    /// `[defaults]`.
+    Defaults,
+    /// Nobody wrote it.
+    BuiltIn,
+}
+
+/// A value and who it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inherited<T> {
+    pub value: T,
+    pub origin: Origin,
+}
+
+/// What holds for the sessions of one frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SessionValues {
+    pub connect: Inherited<Duration>,
+    pub idle: Inherited<Duration>,
+    pub half_closed: Inherited<Duration>,
+    pub queue: Inherited<Duration>,
+    pub retries: Inherited<u32>,
+}
+
+impl SessionValues {
+    /// Finds them; a `backend` of `None` is one that was written wrong.
+    pub fn find(
+        backend: Option<&RawBackend>,
+        frontend: &RawFrontend,
+        defaults: &RawSession,
+    ) -> Self {
+        let nothing = RawSession::default();
+        let sources = [
+            (
+                backend.map_or(&nothing, |backend| &backend.session),
+                Origin::Backend,
+            ),
+            (&frontend.session, Origin::Frontend),
+            (defaults, Origin::Defaults),
+        ];
+        let connect = first(sources, |s| &s.connect, defaults::CONNECT_TIMEOUT);
+        Self {
+            connect,
+            idle: first(sources, |s| &s.idle, defaults::IDLE_TIMEOUT),
+            half_closed: first(sources, |s| &s.half_closed, defaults::HALF_CLOSED_TIMEOUT),
+            queue: first(sources, |s| &s.queue, connect.value),
+            retries: first(sources, |s| &s.retries, defaults::RETRIES),
+        }
+    }
+}
+
+/// The first source that has the value.
+fn first<'r, T: Copy + 'r>(
+    sources: [(&'r RawSession, Origin); 3],
+    field: impl Fn(&'r RawSession) -> &'r Field<T>,
+    built_in: T,
+) -> Inherited<T> {
+    sources
+        .into_iter()
+        .find_map(|(source, origin)| {
+            field(source).get().map(|value| Inherited {
+                value: *value,
+                origin,
+            })
+        })
+        .unwrap_or(Inherited {
+            value: built_in,
+            origin: Origin::BuiltIn,
+        })
+}

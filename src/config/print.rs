@@ -1,0 +1,208 @@
+//! The configuration in effect, as TOML: `ringway check --print-effective`.
+//!
+//! Every value is filled in, and those that were not written say where they come from. Reading the
+//! output gives an equal [`Config`](super::Config), so it can replace the file it was made from.
+
+use std::fmt::{Display, Write};
+
+use toml::Spanned;
+
+use super::address::{Address, RawListen};
+use super::inherit::{Inherited, Origin, SessionValues};
+use super::raw::{RawFrontend, RawServer};
+use super::read::quoted_key;
+use super::section::Field;
+use super::{Backend, Frontend, Global, Loaded, Server, format_duration};
+
+/// Comments stand two columns after this, unless the value is longer.
+const COMMENT_COLUMN: usize = 36;
+
+/// The comment of a value that nobody wrote.
+const DEFAULT: &str = "default";
+
+/// The whole configuration as a file that has every value.
+///
+/// Timeouts and retries are shown with the frontends, where they take effect: two frontends may
+/// use the same backend with different ones.
+pub fn effective(loaded: &Loaded) -> String {
+    let Loaded { config, raw, .. } = loaded;
+    let mut page = Page::default();
+    global(&mut page, loaded, &config.global);
+    for (frontend, written) in config.frontends.iter().zip(&raw.frontends) {
+        self::frontend(&mut page, loaded, frontend, written);
+    }
+    for (backend, written) in config.backends.iter().zip(&raw.backends) {
+        page.header(&format!("[backend.{}]", quoted_key(&backend.name)));
+        page.line(
+            "balance",
+            quoted(backend.balance),
+            unwritten(&written.balance),
+        );
+        let servers = written.servers.get().map_or(&[][..], Vec::as_slice);
+        for (server, written) in backend.servers.iter().zip(servers) {
+            self::server(&mut page, backend, server, written);
+        }
+    }
+    page.text
+}
+
+fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
+    let written = &loaded.raw.global;
+    page.header("[global]");
+    let workers = global
+        .workers
+        .map_or_else(|| quoted("auto"), |count| count.to_string());
+    page.line("workers", workers, unwritten(&written.workers));
+    page.limit(
+        "max_sessions",
+        global.sessions_max,
+        "derived from the limit of open files",
+    );
+    let shutdown = quoted(format_duration(global.shutdown_timeout));
+    page.line(
+        "shutdown_timeout",
+        shutdown,
+        unwritten(&written.shutdown_timeout),
+    );
+    page.line(
+        "access_log",
+        quoted(global.access_log),
+        unwritten(&written.access_log),
+    );
+}
+
+fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &RawFrontend) {
+    let raw_backend = loaded.raw.backends.get(frontend.backend);
+    let backend = loaded
+        .config
+        .backends
+        .get(frontend.backend)
+        .map_or("", |b| b.name.as_str());
+    page.header(&format!("[frontend.{}]", quoted_key(&frontend.name)));
+    let listens: Vec<String> = frontend.listen.iter().map(quoted).collect();
+    page.line(
+        "listen",
+        format!("[{}]", listens.join(", ")),
+        resolved(&written.listen),
+    );
+    page.line("mode", quoted("tcp"), unwritten(&written.mode));
+    page.line("backend", quoted(backend), None);
+    page.limit(
+        "max_sessions",
+        frontend.sessions_max,
+        "only the limit of [global]",
+    );
+    page.line("backlog", frontend.backlog, unwritten(&written.backlog));
+
+    let origin = |origin| match origin {
+        Origin::Frontend => None,
+        Origin::Backend => Some(format!("from [backend.{}]", quoted_key(backend))),
+        Origin::Defaults => Some("from [defaults]".to_owned()),
+        Origin::BuiltIn => Some(DEFAULT.to_owned()),
+    };
+    let values = SessionValues::find(raw_backend, written, &loaded.raw.defaults);
+    for (
+        key,
+        Inherited {
+            value,
+            origin: from,
+        },
+    ) in [
+        ("connect_timeout", values.connect),
+        ("idle_timeout", values.idle),
+        ("half_closed_timeout", values.half_closed),
+        ("queue_timeout", values.queue),
+    ] {
+        page.line(key, quoted(format_duration(value)), origin(from));
+    }
+    page.line(
+        "retries",
+        values.retries.value,
+        origin(values.retries.origin),
+    );
+}
+
+/// A section of its own for each server, so that each value can have a comment.
+fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServer) {
+    page.header(&format!(
+        "[[backend.{}.servers]]",
+        quoted_key(&backend.name)
+    ));
+    page.line("name", quoted(&server.name), None);
+    let host = written.address.get().and_then(host);
+    page.line(
+        "address",
+        quoted(server.address),
+        host.map(|host| format!("resolved from {host}")),
+    );
+    page.line("weight", server.weight, unwritten(&written.weight));
+    page.limit("max_sessions", server.sessions_max, "unlimited");
+    page.line("backup", server.backup, unwritten(&written.backup));
+}
+
+/// The comment of a value that has a default.
+fn unwritten<T>(field: &Field<T>) -> Option<String> {
+    field.get().is_none().then(|| DEFAULT.to_owned())
+}
+
+/// The comment of a list of addresses in which there are host names.
+fn resolved(field: &Field<Vec<Spanned<RawListen>>>) -> Option<String> {
+    let hosts: Vec<String> = field
+        .get()?
+        .iter()
+        .filter_map(|listen| match listen.get_ref() {
+            RawListen::Address(address) => host(address),
+            RawListen::Descriptor(_) | RawListen::Systemd(_) => None,
+        })
+        .collect();
+    (!hosts.is_empty()).then(|| format!("resolved from {}", hosts.join(", ")))
+}
+
+fn host(address: &Address) -> Option<String> {
+    match address {
+        Address::Host { host, port } => Some(format!("{host}:{port}")),
+        Address::Ip(_) => None,
+    }
+}
+
+/// A TOML string.
+fn quoted(value: impl Display) -> String {
+    toml::Value::String(value.to_string()).to_string()
+}
+
+/// The text as it grows.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn header(&mut self, header: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(header);
+        self.text.push('\n');
+    }
+
+    /// One key, with a comment unless it was written.
+    fn line(&mut self, key: &str, value: impl Display, comment: Option<String>) {
+        let line = format!("{key} = {value}");
+        // Writing to a string cannot fail.
+        let _ = match comment {
+            Some(comment) => writeln!(self.text, "{line:<COMMENT_COLUMN$}  # {comment}"),
+            None => writeln!(self.text, "{line}"),
+        };
+    }
+
+    /// A limit, or a comment on what holds without one: it has no value that could be written.
+    fn limit(&mut self, key: &str, limit: Option<u32>, without: &str) {
+        let _ = match limit {
+            Some(limit) => writeln!(self.text, "{key} = {limit}"),
+            None => {
+                let line = format!("# {key}");
+                writeln!(self.text, "{line:<COMMENT_COLUMN$}  # {DEFAULT}: {without}")
+            }
+        };
+    }
+}

@@ -1,0 +1,98 @@
+//! What an operator wrote: the same shape as the file, every value checked on its own, with its place.
+//!
+//! `read` fills it from a parsed TOML tree; `validate` makes a `Config` of it; `print` looks here
+//! for what was written and what was not.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::address::{Address, RawListen};
+use super::error::Span;
+use super::section::Field;
+use super::{AccessLog, Balance};
+
+/// A whole file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawConfig {
+    pub global: RawGlobal,
+    pub defaults: RawSession,
+    /// In file order, as in `Config`.
+    pub frontends: Vec<RawFrontend>,
+    /// In file order, as in `Config`.
+    pub backends: Vec<RawBackend>,
+    /// Whether a section was not understood, so that others may only seem to be missing.
+    pub incomplete: bool,
+}
+
+/// `[global]`
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawGlobal {
+    pub workers: Field<RawWorkers>,
+    pub sessions_max: Field<u32>,
+    pub shutdown_timeout: Field<Duration>,
+    pub access_log: Field<AccessLog>,
+}
+
+/// Value of `workers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawWorkers {
+    /// One per CPU.
+    Auto,
+    Count(usize),
+}
+
+/// The keys that `[defaults]`, frontends and backends share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawSession {
+    pub connect: Field<Duration>,
+    pub idle: Field<Duration>,
+    pub half_closed: Field<Duration>,
+    pub queue: Field<Duration>,
+    pub retries: Field<u32>,
+}
+
+/// `[frontend.NAME]`
+#[derive(Clone, Debug)]
+pub(super) struct RawFrontend {
+    pub name: String,
+    /// Where the section begins.
+    pub span: Span,
+    pub listen: Field<Vec<Spanned<RawListen>>>,
+    pub backend: Field<String>,
+    pub mode: Field<RawMode>,
+    pub sessions_max: Field<u32>,
+    pub backlog: Field<u32>,
+    pub session: RawSession,
+}
+
+/// Value of `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawMode {
+    Tcp,
+}
+
+/// `[backend.NAME]`
+#[derive(Clone, Debug)]
+pub(super) struct RawBackend {
+    pub name: String,
+    /// Where the section begins.
+    pub span: Span,
+    /// Whether it holds a section that is not understood, maybe a backend of its own.
+    pub incomplete: bool,
+    pub balance: Field<Balance>,
+    pub servers: Field<Vec<RawServer>>,
+    pub session: RawSession,
+}
+
+/// One entry of `servers`.
+#[derive(Clone, Debug)]
+pub(super) struct RawServer {
+    /// Where the entry begins.
+    pub span: Span,
+    pub name: Field<String>,
+    pub address: Field<Address>,
+    pub weight: Field<u32>,
+    pub sessions_max: Field<u32>,
+    pub backup: Field<bool>,
+}

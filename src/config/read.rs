@@ -1,0 +1,277 @@
+//! From a parsed TOML tree to [`RawConfig`]: section by section, key by key.
+//!
+//! Every value is checked on its own: unknown keys, wrong types, missing units, bounds. What
+//! concerns more than one value (missing keys, references, duplicates, defaults) is the work of
+//! `validate`.
+
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::address::{RawListen, parse_listen, parse_server};
+use super::error::{Diagnostics, Problem, Span, shorten};
+use super::raw::{
+    RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession, RawWorkers,
+};
+use super::schema::Kind;
+use super::section::{Entry, Field, Section, in_file_order};
+use super::value::{self, Read};
+use super::{AccessLog, Balance, defaults};
+
+/// Reads the tree of a whole file.
+pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
+    let mut section = Section::open(out, Kind::Root, "at the top level", root);
+    let global = section.take("global", read_global);
+    let defaults = section.take("defaults", read_defaults);
+    let frontends = named_sections(&mut section, "frontend", read_frontend);
+    let backends = named_sections(&mut section, "backend", read_backend);
+    let misplaced = section.is_misplaced() || backends.iter().flatten().any(|b| b.incomplete);
+    RawConfig {
+        global: global.into_inner().unwrap_or_default(),
+        defaults: defaults.into_inner().unwrap_or_default(),
+        incomplete: misplaced || frontends.is_none() || backends.is_none(),
+        frontends: frontends.unwrap_or_default(),
+        backends: backends.unwrap_or_default(),
+    }
+}
+
+fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> {
+    let table = table(out, entry)?;
+    let mut section = Section::open(out, Kind::Global, "[global]", table);
+    Some(RawGlobal {
+        workers: section.take("workers", read_workers),
+        sessions_max: section.take("max_sessions", sessions_max),
+        shutdown_timeout: section.take("shutdown_timeout", |out, entry| {
+            value::duration(out, entry, defaults::SHUTDOWN_TIMEOUTS)
+        }),
+        access_log: section.take("access_log", |out, entry| {
+            value::choice(out, entry, AccessLog::NAMES)
+        }),
+    })
+}
+
+fn read_defaults(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawSession> {
+    let table = table(out, entry)?;
+    Some(read_session(&mut Section::open(
+        out,
+        Kind::Defaults,
+        "[defaults]",
+        table,
+    )))
+}
+
+/// The keys that `[defaults]`, frontends and backends share.
+fn read_session(section: &mut Section<'_, '_, '_>) -> RawSession {
+    let mut timeout = |key| -> Field<Duration> {
+        section.take(key, |out, entry| {
+            value::duration(out, entry, defaults::TIMEOUTS)
+        })
+    };
+    RawSession {
+        connect: timeout("connect_timeout"),
+        idle: timeout("idle_timeout"),
+        half_closed: timeout("half_closed_timeout"),
+        queue: timeout("queue_timeout"),
+        retries: section.take("retries", |out, entry| {
+            value::integer(out, entry, defaults::RETRY_COUNTS)
+        }),
+    }
+}
+
+/// A section with a name of its own, to be read.
+struct Named<'a, 'i> {
+    name: &'a str,
+    /// As messages call it.
+    place: String,
+    span: Span,
+    table: &'a DeTable<'i>,
+}
+
+/// Reads `[KEY.NAME]` for every name; `None` after one without a name was reported.
+fn named_sections<T>(
+    section: &mut Section<'_, '_, '_>,
+    key: &'static str,
+    read: impl Fn(&mut Diagnostics, &Named<'_, '_>) -> T,
+) -> Option<Vec<T>> {
+    let (Some(entry), out) = section.entry(key) else {
+        return Some(Vec::new());
+    };
+    let cure = format!("write [{key}.NAME]");
+    let DeValue::Table(names) = entry.value else {
+        return value::wrong_type(out, entry, "a section with a name", Some(cure));
+    };
+    let nameless = names.iter().any(|(_, body)| !body.get_ref().is_table());
+    if nameless {
+        let title = format!("section [{key}] needs a name");
+        out.error(entry.span.clone(), Problem::new(title, cure));
+        // Its keys are read nevertheless, unless they are mixed with sections that have names.
+        if names.iter().all(|(_, body)| !body.get_ref().is_table()) {
+            let place = format!("[{key}]");
+            read(
+                out,
+                &Named {
+                    name: "",
+                    place,
+                    span: entry.span.clone(),
+                    table: names,
+                },
+            );
+        }
+    }
+    let mut sections = Vec::new();
+    for (name, body) in in_file_order(names) {
+        let DeValue::Table(table) = body.get_ref() else {
+            continue;
+        };
+        if let Err(problem) = value::check_name(name.get_ref()) {
+            out.error(name.span(), problem);
+        }
+        let place = format!("[{key}.{}]", quoted_key(name.get_ref()));
+        let named = Named {
+            name: name.get_ref(),
+            place,
+            span: body.span(),
+            table,
+        };
+        sections.push(read(out, &named));
+    }
+    (!nameless).then_some(sections)
+}
+
+fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
+    let mut section = Section::open(out, Kind::Frontend, &named.place, named.table);
+    RawFrontend {
+        name: named.name.to_owned(),
+        span: named.span.clone(),
+        listen: section.take("listen", read_listen),
+        backend: section.take("backend", value::string),
+        mode: section.take("mode", |out, entry| {
+            value::choice(out, entry, &[("tcp", RawMode::Tcp)])
+        }),
+        sessions_max: section.take("max_sessions", sessions_max),
+        backlog: section.take("backlog", |out, entry| {
+            value::integer(out, entry, defaults::BACKLOGS)
+        }),
+        session: read_session(&mut section),
+    }
+}
+
+fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
+    let mut section = Section::open(out, Kind::Backend, &named.place, named.table);
+    RawBackend {
+        name: named.name.to_owned(),
+        span: named.span.clone(),
+        balance: section.take("balance", |out, entry| {
+            value::choice(out, entry, Balance::NAMES)
+        }),
+        servers: section.take("servers", |out, entry| {
+            read_servers(out, entry, &named.place)
+        }),
+        session: read_session(&mut section),
+        incomplete: section.is_misplaced(),
+    }
+}
+
+fn read_listen(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Vec<Spanned<RawListen>>> {
+    let example = match entry.value {
+        DeValue::String(text) => format!("\"{}\"", shorten(text)),
+        _ => "\"0.0.0.0:80\"".to_owned(),
+    };
+    let elements = value::list(out, entry, "addresses", &example)?;
+    let read = |element| {
+        let entry = Entry::new(entry.key, element);
+        let listen = value::parsed(out, &entry, parse_listen)?;
+        Some(Spanned::new(element.span(), listen))
+    };
+    Some(elements.iter().filter_map(read).collect())
+}
+
+fn read_servers(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    backend: &str,
+) -> Read<Vec<RawServer>> {
+    let example = "{ name = \"s1\", address = \"10.0.0.11:8080\" }";
+    let elements = value::list(out, entry, "servers", example)?;
+    if elements.len() > defaults::SERVERS_MAX {
+        let title = format!("{} servers in {backend}", elements.len());
+        let cure = format!("a backend may have at most {}", defaults::SERVERS_MAX);
+        out.error(entry.span.clone(), Problem::new(title, cure));
+        return None;
+    }
+    let place = format!("a server of {backend}");
+    let read = |element| read_server(out, &Entry::new(entry.key, element), example, &place);
+    Some(elements.iter().filter_map(read).collect())
+}
+
+fn read_server(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    example: &str,
+    place: &str,
+) -> Read<RawServer> {
+    let DeValue::Table(table) = entry.value else {
+        return value::wrong_type(
+            out,
+            entry,
+            "servers in braces",
+            Some(format!("write {example}")),
+        );
+    };
+    let mut section = Section::open(out, Kind::Server, place, table);
+    Some(RawServer {
+        span: entry.span.clone(),
+        name: section.take("name", value::name),
+        address: section.take("address", |out, entry| {
+            value::parsed(out, entry, parse_server)
+        }),
+        weight: section.take("weight", |out, entry| {
+            value::integer(out, entry, defaults::WEIGHTS)
+        }),
+        sessions_max: section.take("max_sessions", sessions_max),
+        backup: section.take("backup", value::boolean),
+    })
+}
+
+fn read_workers(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawWorkers> {
+    match entry.value {
+        DeValue::String(text) if text == "auto" => Some(RawWorkers::Auto),
+        DeValue::String(text) if text.parse::<u32>().is_err() => value::wrong_type(
+            out,
+            entry,
+            "a number or \"auto\"",
+            Some("write \"auto\"".to_owned()),
+        ),
+        _ => value::integer(out, entry, defaults::WORKERS)
+            .map(|count| RawWorkers::Count(count as usize)),
+    }
+}
+
+fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
+    value::integer(out, entry, defaults::SESSIONS)
+}
+
+/// The table of a section that has no name of its own.
+fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
+    match entry.value {
+        DeValue::Table(table) => Some(table),
+        _ => value::wrong_type(
+            out,
+            entry,
+            "a section",
+            Some(format!("write [{}]", entry.key)),
+        ),
+    }
+}
+
+/// A key as it stands in a header: in quotes where TOML wants them.
+pub(super) fn quoted_key(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let shown = shorten(key);
+    if !key.is_empty() && key.chars().all(bare) {
+        shown
+    } else {
+        format!("\"{shown}\"")
+    }
+}

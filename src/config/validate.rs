@@ -1,0 +1,298 @@
+//! From [`RawConfig`] to [`Config`]: what concerns more than one value.
+//!
+//! Missing keys, references, duplicates, host names; then the defaults. Called once the whole
+//! file was read, and only if its syntax was right: behind a broken line much only seems missing.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::address::RawListen;
+use super::defaults;
+use super::error::{Diagnostics, Problem, Span, shorten};
+use super::inherit::SessionValues;
+use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawWorkers};
+use super::read::quoted_key;
+use super::render::Lines;
+use super::resolve::{Resolver, resolve};
+use super::schema::{one_of, suggest};
+use super::section::Field;
+use super::{Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts};
+
+/// Checks the whole file; `None` after anything was reported that leaves a hole.
+pub(super) fn validate(
+    out: &mut Diagnostics,
+    raw: &RawConfig,
+    lines: &Lines<'_>,
+    resolver: Resolver<'_>,
+) -> Option<Config> {
+    let mut check = Check {
+        out,
+        raw,
+        lines,
+        resolver,
+        listens: HashMap::new(),
+    };
+    let frontends: Vec<_> = raw.frontends.iter().map(|f| check.frontend(f)).collect();
+    let backends: Vec<_> = raw.backends.iter().map(|b| check.backend(b)).collect();
+    if raw.frontends.is_empty() && !raw.incomplete {
+        let cure = "add a section [frontend.NAME] with `listen` and `backend`";
+        check
+            .out
+            .error(lines.end(), Problem::new("no frontend", cure));
+    }
+    check.unused_backends();
+    Some(Config {
+        global: global(&raw.global),
+        frontends: frontends.into_iter().collect::<Option<_>>()?,
+        backends: backends.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn global(raw: &RawGlobal) -> Global {
+    let default = Global::default();
+    Global {
+        workers: match raw.workers.get() {
+            Some(RawWorkers::Count(count)) => Some(*count),
+            Some(RawWorkers::Auto) | None => None,
+        },
+        sessions_max: raw.sessions_max.get().copied(),
+        shutdown_timeout: *raw
+            .shutdown_timeout
+            .get()
+            .unwrap_or(&default.shutdown_timeout),
+        access_log: *raw.access_log.get().unwrap_or(&default.access_log),
+    }
+}
+
+/// What the checks share.
+struct Check<'c, 't> {
+    out: &'c mut Diagnostics,
+    raw: &'c RawConfig,
+    lines: &'c Lines<'t>,
+    resolver: Resolver<'c>,
+    /// Where each listener was first written.
+    listens: HashMap<Listen, Span>,
+}
+
+impl Check<'_, '_> {
+    fn frontend(&mut self, raw: &RawFrontend) -> Option<Frontend> {
+        let place = format!("[frontend.{}]", quoted_key(&raw.name));
+        let listen = self.required(&raw.listen, &raw.span, "listen", &place, "[\"0.0.0.0:80\"]");
+        let listen: Option<Vec<_>> = listen
+            .map(|written| {
+                written
+                    .iter()
+                    .map(|l| self.listen(l.get_ref(), &l.span()))
+                    .collect()
+            })
+            .and_then(|checked: Vec<_>| checked.into_iter().collect());
+        let backend = self.referenced_backend(raw, &place);
+        let values = SessionValues::find(
+            backend.map(|index| &self.raw.backends[index]),
+            raw,
+            &self.raw.defaults,
+        );
+        Some(Frontend {
+            name: raw.name.clone(),
+            listen: listen?,
+            backend: backend?,
+            sessions_max: raw.sessions_max.get().copied(),
+            backlog: *raw.backlog.get().unwrap_or(&defaults::BACKLOG),
+            timeouts: Timeouts {
+                connect: values.connect.value,
+                idle: values.idle.value,
+                half_closed: values.half_closed.value,
+                queue: values.queue.value,
+            },
+            retries: values.retries.value,
+        })
+    }
+
+    /// The index of the backend that a frontend names.
+    fn referenced_backend(&mut self, raw: &RawFrontend, place: &str) -> Option<usize> {
+        let names = || {
+            self.raw
+                .backends
+                .iter()
+                .map(|backend| backend.name.as_str())
+        };
+        let example = format!("\"{}\"", names().next().unwrap_or("NAME"));
+        let name = match &raw.backend {
+            Field::Written(name) => name,
+            missing => {
+                self.required(missing, &raw.span, "backend", place, &example);
+                return None;
+            }
+        };
+        let index = names().position(|candidate| candidate == name.get_ref());
+        // A section with a misspelled kind may well be the one that is meant.
+        if index.is_none() && !self.raw.incomplete {
+            let cure = match suggest(name.get_ref(), names()) {
+                Some(candidate) => format!("did you mean \"{candidate}\"?"),
+                None if self.raw.backends.is_empty() => {
+                    format!("add a section [backend.{}]", quoted_key(name.get_ref()))
+                }
+                None => format!("use {}", first_few(names())),
+            };
+            let title = format!("unknown backend `{}` in {place}", shorten(name.get_ref()));
+            self.out.error(name.span(), Problem::new(title, cure));
+        }
+        index
+    }
+
+    /// Resolves a listener and makes sure that it is written once.
+    fn listen(&mut self, raw: &RawListen, span: &Span) -> Option<Listen> {
+        let listen = match raw {
+            RawListen::Address(address) => {
+                let resolved = resolve(address, self.resolver);
+                Listen::Address(self.reported(resolved, span)?)
+            }
+            RawListen::Descriptor(number) => Listen::Descriptor(*number),
+            RawListen::Systemd(name) => Listen::Systemd(name.clone()),
+        };
+        if let Some(first) = self.listens.get(&listen)
+            && !listen.is_repeatable()
+        {
+            let cure = format!("first at {}: remove one of them", self.lines.place(first));
+            let title = format!("`{listen}` is listened on twice");
+            self.out.error(span.clone(), Problem::new(title, cure));
+            return None;
+        }
+        self.listens.insert(listen.clone(), span.clone());
+        Some(listen)
+    }
+
+    fn backend(&mut self, raw: &RawBackend) -> Option<Backend> {
+        let place = format!("[backend.{}]", quoted_key(&raw.name));
+        let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
+        let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
+        let mut names = HashMap::new();
+        let servers: Vec<_> = written
+            .iter()
+            .map(|server| self.server(server, &mut names, &place))
+            .collect();
+        Some(Backend {
+            name: raw.name.clone(),
+            balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
+            servers: servers.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    fn server<'r>(
+        &mut self,
+        raw: &'r RawServer,
+        names: &mut HashMap<&'r str, Span>,
+        backend: &str,
+    ) -> Option<Server> {
+        let place = format!("a server of {backend}");
+        let name = self.required(&raw.name, &raw.span, "name", &place, "\"s1\"");
+        if let (Some(name), Field::Written(written)) = (name, &raw.name) {
+            match names.get(name.as_str()) {
+                Some(first) => {
+                    let line = self.lines.place(first);
+                    let cure = format!("first at {line}: give one of them another name");
+                    let title = format!("two servers named `{name}` in {backend}");
+                    self.out.error(written.span(), Problem::new(title, cure));
+                }
+                None => {
+                    names.insert(name, written.span());
+                }
+            }
+        }
+        let address = self.required(
+            &raw.address,
+            &raw.span,
+            "address",
+            &place,
+            "\"10.0.0.11:8080\"",
+        );
+        let address = address.and_then(|address| {
+            let Field::Written(written) = &raw.address else {
+                return None;
+            };
+            let resolved = resolve(address, self.resolver);
+            self.reported(resolved, &written.span())
+        });
+        Some(Server {
+            name: name?.clone(),
+            address: address?,
+            weight: raw
+                .weight
+                .get()
+                .map_or(Some(defaults::WEIGHT), |w| u16::try_from(*w).ok())?,
+            sessions_max: raw.sessions_max.get().copied(),
+            backup: *raw.backup.get().unwrap_or(&false),
+        })
+    }
+
+    /// The value of a key that must be written; reports it missing at the begin of its section.
+    fn required<'f, T>(
+        &mut self,
+        field: &'f Field<T>,
+        section: &Span,
+        key: &str,
+        place: &str,
+        example: &str,
+    ) -> Option<&'f T> {
+        if matches!(field, Field::Absent) {
+            let title = format!("missing key `{key}` in {place}");
+            let cure = format!("add {key} = {example}");
+            self.out.error(section.clone(), Problem::new(title, cure));
+        }
+        field.get()
+    }
+
+    fn reported(
+        &mut self,
+        resolved: Result<SocketAddr, Problem>,
+        span: &Span,
+    ) -> Option<SocketAddr> {
+        resolved
+            .map_err(|problem| self.out.error(span.clone(), problem))
+            .ok()
+    }
+
+    /// Warns of backends that no frontend names, unless a frontend may have meant to.
+    fn unused_backends(&mut self) {
+        let all: HashSet<&str> = self.raw.backends.iter().map(|b| b.name.as_str()).collect();
+        let known = |f: &RawFrontend| Some(*all.get(f.backend.get()?.as_str())?);
+        let Some(named) = self
+            .raw
+            .frontends
+            .iter()
+            .map(known)
+            .collect::<Option<HashSet<_>>>()
+        else {
+            return;
+        };
+        if named.is_empty() {
+            return;
+        }
+        for backend in self
+            .raw
+            .backends
+            .iter()
+            .filter(|b| !named.contains(b.name.as_str()))
+        {
+            let title = format!("no frontend uses [backend.{}]", quoted_key(&backend.name));
+            let cure = "name it in a frontend, or remove it";
+            self.out
+                .warning(backend.span.clone(), Problem::new(title, cure));
+        }
+    }
+}
+
+/// The names of a list that may be long.
+fn first_few<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const SHOWN_MAX: usize = 8;
+    let names: Vec<_> = names.collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|name| shorten(name))
+        .collect();
+    match names.len() - shown.len() {
+        0 => one_of(shown.iter().map(String::as_str)),
+        rest => format!("\"{}\" or one of {rest} more", shown.join("\", \"")),
+    }
+}

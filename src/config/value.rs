@@ -1,0 +1,257 @@
+//! Readers of single values: the type, the unit, the bounds.
+//!
+//! Each takes an [`Entry`], reports what is wrong with it, and returns the value if nothing is.
+//! They know no section; `raw` says which reader and which bounds belong to which key.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeValue};
+
+use super::error::{Diagnostics, Problem, shorten};
+use super::schema::{one_of, suggest, value_not_yet};
+use super::section::Entry;
+use super::units::{bare_duration, format_duration, parse_duration};
+
+/// What readers return: `None` after they reported.
+pub(super) type Read<T> = Option<T>;
+
+/// A whole number within bounds.
+pub(super) fn integer(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    bounds: RangeInclusive<u32>,
+) -> Read<u32> {
+    let DeValue::Integer(written) = entry.value else {
+        let cure = number_cure(entry.value).unwrap_or_else(|| "write a whole number".to_owned());
+        return wrong_type(out, entry, "an integer", Some(cure));
+    };
+    let number = to_i64(written).and_then(|number| u32::try_from(number).ok());
+    let within = number.filter(|number| bounds.contains(number));
+    if within.is_none() {
+        let cure = match (*bounds.start(), *bounds.end()) {
+            (start, u32::MAX) => format!("must be {start} to {}", u32::MAX),
+            (start, end) => format!("must be {start} to {end}"),
+        };
+        out.error(entry.span.clone(), out_of_bounds(entry.key, cure));
+    }
+    within
+}
+
+/// A duration with its unit, within bounds.
+pub(super) fn duration(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    bounds: RangeInclusive<Duration>,
+) -> Read<Duration> {
+    let text = match entry.value {
+        DeValue::String(text) => text,
+        DeValue::Integer(written) => {
+            let number = to_i64(written).and_then(|number| u64::try_from(number).ok());
+            let problem = number.map_or_else(
+                || out_of_bounds(entry.key, duration_bounds(&bounds)),
+                bare_duration,
+            );
+            out.error(entry.span.clone(), problem);
+            return None;
+        }
+        _ => {
+            return wrong_type(
+                out,
+                entry,
+                "a duration",
+                Some("write it like \"5s\"".to_owned()),
+            );
+        }
+    };
+    let problem = match parse_duration(text) {
+        Ok(duration) if bounds.contains(&duration) => return Some(duration),
+        Ok(_) => out_of_bounds(entry.key, duration_bounds(&bounds)),
+        Err(problem) => problem,
+    };
+    out.error(entry.span.clone(), problem);
+    None
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<bool> {
+    match entry.value {
+        DeValue::Boolean(written) => Some(*written),
+        DeValue::String(text) if matches!(&**text, "true" | "false") => wrong_type(
+            out,
+            entry,
+            "true or false",
+            Some(format!("write {text} without quotes")),
+        ),
+        _ => wrong_type(
+            out,
+            entry,
+            "true or false",
+            Some("write true or false".to_owned()),
+        ),
+    }
+}
+
+/// Text.
+pub(super) fn string(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<String> {
+    match entry.value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        _ => wrong_type(
+            out,
+            entry,
+            "a string",
+            Some("write it in double quotes".to_owned()),
+        ),
+    }
+}
+
+/// Text that `parse` understands.
+pub(super) fn parsed<T>(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    parse: impl FnOnce(&str) -> Result<T, Problem>,
+) -> Read<T> {
+    let text = string(out, entry)?;
+    parse(&text)
+        .map_err(|problem| out.error(entry.span.clone(), problem))
+        .ok()
+}
+
+/// A name of `[A-Za-z0-9_.-]{1,64}`.
+pub(super) fn name(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<String> {
+    parsed(out, entry, |text| {
+        check_name(text).map(|()| text.to_owned())
+    })
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    choices: &[(&str, T)],
+) -> Read<T> {
+    let words = || choices.iter().map(|(word, _)| *word);
+    let DeValue::String(text) = entry.value else {
+        return wrong_type(
+            out,
+            entry,
+            "a string",
+            Some(format!("write {}", one_of(words()))),
+        );
+    };
+    parse_choice(entry.key, text, choices)
+        .map_err(|problem| out.error(entry.span.clone(), problem))
+        .ok()
+}
+
+/// A word out of `choices`; `what` names them in messages.
+pub(super) fn parse_choice<T: Copy>(
+    what: &str,
+    text: &str,
+    choices: &[(&str, T)],
+) -> Result<T, Problem> {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    if let Some(problem) = value_not_yet(what, text) {
+        return Err(problem);
+    }
+    let words = || choices.iter().map(|(word, _)| *word);
+    let cure = match suggest(text, words()) {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => format!("use {}", one_of(words())),
+    };
+    Err(Problem::new(
+        format!("unknown {what} `{}`", shorten(text)),
+        cure,
+    ))
+}
+
+/// The elements of a list that must have some; `example` is a whole element.
+pub(super) fn list<'a, 'i>(
+    out: &mut Diagnostics,
+    entry: &Entry<'a, 'i>,
+    of: &str,
+    example: &str,
+) -> Read<&'a [Spanned<DeValue<'i>>]> {
+    let cure = format!("write {} = [{example}]", entry.key);
+    match entry.value {
+        DeValue::Array(elements) if elements.is_empty() => {
+            let title = format!("`{}` is empty", entry.key);
+            out.error(
+                entry.span.clone(),
+                Problem::new(title, format!("{cure} or more")),
+            );
+            None
+        }
+        DeValue::Array(elements) => Some(&elements[..]),
+        _ => wrong_type(out, entry, &format!("a list of {of}"), Some(cure)),
+    }
+}
+
+/// Whether a name may be used.
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
+    const LEN_MAX: usize = 64;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let problem = |why: &str| {
+        Err(Problem::new(
+            format!("invalid name `{}`: {why}", shorten(name)),
+            "use 1 to 64 letters, digits, `_`, `.` and `-`",
+        ))
+    };
+    match name.chars().find(|c| !valid(*c)) {
+        Some(wrong) => problem(&format!("it has `{}`", wrong.escape_debug())),
+        None if name.is_empty() => problem("it is empty"),
+        None if name.len() > LEN_MAX => problem(&format!("it has {} characters", name.len())),
+        None => Ok(()),
+    }
+}
+
+/// Reports a value of another type than `needed`.
+pub(super) fn wrong_type<T>(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    needed: &str,
+    cure: Option<String>,
+) -> Read<T> {
+    let found = match entry.value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    };
+    let title = format!("`{}` needs {needed}, not {found}", entry.key);
+    let cure = cure.unwrap_or_else(|| format!("write {needed}"));
+    out.error(entry.span.clone(), Problem::new(title, cure));
+    None
+}
+
+/// For a number that stands in quotes.
+pub(super) fn number_cure(value: &DeValue<'_>) -> Option<String> {
+    let DeValue::String(text) = value else {
+        return None;
+    };
+    let number: u32 = text.replace('_', "").parse().ok()?;
+    Some(format!("write {number} without quotes"))
+}
+
+fn out_of_bounds(key: &str, cure: String) -> Problem {
+    Problem::new(format!("`{key}` is out of bounds"), cure)
+}
+
+fn duration_bounds(bounds: &RangeInclusive<Duration>) -> String {
+    let (start, end) = (
+        format_duration(*bounds.start()),
+        format_duration(*bounds.end()),
+    );
+    format!("must be \"{start}\" to \"{end}\"")
+}
+
+/// The parser keeps integers as text, since TOML bounds them no more than this.
+fn to_i64(written: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(written.as_str(), written.radix()).ok()
+}

@@ -1,0 +1,141 @@
+//! `ringway demo`: three small HTTP servers and the balancer before them, all on loopback.
+//!
+//! The servers are for looking at, not for use: they answer every request with their name.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::{Balance, Config};
+use crate::control::{self, StartError};
+use crate::io::socket;
+use crate::{config, log};
+
+/// Names of the servers.
+const NAMES: [&str; 3] = ["web1", "web2", "web3"];
+
+/// Where the balancer listens if nobody else does.
+const PORT: u16 = 8080;
+
+/// The longest request head that a server reads.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// How long a client may take to send the next request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs it until Ctrl-C.
+///
+/// # Errors
+///
+/// It could not start.
+pub fn run() -> Result<(), StartError> {
+    let servers = start_servers()
+        .map_err(|error| StartError::System("cannot start the demo's servers", error))?;
+    let listen = free_address().to_string();
+    let addresses: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
+    let config = Config::simple(
+        std::slice::from_ref(&listen),
+        Balance::RoundRobin,
+        &addresses,
+        &config::system_resolver,
+    );
+    let mut config = config.map_err(|_| {
+        let error = std::io::Error::other("the built-in configuration is not valid");
+        StartError::System("cannot configure the demo", error)
+    })?;
+    for (server, name) in config.backends[0].servers.iter_mut().zip(NAMES) {
+        server.name = name.to_string();
+    }
+    config.global.shutdown_timeout = Duration::from_secs(1);
+    log::init(config.global.access_log);
+    control::run(config, |bound| {
+        let address = bound[0][0];
+        println!(
+            "\nThree servers, {}, stand behind http://{address}/\nTry:\n\n    \
+             for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n\n\
+             Each connection goes to the next server; the lines below are the access log.\n\
+             Ctrl-C ends the demo.\n",
+            NAMES.join(", ")
+        );
+    })
+}
+
+/// The usual port, or one that the kernel chooses if it is taken.
+fn free_address() -> SocketAddr {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    match socket::check_free(usual) {
+        Ok(()) => usual,
+        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    }
+}
+
+/// Starts all servers on a thread of their own, which ends with the process.
+fn start_servers() -> std::io::Result<Vec<SocketAddr>> {
+    let listeners: Vec<std::net::TcpListener> = NAMES
+        .iter()
+        .map(|_| {
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        })
+        .collect::<std::io::Result<_>>()?;
+    let addresses = listeners
+        .iter()
+        .map(std::net::TcpListener::local_addr)
+        .collect::<std::io::Result<_>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("demo-servers".to_string())
+        .spawn(move || {
+            runtime.block_on(async {
+                for (name, listener) in NAMES.into_iter().zip(listeners) {
+                    if let Ok(listener) = TcpListener::from_std(listener) {
+                        tokio::spawn(serve(name, listener));
+                    }
+                }
+                std::future::pending::<()>().await;
+            });
+        })?;
+    Ok(addresses)
+}
+
+async fn serve(name: &'static str, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                tokio::spawn(async move {
+                    // A client that breaks off is no concern of a demo.
+                    let _ = answer_all(name, client).await;
+                });
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Answers request after request; bodies are not expected.
+async fn answer_all(name: &str, mut client: TcpStream) -> std::io::Result<()> {
+    let body = format!("hello from {name}\n");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut head = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(at) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let read = tokio::time::timeout(REQUEST_TIMEOUT, client.read_buf(&mut head)).await;
+            if head.len() > HEAD_MAX || !matches!(read, Ok(Ok(1..))) {
+                return Ok(());
+            }
+        };
+        head.drain(..end);
+        client.write_all(answer.as_bytes()).await?;
+    }
+}

@@ -1,0 +1,189 @@
+//! `ringway doctor`: what this host gives the balancer, and what to change.
+
+use std::process::ExitCode;
+
+use crate::io::{host, probe};
+
+/// Listen queue that frontends ask for by default.
+const BACKLOG: u64 = 4096;
+
+/// Open files below which a busy balancer is too small.
+const FILES_WANTED: u64 = 65_536;
+
+/// Ports below which connects to one server may run out.
+const PORTS_WANTED: u64 = 20_000;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Good,
+    /// It runs, but not as well as it could.
+    Advice,
+    /// It does not run.
+    Bad,
+}
+
+/// One line of the report.
+#[derive(Debug)]
+struct Finding {
+    level: Level,
+    text: String,
+    /// What to do; empty when all is well.
+    cure: String,
+}
+
+impl Finding {
+    fn good(text: String) -> Self {
+        Finding {
+            level: Level::Good,
+            text,
+            cure: String::new(),
+        }
+    }
+
+    fn advice(text: String, cure: String) -> Self {
+        Finding {
+            level: Level::Advice,
+            text,
+            cure,
+        }
+    }
+
+    fn bad(text: String, cure: String) -> Self {
+        Finding {
+            level: Level::Bad,
+            text,
+            cure,
+        }
+    }
+}
+
+/// Prints the report. Exit status 1 if the balancer can't run here.
+pub fn run() -> ExitCode {
+    let findings = [
+        kernel(&host::kernel_release(), host::kernel_version()),
+        io_uring(),
+        files(host::file_limits()),
+        listen_queue(host::kernel_setting("/proc/sys/net/core/somaxconn")),
+        ports(host::kernel_setting(
+            "/proc/sys/net/ipv4/ip_local_port_range",
+        )),
+        Finding::good(format!(
+            "{} CPUs: as many workers by default",
+            host::cpus().len()
+        )),
+    ];
+    for finding in &findings {
+        let level = match finding.level {
+            Level::Good => "ok    ",
+            Level::Advice => "advice",
+            Level::Bad => "FAILED",
+        };
+        println!("{level}  {}", finding.text);
+        if !finding.cure.is_empty() {
+            println!("        -> {}", finding.cure);
+        }
+    }
+    if findings.iter().any(|finding| finding.level == Level::Bad) {
+        println!("\nThis host can't run ringway as it is.");
+        ExitCode::FAILURE
+    } else {
+        println!("\nThis host can run ringway.");
+        ExitCode::SUCCESS
+    }
+}
+
+fn kernel(release: &str, version: (u32, u32)) -> Finding {
+    let (major, minor) = probe::KERNEL_MIN;
+    if version >= probe::KERNEL_MIN {
+        Finding::good(format!("Linux {release}"))
+    } else {
+        Finding::bad(
+            format!("Linux {release} is too old"),
+            format!("use Linux {major}.{minor} or newer"),
+        )
+    }
+}
+
+fn io_uring() -> Finding {
+    match probe::try_ring() {
+        Ok(features) => Finding::good(format!("io_uring is allowed ({features})")),
+        Err(error) => {
+            let explained = probe::explain(&error);
+            let (what, rest) = explained.split_once('\n').unwrap_or((&explained, ""));
+            let rest: Vec<&str> = rest.lines().map(str::trim).collect();
+            Finding::bad(what.to_string(), rest.join("; "))
+        }
+    }
+}
+
+fn files((soft, hard): (u64, u64)) -> Finding {
+    let text = format!("{hard} open files (soft limit {soft}, raised at start)");
+    if hard >= FILES_WANTED {
+        Finding::good(text)
+    } else {
+        Finding::advice(
+            format!("{text}: room for about {} sessions", hard * 4 / 9),
+            "set LimitNOFILE=1048576 in the unit, or `ulimit -Hn`".to_string(),
+        )
+    }
+}
+
+fn listen_queue(somaxconn: Option<String>) -> Finding {
+    let max: u64 = somaxconn.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let text = format!("listen queues of up to {max} connections");
+    if max >= BACKLOG {
+        Finding::good(text)
+    } else {
+        Finding::advice(
+            format!("{text}, less than the default backlog of {BACKLOG}"),
+            format!("sysctl -w net.core.somaxconn={BACKLOG}"),
+        )
+    }
+}
+
+fn ports(range: Option<String>) -> Finding {
+    let range = range.unwrap_or_default();
+    let mut ends = range
+        .split_whitespace()
+        .map(|end| end.parse::<u64>().unwrap_or(0));
+    let (low, high) = (ends.next().unwrap_or(0), ends.next().unwrap_or(0));
+    let count = (high + 1).saturating_sub(low);
+    let text = format!("{count} local ports for connections to each server ({low}-{high})");
+    if count >= PORTS_WANTED {
+        Finding::good(text)
+    } else {
+        Finding::advice(
+            text,
+            "sysctl -w net.ipv4.ip_local_port_range='1024 65535'".to_string(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_fails_and_a_new_one_does_not() {
+        assert_eq!(kernel("5.15.0", (5, 15)).level, Level::Bad);
+        assert_eq!(kernel("6.1.0", (6, 1)).level, Level::Good);
+        assert_eq!(kernel("7.0.1", (7, 0)).level, Level::Good);
+    }
+
+    #[test]
+    fn small_limits_are_told_with_their_cure() {
+        assert_eq!(files((1024, 1_048_576)).level, Level::Good);
+        let few = files((1024, 4096));
+        assert_eq!(few.level, Level::Advice);
+        assert!(few.cure.contains("LimitNOFILE"));
+        let queue = listen_queue(Some("128".to_string()));
+        assert_eq!(queue.level, Level::Advice);
+        assert!(queue.cure.contains("somaxconn"));
+        assert_eq!(listen_queue(Some("4096".to_string())).level, Level::Good);
+        assert_eq!(ports(Some("32768\t60999".to_string())).level, Level::Good);
+        let narrow = ports(Some("60000 60999".to_string()));
+        assert_eq!(narrow.level, Level::Advice);
+        assert!(narrow.text.starts_with("1000 local ports"));
+    }
+}
