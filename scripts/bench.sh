@@ -4,4 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/packages.sh
-export PYTHONDONTWRITEBYTECODE=1 "$PATH:/usr/sbin" exec python3 scripts/bench/bench.py "$@"
+# Files of compiled Python would make the tree dirty.
+export PYTHONDONTWRITEBYTECODE=1
+PATH="$PATH:/usr/sbin" exec python3 scripts/bench/bench.py "$@"
