@@ -1,0 +1,332 @@
+//! The process under test: started, watched through `/proc`, and ended with the test whatever happens.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use crate::log_lines::{Access, Lines};
+use crate::wait::eventually;
+
+/// A way to start the process.
+pub struct Launch {
+    arguments: Vec<String>,
+    configuration: String,
+    directory: ScratchDirectory,
+    shell: Vec<String>,
+    listener: Option<TcpListener>,
+}
+
+impl Launch {
+    /// `ringway run` with this configuration in a file.
+    pub fn config(configuration: &str) -> Self {
+        let directory = ScratchDirectory::new();
+        let file = directory.path().join("ringway.toml");
+        fs::write(&file, configuration).expect("the scratch directory takes files");
+        Self {
+            arguments: vec!["run".into(), "-c".into(), file.display().to_string()],
+            configuration: configuration.into(),
+            directory,
+            shell: Vec::new(),
+            listener: None,
+        }
+    }
+
+    /// Another command than `run` with the same file.
+    pub fn command(mut self, command: &str) -> Self {
+        self.arguments[0] = command.into();
+        self
+    }
+
+    /// Any arguments, and no configuration.
+    pub fn arguments(arguments: &[&str]) -> Self {
+        let mut launch = Self::config("");
+        launch.arguments = arguments.iter().map(ToString::to_string).collect();
+        launch
+    }
+
+    /// At most this many open files.
+    pub fn open_files_max(mut self, count: usize) -> Self {
+        self.shell.push(format!("ulimit -n {count}"));
+        self
+    }
+
+    /// Hands a listener down as descriptor 3, with variables set as in `NAME=value`.
+    pub fn inherit(mut self, listener: TcpListener, variables: &str) -> Self {
+        self.listener = Some(listener);
+        self.shell.push("exec 3<&0 0</dev/null".into());
+        self.shell.push(format!("export {variables}"));
+        self
+    }
+
+    /// Starts the process and returns at once.
+    pub fn spawn(self) -> Ringway {
+        raise_file_limit();
+        let binary = env!("CARGO_BIN_EXE_ringway");
+        let mut command = Command::new(binary);
+        if !self.shell.is_empty() {
+            // The shell becomes the process, with the same id.
+            let script = format!("{}; exec \"$0\" \"$@\"", self.shell.join("; "));
+            command = Command::new("/bin/sh");
+            command.arg("-c").arg(script).arg(binary);
+        }
+        command.args(&self.arguments);
+        // The inherited listener travels as standard input: the one descriptor that no other test's child can get.
+        command.stdin(
+            self.listener
+                .map_or_else(Stdio::null, |listener| OwnedFd::from(listener).into()),
+        );
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Ringway {
+            stdout: Lines::gather(child.stdout.take().expect("a pipe")),
+            stderr: Lines::gather(child.stderr.take().expect("a pipe")),
+            shown: format!("{command:?}\n{}", self.configuration),
+            _directory: self.directory,
+            status: None,
+            child,
+        }
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub fn start(self) -> Ringway {
+        let ringway = self.spawn();
+        ringway.stderr.wait_for("that it is ready", |lines| {
+            lines
+                .iter()
+                .any(|line| line.contains("ringway is ready"))
+                .then_some(())
+        });
+        ringway
+    }
+}
+
+/// The process under test; it is killed when dropped, and shown when the test fails.
+pub struct Ringway {
+    child: Child,
+    status: Option<ExitStatus>,
+    stdout: Lines,
+    stderr: Lines,
+    shown: String,
+    _directory: ScratchDirectory,
+}
+
+impl Ringway {
+    /// Where the frontend `web` listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address_of("web")
+    }
+
+    /// Where a frontend with one address listens.
+    pub fn address_of(&self, frontend: &str) -> SocketAddr {
+        self.addresses(&format!("frontend {frontend} "))[0]
+    }
+
+    /// All addresses where a frontend listens, or all frontends together for an empty beginning.
+    pub fn addresses(&self, frontend: &str) -> Vec<SocketAddr> {
+        let before = "listens on ";
+        let address = |line: &String| -> Option<SocketAddr> {
+            let (name, address) = line.split_once(before)?;
+            let address = address
+                .split_whitespace()
+                .next()
+                .filter(|_| name.contains(frontend))?;
+            address.parse().ok()
+        };
+        self.stderr
+            .wait_for(&format!("{frontend}{before}"), |lines| {
+                let addresses: Vec<_> = lines.iter().filter_map(address).collect();
+                (!addresses.is_empty()).then_some(addresses)
+            })
+    }
+
+    /// The process.
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// A file or directory of the process in `/proc`.
+    fn proc(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.child.id()).into()
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).map_or(0, Iterator::count)
+    }
+
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(self.proc("status")).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes =
+            line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+        kilobytes.expect("a number of kB") * 1024
+    }
+
+    /// A file of each of its threads; threads that end meanwhile are passed over.
+    fn of_threads(&self, file: &str) -> Vec<String> {
+        let tasks = fs::read_dir(self.proc("task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        tasks
+            .filter_map(|task| fs::read_to_string(task.path().join(file)).ok())
+            .collect()
+    }
+
+    /// The CPU time of all its threads so far.
+    pub fn cpu_time(&self) -> Duration {
+        let times = self.of_threads("schedstat");
+        let nanoseconds = times
+            .iter()
+            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok());
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
+    /// Fails if a thread of it is one that the kernel made for operations of io_uring that can block.
+    pub fn has_no_kernel_workers(&self) {
+        let names = self.of_threads("comm");
+        let found = names.iter().find(|name| name.starts_with("iou-wrk"));
+        assert!(found.is_none(), "threads: {names:?}");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.pid(), signal).expect("the process runs");
+    }
+
+    /// Whether it runs still.
+    pub fn runs(&mut self) -> bool {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().expect("a child of ours");
+        }
+        self.status.is_none()
+    }
+
+    /// Waits until it has ended by itself, and returns its exit code.
+    #[track_caller]
+    pub fn exit_code(&mut self) -> Option<i32> {
+        eventually("the process ends", || !self.runs());
+        self.status.expect("it has ended").code()
+    }
+
+    /// All that it printed to standard error; it must have ended.
+    pub fn errors(&self) -> String {
+        self.stderr.all()
+    }
+
+    /// All that it printed to standard output; it must have ended.
+    pub fn output(&self) -> String {
+        self.stdout.all()
+    }
+
+    /// What it has printed to standard error so far.
+    pub fn errors_so_far(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits for something in the lines of standard output.
+    #[track_caller]
+    pub fn printed<T>(&self, what: &str, make: impl FnMut(&[String]) -> Option<T>) -> T {
+        self.stdout.wait_for(what, make)
+    }
+
+    /// Waits until the access log has this many lines, and returns them.
+    #[track_caller]
+    pub fn sessions_ended(&self, count: usize) -> Vec<Access> {
+        self.printed(&format!("{count} lines of access log"), |lines| {
+            let lines: Vec<_> = lines
+                .iter()
+                .filter_map(|line| Access::parse(line))
+                .collect();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+
+    /// Waits for the line of the one session so far.
+    #[track_caller]
+    pub fn session_ended(&self) -> Access {
+        self.sessions_ended(1).remove(0)
+    }
+}
+
+impl Drop for Ringway {
+    fn drop(&mut self) {
+        let ended = !self.runs();
+        let ended_badly = ended && self.status.is_none_or(|status| status.code().is_none());
+        let names = self.of_threads("comm");
+        let _ = self.child.kill();
+        let status = self.child.wait();
+        let panicked = self.stderr.so_far().contains("panicked at");
+        let kernel_workers = names.iter().any(|name| name.starts_with("iou-wrk"));
+        let wrong = panicked || kernel_workers || ended_badly;
+        if wrong || thread::panicking() {
+            eprintln!(
+                "---- {}---- standard error\n{}\n---- standard output\n{}\n---- threads {names:?}, {}{status:?}",
+                self.shown,
+                self.stderr.so_far(),
+                self.stdout.so_far(),
+                if ended {
+                    "ended by itself: "
+                } else {
+                    "killed at the end of the test: "
+                },
+            );
+        }
+        assert!(
+            thread::panicking() || !wrong,
+            "the process panicked, was killed or had threads of io_uring's"
+        );
+    }
+}
+
+/// A directory of one test, removed at its end.
+pub struct ScratchDirectory(PathBuf);
+
+impl ScratchDirectory {
+    /// A new directory that nobody else has.
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("ringway-e2e-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory for temporary files");
+        Self(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Allows this process, and those that it starts, as many files as the system does.
+fn raise_file_limit() {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
+        let limit = rustix::process::getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        rustix::process::setrlimit(Resource::Nofile, raised)
+            .expect("up to the hard limit is allowed");
+    });
+}

@@ -1,0 +1,29 @@
+//! End-to-end tests: the real binary, before servers and clients of ours that behave in every way
+//! that is allowed and in some that are not.
+//!
+//! A test reads from top to bottom: servers, [`setup::Setup`] with what is special about the
+//! configuration, clients, and what must be seen. Nothing here knows how the program works inside;
+//! what may be relied on is what users may rely on: command line, configuration, log lines, bytes.
+//!
+//! Rules: no fixed port (everything listens on port 0), no sleep as a means of waiting (all waiting
+//! is in [`wait`] or in a blocking read with a deadline), and no test without a look at the end
+//! whether the process still ran, had not panicked and had no worker thread of the kernel's io_uring.
+
+mod clients;
+mod harness;
+mod log_lines;
+mod pattern;
+mod servers;
+mod setup;
+mod wait;
+
+mod choosing;
+mod limits;
+mod logging;
+mod peers;
+mod pressure;
+mod relaying;
+mod shortage;
+mod starting;
+mod stopping;
+mod timeouts;

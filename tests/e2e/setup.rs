@@ -1,0 +1,112 @@
+//! The configuration of most tests: frontend `web` on a free port of loopback, backend `app`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use crate::harness::{Launch, Ringway};
+
+/// A configuration in the making; every part that a test does not mention is as users get it.
+pub struct Setup {
+    workers: usize,
+    listen: String,
+    global: String,
+    defaults: String,
+    frontend: String,
+    backend: String,
+    servers: String,
+}
+
+impl Setup {
+    /// Two workers, and the servers that [`Setup::server`] adds.
+    pub fn new() -> Self {
+        Self {
+            workers: 2,
+            listen: "127.0.0.1:0".into(),
+            global: String::new(),
+            defaults: String::new(),
+            frontend: String::new(),
+            backend: String::new(),
+            servers: String::new(),
+        }
+    }
+
+    /// Adds a server.
+    pub fn server(self, name: &str, address: SocketAddr) -> Self {
+        self.server_with(name, address, "")
+    }
+
+    /// Adds a server with further keys, as in `weight = 2`.
+    pub fn server_with(mut self, name: &str, address: SocketAddr, keys: &str) -> Self {
+        let comma = if keys.is_empty() { "" } else { ", " };
+        writeln!(
+            self.servers,
+            "  {{ name = \"{name}\", address = \"{address}\"{comma}{keys} }},"
+        )
+        .expect("memory");
+        self
+    }
+
+    /// Another number of workers.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    /// Another address to listen on, or an inherited one.
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Adds a line to `[global]`.
+    pub fn global(mut self, line: &str) -> Self {
+        writeln!(self.global, "{line}").expect("memory");
+        self
+    }
+
+    /// Adds a line to `[defaults]`.
+    pub fn defaults(mut self, line: &str) -> Self {
+        writeln!(self.defaults, "{line}").expect("memory");
+        self
+    }
+
+    /// Adds a line to `[frontend.web]`.
+    pub fn frontend(mut self, line: &str) -> Self {
+        writeln!(self.frontend, "{line}").expect("memory");
+        self
+    }
+
+    /// Adds a line to `[backend.app]`.
+    pub fn backend(mut self, line: &str) -> Self {
+        writeln!(self.backend, "{line}").expect("memory");
+        self
+    }
+
+    /// The text of the configuration.
+    pub fn text(&self) -> String {
+        let Self {
+            workers,
+            listen,
+            global,
+            defaults,
+            frontend,
+            backend,
+            servers,
+        } = self;
+        format!(
+            "[global]\nworkers = {workers}\n{global}\n[defaults]\n{defaults}\n\
+             [frontend.web]\nlisten = [\"{listen}\"]\nbackend = \"app\"\n{frontend}\n\
+             [backend.app]\n{backend}servers = [\n{servers}]\n"
+        )
+    }
+
+    /// The process with this configuration, for a test that starts it in a special way.
+    pub fn launch(&self) -> Launch {
+        Launch::config(&self.text())
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub fn start(&self) -> Ringway {
+        self.launch().start()
+    }
+}

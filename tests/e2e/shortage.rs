@@ -1,0 +1,49 @@
+//! Out of descriptors: the process pauses, says so, and recovers by itself.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::clients::{connect, round_trip};
+use crate::servers::Server;
+use crate::setup::Setup;
+use crate::wait::{all_through, eventually, settled};
+
+#[test]
+fn a_shortage_of_descriptors_neither_crashes_nor_spins_nor_lasts() {
+    let server = Server::echo();
+    let mut ringway = Setup::new()
+        .workers(1)
+        // More than the descriptors suffice for, so that the kernel is the one to refuse.
+        .global("max_sessions = 1_000")
+        .server("a", server.address())
+        .launch()
+        .open_files_max(64)
+        .start();
+
+    let mut clients: Vec<_> = (0..100).map(|_| connect(ringway.address())).collect();
+    for client in &mut clients {
+        // Those that were turned away may have been reset already.
+        let _ = client.write_all(b"x");
+    }
+    let served = settled("no more sessions are opened", || server.accepted());
+    assert!((1..60).contains(&served), "{served} sessions");
+    clients[0]
+        .read_exact(&mut [0])
+        .expect("the first client is served");
+    round_trip(&clients[0], b"an open session does not suffer");
+
+    let before = ringway.cpu_time();
+    let time = Duration::from_secs(1);
+    all_through("the process rests", time, || {
+        ringway.cpu_time() - before < time / 5
+    });
+    let lines = ringway.errors_so_far().lines().count();
+    assert!(lines < 40, "{lines} lines in the log");
+
+    drop(clients);
+    eventually("all sessions end", || server.open() == 0);
+    for _ in 0..10 {
+        round_trip(&connect(ringway.address()), b"served again");
+    }
+    assert!(ringway.runs());
+}

@@ -1,0 +1,223 @@
+//! Ways to start, what can go wrong then, and what is said about it.
+
+use std::net::{IpAddr, Ipv6Addr, TcpListener};
+
+use crate::clients::connect_named;
+use crate::harness::{Launch, Ringway};
+use crate::servers::{LOOPBACK, Server};
+use crate::setup::Setup;
+
+/// Runs the process to its end; returns its exit code and what it printed to standard error.
+fn run_to_end(launch: Launch) -> (Option<i32>, String) {
+    let mut ringway: Ringway = launch.spawn();
+    let code = ringway.exit_code();
+    (code, ringway.errors())
+}
+
+/// A configuration that is valid, whoever listens at its server's address.
+fn valid() -> String {
+    Setup::new()
+        .server("a", "127.0.0.1:9".parse().expect("an address"))
+        .text()
+}
+
+#[test]
+fn check_says_by_its_exit_code_whether_a_file_is_valid() {
+    let (code, errors) = run_to_end(Launch::config(&valid()).command("check"));
+    assert_eq!(code, Some(0), "{errors}");
+
+    let invalid = valid()
+        .replace("backend = \"app\"", "backend = \"ap\"")
+        .replace("workers = 2", "workres = 2");
+    let (code, errors) = run_to_end(Launch::config(&invalid).command("check"));
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("`workres`") && errors.contains("`workers`"),
+        "{errors}"
+    );
+    assert!(errors.contains("`ap`"), "all errors of one run: {errors}");
+    assert!(errors.contains("ringway.toml:2:1"), "where it is: {errors}");
+
+    let (code, errors) = run_to_end(Launch::arguments(&["check", "--no-such-option"]));
+    assert_eq!(code, Some(2), "{errors}");
+}
+
+/// Fails unless a start was refused with one clear sentence that names the culprit.
+fn refused(launch: Launch, culprit: &str, cause: &str) {
+    let (code, errors) = run_to_end(launch);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains(culprit) && errors.to_lowercase().contains(cause),
+        "{errors}"
+    );
+    assert!(
+        !errors.contains("panicked") && !errors.contains("Os {"),
+        "{errors}"
+    );
+    assert!(!errors.contains("ringway is ready"), "{errors}");
+}
+
+#[test]
+fn an_address_in_use_is_refused_with_a_sentence() {
+    let other = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+    let address = other.local_addr().expect("an address").to_string();
+    let setup = Setup::new()
+        .listen(&address)
+        .server("a", "127.0.0.1:9".parse().expect("an address"));
+
+    refused(setup.launch(), &address, "in use");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused_with_a_sentence() {
+    let path = "/nonexistent/ringway.toml";
+
+    refused(
+        Launch::arguments(&["run", "-c", path]),
+        path,
+        "no such file",
+    );
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    let invalid = valid().replace("workers", "workres");
+
+    refused(Launch::config(&invalid), "`workres`", "ringway.toml:2:1");
+}
+
+#[test]
+fn ipv6_works_on_both_sides() {
+    let server = Server::named_on(IpAddr::V6(Ipv6Addr::LOCALHOST), "six");
+    let ringway = Setup::new()
+        .listen("[::1]:0")
+        .server("six", server.address())
+        .start();
+    assert!(ringway.address().is_ipv6());
+
+    let (client, name) = connect_named(ringway.address());
+
+    assert_eq!(name, "six");
+    let address = client.local_addr().expect("an address");
+    drop(client);
+    let line = ringway.session_ended();
+    assert!(
+        line.client.contains("::1") && line.client.ends_with(&address.port().to_string()),
+        "{line:?}"
+    );
+}
+
+#[test]
+fn a_frontend_may_listen_on_several_addresses() {
+    let server = Server::named("a");
+    let text = Setup::new().server("a", server.address()).text();
+    let ringway =
+        Launch::config(&text.replace("[\"127.0.0.1:0\"]", "[\"127.0.0.1:0\", \"[::1]:0\"]"))
+            .start();
+
+    let addresses = ringway.addresses("frontend web ");
+
+    assert!(
+        addresses.iter().any(|address| address.is_ipv6()),
+        "{addresses:?}"
+    );
+    assert!(
+        addresses.iter().any(|address| address.is_ipv4()),
+        "{addresses:?}"
+    );
+    for address in addresses {
+        assert_eq!(connect_named(address).1, "a");
+    }
+}
+
+#[test]
+fn forty_frontends_with_forty_backends_keep_apart() {
+    let servers: Vec<_> = (0..40)
+        .map(|number| Server::named(&format!("server {number}")))
+        .collect();
+    let mut text = String::from("[global]\nworkers = 2\n");
+    for (number, server) in servers.iter().enumerate() {
+        text += &format!(
+            "[frontend.f{number}]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"b{number}\"\n\
+             [backend.b{number}]\nservers = [{{ name = \"a\", address = \"{}\" }}]\n",
+            server.address()
+        );
+    }
+    let ringway = Launch::config(&text).start();
+
+    for number in 0..40 {
+        let address = ringway.address_of(&format!("f{number}"));
+        let (_one, name) = connect_named(address);
+        let (_other, same) = connect_named(address);
+        assert_eq!(
+            (name, same),
+            (format!("server {number}"), format!("server {number}"))
+        );
+    }
+}
+
+#[test]
+fn tcp_needs_no_file() {
+    let [a, b] = ["a", "b"].map(Server::named);
+    let (first, second) = (a.address().to_string(), b.address().to_string());
+    let arguments = [
+        "tcp",
+        "--listen",
+        "127.0.0.1:0",
+        "--balance",
+        "round_robin",
+        "--workers",
+        "1",
+        &first,
+        &second,
+    ];
+    let ringway = Launch::arguments(&arguments).start();
+    let address = ringway.addresses("")[0];
+
+    let names = [connect_named(address).1, connect_named(address).1];
+
+    assert!(names == ["a", "b"] || names == ["b", "a"], "{names:?}");
+}
+
+/// Starts with a listener of ours as descriptor 3, and uses it.
+fn inherited(listen: &str, variables: &str) {
+    let server = Server::named("a");
+    let listener = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let setup = Setup::new().listen(listen).server("a", server.address());
+    let mut ringway = setup.launch().inherit(listener, variables).start();
+
+    for _ in 0..20 {
+        assert_eq!(connect_named(address).1, "a");
+    }
+
+    ringway.sessions_ended(20);
+    ringway.signal(rustix::process::Signal::TERM);
+    assert_eq!(ringway.exit_code(), Some(0));
+}
+
+#[test]
+fn a_listener_can_be_inherited_by_number() {
+    inherited("fd:3", "UNUSED=1");
+}
+
+#[test]
+fn a_listener_can_come_from_socket_activation() {
+    inherited(
+        "systemd:web",
+        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web",
+    );
+}
+
+#[test]
+fn a_listener_that_socket_activation_did_not_pass_is_refused_with_a_sentence() {
+    let listener = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+    let setup = Setup::new()
+        .listen("systemd:other")
+        .server("a", "127.0.0.1:9".parse().expect("an address"));
+    let launch = setup
+        .launch()
+        .inherit(listener, "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web");
+
+    refused(launch, "other", "systemd");
+}
