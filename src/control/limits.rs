@@ -100,9 +100,10 @@ mod tests {
 
     fn config(sessions_max: Option<u32>) -> Config {
         let mut config = config::Config::simple(
-            &["127.0.0.1:0".parse().unwrap()],
+            &["127.0.0.1:0".to_string()],
             config::Balance::RoundRobin,
             &["127.0.0.1:1".to_string()],
+            &config::system_resolver,
         )
         .unwrap();
         config.global.sessions_max = sessions_max;

@@ -334,7 +334,7 @@ mod tests {
         let mut wheel = TimerWheel::new(Instant::ZERO);
         wheel.schedule(0, Instant::from_nanos(5_000_001));
         assert_eq!(wheel.deadline(0), Some(ms(6)));
-        assert_eq!(drain(&mut wheel, Instant::from_nanos(5_999_999)), []);
+        assert_eq!(drain(&mut wheel, Instant::from_nanos(5_999_999)), [0u32; 0]);
         assert_eq!(drain(&mut wheel, ms(6)), [0]);
         assert_eq!(wheel.deadline(0), None);
     }
@@ -345,11 +345,11 @@ mod tests {
         wheel.schedule(0, ms(10));
         wheel.schedule(0, ms(5_000));
         assert_eq!(wheel.deadline(0), Some(ms(5_000)));
-        assert_eq!(drain(&mut wheel, ms(4_999)), []);
+        assert_eq!(drain(&mut wheel, ms(4_999)), [0u32; 0]);
         wheel.schedule(0, ms(4_999));
         wheel.schedule(0, ms(5_001));
         wheel.schedule(0, ms(5_001));
-        assert_eq!(drain(&mut wheel, ms(5_000)), []);
+        assert_eq!(drain(&mut wheel, ms(5_000)), [0u32; 0]);
         assert_eq!(drain(&mut wheel, ms(5_001)), [0]);
     }
 
@@ -446,9 +446,9 @@ mod tests {
         wheel.schedule(0, Instant::ZERO + 100 * DAY);
         wheel.schedule(1, Instant::ZERO + 100_000 * DAY);
         wheel.schedule(2, Instant::from_nanos(u64::MAX));
-        assert_eq!(drain(&mut wheel, Instant::ZERO + 99 * DAY), []);
+        assert_eq!(drain(&mut wheel, Instant::ZERO + 99 * DAY), [0u32; 0]);
         assert_eq!(drain(&mut wheel, Instant::ZERO + 100 * DAY), [0]);
-        assert_eq!(drain(&mut wheel, Instant::ZERO + 99_999 * DAY), []);
+        assert_eq!(drain(&mut wheel, Instant::ZERO + 99_999 * DAY), [0u32; 0]);
         assert_eq!(drain(&mut wheel, Instant::ZERO + 100_001 * DAY), [1]);
         assert_eq!(wheel.deadline(2), Some(tick_start(TICK_LAST)));
         assert_eq!(drain(&mut wheel, Instant::from_nanos(u64::MAX)), [2]);
