@@ -39,7 +39,7 @@ pub(super) const SHUTDOWN_TIMEOUTS: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(100 * DAY);
 
 /// More threads than any machine has use for.
-pub(super) const WORKERS: RangeInclusive<u32> = 1..=1024;
+pub(super) const WORKERS: RangeInclusive<usize> = 1..=1024;
 
 /// No session at all is not a limit but a mistake.
 pub(super) const SESSIONS: RangeInclusive<u32> = 1..=u32::MAX;
@@ -51,11 +51,11 @@ pub(super) const BACKLOGS: RangeInclusive<u32> = 1..=65_535;
 pub(super) const RETRY_COUNTS: RangeInclusive<u32> = 0..=100;
 
 /// As in HAProxy; 0 takes no balanced sessions.
-pub(super) const WEIGHTS: RangeInclusive<u32> = 0..=256;
+pub(super) const WEIGHTS: RangeInclusive<u16> = 0..=256;
 
 /// Servers of one backend: their index fits 16 bits.
 pub(super) const SERVERS_MAX: usize = 65_535;
 
 /// Bytes of a configuration file: far more than the largest sensible one, and little enough that
 /// `-c /dev/zero` ends.
-pub(super) const FILE_BYTES_MAX: u64 = 64 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 8 << 20;

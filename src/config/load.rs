@@ -185,7 +185,7 @@ mod tests {
         );
         assert_eq!(
             text("/dev/zero"),
-            "error: /dev/zero is larger than 64MiB: name a configuration file with `-c FILE`"
+            "error: /dev/zero is larger than 8MiB: name a configuration file with `-c FILE`"
         );
     }
 

@@ -92,7 +92,7 @@ pub(super) struct RawServer {
     pub span: Span,
     pub name: Field<String>,
     pub address: Field<Address>,
-    pub weight: Field<u32>,
+    pub weight: Field<u16>,
     pub sessions_max: Field<u32>,
     pub backup: Field<bool>,
 }

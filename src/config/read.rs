@@ -99,7 +99,7 @@ fn named_sections<T>(
     };
     let cure = format!("write [{key}.NAME]");
     let DeValue::Table(names) = entry.value else {
-        return value::wrong_type(out, entry, "a section with a name", Some(cure));
+        return value::wrong_type(out, entry, "a section with a name", cure);
     };
     let nameless = names.iter().any(|(_, body)| !body.get_ref().is_table());
     if nameless {
@@ -212,12 +212,7 @@ fn read_server(
     place: &str,
 ) -> Read<RawServer> {
     let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(
-            out,
-            entry,
-            "servers in braces",
-            Some(format!("write {example}")),
-        );
+        return value::wrong_type(out, entry, "entries in braces", format!("write {example}"));
     };
     let mut section = Section::open(out, Kind::Server, place, table);
     Some(RawServer {
@@ -237,14 +232,11 @@ fn read_server(
 fn read_workers(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawWorkers> {
     match entry.value {
         DeValue::String(text) if text == "auto" => Some(RawWorkers::Auto),
-        DeValue::String(text) if text.parse::<u32>().is_err() => value::wrong_type(
-            out,
-            entry,
-            "a number or \"auto\"",
-            Some("write \"auto\"".to_owned()),
-        ),
-        _ => value::integer(out, entry, defaults::WORKERS)
-            .map(|count| RawWorkers::Count(count as usize)),
+        DeValue::Integer(_) => value::integer(out, entry, defaults::WORKERS).map(RawWorkers::Count),
+        value => {
+            let cure = value::number_cure(value, "write \"auto\"");
+            value::wrong_type(out, entry, "a number or \"auto\"", cure)
+        }
     }
 }
 
@@ -256,12 +248,7 @@ fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
 fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
     match entry.value {
         DeValue::Table(table) => Some(table),
-        _ => value::wrong_type(
-            out,
-            entry,
-            "a section",
-            Some(format!("write [{}]", entry.key)),
-        ),
+        _ => value::wrong_type(out, entry, "a section", format!("write [{}]", entry.key)),
     }
 }
 

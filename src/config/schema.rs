@@ -1,6 +1,6 @@
 //! Which keys each section has, which of them are not built yet, and what an unknown one may mean.
 //!
-//! It knows names only; types and bounds are with the readers in `raw`.
+//! It knows names only; types and bounds are with the readers in `read`.
 
 use super::error::{Problem, shorten};
 

@@ -1,7 +1,7 @@
 //! Reading one section: every key is looked up once, then its value is taken by name.
 //!
 //! It reports unknown keys and keeps apart "not written" from "written, but wrong", so that one
-//! mistake gives one error. Used by `raw` only.
+//! mistake gives one error. Used by `read` only.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -25,8 +25,13 @@ pub(super) enum Field<T> {
 impl<T> Field<T> {
     /// The value, if a valid one was written.
     pub fn get(&self) -> Option<&T> {
+        self.written().map(Spanned::get_ref)
+    }
+
+    /// The value with its place, if a valid one was written.
+    pub fn written(&self) -> Option<&Spanned<T>> {
         match self {
-            Field::Written(value) => Some(value.get_ref()),
+            Field::Written(value) => Some(value),
             Field::Absent | Field::Invalid => None,
         }
     }

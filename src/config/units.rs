@@ -1,7 +1,7 @@
 //! Durations and sizes as an operator writes them: `"1m30s"`, `"64KiB"`.
 //!
 //! Pure text to value and back; it knows no keys and no bounds (`value` adds them). Called by the
-//! readers of `raw`, by `print`, and free for any other part that shows a duration.
+//! readers of `value`, by `print`, and free for any other part that shows a duration.
 
 use std::time::Duration;
 

@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use super::address::RawListen;
+use toml::Spanned;
+
+use super::address::{Address, RawListen};
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::inherit::SessionValues;
@@ -78,14 +80,11 @@ impl Check<'_, '_> {
     fn frontend(&mut self, raw: &RawFrontend) -> Option<Frontend> {
         let place = format!("[frontend.{}]", quoted_key(&raw.name));
         let listen = self.required(&raw.listen, &raw.span, "listen", &place, "[\"0.0.0.0:80\"]");
-        let listen: Option<Vec<_>> = listen
-            .map(|written| {
-                written
-                    .iter()
-                    .map(|l| self.listen(l.get_ref(), &l.span()))
-                    .collect()
-            })
-            .and_then(|checked: Vec<_>| checked.into_iter().collect());
+        // All are checked before the first wrong one ends it.
+        let listen: Option<Vec<_>> = listen.and_then(|written| {
+            let checked: Vec<_> = written.get_ref().iter().map(|l| self.listen(l)).collect();
+            checked.into_iter().collect()
+        });
         let backend = self.referenced_backend(raw, &place);
         let values = SessionValues::find(
             backend.map(|index| &self.raw.backends[index]),
@@ -116,19 +115,13 @@ impl Check<'_, '_> {
                 .iter()
                 .map(|backend| backend.name.as_str())
         };
-        let example = format!("\"{}\"", names().next().unwrap_or("NAME"));
-        let name = match &raw.backend {
-            Field::Written(name) => name,
-            missing => {
-                self.required(missing, &raw.span, "backend", place, &example);
-                return None;
-            }
-        };
+        let example = format!("\"{}\"", shorten(names().next().unwrap_or("NAME")));
+        let name = self.required(&raw.backend, &raw.span, "backend", place, &example)?;
         let index = names().position(|candidate| candidate == name.get_ref());
         // A section with a misspelled kind may well be the one that is meant.
         if index.is_none() && !self.raw.incomplete {
             let cure = match suggest(name.get_ref(), names()) {
-                Some(candidate) => format!("did you mean \"{candidate}\"?"),
+                Some(candidate) => format!("did you mean \"{}\"?", shorten(candidate)),
                 None if self.raw.backends.is_empty() => {
                     format!("add a section [backend.{}]", quoted_key(name.get_ref()))
                 }
@@ -141,12 +134,10 @@ impl Check<'_, '_> {
     }
 
     /// Resolves a listener and makes sure that it is written once.
-    fn listen(&mut self, raw: &RawListen, span: &Span) -> Option<Listen> {
-        let listen = match raw {
-            RawListen::Address(address) => {
-                let resolved = resolve(address, self.resolver);
-                Listen::Address(self.reported(resolved, span)?)
-            }
+    fn listen(&mut self, raw: &Spanned<RawListen>) -> Option<Listen> {
+        let span = raw.span();
+        let listen = match raw.get_ref() {
+            RawListen::Address(address) => Listen::Address(self.resolved(address, &span)?),
             RawListen::Descriptor(number) => Listen::Descriptor(*number),
             RawListen::Systemd(name) => Listen::Systemd(name.clone()),
         };
@@ -155,10 +146,10 @@ impl Check<'_, '_> {
         {
             let cure = format!("first at {}: remove one of them", self.lines.place(first));
             let title = format!("`{listen}` is listened on twice");
-            self.out.error(span.clone(), Problem::new(title, cure));
+            self.out.error(span, Problem::new(title, cure));
             return None;
         }
-        self.listens.insert(listen.clone(), span.clone());
+        self.listens.insert(listen.clone(), span);
         Some(listen)
     }
 
@@ -168,6 +159,7 @@ impl Check<'_, '_> {
         let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
         let mut names = HashMap::new();
         let servers: Vec<_> = written
+            .get_ref()
             .iter()
             .map(|server| self.server(server, &mut names, &place))
             .collect();
@@ -186,43 +178,36 @@ impl Check<'_, '_> {
     ) -> Option<Server> {
         let place = format!("a server of {backend}");
         let name = self.required(&raw.name, &raw.span, "name", &place, "\"s1\"");
-        if let (Some(name), Field::Written(written)) = (name, &raw.name) {
-            match names.get(name.as_str()) {
-                Some(first) => {
-                    let line = self.lines.place(first);
-                    let cure = format!("first at {line}: give one of them another name");
-                    let title = format!("two servers named `{name}` in {backend}");
-                    self.out.error(written.span(), Problem::new(title, cure));
-                }
-                None => {
-                    names.insert(name, written.span());
-                }
-            }
+        if let Some(name) = name {
+            self.unique(name, names, backend);
         }
-        let address = self.required(
-            &raw.address,
-            &raw.span,
-            "address",
-            &place,
-            "\"10.0.0.11:8080\"",
-        );
-        let address = address.and_then(|address| {
-            let Field::Written(written) = &raw.address else {
-                return None;
-            };
-            let resolved = resolve(address, self.resolver);
-            self.reported(resolved, &written.span())
-        });
+        let example = "\"10.0.0.11:8080\"";
+        let address = self.required(&raw.address, &raw.span, "address", &place, example);
+        let address = address.and_then(|a| self.resolved(a.get_ref(), &a.span()));
         Some(Server {
-            name: name?.clone(),
+            name: name?.get_ref().clone(),
             address: address?,
-            weight: raw
-                .weight
-                .get()
-                .map_or(Some(defaults::WEIGHT), |w| u16::try_from(*w).ok())?,
+            weight: *raw.weight.get().unwrap_or(&defaults::WEIGHT),
             sessions_max: raw.sessions_max.get().copied(),
             backup: *raw.backup.get().unwrap_or(&false),
         })
+    }
+
+    /// Makes sure that a name of a server is the only one in its backend.
+    fn unique<'r>(
+        &mut self,
+        name: &'r Spanned<String>,
+        names: &mut HashMap<&'r str, Span>,
+        backend: &str,
+    ) {
+        let Some(first) = names.get(name.get_ref().as_str()) else {
+            names.insert(name.get_ref(), name.span());
+            return;
+        };
+        let place = self.lines.place(first);
+        let cure = format!("first at {place}: give one of them another name");
+        let title = format!("two servers named `{}` in {backend}", name.get_ref());
+        self.out.error(name.span(), Problem::new(title, cure));
     }
 
     /// The value of a key that must be written; reports it missing at the begin of its section.
@@ -233,21 +218,17 @@ impl Check<'_, '_> {
         key: &str,
         place: &str,
         example: &str,
-    ) -> Option<&'f T> {
+    ) -> Option<&'f Spanned<T>> {
         if matches!(field, Field::Absent) {
             let title = format!("missing key `{key}` in {place}");
             let cure = format!("add {key} = {example}");
             self.out.error(section.clone(), Problem::new(title, cure));
         }
-        field.get()
+        field.written()
     }
 
-    fn reported(
-        &mut self,
-        resolved: Result<SocketAddr, Problem>,
-        span: &Span,
-    ) -> Option<SocketAddr> {
-        resolved
+    fn resolved(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
+        resolve(address, self.resolver)
             .map_err(|problem| self.out.error(span.clone(), problem))
             .ok()
     }
@@ -256,28 +237,15 @@ impl Check<'_, '_> {
     fn unused_backends(&mut self) {
         let all: HashSet<&str> = self.raw.backends.iter().map(|b| b.name.as_str()).collect();
         let known = |f: &RawFrontend| Some(*all.get(f.backend.get()?.as_str())?);
-        let Some(named) = self
-            .raw
-            .frontends
-            .iter()
-            .map(known)
-            .collect::<Option<HashSet<_>>>()
-        else {
+        let named: Option<HashSet<&str>> = self.raw.frontends.iter().map(known).collect();
+        let Some(named) = named.filter(|named| !named.is_empty()) else {
             return;
         };
-        if named.is_empty() {
-            return;
-        }
-        for backend in self
-            .raw
-            .backends
-            .iter()
-            .filter(|b| !named.contains(b.name.as_str()))
-        {
+        let backends = self.raw.backends.iter();
+        for backend in backends.filter(|b| !named.contains(b.name.as_str())) {
             let title = format!("no frontend uses [backend.{}]", quoted_key(&backend.name));
-            let cure = "name it in a frontend, or remove it";
-            self.out
-                .warning(backend.span.clone(), Problem::new(title, cure));
+            let problem = Problem::new(title, "name it in a frontend, or remove it");
+            self.out.warning(backend.span.clone(), problem);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Readers of single values: the type, the unit, the bounds.
 //!
 //! Each takes an [`Entry`], reports what is wrong with it, and returns the value if nothing is.
-//! They know no section; `raw` says which reader and which bounds belong to which key.
+//! They know no section; `read` says which reader and which bounds belong to which key.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -18,22 +19,19 @@ use super::units::{bare_duration, format_duration, parse_duration};
 pub(super) type Read<T> = Option<T>;
 
 /// A whole number within bounds.
-pub(super) fn integer(
+pub(super) fn integer<T: TryFrom<i64> + PartialOrd + Display>(
     out: &mut Diagnostics,
     entry: &Entry<'_, '_>,
-    bounds: RangeInclusive<u32>,
-) -> Read<u32> {
+    bounds: RangeInclusive<T>,
+) -> Read<T> {
     let DeValue::Integer(written) = entry.value else {
-        let cure = number_cure(entry.value).unwrap_or_else(|| "write a whole number".to_owned());
-        return wrong_type(out, entry, "an integer", Some(cure));
+        let cure = number_cure(entry.value, "write a whole number");
+        return wrong_type(out, entry, "an integer", cure);
     };
-    let number = to_i64(written).and_then(|number| u32::try_from(number).ok());
+    let number = to_i64(written).and_then(|number| T::try_from(number).ok());
     let within = number.filter(|number| bounds.contains(number));
     if within.is_none() {
-        let cure = match (*bounds.start(), *bounds.end()) {
-            (start, u32::MAX) => format!("must be {start} to {}", u32::MAX),
-            (start, end) => format!("must be {start} to {end}"),
-        };
+        let cure = format!("must be {} to {}", bounds.start(), bounds.end());
         out.error(entry.span.clone(), out_of_bounds(entry.key, cure));
     }
     within
@@ -57,12 +55,7 @@ pub(super) fn duration(
             return None;
         }
         _ => {
-            return wrong_type(
-                out,
-                entry,
-                "a duration",
-                Some("write it like \"5s\"".to_owned()),
-            );
+            return wrong_type(out, entry, "a duration", "write it like \"5s\"");
         }
     };
     let problem = match parse_duration(text) {
@@ -82,14 +75,9 @@ pub(super) fn boolean(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<bool
             out,
             entry,
             "true or false",
-            Some(format!("write {text} without quotes")),
+            format!("write {text} without quotes"),
         ),
-        _ => wrong_type(
-            out,
-            entry,
-            "true or false",
-            Some("write true or false".to_owned()),
-        ),
+        _ => wrong_type(out, entry, "true or false", "write true or false"),
     }
 }
 
@@ -97,12 +85,7 @@ pub(super) fn boolean(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<bool
 pub(super) fn string(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<String> {
     match entry.value {
         DeValue::String(text) => Some(text.clone().into_owned()),
-        _ => wrong_type(
-            out,
-            entry,
-            "a string",
-            Some("write it in double quotes".to_owned()),
-        ),
+        _ => wrong_type(out, entry, "a string", "write it in double quotes"),
     }
 }
 
@@ -133,12 +116,7 @@ pub(super) fn choice<T: Copy>(
 ) -> Read<T> {
     let words = || choices.iter().map(|(word, _)| *word);
     let DeValue::String(text) = entry.value else {
-        return wrong_type(
-            out,
-            entry,
-            "a string",
-            Some(format!("write {}", one_of(words()))),
-        );
+        return wrong_type(out, entry, "a string", format!("write {}", one_of(words())));
     };
     parse_choice(entry.key, text, choices)
         .map_err(|problem| out.error(entry.span.clone(), problem))
@@ -186,7 +164,7 @@ pub(super) fn list<'a, 'i>(
             None
         }
         DeValue::Array(elements) => Some(&elements[..]),
-        _ => wrong_type(out, entry, &format!("a list of {of}"), Some(cure)),
+        _ => wrong_type(out, entry, &format!("a list of {of}"), cure),
     }
 }
 
@@ -213,7 +191,7 @@ pub(super) fn wrong_type<T>(
     out: &mut Diagnostics,
     entry: &Entry<'_, '_>,
     needed: &str,
-    cure: Option<String>,
+    cure: impl Into<String>,
 ) -> Read<T> {
     let found = match entry.value {
         DeValue::String(_) => "a string",
@@ -225,18 +203,20 @@ pub(super) fn wrong_type<T>(
         DeValue::Table(_) => "a section",
     };
     let title = format!("`{}` needs {needed}, not {found}", entry.key);
-    let cure = cure.unwrap_or_else(|| format!("write {needed}"));
     out.error(entry.span.clone(), Problem::new(title, cure));
     None
 }
 
-/// For a number that stands in quotes.
-pub(super) fn number_cure(value: &DeValue<'_>) -> Option<String> {
-    let DeValue::String(text) = value else {
-        return None;
+/// The cure for a number that stands in quotes, or `otherwise`.
+pub(super) fn number_cure(value: &DeValue<'_>, otherwise: &str) -> String {
+    let number = match value {
+        DeValue::String(text) => text.replace('_', "").parse::<u32>().ok(),
+        _ => None,
     };
-    let number: u32 = text.replace('_', "").parse().ok()?;
-    Some(format!("write {number} without quotes"))
+    number.map_or_else(
+        || otherwise.to_owned(),
+        |number| format!("write {number} without quotes"),
+    )
 }
 
 fn out_of_bounds(key: &str, cure: String) -> Problem {

@@ -57,8 +57,7 @@ impl Limits {
         let reserve = DESCRIPTORS_BASE + workers as u64 * DESCRIPTORS_WORKER + listeners;
         let free = files_max.saturating_sub(reserve);
         // 2 for a session and 2/8 for its share of a pipe.
-        let by_files =
-            free * SESSIONS_PER_PIPE / (DESCRIPTORS_SESSION * SESSIONS_PER_PIPE + 2);
+        let by_files = free * SESSIONS_PER_PIPE / (DESCRIPTORS_SESSION * SESSIONS_PER_PIPE + 2);
         let by_files = by_files.clamp(1, SESSIONS_MAX) as u32;
         let sessions_max = config.global.sessions_max.unwrap_or(by_files);
         let sessions_max = sessions_max.min(SESSIONS_MAX as u32);

@@ -107,9 +107,9 @@ fn reason(listen: &Listen, error: &Error) -> String {
             address.ip()
         ),
         (Listen::Address(_), _) => error.to_string(),
-        (Listen::Descriptor(_) | Listen::Systemd(_), _) => format!(
-            "{error}; the parent process must pass an open listening TCP socket"
-        ),
+        (Listen::Descriptor(_) | Listen::Systemd(_), _) => {
+            format!("{error}; the parent process must pass an open listening TCP socket")
+        }
     }
 }
 

@@ -69,10 +69,7 @@ pub fn run(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Result<(
     runtime.block_on(serve(config, started))
 }
 
-async fn serve(
-    config: Config,
-    started: impl FnOnce(&[Vec<SocketAddr>]),
-) -> Result<(), StartError> {
+async fn serve(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
     let mut stop = Signals::new()?;
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());

@@ -29,8 +29,7 @@ impl<E: Engine> Worker<E> {
     pub fn is_done(&self) -> bool {
         self.stopping
             && self.sessions.is_empty()
-            && self.parked.is_empty()
-            && self.listeners.iter().all(|accepting| accepting.is_closed())
+            && self.listeners.iter().all(|accepting| accepting.is_done())
     }
 
     /// One turn of the loop.
@@ -105,8 +104,10 @@ impl<E: Engine> Worker<E> {
 
     fn abort(&mut self) {
         self.stop();
-        for (_, socket) in self.parked.drain(..) {
-            self.engine.reset(socket);
+        for accepting in &mut self.listeners {
+            for socket in accepting.take_parked() {
+                self.engine.reset(socket);
+            }
         }
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {

@@ -1,6 +1,7 @@
 //! Accepting: multishot while places are plenty, one at a time when they run short, not at all
 //! when there are none; a pause when descriptors or memory are short.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Worker;
@@ -36,6 +37,8 @@ pub struct Accepting<E: Engine> {
     /// `None` once it is closed.
     listener: Option<E::Listener>,
     state: State,
+    /// Accepted connections for which there was no place, longest first.
+    parked: VecDeque<E::Socket>,
 }
 
 impl<E: Engine> Accepting<E> {
@@ -44,11 +47,18 @@ impl<E: Engine> Accepting<E> {
             frontend,
             listener: Some(listener),
             state: State::Idle,
+            parked: VecDeque::new(),
         }
     }
 
-    pub fn is_closed(&self) -> bool {
-        self.listener.is_none()
+    /// It is closed, and all that it accepted has become a session.
+    pub fn is_done(&self) -> bool {
+        self.listener.is_none() && self.parked.is_empty()
+    }
+
+    /// Connections that have no place are given up.
+    pub fn take_parked(&mut self) -> VecDeque<E::Socket> {
+        std::mem::take(&mut self.parked)
     }
 }
 
@@ -78,11 +88,12 @@ impl<E: Engine> Worker<E> {
 
     /// Starts a session, or keeps the connection until there is a place for one.
     fn admit(&mut self, index: usize, socket: E::Socket) {
-        let frontend = self.listeners[index].frontend;
-        if self.parked.is_empty() && self.take_places(frontend) {
+        let accepting = &self.listeners[index];
+        let frontend = accepting.frontend;
+        if accepting.parked.is_empty() && self.take_places(frontend) {
             self.begin(frontend, socket);
         } else {
-            self.parked.push_back((index, socket));
+            self.listeners[index].parked.push_back(socket);
             self.announce_paused();
         }
     }
@@ -115,7 +126,7 @@ impl<E: Engine> Worker<E> {
         if self.stopping || self.short_until.is_some() {
             return;
         }
-        if free == 0 || !self.parked.is_empty() {
+        if free == 0 || !accepting.parked.is_empty() {
             self.announce_paused();
             return;
         }
@@ -133,53 +144,59 @@ impl<E: Engine> Worker<E> {
         }
     }
 
+    /// Whether a free place would let something go on at this listener.
+    fn waits(&self, accepting: &Accepting<E>) -> bool {
+        let could_accept = accepting.state == State::Idle
+            && accepting.listener.is_some()
+            && self.short_until.is_none()
+            && !self.stopping;
+        !accepting.parked.is_empty() || could_accept
+    }
+
     /// Tells the other workers whether this one waits for places, and looks once more: one may
     /// have been given back in between.
     fn announce_paused(&mut self) {
-        let mut global = false;
+        let since = |waits: bool| waits.then_some(self.now);
+        let (mut any, mut place_free) = (false, false);
         for (index, shared) in self.shared.frontends.iter().enumerate() {
-            let waits = !self.stopping
-                && self.listeners.iter().any(|accepting| {
-                    usize::from(accepting.frontend) == index
-                        && accepting.state == State::Idle
-                        && !accepting.is_closed()
-                })
-                || self
-                    .parked
-                    .iter()
-                    .any(|(listener, _)| usize::from(self.listeners[*listener].frontend) == index);
-            global |= waits;
-            shared.paused.announce(self.index, waits.then_some(self.now));
+            let mut listeners = self.listeners.iter();
+            let waits = listeners
+                .any(|accepting| usize::from(accepting.frontend) == index && self.waits(accepting));
+            shared.paused.announce(self.index, since(waits));
+            any |= waits;
+            place_free |= waits && self.free_places(index as u16) > 0;
         }
-        self.shared
-            .paused
-            .announce(self.index, global.then_some(self.now));
-        self.paused = global;
-        let free = |frontend: &u16| self.free_places(*frontend) > 0;
-        let waiting = self.listeners.iter().map(|accepting| accepting.frontend);
-        if global && waiting.into_iter().any(|frontend| free(&frontend)) {
-            self.resume_due = true;
-        }
+        self.shared.paused.announce(self.index, since(any));
+        self.paused = any;
+        self.resume_due |= place_free;
     }
 
     /// Begins sessions of connections that had no place, then accepts wherever that is possible.
     pub(super) fn resume_accepting(&mut self) {
-        let mut kept = 0;
-        while let Some((index, _)) = self.parked.get(kept) {
-            let frontend = self.listeners[*index].frontend;
-            if self.take_places(frontend) {
-                if let Some((_, socket)) = self.parked.remove(kept) {
+        for index in 0..self.listeners.len() {
+            let frontend = self.listeners[index].frontend;
+            while !self.listeners[index].parked.is_empty() && self.take_places(frontend) {
+                if let Some(socket) = self.listeners[index].parked.pop_front() {
                     self.begin(frontend, socket);
                 }
-            } else {
-                kept += 1;
             }
-        }
-        for index in 0..self.listeners.len() {
             self.accept(index);
         }
         if self.paused {
             self.announce_paused();
+        }
+        self.pass_on_places();
+    }
+
+    /// Places that this worker was told of and did not need are for the next that waits.
+    fn pass_on_places(&self) {
+        for (index, shared) in self.shared.frontends.iter().enumerate() {
+            if let Some(worker) = shared.paused.oldest()
+                && worker != self.index
+                && self.free_places(index as u16) > 0
+            {
+                self.shared.wake(worker);
+            }
         }
     }
 
@@ -218,6 +235,9 @@ impl<E: Engine> Worker<E> {
             self.admit(index, socket);
         }
         self.engine.close_listener(listener);
+        if self.paused {
+            self.announce_paused();
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 use slab::Slab;
 
-pub use access::{AccessRecord, LogSink, LogMessage};
+pub use access::{AccessRecord, LogMessage, LogSink};
 use listener::Accepting;
 use slot::Slot;
 use token::Key;
@@ -88,9 +88,9 @@ pub struct Worker<E: Engine> {
     balancers: Vec<Balancer>,
     /// Sessions that wait for a place, by index of the backend, longest first.
     queues: Vec<VecDeque<Key>>,
+    /// The waiting session that is being called.
+    calling: Option<Key>,
     listeners: Vec<Accepting<E>>,
-    /// Accepted connections for which there was no place, with the index of their listener.
-    parked: VecDeque<(usize, E::Socket)>,
     /// Accepting pauses until then, for want of descriptors or memory.
     short_until: Option<Instant>,
     /// Receives that found no buffer.
@@ -142,8 +142,8 @@ impl<E: Engine> Worker<E> {
             policies,
             balancers,
             queues: config.backends.iter().map(|_| VecDeque::new()).collect(),
+            calling: None,
             listeners: Vec::new(),
-            parked: VecDeque::new(),
             short_until: None,
             starved: VecDeque::new(),
             answers: VecDeque::new(),

@@ -139,13 +139,9 @@ impl<E: Engine> Worker<E> {
     /// Appends a session to those that wait. One that was called in vain keeps its place in front.
     pub(super) fn enqueue(&mut self, slot: usize) {
         let key = self.key(slot);
-        let Some(since) = self.sessions[slot].session.queued_since() else {
-            debug_assert!(false, "a session that does not wait was put into the queue");
-            return;
-        };
         let backend = self.backend_of(self.sessions[slot].frontend);
         let queue = &mut self.queues[backend];
-        if since < self.now {
+        if self.calling == Some(key) {
             queue.push_front(key);
         } else {
             queue.push_back(key);
@@ -167,12 +163,13 @@ impl<E: Engine> Worker<E> {
     /// Calls those that wait for a place of this backend, longest first, until one finds none.
     pub(super) fn serve_queue(&mut self, backend: usize) {
         while let Some(key) = self.queues[backend].pop_front() {
-            let slot = key.slot as usize;
-            self.drive(slot, Event::PlaceFreed);
+            self.calling = Some(key);
+            self.drive(key.slot as usize, Event::PlaceFreed);
             if self.queues[backend].front() == Some(&key) {
                 break;
             }
         }
+        self.calling = None;
         self.announce(backend);
         if self.queues[backend].is_empty()
             && let Some(worker) = self.shared.backends[backend].waiting.oldest()
@@ -203,4 +200,3 @@ impl<E: Engine> Worker<E> {
         self.sessions[key.slot as usize].session.queued_since()
     }
 }
-

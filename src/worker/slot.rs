@@ -106,7 +106,11 @@ mod tests {
         assert_eq!((a, start), ("a", 10));
         chunks.take_back(a, 5);
         assert_eq!(chunks.pop(), Some("a"));
-        assert_eq!(chunks.lend(), Some(("b", 0)), "the next starts at its beginning");
+        assert_eq!(
+            chunks.lend(),
+            Some(("b", 0)),
+            "the next starts at its beginning"
+        );
         chunks.take_back("b", 1);
         assert_eq!(chunks.pop(), Some("b"));
         assert_eq!(chunks.pop(), None);

@@ -187,9 +187,7 @@ impl Session {
             Side::Client => self.watching,
             Side::Server => self.connecting,
         };
-        own || self.canceling[side.index()]
-            || self.pipes[side.index()].reading
-            || opposite.writing
+        own || self.canceling[side.index()] || self.pipes[side.index()].reading || opposite.writing
     }
 
     /// Bytes read from `from` that the other side has not got yet.

@@ -43,8 +43,7 @@ impl Story {
     /// Delivers one event; the actions in short form.
     fn on(&mut self, event: Event) -> String {
         let mut out = Actions::new();
-        self.session
-            .handle(self.now, event, &self.policy, &mut out);
+        self.session.handle(self.now, event, &self.policy, &mut out);
         let actions: Vec<String> = out.as_slice().iter().map(short).collect();
         actions.join(" ")
     }
@@ -354,9 +353,21 @@ fn small_messages_go_back_and_forth_through_one_buffer_each() {
     let mut story = Story::relaying();
     for _ in 0..100 {
         assert_eq!(story.on(received(CLIENT, 40)), "send-s:40 recv-c");
-        assert_eq!(story.on(Event::Sent { to: SERVER, len: 40 }), "release-c");
+        assert_eq!(
+            story.on(Event::Sent {
+                to: SERVER,
+                len: 40
+            }),
+            "release-c"
+        );
         assert_eq!(story.on(received(SERVER, 100)), "send-c:100 recv-s");
-        assert_eq!(story.on(Event::Sent { to: CLIENT, len: 100 }), "release-s");
+        assert_eq!(
+            story.on(Event::Sent {
+                to: CLIENT,
+                len: 100
+            }),
+            "release-s"
+        );
     }
     assert_eq!(story.session.bytes(CLIENT), 4_000);
     assert_eq!(story.session.bytes(SERVER), 10_000);
@@ -370,15 +381,30 @@ fn a_slow_sink_stops_the_source_at_two_chunks() {
     assert_eq!(story.on(received(SERVER, 200)), "", "no third receive");
     assert_eq!(story.session.held(SERVER), 300);
     // A part is taken: the rest goes next, and there is no room yet.
-    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 60 }), "send-c:40");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 60
+        }),
+        "send-c:40"
+    );
     // No room after all: wait for it, then try again.
     assert_eq!(story.on(Event::Sent { to: CLIENT, len: 0 }), "pollout-c");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
     assert_eq!(
-        story.on(Event::Sent { to: CLIENT, len: 40 }),
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 40
+        }),
         "release-s send-c:200 recv-s"
     );
-    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 200 }), "release-s");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 200
+        }),
+        "release-s"
+    );
 }
 
 #[test]
@@ -387,7 +413,10 @@ fn the_end_is_passed_on_after_every_byte_before_it() {
     let _ = story.on(received(CLIENT, 10));
     assert_eq!(story.on(Event::Ended { from: CLIENT }), "", "not yet");
     assert_eq!(
-        story.on(Event::Sent { to: SERVER, len: 10 }),
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 10
+        }),
         "release-c end-s"
     );
     // The other direction goes on.
@@ -402,7 +431,11 @@ fn the_end_is_passed_on_after_every_byte_before_it() {
 fn two_full_buffers_lead_to_splicing_and_small_moves_lead_back() {
     let mut story = Story::relaying();
     assert_eq!(story.on(received(SERVER, FULL)), "send-c:65536 recv-s");
-    assert_eq!(story.on(received(SERVER, FULL)), "", "what is held goes out first");
+    assert_eq!(
+        story.on(received(SERVER, FULL)),
+        "",
+        "what is held goes out first"
+    );
     let sent = Event::Sent {
         to: CLIENT,
         len: FULL,
@@ -539,7 +572,13 @@ fn a_broken_sink_does_not_lose_what_it_said_before() {
     };
     assert_eq!(story.on(failed), "release-c");
     assert_eq!(story.on(received(SERVER, 99)), "send-c:99 recv-s");
-    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 99 }), "release-s");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 99
+        }),
+        "release-s"
+    );
     // More from the client goes nowhere.
     assert_eq!(story.on(received(CLIENT, 10)), "release-c");
     assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
@@ -565,7 +604,11 @@ fn a_connect_that_takes_too_long_is_cancelled_and_tried_elsewhere() {
     assert_eq!(story.on(Event::TimedOut), "cancel-s");
     assert_eq!(story.session.deadline(&story.policy), None);
     let gone = Event::ConnectFailed(Fault::TimedOut);
-    assert_eq!(story.on(gone), "", "the cancellation still names the socket");
+    assert_eq!(
+        story.on(gone),
+        "",
+        "the cancellation still names the socket"
+    );
     let canceled = Event::Canceled {
         side: SERVER,
         used: Use::Cancel,

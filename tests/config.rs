@@ -1,0 +1,336 @@
+//! The configuration as operators meet it: every fixture, and what no input may do.
+//!
+//! `valid/*.toml` must be accepted, and be the same after `--print-effective`. `invalid/*.toml`
+//! must give exactly the text of the neighbouring `.expected`; run with `UPDATE_EXPECTED=1` to
+//! write it anew, and read the difference before keeping it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ringway::config::{self, AccessLog, Balance, Listen, Loaded, Report};
+
+#[path = "config/properties.rs"]
+mod properties;
+
+/// How many fixtures there are: one that is lost is noticed.
+const VALID_COUNT: usize = 21;
+const INVALID_COUNT: usize = 68;
+
+/// Stands in for name service.
+fn resolver(host: &str, port: u16) -> io::Result<SocketAddr> {
+    match host {
+        "localhost" => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+        "db.example" => Ok(SocketAddr::from(([192, 0, 2, 10], port))),
+        "six.example" => Ok(SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 6], port))),
+        _ => Err(io::Error::other("name or service not known")),
+    }
+}
+
+/// The files in a folder of fixtures that end in `.EXTENSION`, relative to the package.
+fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
+    let folder = Path::new("tests/config").join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect()
+}
+
+/// Reads a fixture without asking name service; what is not text must go the way of files.
+fn parse_file(path: &Path) -> Result<Loaded, Report> {
+    match String::from_utf8(fs::read(path).unwrap()) {
+        Ok(text) => config::parse(
+            path.file_name().unwrap().to_str().unwrap(),
+            &text,
+            &resolver,
+        ),
+        Err(_) => config::load(path),
+    }
+}
+
+fn valid(name: &str) -> Loaded {
+    let path = Path::new("tests/config/valid")
+        .join(name)
+        .with_extension("toml");
+    parse_file(&path).unwrap_or_else(|report| panic!("{}:\n{report}", path.display()))
+}
+
+#[test]
+fn valid_files_are_accepted_and_printed_so_that_they_are_read_as_equal() {
+    let paths = files("valid", "toml");
+    assert_eq!(paths.len(), VALID_COUNT);
+    for path in paths {
+        let name = path.display();
+        let loaded = parse_file(&path).unwrap_or_else(|report| panic!("{name}:\n{report}"));
+        let printed = config::effective(&loaded);
+        let again = config::parse("printed", &printed, &resolver)
+            .unwrap_or_else(|report| panic!("{name}:\n{printed}\n{report}"));
+        assert_eq!(again.config, loaded.config, "{name}:\n{printed}");
+        // What was printed has every value, so that nothing is left to come from elsewhere.
+        for line in config::effective(&again).lines() {
+            let settled = !line.contains("# default") || line.starts_with("# max_sessions");
+            assert!(settled && !line.contains("# from"), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn invalid_files_give_exactly_the_expected_text() {
+    let paths = files("invalid", "toml");
+    assert_eq!(paths.len(), INVALID_COUNT);
+    let mut wrong = String::new();
+    for path in &paths {
+        let report = match parse_file(path) {
+            Ok(_) => panic!("{} was accepted", path.display()),
+            Err(report) => format!("{report}\n"),
+        };
+        let expected = path.with_extension("expected");
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(&expected, &report).unwrap();
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        if report != expected {
+            wrong += &format!(
+                "{}: expected\n{expected}\nbut got\n{report}\n",
+                path.display()
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn no_expected_text_is_orphaned() {
+    let sources = files("invalid", "toml");
+    for path in files("invalid", "expected") {
+        assert!(
+            sources.contains(&path.with_extension("toml")),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_maximal_file_means_what_it_says() {
+    let config = valid("maximal").config;
+    assert_eq!(config.global.workers, Some(4));
+    assert_eq!(config.global.sessions_max, Some(50_000));
+    assert_eq!(config.global.access_log, AccessLog::Json);
+    let [frontend] = &config.frontends[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(frontend.sessions_max, Some(20_000));
+    assert_eq!(
+        frontend.listen[2..],
+        [Listen::Descriptor(3), Listen::Systemd("web.socket".into())]
+    );
+    assert_eq!(frontend.timeouts.connect.as_millis(), 500);
+    assert_eq!(frontend.timeouts.idle.as_secs(), 9_000);
+    assert_eq!(frontend.timeouts.half_closed.as_secs(), 60);
+    assert_eq!(frontend.timeouts.queue.as_secs(), 1);
+    assert_eq!(frontend.retries, 1);
+    let [backend] = &config.backends[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(backend.balance, Balance::LeastConn);
+    let weights: Vec<_> = backend
+        .servers
+        .iter()
+        .map(|s| (s.weight, s.sessions_max))
+        .collect();
+    assert_eq!(weights, [(1, None), (2, Some(500)), (1, None)]);
+    assert!(backend.servers[2].backup);
+}
+
+#[test]
+fn what_is_not_written_has_the_documented_default() {
+    let config = valid("minimal").config;
+    assert_eq!(config.global.workers, None);
+    assert_eq!(config.global.sessions_max, None);
+    assert_eq!(config.global.shutdown_timeout.as_secs(), 30);
+    assert_eq!(config.global.access_log, AccessLog::Text);
+    let frontend = &config.frontends[0];
+    assert_eq!(frontend.timeouts.connect.as_secs(), 5);
+    assert_eq!(frontend.timeouts.idle.as_secs(), 300);
+    assert_eq!(frontend.timeouts.half_closed.as_secs(), 30);
+    assert_eq!(frontend.timeouts.queue.as_secs(), 5);
+    assert_eq!(
+        (frontend.retries, frontend.backlog, frontend.sessions_max),
+        (3, 4096, None)
+    );
+    let backend = &config.backends[0];
+    assert_eq!(backend.balance, Balance::RoundRobin);
+    assert_eq!(
+        (backend.servers[0].weight, backend.servers[0].backup),
+        (1, false)
+    );
+}
+
+#[test]
+fn a_backend_wins_over_a_frontend_which_wins_over_defaults() {
+    let config = valid("precedence").config;
+    let seconds: Vec<_> = config
+        .frontends
+        .iter()
+        .map(|f| {
+            (
+                f.timeouts.connect.as_secs(),
+                f.timeouts.idle.as_secs(),
+                f.retries,
+            )
+        })
+        .collect();
+    assert_eq!(seconds, [(1, 60, 1), (2, 60, 2), (3, 120, 3)]);
+
+    let config = valid("queue_follows_connect").config;
+    let queue: Vec<_> = config
+        .frontends
+        .iter()
+        .map(|f| f.timeouts.queue.as_secs())
+        .collect();
+    assert_eq!(queue, [9, 1]);
+    assert_eq!(
+        valid("queue_default").config.frontends[0]
+            .timeouts
+            .queue
+            .as_millis(),
+        1_500
+    );
+}
+
+#[test]
+fn the_order_of_the_file_is_kept() {
+    let config = valid("file_order").config;
+    let frontends: Vec<_> = config
+        .frontends
+        .iter()
+        .map(|f| (f.name.as_str(), f.backend))
+        .collect();
+    assert_eq!(frontends, [("y", 1), ("b", 0)]);
+    let backends: Vec<_> = config.backends.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(backends, ["z", "a"]);
+    let servers: Vec<_> = config.backends[0]
+        .servers
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    assert_eq!(servers, ["z", "a"]);
+}
+
+#[test]
+fn a_backend_without_a_frontend_is_a_warning() {
+    let loaded = valid("unused_backend");
+    assert_eq!(
+        (loaded.warnings.errors(), loaded.warnings.warnings()),
+        (0, 1)
+    );
+    let expected = "\
+warning: no frontend uses [backend.spare]
+ --> unused_backend.toml:8:1
+  |
+8 | [backend.spare]
+  | ^^^^^^^^^^^^^^^ name it in a frontend, or remove it
+
+1 warning";
+    assert_eq!(loaded.warnings.to_string(), expected);
+    assert!(valid("minimal").warnings.is_empty());
+}
+
+#[test]
+fn the_printed_configuration_says_where_values_come_from() {
+    let expected = r#"[global]
+workers = "auto"                      # default
+# max_sessions                        # default: derived from the limit of open files
+shutdown_timeout = "30s"              # default
+access_log = "text"                   # default
+
+[frontend.tcp]
+listen = ["127.0.0.1:8080", "127.0.0.1:0"]  # resolved from localhost:8080
+mode = "tcp"                          # default
+backend = "servers"
+# max_sessions                        # default: only the limit of [global]
+backlog = 4096                        # default
+connect_timeout = "5s"                # default
+idle_timeout = "5m"                   # default
+half_closed_timeout = "30s"           # default
+queue_timeout = "5s"                  # default
+retries = 3                           # default
+
+[backend.servers]
+balance = "round_robin"               # default
+
+[[backend.servers.servers]]
+name = "db"
+address = "192.0.2.10:5432"           # resolved from db.example:5432
+weight = 1                            # default
+# max_sessions                        # default: unlimited
+backup = false                        # default
+
+[[backend.servers.servers]]
+name = "six"
+address = "[2001:db8::6]:5432"        # resolved from six.example:5432
+weight = 1                            # default
+# max_sessions                        # default: unlimited
+backup = false                        # default
+"#;
+    assert_eq!(config::effective(&valid("host_names")), expected);
+    let printed = config::effective(&valid("precedence"));
+    let frontend = printed
+        .split("\n\n")
+        .find(|part| part.contains("[frontend.c]"))
+        .unwrap();
+    let expected = r#"[frontend.c]
+listen = ["127.0.0.1:1003"]
+mode = "tcp"                          # default
+backend = "own"
+# max_sessions                        # default: only the limit of [global]
+backlog = 4096                        # default
+connect_timeout = "3s"                # from [backend.own]
+idle_timeout = "2m"
+half_closed_timeout = "10s"           # from [defaults]
+queue_timeout = "3s"                  # default
+retries = 3                           # from [backend.own]"#;
+    assert_eq!(frontend, expected);
+}
+
+/// A backend with so many servers, and a frontend to use it.
+fn file_with_servers(count: usize) -> String {
+    let mut text = "[frontend.web]\nlisten = [\"127.0.0.1:80\"]\nbackend = \"app\"\n".to_owned();
+    text += "[backend.app]\nservers = [\n";
+    for index in 0..count {
+        text += &format!("{{ name = \"s{index}\", address = \"127.0.0.1:9000\" }},\n");
+    }
+    text + "]\n"
+}
+
+#[test]
+fn a_backend_has_at_most_65535_servers() {
+    let loaded = config::parse("most", &file_with_servers(65_535), &resolver).unwrap();
+    assert_eq!(loaded.config.backends[0].servers.len(), 65_535);
+    let report = config::parse("more", &file_with_servers(65_536), &resolver).unwrap_err();
+    let expected = "\
+error: 65536 servers in [backend.app]
+ --> more:5:11
+  |
+5 | servers = [
+  |           ^ a backend may have at most 65535
+
+1 error";
+    assert_eq!(report.to_string(), expected);
+}
+
+#[test]
+fn a_file_of_garbage_does_not_fill_the_screen() {
+    let report = config::parse("garbage", &"nonsense\n".repeat(2_000), &resolver).unwrap_err();
+    assert_eq!(report.errors(), 2_000);
+    let text = report.to_string();
+    assert!(text.lines().count() < 3_100);
+    assert!(
+        text.ends_with("\n\nonly the first 500 are shown\n\n2000 errors"),
+        "{text}"
+    );
+}
