@@ -185,13 +185,16 @@ impl Ringway {
             .collect()
     }
 
-    /// The CPU time of all its threads so far.
+    /// The CPU time that it has taken so far, in user and kernel mode, ended threads included.
     pub fn cpu_time(&self) -> Duration {
-        let times = self.of_threads("schedstat");
-        let nanoseconds = times
-            .iter()
-            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok());
-        Duration::from_nanos(nanoseconds.sum())
+        let stat = fs::read_to_string(self.proc("stat")).expect("the process runs");
+        // Behind the name, which may contain anything, `utime` and `stime` are fields 12 and 13.
+        let fields = stat.rsplit_once(')').expect("a name in brackets").1;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks
+            .map(|count| count.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_secs(ticks) / rustix::param::clock_ticks_per_second() as u32
     }
 
     /// Fails if a thread of it is one that the kernel made for operations of io_uring that can block.

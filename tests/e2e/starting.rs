@@ -65,7 +65,7 @@ fn an_address_in_use_is_refused_with_a_sentence() {
         .listen(&address)
         .server("a", "127.0.0.1:9".parse().expect("an address"));
 
-    refused(setup.launch(), &address, "in use");
+    refused(setup.launch(), &address, "already");
 }
 
 #[test]
