@@ -52,20 +52,17 @@ fn weights_hold_over_two_workers() {
 }
 
 #[test]
-fn weight_0_takes_nothing_and_a_backup_only_in_need() {
+fn weight_0_takes_nothing_and_a_backup_only_when_no_other_may() {
     let [a, zero, spare] = ["a", "zero", "spare"].map(Server::named);
-    let dead = RefusingPort::new();
-    let setup = |first| {
+    let setup = || {
         Setup::new()
-            .server("first", first)
             .server_with("zero", zero.address(), "weight = 0")
             .server_with("spare", spare.address(), "backup = true")
-            .start()
     };
 
-    let ringway = setup(a.address());
+    let ringway = setup().server("a", a.address()).start();
     assert_eq!(shares(ringway.address(), 10), [("a".into(), 10)].into());
-    let ringway = setup(dead.address());
+    let ringway = setup().start();
     assert_eq!(shares(ringway.address(), 10), [("spare".into(), 10)].into());
 }
 

@@ -72,11 +72,7 @@ fn an_address_in_use_is_refused_with_a_sentence() {
 fn a_file_that_is_not_there_is_refused_with_a_sentence() {
     let path = "/nonexistent/ringway.toml";
 
-    refused(
-        Launch::arguments(&["run", "-c", path]),
-        path,
-        "no such file",
-    );
+    refused(Launch::arguments(&["run", "-c", path]), path, "not exist");
 }
 
 #[test]
