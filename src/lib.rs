@@ -1,5 +1,40 @@
 //! Ringway, a layer-4 TCP load balancer for Linux on io_uring.
-#![allow(missing_docs)]
+//!
+//! # A byte's journey
+//!
+//! 1. A client connects. The kernel hands the connection to one worker, whose ring has an accept in
+//!    flight on its own listener ([`worker`], `listener.rs`).
+//! 2. The worker takes a place for a session and lets the balancer choose a server
+//!    ([`logic::balance`]); it connects, and arms one receive for each side.
+//! 3. The byte arrives. The kernel puts it into a buffer that it takes from the worker's ring of
+//!    provided buffers, and completes the receive ([`io`]).
+//! 4. The worker takes the completion, finds the session by the token that came back, and tells its
+//!    machine [`Event::Received`](logic::session::Event) (`dispatch.rs`).
+//! 5. The machine answers with actions: send this chunk to the other side, receive the next one
+//!    ([`logic::session`]).
+//! 6. The worker turns actions into operations (`apply.rs`); one call into the kernel per turn of
+//!    its loop submits them all and waits for what comes next (`event_loop.rs`).
+//! 7. A direction that fills its buffers changes to splicing: from then on its bytes move through a
+//!    kernel pipe and are not copied at all.
+//! 8. When both directions have ended the slot is freed: exactly when the session is closing and
+//!    the kernel holds no operation for it.
+//!
+//! # Who may know whom
+//!
+//! ```text
+//!               main -- cli
+//!                 |
+//!   demo ---- control ------ log     the control plane: starts, stops, may block
+//!                 |           |
+//!               worker -------+--- shared --- config
+//!                |   |
+//!               io   logic           the kernel; decisions
+//! ```
+//!
+//! [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours and has all
+//! unsafe code; only [`worker`] sees both. [`shared`] is the only memory that threads share, and the
+//! only place with orderings of atomics. A test reads the sources to see that this holds.
+
 pub mod cli;
 pub mod config;
 pub mod control;

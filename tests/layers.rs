@@ -1,0 +1,174 @@
+//! The layers of the design hold: read from the sources, so that a wrong import fails here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// All sources below `src`, with their paths relative to it.
+fn sources() -> Vec<(String, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 40, "only {} sources were found", files.len());
+    files
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).expect("below src");
+            let text = fs::read_to_string(&path).expect("readable");
+            (name.display().to_string(), text)
+        })
+        .collect()
+}
+
+/// Lines of code: without comments and string contents, roughly.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default()))
+}
+
+/// Fails for every line of code in files that `concerns` in which `wrong` finds something.
+fn forbid(concerns: impl Fn(&str) -> bool, wrong: impl Fn(&str) -> Option<&'static str>) {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    for (name, text) in sources() {
+        if !concerns(&name) {
+            continue;
+        }
+        seen += 1;
+        for (number, line) in code(&text) {
+            if let Some(what) = wrong(line) {
+                found.push(format!("src/{name}:{number}: {what}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(seen > 0, "the rule concerns no file");
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+fn contains_any(line: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| line.contains(word))
+}
+
+/// Modules of ours that a line names by `crate::`.
+fn ours(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices("crate::").map(|(at, found)| {
+        let rest = &line[at + found.len()..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+#[test]
+fn logic_knows_only_itself_and_does_no_io() {
+    forbid(
+        |name| name.starts_with("logic/"),
+        |line| {
+            if ours(line).any(|module| module != "logic") {
+                return Some("logic imports something else of ours");
+            }
+            let io = [
+                "std::fs",
+                "std::io",
+                "std::thread",
+                "std::sync",
+                "std::os",
+                "std::env",
+                "std::process",
+                "TcpStream",
+                "TcpListener",
+                "SystemTime",
+                "Instant::now",
+                "libc::",
+                "rustix::",
+                "tokio::",
+                "io_uring::",
+                "socket2::",
+                "log::",
+            ];
+            contains_any(line, &io).then_some("logic does I/O, shares, or reads a clock")
+        },
+    );
+}
+
+#[test]
+fn io_knows_nothing_of_ours() {
+    forbid(
+        |name| name.starts_with("io/"),
+        |line| {
+            ours(line)
+                .any(|module| module != "io")
+                .then_some("io imports something of ours")
+        },
+    );
+}
+
+#[test]
+fn only_the_worker_sees_both_io_and_logic() {
+    let knows = |text: &str, wanted: &str| {
+        code(text).any(|(_, line)| ours(line).any(|module| module == wanted))
+    };
+    let mut both = Vec::new();
+    for (name, text) in sources() {
+        if !name.starts_with("worker/") && knows(&text, "io") && knows(&text, "logic") {
+            both.push(name);
+        }
+    }
+    assert!(both.is_empty(), "{both:?}");
+}
+
+#[test]
+fn unsafe_code_is_only_in_io() {
+    forbid(
+        |name| !name.starts_with("io/"),
+        |line| {
+            let words = ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"];
+            contains_any(line, &words).then_some("unsafe code outside of io")
+        },
+    );
+}
+
+#[test]
+fn orderings_of_atomics_are_only_in_shared() {
+    // The buffer ring's tail is memory that is shared with the kernel, not with our threads.
+    forbid(
+        |name| name != "shared.rs" && name != "io/buffers.rs",
+        |line| {
+            let words = ["Ordering::SeqCst", "Ordering::Relaxed", "Ordering::Acq", "Ordering::Rel"];
+            contains_any(line, &words).then_some("an ordering outside of shared.rs")
+        },
+    );
+}
+
+#[test]
+fn the_worker_reads_the_clock_in_one_place() {
+    let reads: Vec<String> = sources()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("worker/"))
+        .flat_map(|(name, text)| {
+            let lines: Vec<String> = code(&text)
+                .filter(|(_, line)| contains_any(line, &["engine.now()", "Instant::now"]))
+                .map(|(number, _)| format!("{name}:{number}"))
+                .collect();
+            lines
+        })
+        .collect();
+    assert_eq!(reads.len(), 1, "{reads:?}");
+    assert!(reads[0].starts_with("worker/event_loop.rs"), "{reads:?}");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for (name, text) in sources() {
+        assert!(text.starts_with("//! "), "src/{name} has no module doc");
+    }
+}
