@@ -42,6 +42,7 @@ fn received(from: Side, len: u32) -> Event {
         len,
         full: len == 65_536,
         more: false,
+        armed: false,
     }
 }
 

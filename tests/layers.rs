@@ -143,7 +143,12 @@ fn orderings_of_atomics_are_only_in_shared() {
     forbid(
         |name| name != "shared.rs" && name != "io/buffers.rs",
         |line| {
-            let words = ["Ordering::SeqCst", "Ordering::Relaxed", "Ordering::Acq", "Ordering::Rel"];
+            let words = [
+                "Ordering::SeqCst",
+                "Ordering::Relaxed",
+                "Ordering::Acq",
+                "Ordering::Rel",
+            ];
             contains_any(line, &words).then_some("an ordering outside of shared.rs")
         },
     );

@@ -30,6 +30,8 @@ pub(super) const BUFFERS_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Buffer {
     id: u16,
+    /// Which pool it is from: an id means nothing to another one.
+    pool: u16,
 }
 
 impl Buffer {
@@ -75,6 +77,8 @@ impl Drop for Mapping {
 
 /// The pool of one worker.
 pub(super) struct Pool {
+    /// Its own number.
+    number: u16,
     blocks: Vec<Mapping>,
     /// The hot end is the back.
     free: VecDeque<u16>,
@@ -91,7 +95,9 @@ impl Pool {
     /// [`BUFFERS_MAX`]).
     pub fn new(buffers_max: usize) -> std::io::Result<Self> {
         let ring = Mapping::new(usize::from(RING_BUFFERS) * size_of::<BufRingEntry>())?;
+        static POOLS: AtomicU16 = AtomicU16::new(0);
         Ok(Pool {
+            number: POOLS.fetch_add(1, Ordering::Relaxed),
             blocks: Vec::new(),
             free: VecDeque::new(),
             ring,
@@ -133,16 +139,18 @@ impl Pool {
     /// The kernel took this buffer from the ring: it is the caller's now.
     pub fn taken(&mut self, id: u16) -> Buffer {
         self.in_ring -= 1;
-        Buffer { id }
+        self.returned(id)
     }
 
     /// A buffer comes back from the kernel after a send.
-    pub fn returned(id: u16) -> Buffer {
-        Buffer { id }
+    pub fn returned(&self, id: u16) -> Buffer {
+        let pool = self.number;
+        Buffer { id, pool }
     }
 
     /// Gives a buffer back to the pool.
     pub fn release(&mut self, buffer: Buffer) {
+        let start = self.start_of(&buffer);
         if self.free.len() < KEPT_BUFFERS {
             self.free.push_back(buffer.id);
             return;
@@ -151,7 +159,7 @@ impl Pool {
         // range lies inside a mapping of ours.
         unsafe {
             libc::madvise(
-                self.address(buffer.id).as_ptr().cast(),
+                start.as_ptr().cast(),
                 BUFFER_BYTES as usize,
                 libc::MADV_DONTNEED,
             )
@@ -159,8 +167,28 @@ impl Pool {
         self.free.push_front(buffer.id);
     }
 
-    /// Where a buffer begins.
-    pub fn address(&self, id: u16) -> NonNull<u8> {
+    /// Where a buffer of this pool begins.
+    ///
+    /// # Panics
+    ///
+    /// It is of another pool.
+    pub fn start_of(&self, buffer: &Buffer) -> NonNull<u8> {
+        assert_eq!(buffer.pool, self.number, "a buffer of another pool");
+        self.address(buffer.id)
+    }
+
+    /// See [`Engine::append`](super::Engine::append).
+    pub fn append(&self, to: &mut Buffer, at: u32, from: &Buffer, len: u32) {
+        let fits = at.checked_add(len).is_some_and(|end| end <= BUFFER_BYTES);
+        assert!(fits, "{len} bytes do not fit behind {at}");
+        let from = self.start_of(from).as_ptr();
+        let to = self.start_of(to).as_ptr().wrapping_add(at as usize);
+        // SAFETY: (M) whoever has a buffer owns its memory, the two are different buffers since
+        // both are here, and the range was checked.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, len as usize) };
+    }
+
+    fn address(&self, id: u16) -> NonNull<u8> {
         let (block, place) = (
             usize::from(id) / BLOCK_BUFFERS,
             usize::from(id) % BLOCK_BUFFERS,

@@ -46,12 +46,14 @@ pub enum Done<E: Engine + ?Sized> {
     },
     /// A connect ended.
     Connected(Result<(), Fault>),
-    /// A receive ended; length 0 is the end of the stream.
+    /// Bytes were received, or receiving ended; length 0 is the end of the stream.
     Received {
         /// The bytes: a buffer and how many of them are at its start.
         bytes: Result<(Option<E::Buffer>, u32), Fault>,
         /// The kernel knows that more bytes wait.
         more: bool,
+        /// The operation is still in flight.
+        armed: bool,
     },
     /// A send ended; the buffer comes back.
     Sent {
@@ -74,7 +76,7 @@ pub type Spliced = Result<u32, Fault>;
 /// Operations on sockets, buffers and kernel pipes, for one worker thread.
 ///
 /// Operations that are queued are handed to the kernel by the next [`Engine::wait`] and end with
-/// exactly one [`Done`] (a multishot accept: one with `more` false). At most one read (receive or
+/// exactly one [`Done`] (accepting: one with `more` false; receiving: one with `armed` false). At most one read (receive or
 /// poll) and one write (send, connect or poll) may be queued for a socket at a time. Every
 /// operation on a socket must have ended before it is closed.
 pub trait Engine {
@@ -110,7 +112,9 @@ pub trait Engine {
     /// Queues a connect of a socket that [`Engine::open`] made for this address.
     fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token);
 
-    /// Queues a receive into a fresh buffer. `poll_first`: bytes are unlikely to be there.
+    /// Queues receiving into fresh buffers: once, or where the kernel can bound it, until
+    /// [`BUFFER_BYTES`](super::BUFFER_BYTES) have come in all. `poll_first`: bytes are unlikely to
+    /// be there already.
     fn receive(&mut self, socket: &Self::Socket, poll_first: bool, token: Token);
 
     /// Queues a send of a part of a buffer.
@@ -140,6 +144,13 @@ pub trait Engine {
 
     /// Gives a buffer back.
     fn release(&mut self, buffer: Self::Buffer);
+
+    /// Appends the first `len` bytes of `from` to `to`, which has `at` of its own.
+    ///
+    /// # Panics
+    ///
+    /// They do not fit.
+    fn append(&mut self, to: &mut Self::Buffer, at: u32, from: &Self::Buffer, len: u32);
 
     /// Whether a receive would find a buffer now.
     fn has_buffers(&self) -> bool;

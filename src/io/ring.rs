@@ -5,8 +5,10 @@ use std::fmt;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use io_uring::types::Timespec;
-use io_uring::{EnterFlags, IoUring, cqueue, squeue};
+use io_uring::types::{Fd, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+
+use super::buffers::BUFFER_BYTES;
 
 /// Entries of the submission queue; a full one is submitted early.
 pub(super) const SQ_ENTRIES: u32 = 1024;
@@ -20,13 +22,22 @@ pub enum Features {
     /// Linux 6.1: `SINGLE_ISSUER`, `DEFER_TASKRUN`.
     Linux6_1,
     /// Linux 6.6: also `NO_SQARRAY`.
-    #[default]
     Linux6_6,
+    /// Linux 6.17: also a multishot receive that ends by itself after so many bytes. Without the
+    /// bound it could not be stopped before a slow peer's bytes fill all buffers.
+    #[default]
+    Linux6_17,
 }
+
+/// The one group of provided buffers.
+pub(super) const BUFFER_GROUP: u16 = 0;
 
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Features::Linux6_17 => {
+                "single issuer, deferred task work, no submission array, bounded multishot receives"
+            }
             Features::Linux6_6 => "single issuer, deferred task work, no submission array",
             Features::Linux6_1 => "single issuer, deferred task work",
         })
@@ -66,7 +77,7 @@ impl Ring {
                 Ok(ring) => break ring,
                 Err(error)
                     if error.raw_os_error() == Some(libc::EINVAL)
-                        && features == Features::Linux6_6 =>
+                        && features >= Features::Linux6_6 =>
                 {
                     features = Features::Linux6_1;
                 }
@@ -202,6 +213,36 @@ impl Ring {
                 size_of::<Arguments>(),
             )
         };
+    }
+
+    /// A receive into provided buffers, as [`super::Engine::receive`] describes it.
+    pub fn receive(&self, socket: Fd, poll_first: bool) -> squeue::Entry {
+        /// `ioprio` of a receive: poll before the first try.
+        const POLL_FIRST: u16 = 1 << 0;
+        /// `ioprio` of a receive: go on after the first.
+        const MULTISHOT: u16 = 1 << 1;
+        /// Where an entry has `optlen`, the bytes after which a multishot receive ends. The crate
+        /// does not know it yet.
+        const OPTLEN_OFFSET: usize = 44;
+
+        let poll_first = if poll_first { POLL_FIRST } else { 0 };
+        let receive = |len, ioprio| {
+            opcode::Recv::new(socket, std::ptr::null_mut(), len)
+                .ioprio(ioprio)
+                .buf_group(BUFFER_GROUP)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT)
+        };
+        if self.features < Features::Linux6_17 {
+            return receive(BUFFER_BYTES, poll_first);
+        }
+        let mut entry = receive(0, poll_first | MULTISHOT);
+        const { assert!(size_of::<squeue::Entry>() == 64) };
+        let optlen = (&raw mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET);
+        // SAFETY: (M) an entry is the kernel's 64 bytes, of which these four are `optlen`, 4-byte
+        // aligned like the whole.
+        unsafe { optlen.cast::<u32>().write(BUFFER_BYTES) };
+        entry
     }
 
     /// Moves completions that are ready to the end of `into`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::net::SocketFlags;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 use rustix::pipe::{SpliceFlags, splice};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::SockAddr;
@@ -17,14 +17,8 @@ use super::buffers::{BUFFER_BYTES, Buffer, Pool};
 use super::engine::{Chunk, Done, Engine, Interest, Spliced, Token};
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
-use super::ring::{Features, Ring, SQ_ENTRIES, SetupError};
+use super::ring::{self, Features, Ring, SQ_ENTRIES, SetupError};
 use super::socket::{Listener, Socket};
-
-/// The one group of provided buffers.
-const BUFFER_GROUP: u16 = 0;
-
-/// `ioprio` of a receive or send: poll before the first try.
-const RECVSEND_POLL_FIRST: u16 = 1;
 
 /// What an operation is, in bits 16..20 of its user data; below it the id of a buffer it lent,
 /// above it the worker's token.
@@ -124,7 +118,7 @@ impl Uring {
     pub fn new(options: &UringOptions, waker: Waker) -> Result<Self, SetupError> {
         let mut ring = Ring::new(options.features)?;
         let buffers = options.buffer_bytes_max / u64::from(BUFFER_BYTES);
-        let mut pool = Pool::new(usize::try_from(buffers).unwrap_or(usize::MAX))
+        let pool = Pool::new(usize::try_from(buffers).unwrap_or(usize::MAX))
             .map_err(SetupError::new("mapping buffers"))?;
         // SAFETY: (M, O) the pool outlives the ring by field order, and the mapping has room for
         // that many entries.
@@ -132,13 +126,12 @@ impl Uring {
             ring.get().submitter().register_buf_ring_with_flags(
                 pool.ring_address(),
                 super::buffers::RING_BUFFERS,
-                BUFFER_GROUP,
+                ring::BUFFER_GROUP,
                 0,
             )
         }
         .map_err(SetupError::new("io_uring_register(PBUF_RING)"))?;
-        pool.top_up();
-        Ok(Uring {
+        let mut uring = Uring {
             ring,
             pool,
             addresses: Vec::with_capacity(SQ_ENTRIES as usize),
@@ -146,7 +139,43 @@ impl Uring {
             waker,
             completions: Vec::new(),
             handed_out: 0,
-        })
+        };
+        if uring.features() >= Features::Linux6_17 && !uring.receives_stay_armed() {
+            uring.ring.features = Features::Linux6_6;
+        }
+        Ok(uring)
+    }
+
+    /// Whether the kernel knows bounded multishot receives, which only trying tells.
+    fn receives_stay_armed(&mut self) -> bool {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let Ok((ours, theirs)) = pair else {
+            return false;
+        };
+        let ours = Socket::new(ours);
+        if rustix::io::write(&theirs, &[0]) != Ok(1) {
+            return false;
+        }
+        self.receive(&ours, false, Token(0));
+        let mut stayed = false;
+        loop {
+            self.wait(None);
+            while let Some((_, done)) = self.next() {
+                let Done::Received { bytes, armed, .. } = done else {
+                    continue;
+                };
+                stayed |= armed;
+                if let Ok((Some(buffer), _)) = bytes {
+                    self.release(buffer);
+                }
+                if !armed {
+                    return stayed;
+                }
+                // The end of the stream ends the receive.
+                let _ = rustix::net::shutdown(&theirs, Shutdown::Write);
+            }
+        }
     }
 
     /// What the kernel's ring has.
@@ -163,9 +192,7 @@ impl Uring {
         let (start, len) = checked(chunk);
         // SAFETY: (M) whoever has the buffer owns its memory, which is mapped over its whole
         // length; the range was checked.
-        unsafe {
-            std::slice::from_raw_parts(self.pool.address(buffer.id()).as_ptr().add(start), len)
-        }
+        unsafe { std::slice::from_raw_parts(self.pool.start_of(buffer).as_ptr().add(start), len) }
     }
 
     fn push(&mut self, entry: squeue::Entry, token: Token, kind: Kind) {
@@ -207,10 +234,11 @@ impl Uring {
                 Done::Received {
                     bytes,
                     more: cqueue::sock_nonempty(flags),
+                    armed: cqueue::more(flags),
                 }
             }
             Kind::Send => Done::Sent {
-                buffer: Pool::returned(buffer),
+                buffer: self.pool.returned(buffer),
                 len: result,
             },
             Kind::Poll => Done::Polled(result.map(drop)),
@@ -310,18 +338,13 @@ impl Engine for Uring {
     }
 
     fn receive(&mut self, socket: &Socket, poll_first: bool, token: Token) {
-        let ioprio = if poll_first { RECVSEND_POLL_FIRST } else { 0 };
-        let entry = opcode::Recv::new(Fd(socket.raw()), std::ptr::null_mut(), BUFFER_BYTES)
-            .ioprio(ioprio)
-            .buf_group(BUFFER_GROUP)
-            .build()
-            .flags(squeue::Flags::BUFFER_SELECT);
+        let entry = self.ring.receive(Fd(socket.raw()), poll_first);
         self.push(entry, token, Kind::Receive);
     }
 
     fn send(&mut self, socket: &Socket, buffer: Buffer, chunk: Chunk, token: Token) {
         let (start, len) = checked(chunk);
-        let base = self.pool.address(buffer.id()).as_ptr();
+        let base = self.pool.start_of(&buffer).as_ptr();
         let entry = opcode::Send::new(Fd(socket.raw()), base.wrapping_add(start), len as u32)
             .flags(libc::MSG_NOSIGNAL)
             .build();
@@ -367,6 +390,10 @@ impl Engine for Uring {
 
     fn release(&mut self, buffer: Buffer) {
         self.pool.release(buffer);
+    }
+
+    fn append(&mut self, to: &mut Buffer, at: u32, from: &Buffer, len: u32) {
+        self.pool.append(to, at, from, len);
     }
 
     fn has_buffers(&self) -> bool {

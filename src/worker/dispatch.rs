@@ -45,10 +45,12 @@ impl<E: Engine> Worker<E> {
                 Err(io::Fault::Canceled) => Event::ConnectFailed(Fault::TimedOut),
                 Err(io_fault) => Event::ConnectFailed(fault(io_fault)),
             },
-            Done::Received { bytes, more } => match self.received(key, side, bytes, more) {
-                Some(event) => event,
-                None => return,
-            },
+            Done::Received { bytes, more, armed } => {
+                match self.received(key, side, bytes, (more, armed)) {
+                    Some(event) => event,
+                    None => return,
+                }
+            }
             Done::Sent { buffer, len } => self.sent(key, side, buffer, len),
             Done::Polled(Err(io::Fault::Canceled)) => Event::Canceled { side, used },
             Done::Polled(_) => match used {
@@ -70,13 +72,16 @@ impl<E: Engine> Worker<E> {
         key: Key,
         from: Side,
         bytes: Result<(Option<E::Buffer>, u32), io::Fault>,
-        more: bool,
+        (more, armed): (bool, bool),
     ) -> Option<Event> {
         match bytes {
             Ok((Some(buffer), len)) => {
-                let slot = self.slot(key)?;
-                if let Err(buffer) = slot.chunks[from.index()].push(buffer) {
-                    debug_assert!(false, "a receive without room for its bytes");
+                let slot = &mut self.sessions[key.slot as usize];
+                let chunks = &mut slot.chunks[from.index()];
+                if let Err(buffer) = chunks.push(buffer, len) {
+                    if let Some((last, at)) = chunks.last(len) {
+                        self.engine.append(last, at, &buffer, len);
+                    }
                     self.engine.release(buffer);
                 }
                 Some(Event::Received {
@@ -84,9 +89,20 @@ impl<E: Engine> Worker<E> {
                     len,
                     full: len == BUFFER_BYTES,
                     more,
+                    armed,
                 })
             }
             Ok((None, _)) => Some(Event::Ended { from }),
+            // A fresh receive may bring more than there is room for behind what this one has
+            // brought: the machine makes it when there is room.
+            Err(io::Fault::NoBuffers | io::Fault::WouldBlock)
+                if self.slot(key)?.chunks[from.index()].is_full() =>
+            {
+                Some(Event::Canceled {
+                    side: from,
+                    used: Use::Read,
+                })
+            }
             Err(io::Fault::NoBuffers) => {
                 self.counters().buffer_misses.add(1);
                 self.slot(key)?.starved[from.index()] = true;

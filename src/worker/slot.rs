@@ -11,6 +11,8 @@ pub struct Chunks<B> {
     buffers: [Option<B>; 2],
     /// Where the unsent bytes of the oldest begin.
     start: u32,
+    /// Bytes of the other one.
+    back_len: u32,
     /// The oldest is with the kernel.
     lent: bool,
 }
@@ -20,20 +22,35 @@ impl<B> Default for Chunks<B> {
         Chunks {
             buffers: [None, None],
             start: 0,
+            back_len: 0,
             lent: false,
         }
     }
 }
 
 impl<B> Chunks<B> {
-    /// Appends a chunk that begins at the start of `buffer`. Gives it back if there is no place.
-    pub fn push(&mut self, buffer: B) -> Result<(), B> {
+    /// Appends a chunk: the first `len` bytes of `buffer`. Gives it back if there is no place: its
+    /// bytes then belong behind those of [`Chunks::last`].
+    pub fn push(&mut self, buffer: B, len: u32) -> Result<(), B> {
         let place = usize::from(self.lent || self.buffers[0].is_some());
         if self.buffers[place].is_some() {
             return Err(buffer);
         }
         self.buffers[place] = Some(buffer);
+        self.back_len = if place == 1 { len } else { 0 };
         Ok(())
+    }
+
+    /// There is a chunk behind the oldest.
+    pub fn is_full(&self) -> bool {
+        self.buffers[1].is_some()
+    }
+
+    /// The chunk behind the oldest, and its length, to which `len` is added.
+    pub fn last(&mut self, len: u32) -> Option<(&mut B, u32)> {
+        let at = self.back_len;
+        self.back_len += len;
+        Some((self.buffers[1].as_mut()?, at))
     }
 
     /// Takes the oldest chunk for a send: its buffer and where its unsent bytes begin.
@@ -53,6 +70,7 @@ impl<B> Chunks<B> {
     /// Removes the oldest chunk.
     pub fn pop(&mut self) -> Option<B> {
         self.start = 0;
+        self.back_len = 0;
         let oldest = self.buffers[0].take();
         self.buffers[0] = self.buffers[1].take();
         oldest
@@ -95,11 +113,17 @@ mod tests {
     #[test]
     fn chunks_keep_their_order_through_partial_sends() {
         let mut chunks = Chunks::default();
-        chunks.push("a").unwrap();
+        chunks.push("a", 15).unwrap();
         let (a, start) = chunks.lend().unwrap();
         assert_eq!((a, start), ("a", 0));
-        chunks.push("b").unwrap();
-        assert_eq!(chunks.push("c"), Err("c"), "two are the most");
+        chunks.push("b", 1).unwrap();
+        assert_eq!(chunks.push("c", 7), Err("c"), "two are the most");
+        assert_eq!(
+            chunks.last(7),
+            Some((&mut "b", 1)),
+            "it is joined to the last"
+        );
+        assert_eq!(chunks.last(3), Some((&mut "b", 8)));
         assert!(chunks.lend().is_none(), "one at a time");
         chunks.take_back(a, 10);
         let (a, start) = chunks.lend().unwrap();

@@ -11,14 +11,11 @@ use crate::logic::session::{Side, Use};
 /// The place of a session in its worker's table, and which of the sessions that had this place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Index in the table, below [`SLOTS_MAX`].
+    /// Index in the table, of 24 bits: the limit of sessions sees to that.
     pub slot: u32,
     /// Differs from that of earlier sessions in the same place.
     pub generation: u16,
 }
-
-/// Sessions that a worker can have: slots have 24 bits.
-pub const SLOTS_MAX: usize = 1 << 24;
 
 /// What an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +82,7 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_went() {
         let mut owners = vec![Owner::Waker, Owner::Listener(0), Owner::Listener(70_000)];
-        for slot in [0, 1, SLOTS_MAX as u32 - 1] {
+        for slot in [0, 1, (1 << 24) - 1] {
             for generation in [0, 1, u16::MAX] {
                 for side in Side::BOTH {
                     for used in USES {

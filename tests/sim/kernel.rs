@@ -105,7 +105,7 @@ struct Connection {
 enum Operation {
     Accept { listener: u64, multi: bool },
     Connect,
-    Receive,
+    Receive { credit: u64 },
     Send { whole: Piece, start: u64 },
     Poll { interest: Interest },
     Cancel,
@@ -125,6 +125,8 @@ struct Pending {
 pub struct Weather {
     /// Large streams and windows, not small ones.
     pub bulk: bool,
+    /// Receives stay armed, as on Linux 6.17.
+    pub multishot: bool,
     pub partial: u64,
     pub refuse: u64,
     pub silent: u64,
@@ -376,7 +378,7 @@ impl Kernel {
         let reads = |operation: &Operation| {
             matches!(
                 operation,
-                Operation::Receive
+                Operation::Receive { .. }
                     | Operation::Poll {
                         interest: Interest::Read
                     }
@@ -408,10 +410,10 @@ impl Kernel {
     }
 
     /// Tries to complete one pending operation.
-    fn try_complete(&mut self, pending: &Pending) -> Option<(Done<Kernel>, bool)> {
+    fn try_complete(&mut self, pending: &mut Pending) -> Option<(Done<Kernel>, bool)> {
         let world = &mut *self.world.borrow_mut();
         let canceled = pending.canceled && world.random.chance(80);
-        match &pending.operation {
+        match &mut pending.operation {
             Operation::Waker => {
                 let woken = self.woken.swap(false, std::sync::atomic::Ordering::SeqCst);
                 woken.then_some((Done::Woken, true))
@@ -451,8 +453,11 @@ impl Kernel {
                 connection.connected = true;
                 Some((Done::Connected(Ok(())), true))
             }
-            Operation::Receive => {
-                let received = |bytes, more| (Done::Received { bytes, more }, true);
+            Operation::Receive { credit } => {
+                let received = |bytes, more| {
+                    let armed = false;
+                    (Done::Received { bytes, more, armed }, true)
+                };
                 let connection = self.connections.get_mut(&pending.socket).expect("open");
                 if canceled {
                     return Some(received(Err(Fault::Canceled), false));
@@ -461,12 +466,15 @@ impl Kernel {
                     return Some(received(Err(Fault::NoBuffers), false));
                 }
                 if connection.readable > 0 {
-                    let len = world.amount(connection.readable.min(u64::from(BUFFER_BYTES)));
+                    let len = world.amount(connection.readable.min(*credit));
                     let piece = connection.take(len);
+                    *credit -= len;
                     self.buffers_out += 1;
                     self.buffers_out_max = self.buffers_out_max.max(self.buffers_out);
                     let bytes = Ok((Some(Buffer { piece }), len as u32));
-                    return Some(received(bytes, connection.readable > 0));
+                    let more = connection.readable > 0;
+                    let armed = *credit > 0 && world.weather.multishot;
+                    return Some((Done::Received { bytes, more, armed }, !armed));
                 }
                 if connection.peer_reset {
                     return Some(received(Err(Fault::Reset), false));
@@ -477,7 +485,7 @@ impl Kernel {
             }
             Operation::Cancel => Some((Done::Canceled, true)),
             Operation::Send { whole, start } => {
-                let piece = whole.part(*start, whole.len - start);
+                let piece = whole.part(*start, whole.len - *start);
                 let sent = |len| {
                     let buffer = Buffer { piece: *whole };
                     (Done::Sent { buffer, len }, true)
@@ -576,8 +584,8 @@ impl Engine for Kernel {
             if self.world.borrow_mut().random.chance(25) {
                 continue;
             }
-            let pending = self.pending[index].clone();
-            while let Some((done, last)) = self.try_complete(&pending) {
+            let mut pending = self.pending[index].clone();
+            while let Some((done, last)) = self.try_complete(&mut pending) {
                 self.done.push_back((pending.token, done));
                 if last {
                     ended.push(index);
@@ -587,6 +595,7 @@ impl Engine for Kernel {
                     break;
                 }
             }
+            self.pending[index] = pending;
         }
         ended.sort_unstable();
         for index in ended.into_iter().rev() {
@@ -636,7 +645,8 @@ impl Engine for Kernel {
 
     fn receive(&mut self, socket: &Socket, _poll_first: bool, token: Token) {
         assert!(self.connections[&socket.0].connected);
-        self.submit(token, socket.0, Operation::Receive);
+        let credit = u64::from(BUFFER_BYTES);
+        self.submit(token, socket.0, Operation::Receive { credit });
     }
 
     fn send(&mut self, socket: &Socket, mut buffer: Buffer, chunk: Chunk, token: Token) {
@@ -705,6 +715,21 @@ impl Engine for Kernel {
     fn release(&mut self, mut buffer: Buffer) {
         buffer.piece.len = u64::MAX;
         self.buffers_out -= 1;
+    }
+
+    fn append(&mut self, to: &mut Buffer, at: u32, from: &Buffer, len: u32) {
+        assert_eq!(to.piece.len, u64::from(at), "appended at the wrong place");
+        assert_eq!(from.piece.len, u64::from(len));
+        assert_eq!(
+            to.piece.stream, from.piece.stream,
+            "bytes of another stream"
+        );
+        assert_eq!(to.piece.offset + to.piece.len, from.piece.offset);
+        to.piece.len += from.piece.len;
+        assert!(
+            to.piece.len <= u64::from(BUFFER_BYTES),
+            "a buffer overflows"
+        );
     }
 
     fn has_buffers(&self) -> bool {

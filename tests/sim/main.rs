@@ -98,6 +98,7 @@ fn configuration(random: &mut Random) -> Config {
 
 fn weather(random: &mut Random) -> Weather {
     let bulk = random.chance(30);
+    let multishot = random.chance(70);
     let mut sometimes = |max: u64| {
         if random.chance(40) {
             random.below(max)
@@ -107,6 +108,7 @@ fn weather(random: &mut Random) -> Weather {
     };
     Weather {
         bulk,
+        multishot,
         partial: sometimes(100),
         refuse: sometimes(60),
         silent: sometimes(40),

@@ -101,6 +101,8 @@ pub enum Event {
         full: bool,
         /// The kernel knows of more bytes that wait.
         more: bool,
+        /// The receive is still in flight: it brings at most a buffer's worth in all.
+        armed: bool,
     },
     /// The end of the stream from this side.
     Ended {
@@ -193,7 +195,8 @@ pub enum Action {
     Dequeue,
     /// Poll the client for a reset or hang-up.
     WatchClient,
-    /// Receive into a fresh buffer, which is appended to the chunks from this side.
+    /// Receive into fresh buffers, at most one buffer's worth in all, which are appended to the
+    /// chunks from this side.
     Receive {
         /// The side to read.
         from: Side,

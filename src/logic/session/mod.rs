@@ -32,7 +32,7 @@ use super::time::Instant;
 pub use action::{Action, Actions, Event, Farewell, Fault, Moved, Side, Use};
 pub use outcome::{Killer, Outcome, Phase, Who};
 pub use pipe::PIPE_BYTES_MAX;
-use pipe::{Pipe, Progress};
+use pipe::{Pipe, Progress, Received};
 
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -467,9 +467,16 @@ impl Session {
                 len,
                 full,
                 more,
+                armed,
             } => {
                 self.last_activity = now;
-                self.pipe(from).received(len, full, more, out);
+                let news = Received {
+                    len,
+                    full,
+                    more,
+                    armed,
+                };
+                self.pipe(from).received(news, out);
             }
             Event::Sent { to, len } => {
                 if len > 0 {
@@ -533,8 +540,8 @@ impl Session {
 
     fn on_closing(&mut self, farewell: Farewell, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, .. }
-            | Event::Ended { from }
+            Event::Received { from, armed, .. } => self.pipe(from).reading = armed,
+            Event::Ended { from }
             | Event::ReceiveFailed { from, .. }
             | Event::Readable { from } => self.pipe(from).reading = false,
             Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {

@@ -1,7 +1,8 @@
 //! One direction of a session: bytes from one side to the other, with backpressure.
 //!
 //! Small transfers go through buffers: at most two chunks are held, one on its way out and one
-//! behind it; a receive is in flight only while there is room for what it brings. After a run of
+//! behind it. A receive begins only while there is no chunk behind, and brings no more than fits
+//! into one; it may bring it in many small pieces, which are joined. After a run of
 //! full buffers the direction changes to splicing through a kernel pipe, and back after a run of
 //! small moves. A direction that waits for its source holds neither buffer nor kernel pipe.
 //!
@@ -51,6 +52,15 @@ pub(super) enum Progress {
     Going,
     /// Its source has ended and every byte was passed on.
     Finished,
+}
+
+/// Bytes that came in: see [`Event::Received`](super::Event::Received).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub len: u32,
+    pub full: bool,
+    pub more: bool,
+    pub armed: bool,
 }
 
 /// One direction of a session.
@@ -117,8 +127,14 @@ impl Pipe {
         self.receive(out);
     }
 
-    pub fn received(&mut self, len: u32, full: bool, more: bool, out: &mut Actions) {
-        self.reading = false;
+    pub fn received(&mut self, news: Received, out: &mut Actions) {
+        let Received {
+            len,
+            full,
+            more,
+            armed,
+        } = news;
+        self.reading = armed;
         self.bytes += u64::from(len);
         if self.finished {
             // The sink broke while this receive was in flight.
@@ -129,12 +145,12 @@ impl Pipe {
         if self.front == 0 {
             self.front = len;
         } else {
-            debug_assert_eq!(self.back, 0, "a receive without room for its bytes");
-            self.back = len;
+            // What one receive brings fits into one chunk, and it began without a chunk here.
+            self.back += len;
         }
         if let Mode::Buffers { full: streak } = &mut self.mode {
             *streak = if full { *streak + 1 } else { 0 };
-            if *streak >= FULL_BUFFERS_MIN {
+            if *streak >= FULL_BUFFERS_MIN && !armed {
                 self.mode = Mode::Draining;
             }
         }

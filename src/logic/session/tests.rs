@@ -103,6 +103,7 @@ fn received(from: Side, len: u32) -> Event {
         len,
         full: len == FULL,
         more: false,
+        armed: false,
     }
 }
 
@@ -224,6 +225,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             len: 10,
             full: false,
             more: false,
+            armed: false,
         },
         ["!", "!", "!", "!", "!", "relaying: send-s:10 recv-c", "."],
     ),
@@ -404,6 +406,37 @@ fn a_slow_sink_stops_the_source_at_two_chunks() {
             len: 200
         }),
         "release-s"
+    );
+}
+
+#[test]
+fn a_receive_that_stays_armed_is_not_made_again() {
+    let mut story = Story::relaying();
+    let piece = |len, armed| Event::Received {
+        from: CLIENT,
+        len,
+        full: false,
+        more: false,
+        armed,
+    };
+    assert_eq!(story.on(piece(10, true)), "send-s:10");
+    // Behind the chunk on its way out, pieces are joined.
+    assert_eq!(story.on(piece(20, true)), "");
+    assert_eq!(story.on(piece(30, true)), "");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 10
+        }),
+        "release-c send-s:50"
+    );
+    assert_eq!(story.on(piece(5, false)), "", "its share is used up");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 50
+        }),
+        "release-c send-s:5 recv-c"
     );
 }
 
