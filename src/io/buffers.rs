@@ -219,7 +219,7 @@ impl Pool {
         let index = usize::from(self.tail & (RING_BUFFERS - 1));
         // SAFETY: (M) the index is inside the ring; the kernel does not read an entry before the
         // tail covers it, and `in_ring < RING_BUFFERS` says that it has consumed the old one.
-        let entry = unsafe { &mut *entries.add(index) };
+        let entry = unsafe { &mut *entries.wrapping_add(index) };
         entry.set_addr(address);
         entry.set_len(BUFFER_BYTES);
         entry.set_bid(id);
@@ -275,7 +275,7 @@ mod tests {
         pool.top_up();
         let address = pool.address(BLOCK_BUFFERS as u16 - 1).as_ptr();
         // SAFETY: the last byte of the last buffer of a mapped block.
-        let last = unsafe { &mut *address.add(BUFFER_BYTES as usize - 1) };
+        let last = unsafe { &mut *address.wrapping_add(BUFFER_BYTES as usize - 1) };
         *last = 7;
         assert_eq!(*last, 7);
     }
