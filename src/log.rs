@@ -5,7 +5,6 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -22,6 +21,9 @@ pub const ACCESS: &str = "access";
 
 /// Batches that may wait for the writer. A batch is what one turn of one worker brings.
 const BATCHES_MAX: usize = 1024;
+
+/// How long the end of the process waits for the reader of the log.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Two loggers: one for the access log, one for everything else.
 struct Split {
@@ -110,7 +112,8 @@ fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
 /// The thread that writes what workers have to say.
 pub struct Writer {
     sender: Sender<LogMessage>,
-    thread: JoinHandle<()>,
+    /// Closed when the thread ends.
+    ended: Receiver<()>,
     record_sessions: bool,
 }
 
@@ -123,12 +126,16 @@ impl Writer {
     pub fn start(config: Arc<Config>) -> std::io::Result<Self> {
         let (sender, receiver) = bounded(BATCHES_MAX);
         let record_sessions = config.global.access_log != AccessLog::Off;
-        let thread = std::thread::Builder::new()
+        let (alive, ended) = bounded(0);
+        std::thread::Builder::new()
             .name("log".to_string())
-            .spawn(move || write_all(&receiver, &config))?;
+            .spawn(move || {
+                write_all(&receiver, &config);
+                drop::<Sender<()>>(alive);
+            })?;
         Ok(Writer {
             sender,
-            thread,
+            ended,
             record_sessions,
         })
     }
@@ -138,10 +145,11 @@ impl Writer {
         LogSink::new(self.sender.clone(), self.record_sessions)
     }
 
-    /// Writes what is left. The workers must have ended.
+    /// Writes what is left, once the workers have ended. A reader that takes nothing is not waited
+    /// for: the process ends without the rest.
     pub fn finish(self) {
         drop(self.sender);
-        let _ = self.thread.join();
+        let _ = self.ended.recv_timeout(FINISH_TIMEOUT);
     }
 }
 

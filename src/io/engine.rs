@@ -112,9 +112,9 @@ pub trait Engine {
     /// Queues a connect of a socket that [`Engine::open`] made for this address.
     fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token);
 
-    /// Queues receiving into fresh buffers: once, or where the kernel can bound it, until
-    /// [`BUFFER_BYTES`](super::BUFFER_BYTES) have come in all. `poll_first`: bytes are unlikely to
-    /// be there already.
+    /// Queues receiving into fresh buffers, at most [`RECEIVE_BYTES`](super::RECEIVE_BYTES) at a
+    /// time: once, or where the kernel can bound it, as long as all that came still fits into
+    /// one buffer. `poll_first`: bytes are unlikely to be there already.
     fn receive(&mut self, socket: &Self::Socket, poll_first: bool, token: Token);
 
     /// Queues a send of a part of a buffer.

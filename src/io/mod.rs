@@ -32,7 +32,7 @@ mod ring;
 pub mod socket;
 mod uring;
 
-pub use buffers::{BUFFER_BYTES, Buffer};
+pub use buffers::{BUFFER_BYTES, Buffer, RECEIVE_BYTES};
 pub use engine::{Chunk, Done, Engine, Interest, Spliced, Token};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use io_uring::types::{Fd, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
-use super::buffers::BUFFER_BYTES;
+use super::buffers::{ARMED_BYTES, RECEIVE_BYTES};
 
 /// Entries of the submission queue; a full one is submitted early.
 pub(super) const SQ_ENTRIES: u32 = 1024;
@@ -222,26 +222,26 @@ impl Ring {
         /// `ioprio` of a receive: go on after the first.
         const MULTISHOT: u16 = 1 << 1;
         /// Where an entry has `optlen`, the bytes after which a multishot receive ends. The crate
-        /// does not know it yet.
+        /// does not know it yet. A single piece may go beyond it, up to the entry's length.
         const OPTLEN_OFFSET: usize = 44;
 
         let poll_first = if poll_first { POLL_FIRST } else { 0 };
-        let receive = |len, ioprio| {
-            opcode::Recv::new(socket, std::ptr::null_mut(), len)
+        let receive = |ioprio| {
+            opcode::Recv::new(socket, std::ptr::null_mut(), RECEIVE_BYTES)
                 .ioprio(ioprio)
                 .buf_group(BUFFER_GROUP)
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT)
         };
         if self.features < Features::Linux6_17 {
-            return receive(BUFFER_BYTES, poll_first);
+            return receive(poll_first);
         }
-        let mut entry = receive(0, poll_first | MULTISHOT);
+        let mut entry = receive(poll_first | MULTISHOT);
         const { assert!(size_of::<squeue::Entry>() == 64) };
         let optlen = (&raw mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET);
         // SAFETY: (M) an entry is the kernel's 64 bytes, of which these four are `optlen`, 4-byte
         // aligned like the whole.
-        unsafe { optlen.cast::<u32>().write(BUFFER_BYTES) };
+        unsafe { optlen.cast::<u32>().write(ARMED_BYTES) };
         entry
     }
 

@@ -3,7 +3,7 @@
 use super::slot::Slot;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
-use crate::io::{self, BUFFER_BYTES, Done, Engine};
+use crate::io::{self, Done, Engine, RECEIVE_BYTES};
 use crate::logic::session::{Event, Fault, Side, Use};
 
 impl<E: Engine> Worker<E> {
@@ -87,7 +87,7 @@ impl<E: Engine> Worker<E> {
                 Some(Event::Received {
                     from,
                     len,
-                    full: len == BUFFER_BYTES,
+                    full: len == RECEIVE_BYTES,
                     more,
                     armed,
                 })
@@ -107,6 +107,9 @@ impl<E: Engine> Worker<E> {
                 self.counters().buffer_misses.add(1);
                 self.slot(key)?.starved[from.index()] = true;
                 self.starved.push_back((key, from));
+                if !self.engine.has_buffers() {
+                    self.warn(|| "all buffers are in use: receives wait for one".to_string());
+                }
                 None
             }
             Err(io::Fault::WouldBlock) => {

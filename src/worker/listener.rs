@@ -11,9 +11,6 @@ use crate::io::{Engine, Fault};
 /// How long accepting pauses when descriptors or memory are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long after a warning of a shortage the next one may come.
-const WARNING_PAUSE: Duration = Duration::from_secs(10);
-
 /// Free places below which connections are accepted one at a time: a multishot accept takes all
 /// that wait before it can be stopped.
 const MULTISHOT_PLACES_MIN: u32 = 1024;
@@ -203,13 +200,7 @@ impl<E: Engine> Worker<E> {
     /// Something of ours ran out: no new sessions for a moment.
     pub(super) fn note_shortage(&mut self, fault: Fault) {
         self.counters().shortages.add(1);
-        if self.warn_after <= self.now {
-            self.warn_after = self.now + WARNING_PAUSE;
-            self.warn(format!(
-                "new sessions pause for a moment: {}",
-                reason(fault)
-            ));
-        }
+        self.warn(|| format!("new sessions pause for a moment: {}", reason(fault)));
         self.short_until = Some(self.now + SHORTAGE_PAUSE);
         for index in 0..self.listeners.len() {
             self.cancel_accept(index);

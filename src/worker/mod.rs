@@ -19,6 +19,7 @@ mod token;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use slab::Slab;
@@ -35,6 +36,9 @@ use crate::logic::session::{Event, Policy, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
+
+/// How long after a warning of a shortage the next one may come.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 /// An order from the control plane. The worker's waker is called after it was sent.
 #[derive(Clone, Debug)]
@@ -165,10 +169,13 @@ impl<E: Engine> Worker<E> {
         worker
     }
 
-    /// Logs a warning without ever blocking.
-    fn warn(&mut self, text: String) {
-        let worker = self.index;
-        self.log.warn(format!("worker {worker}: {text}"));
+    /// Logs a warning of a shortage, once in a while and without ever blocking.
+    fn warn(&mut self, text: impl FnOnce() -> String) {
+        if self.warn_after <= self.now {
+            self.warn_after = self.now + WARNING_PAUSE;
+            let worker = self.index;
+            self.log.warn(format!("worker {worker}: {}", text()));
+        }
     }
 
     fn counters(&self) -> &WorkerCounters {

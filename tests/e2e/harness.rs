@@ -58,6 +58,14 @@ impl Launch {
         self
     }
 
+    /// Its standard output is a pipe that nobody reads.
+    pub fn output_unread(mut self) -> Self {
+        let pipe = self.directory.path().join("unread").display().to_string();
+        self.shell
+            .push(format!("mkfifo '{pipe}'; exec 1<>'{pipe}'"));
+        self
+    }
+
     /// Hands a listener down as descriptor 3, with variables set as in `NAME=value`.
     pub fn inherit(mut self, listener: TcpListener, variables: &str) -> Self {
         self.listener = Some(listener);

@@ -112,3 +112,20 @@ fn no_line_is_lost_at_the_end() {
     assert_eq!(ringway.exit_code(), Some(0));
     assert_eq!(ringway.sessions_ended(50).len(), 50);
 }
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nothing() {
+    let server = answering();
+    let setup = Setup::new().server("a", server.address());
+    let mut ringway = setup.launch().output_unread().start();
+
+    // Ten times what the pipe takes.
+    for _ in 0..7_000 {
+        short_session(&ringway);
+    }
+
+    ringway.signal(Signal::TERM);
+    assert_eq!(ringway.exit_code(), Some(0));
+    let errors = ringway.errors();
+    assert!(errors.contains("ended after 7000 sessions"), "{errors}");
+}

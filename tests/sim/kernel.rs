@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringway::io::{BUFFER_BYTES, Chunk, Done, Engine, Fault, Interest, Spliced, Token};
+use ringway::io::{
+    BUFFER_BYTES, Chunk, Done, Engine, Fault, Interest, RECEIVE_BYTES, Spliced, Token,
+};
 
 use crate::random::Random;
 use crate::stream::{Arrival, Piece, Pieces};
@@ -466,9 +468,10 @@ impl Kernel {
                     return Some(received(Err(Fault::NoBuffers), false));
                 }
                 if connection.readable > 0 {
-                    let len = world.amount(connection.readable.min(*credit));
+                    let len = world.amount(connection.readable.min(u64::from(RECEIVE_BYTES)));
                     let piece = connection.take(len);
-                    *credit -= len;
+                    // Looked at after each piece only, as in Linux.
+                    *credit = credit.saturating_sub(len);
                     self.buffers_out += 1;
                     self.buffers_out_max = self.buffers_out_max.max(self.buffers_out);
                     let bytes = Ok((Some(Buffer { piece }), len as u32));
@@ -645,7 +648,7 @@ impl Engine for Kernel {
 
     fn receive(&mut self, socket: &Socket, _poll_first: bool, token: Token) {
         assert!(self.connections[&socket.0].connected);
-        let credit = u64::from(BUFFER_BYTES);
+        let credit = u64::from(BUFFER_BYTES - RECEIVE_BYTES);
         self.submit(token, socket.0, Operation::Receive { credit });
     }
 

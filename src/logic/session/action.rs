@@ -97,7 +97,7 @@ pub enum Event {
         from: Side,
         /// How many, at least 1.
         len: u32,
-        /// The buffer was filled to its end.
+        /// It brought all that a receive may bring.
         full: bool,
         /// The kernel knows of more bytes that wait.
         more: bool,

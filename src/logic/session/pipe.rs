@@ -15,9 +15,9 @@
 
 use super::action::{Action, Actions, Moved, Side};
 
-/// Full buffers in a row after which splicing begins. Two are 128 KiB: below that, moving data
-/// through a pipe was measured to cost as much as copying it.
-const FULL_BUFFERS_MIN: u8 = 2;
+/// Full receives in a row after which splicing begins. Two are 96 KiB: for less, moving data
+/// through a kernel pipe costs about as much as copying it.
+const FULL_RECEIVES_MIN: u8 = 2;
 
 /// Moves in a row that are small enough to go back to buffers: one small move may be the tail of
 /// a large transfer, several are a conversation.
@@ -150,7 +150,7 @@ impl Pipe {
         }
         if let Mode::Buffers { full: streak } = &mut self.mode {
             *streak = if full { *streak + 1 } else { 0 };
-            if *streak >= FULL_BUFFERS_MIN && !armed {
+            if *streak >= FULL_RECEIVES_MIN && !armed {
                 self.mode = Mode::Draining;
             }
         }
