@@ -197,10 +197,14 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Something of ours ran out: no new sessions for a moment.
+    /// Something of ours ran out: no new connections are accepted for a moment.
     pub(super) fn note_shortage(&mut self, fault: Fault) {
         self.counters().shortages.add(1);
-        self.warn(|| format!("new sessions pause for a moment: {}", reason(fault)));
+        self.warn(|| format!("new sessions have to wait: {}", reason(fault)));
+        if fault == Fault::NoPorts {
+            // Short for one server only: accepting goes on, its sessions wait by themselves.
+            return;
+        }
         self.short_until = Some(self.now + SHORTAGE_PAUSE);
         for index in 0..self.listeners.len() {
             self.cancel_accept(index);
