@@ -68,7 +68,8 @@ pub enum Event {
     Full,
     /// Answer to [`Action::Choose`]: no server is usable.
     NoServer,
-    /// Answer to [`Action::Connect`]: out of descriptors, memory or ports.
+    /// Answer to [`Action::Connect`], at once or when the operation ends: out of descriptors,
+    /// memory or ports.
     Shortage,
     /// Answer to [`Action::SpliceIn`]: bytes that moved into the kernel pipe.
     SplicedIn {

@@ -177,6 +177,11 @@ impl Session {
                     self.retry(fault, policy, out);
                 }
             }
+            Event::Shortage if self.canceling[Side::Server.index()] => {
+                // Its time was up in any case, and the cancellation still names the socket.
+                self.connecting = false;
+                self.connect_fault = Some(Fault::TimedOut);
+            }
             Event::Shortage => {
                 self.connecting = false;
                 // It was no attempt on the server.

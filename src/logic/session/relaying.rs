@@ -94,7 +94,9 @@ impl Session {
             Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
                 self.pipe(to.other()).writing = false;
             }
-            Event::Connected | Event::ConnectFailed(_) => self.connecting = false,
+            Event::Connected | Event::ConnectFailed(_) | Event::Shortage => {
+                self.connecting = false;
+            }
             Event::ClientGone => self.watching = false,
             Event::Canceled { side, used } => {
                 self.gave_back(side, used);
@@ -110,7 +112,6 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
-            | Event::Shortage
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::PlaceFreed => {

@@ -168,7 +168,8 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
     (
         "shortage",
         Event::Shortage,
-        ["!", "!", "!", "short:", "short:", "!", "!"],
+        // What was given up stays given up, until the cancellation comes back.
+        ["!", "!", "!", "short:", "connecting:", "!", "."],
     ),
     (
         "spliced in",
