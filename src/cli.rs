@@ -82,14 +82,23 @@ pub enum Command {
     /// Balance TCP connections without a configuration file
     #[command(after_help = TCP_EXAMPLES)]
     Tcp {
-        /// Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable
-        #[arg(long, required = true, value_name = "ADDR")]
+        /// Address to listen on; repeatable
+        #[arg(
+            long,
+            required = true,
+            value_name = "ADDR",
+            help = "Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable"
+        )]
         listen: Vec<String>,
         /// How a server is chosen: round_robin, least_conn, random, source_hash or first
         #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
         balance: Balance,
-        /// Servers, each as IP:port, [IPv6]:port or host:port
-        #[arg(required = true, value_name = "SERVER")]
+        /// Servers
+        #[arg(
+            required = true,
+            value_name = "SERVER",
+            help = "Servers, each as IP:port, [IPv6]:port or host:port"
+        )]
         servers: Vec<String>,
         /// What is to hold instead of the defaults
         #[command(flatten)]

@@ -7,7 +7,7 @@
 //! # Invariants of the unsafe code
 //!
 //! - **M** (memory): memory lent to the kernel neither moves nor is touched until its completion
-//!   was reaped. A [`Buffer`](buffers::Buffer) is moved into the engine while it is lent, so safe
+//!   was reaped. A [`Buffer`] is moved into the engine while it is lent, so safe
 //!   code can't reach it.
 //! - **D** (descriptors): a descriptor is closed only by its owner, and the owner closes only when
 //!   no operation names it; a queued cancellation counts as one. Breaking this rule confuses

@@ -1,8 +1,8 @@
 //! The data plane: one worker is one thread with one ring, its own listeners and its own sessions.
 //!
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
-//! becomes an event ([`dispatch`]), the session's machine answers with actions, and an action
-//! becomes an operation ([`apply`]). [`event_loop`] goes round; [`listener`] accepts; [`places`]
+//! becomes an event (`dispatch`), the session's machine answers with actions, and an action
+//! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
 //! chooses servers and keeps those who wait for one.
 //!
 //! A worker shares only [`crate::shared`] with the others, and touches it when a session begins or
