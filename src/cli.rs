@@ -27,7 +27,7 @@ Examples:
 const RUN_EXAMPLES: &str = "\
 Examples:
   ringway run
-  ringway run -c ringway.toml --workers 4
+  ringway run -c ringway.toml --workers 4 --admin 127.0.0.1:8404
 
 SIGTERM or SIGINT: stop accepting, finish open sessions, exit. A second one: exit at once.
 Messages go to standard error (RUST_LOG=debug for more), the access log to standard output.";
@@ -126,6 +126,9 @@ pub struct Overrides {
     /// Worker threads [default: what the configuration says, else one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
+    /// Address of the admin listener, on loopback [default: what the configuration says, else none]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
 }
 
 fn balance(name: &str) -> Result<Balance, String> {

@@ -75,6 +75,12 @@ fn serve(mut config: Config, overrides: &Overrides) -> ExitCode {
     if let Some(workers) = overrides.workers {
         config.global.workers = Some(usize::from(workers));
     }
+    if let Some(address) = &overrides.admin
+        && let Err(problem) = config.set_admin(address, &config::system_resolver)
+    {
+        eprintln!("error: --admin {address}: {problem}");
+        return ExitCode::FAILURE;
+    }
     logging::init(config.global.access_log);
     finish(control::run(config, |_| {}))
 }

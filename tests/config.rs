@@ -16,8 +16,8 @@ use ringway::config::{self, AccessLog, Balance, Listen, Loaded, Report};
 mod properties;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 21;
-const INVALID_COUNT: usize = 68;
+const VALID_COUNT: usize = 23;
+const INVALID_COUNT: usize = 74;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<SocketAddr> {
@@ -120,6 +120,8 @@ fn the_maximal_file_means_what_it_says() {
     assert_eq!(config.global.workers, Some(4));
     assert_eq!(config.global.sessions_max, Some(50_000));
     assert_eq!(config.global.access_log, AccessLog::Json);
+    let admin = config.admin.map(|admin| admin.listen.to_string());
+    assert_eq!(admin.as_deref(), Some("127.0.0.1:8404"));
     let [frontend] = &config.frontends[..] else {
         panic!("{config:?}")
     };
@@ -153,6 +155,7 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.global.sessions_max, None);
     assert_eq!(config.global.shutdown_timeout.as_secs(), 30);
     assert_eq!(config.global.access_log, AccessLog::Text);
+    assert_eq!(config.admin, None);
     let frontend = &config.frontends[0];
     assert_eq!(frontend.timeouts.connect.as_secs(), 5);
     assert_eq!(frontend.timeouts.idle.as_secs(), 300);
@@ -278,6 +281,14 @@ weight = 1                            # default
 backup = false                        # default
 "#;
     assert_eq!(config::effective(&valid("host_names")), expected);
+    let printed = config::effective(&valid("admin"));
+    let admin = printed
+        .split("\n\n")
+        .find(|part| part.contains("[admin]"))
+        .unwrap();
+    let expected = r#"[admin]
+listen = "127.0.0.1:8404"             # resolved from localhost:8404"#;
+    assert_eq!(admin, expected);
     let printed = config::effective(&valid("precedence"));
     let frontend = printed
         .split("\n\n")

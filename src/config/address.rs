@@ -7,6 +7,12 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::error::{Problem, shorten};
 
+/// An address for the admin listener.
+const ADMIN_EXAMPLE: &str = "127.0.0.1:8404";
+
+/// What to write for the admin listener.
+const ADMIN_CURE: &str = "write an address on loopback, such as \"127.0.0.1:8404\"";
+
 /// An address of a server or to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
@@ -41,6 +47,41 @@ pub(super) fn parse_listen(text: &str) -> Result<RawListen, Problem> {
         ));
     }
     parse(text, "0.0.0.0:80").map(RawListen::Address)
+}
+
+/// Reads where the admin listener listens; port 0 lets the kernel choose.
+pub(super) fn parse_admin(text: &str) -> Result<Address, Problem> {
+    if let Some(port) = text.strip_prefix(':').or_else(|| text.strip_prefix("*:"))
+        && let Ok(port) = port.parse::<u16>()
+    {
+        return Err(Problem::new(
+            format!("address without a host: `{text}`"),
+            format!("write \"127.0.0.1:{port}\""),
+        ));
+    }
+    if text.starts_with("fd:") || text.starts_with("systemd:") {
+        return Err(Problem::new(
+            format!(
+                "the admin listener cannot be inherited: `{}`",
+                shorten(text)
+            ),
+            ADMIN_CURE,
+        ));
+    }
+    parse(text, ADMIN_EXAMPLE)
+}
+
+/// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it.
+pub(super) fn check_admin(address: &SocketAddr) -> Result<(), Problem> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!(
+            "the admin listener cannot be on `{address}`: this version has it on loopback only"
+        ),
+        format!("write \"127.0.0.1:{}\"", address.port()),
+    ))
 }
 
 /// Reads the address of a server; its port is never 0.

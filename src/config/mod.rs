@@ -43,6 +43,8 @@ pub use units::{format_duration, format_size, parse_duration, parse_size};
 pub struct Config {
     /// What concerns the process as a whole.
     pub global: Global,
+    /// Where the process tells how it is; `None`: nowhere.
+    pub admin: Option<Admin>,
     /// Entries, in the order of the file.
     pub frontends: Vec<Frontend>,
     /// Pools of servers, in the order of the file.
@@ -60,6 +62,13 @@ pub struct Global {
     pub shutdown_timeout: Duration,
     /// Form of the lines that are logged for each ended session.
     pub access_log: AccessLog,
+}
+
+/// Section `[admin]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// On loopback; port 0 lets the kernel choose.
+    pub listen: SocketAddr,
 }
 
 /// Form of the access log.

@@ -28,6 +28,16 @@ pub fn effective(loaded: &Loaded) -> String {
     let Loaded { config, raw, .. } = loaded;
     let mut page = Page::default();
     global(&mut page, loaded, &config.global);
+    if let Some(admin) = &config.admin {
+        page.header("[admin]");
+        let written = raw.admin.as_ref().and_then(|admin| admin.listen.get());
+        let host = written.and_then(listen_host);
+        page.line(
+            "listen",
+            quoted(admin.listen),
+            host.map(|host| format!("resolved from {host}")),
+        );
+    }
     for (frontend, written) in config.frontends.iter().zip(&raw.frontends) {
         self::frontend(&mut page, loaded, frontend, written);
     }
@@ -150,12 +160,16 @@ fn resolved(field: &Field<Vec<Spanned<RawListen>>>) -> Option<String> {
     let hosts: Vec<String> = field
         .get()?
         .iter()
-        .filter_map(|listen| match listen.get_ref() {
-            RawListen::Address(address) => host(address),
-            RawListen::Descriptor(_) | RawListen::Systemd(_) => None,
-        })
+        .filter_map(|listen| listen_host(listen.get_ref()))
         .collect();
     (!hosts.is_empty()).then(|| format!("resolved from {}", hosts.join(", ")))
+}
+
+fn listen_host(listen: &RawListen) -> Option<String> {
+    match listen {
+        RawListen::Address(address) => host(address),
+        RawListen::Descriptor(_) | RawListen::Systemd(_) => None,
+    }
 }
 
 fn host(address: &Address) -> Option<String> {

@@ -16,6 +16,7 @@ use super::{AccessLog, Balance};
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawConfig {
     pub global: RawGlobal,
+    pub admin: Option<RawAdmin>,
     pub defaults: RawSession,
     /// In file order, as in `Config`.
     pub frontends: Vec<RawFrontend>,
@@ -32,6 +33,14 @@ pub(super) struct RawGlobal {
     pub sessions_max: Field<u32>,
     pub shutdown_timeout: Field<Duration>,
     pub access_log: Field<AccessLog>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub(super) struct RawAdmin {
+    /// Where the section begins.
+    pub span: Span,
+    pub listen: Field<RawListen>,
 }
 
 /// Value of `workers`.

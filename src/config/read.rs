@@ -9,10 +9,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::address::{RawListen, parse_listen, parse_server};
+use super::address::{RawListen, parse_admin, parse_listen, parse_server};
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::raw::{
-    RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession, RawWorkers,
+    RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession,
+    RawWorkers,
 };
 use super::schema::Kind;
 use super::section::{Entry, Field, Section, in_file_order};
@@ -23,12 +24,14 @@ use super::{AccessLog, Balance, defaults};
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
     let mut section = Section::open(out, Kind::Root, "at the top level", root);
     let global = section.take("global", read_global);
+    let admin = section.take("admin", read_admin);
     let defaults = section.take("defaults", read_defaults);
     let frontends = named_sections(&mut section, "frontend", read_frontend);
     let backends = named_sections(&mut section, "backend", read_backend);
     let misplaced = section.is_misplaced() || backends.iter().flatten().any(|b| b.incomplete);
     RawConfig {
         global: global.into_inner().unwrap_or_default(),
+        admin: admin.into_inner(),
         defaults: defaults.into_inner().unwrap_or_default(),
         incomplete: misplaced || frontends.is_none() || backends.is_none(),
         frontends: frontends.unwrap_or_default(),
@@ -47,6 +50,18 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
         }),
         access_log: section.take("access_log", |out, entry| {
             value::choice(out, entry, AccessLog::NAMES)
+        }),
+    })
+}
+
+fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
+    let table = table(out, entry)?;
+    let mut section = Section::open(out, Kind::Admin, "[admin]", table);
+    Some(RawAdmin {
+        span: entry.span.clone(),
+        listen: section.take("listen", |out, entry| {
+            let parse = |text: &str| parse_admin(text).map(RawListen::Address);
+            value::parsed(out, entry, parse)
         }),
     })
 }

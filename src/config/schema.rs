@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Root,
     /// `[global]`
     Global,
+    /// `[admin]`
+    Admin,
     /// `[defaults]`
     Defaults,
     /// `[frontend.NAME]`
@@ -23,11 +25,15 @@ pub(super) enum Kind {
 
 /// The keys that are read, by section. In [`Kind::Root`] they are the sections.
 const KEYS: &[(Kind, &[&str])] = &[
-    (Kind::Root, &["global", "defaults", "frontend", "backend"]),
+    (
+        Kind::Root,
+        &["global", "admin", "defaults", "frontend", "backend"],
+    ),
     (
         Kind::Global,
         &["workers", "max_sessions", "shutdown_timeout", "access_log"],
     ),
+    (Kind::Admin, &["listen"]),
     (
         Kind::Defaults,
         &[
@@ -74,9 +80,11 @@ const KEYS: &[(Kind, &[&str])] = &[
 /// Keys of the design that this version refuses, with the feature they wait for. Whoever builds
 /// the feature moves its lines to [`KEYS`].
 const NOT_YET: &[(Kind, &str, &str)] = &[
-    (Kind::Root, "admin", "an admin listener"),
     (Kind::Global, "shutdown_grace", "a grace period at shutdown"),
     (Kind::Global, "state_file", "a state file"),
+    (Kind::Admin, "socket", "an admin socket"),
+    (Kind::Admin, "token_file", "actions over the admin listener"),
+    (Kind::Admin, "page", "a stats page"),
     (Kind::Defaults, "request_timeout", "HTTP mode"),
     (Kind::Frontend, "request_timeout", "HTTP mode"),
     (Kind::Frontend, "head_max", "HTTP mode"),
@@ -213,7 +221,7 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
     let choices: Vec<&str> = keys(kind).to_vec();
     let cure = match kind {
         Kind::Root => {
-            "the sections are [global], [defaults], [frontend.NAME], [backend.NAME]".into()
+            "the sections are [global], [admin], [defaults], [frontend.NAME], [backend.NAME]".into()
         }
         _ => format!("the keys here are {}", choices.join(", ")),
     };
@@ -224,6 +232,7 @@ fn generic_place(kind: Kind) -> &'static str {
     match kind {
         Kind::Root => "the top level",
         Kind::Global => "[global]",
+        Kind::Admin => "[admin]",
         Kind::Defaults => "[defaults]",
         Kind::Frontend => "[frontend.NAME]",
         Kind::Backend => "[backend.NAME]",

@@ -4,11 +4,12 @@
 
 use std::collections::HashSet;
 
-use super::address::{RawListen, parse_listen, parse_server};
+use super::address::{RawListen, check_admin, parse_admin, parse_listen, parse_server};
 use super::error::Problem;
 use super::resolve::{Resolver, resolve};
 use super::{
-    AccessLog, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts, defaults,
+    AccessLog, Admin, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts,
+    defaults,
 };
 
 impl Config {
@@ -46,9 +47,32 @@ impl Config {
         };
         Ok(Config {
             global: Global::default(),
+            admin: None,
             frontends: vec![frontend],
             backends: vec![backend],
         })
+    }
+}
+
+impl Config {
+    /// Puts the admin listener on `address`, written as in a file, whatever the file says.
+    ///
+    /// # Errors
+    ///
+    /// It can't be there, or a frontend is.
+    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
+        let listen = resolve(&parse_admin(address)?, resolver)?;
+        check_admin(&listen)?;
+        let mut taken = self.frontends.iter().flat_map(|f| &f.listen);
+        if listen.port() != 0 && taken.any(|taken| *taken == Listen::Address(listen)) {
+            let title = format!("`{listen}` is listened on twice");
+            return Err(Problem::new(
+                title,
+                "name another address for the admin listener",
+            ));
+        }
+        self.admin = Some(Admin { listen });
+        Ok(())
     }
 }
 
@@ -165,6 +189,32 @@ mod tests {
             simple,
             config::parse("x.toml", file, &no_names).unwrap().config
         );
+    }
+
+    #[test]
+    fn the_admin_listener_is_put_elsewhere_or_refused() {
+        let listen = strings(&["127.0.0.1:80"]);
+        let servers = strings(&["10.0.0.1:80"]);
+        let mut config = Config::simple(&listen, Balance::First, &servers, &no_names).unwrap();
+        assert_eq!(config.admin, None);
+        config.set_admin("[::1]:0", &no_names).unwrap();
+        let expected = Some(Admin {
+            listen: "[::1]:0".parse().unwrap(),
+        });
+        assert_eq!(config.admin, expected);
+        for (text, sentence) in [
+            ("127.0.0.1:80", "`127.0.0.1:80` is listened on twice"),
+            ("0.0.0.0:8404", "loopback only: write \"127.0.0.1:8404\""),
+            ("10.0.0.1:8404", "loopback only: write \"127.0.0.1:8404\""),
+            (":8404", "write \"127.0.0.1:8404\""),
+            ("fd:3", "cannot be inherited"),
+            ("127.0.0.1", "address without a port"),
+            ("db:1", "cannot resolve `db`"),
+        ] {
+            let problem = config.set_admin(text, &no_names).unwrap_err().to_string();
+            assert!(problem.contains(sentence), "{problem}");
+            assert_eq!(config.admin, expected, "it stays");
+        }
     }
 
     #[test]

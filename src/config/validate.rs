@@ -8,17 +8,17 @@ use std::net::SocketAddr;
 
 use toml::Spanned;
 
-use super::address::{Address, RawListen};
+use super::address::{Address, RawListen, check_admin};
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::inherit::SessionValues;
-use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawWorkers};
+use super::raw::{RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawWorkers};
 use super::read::quoted_key;
 use super::render::Lines;
 use super::resolve::{Resolver, resolve};
 use super::schema::{one_of, suggest};
 use super::section::Field;
-use super::{Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts};
+use super::{Admin, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts};
 
 /// Checks the whole file; `None` after anything was reported that leaves a hole.
 pub(super) fn validate(
@@ -34,6 +34,7 @@ pub(super) fn validate(
         resolver,
         listens: HashMap::new(),
     };
+    let admin = raw.admin.as_ref().map(|admin| check.admin(admin));
     let frontends: Vec<_> = raw.frontends.iter().map(|f| check.frontend(f)).collect();
     let backends: Vec<_> = raw.backends.iter().map(|b| check.backend(b)).collect();
     if raw.frontends.is_empty() && !raw.incomplete {
@@ -45,6 +46,10 @@ pub(super) fn validate(
     check.unused_backends();
     Some(Config {
         global: global(&raw.global),
+        admin: match admin {
+            Some(admin) => Some(admin?),
+            None => None,
+        },
         frontends: frontends.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
     })
@@ -77,6 +82,18 @@ struct Check<'c, 't> {
 }
 
 impl Check<'_, '_> {
+    fn admin(&mut self, raw: &RawAdmin) -> Option<Admin> {
+        let example = "\"127.0.0.1:8404\"";
+        let written = self.required(&raw.listen, &raw.span, "listen", "[admin]", example)?;
+        let Listen::Address(listen) = self.listen(written)? else {
+            return None;
+        };
+        check_admin(&listen)
+            .map_err(|problem| self.out.error(written.span(), problem))
+            .ok()?;
+        Some(Admin { listen })
+    }
+
     fn frontend(&mut self, raw: &RawFrontend) -> Option<Frontend> {
         let place = format!("[frontend.{}]", quoted_key(&raw.name));
         let listen = self.required(&raw.listen, &raw.span, "listen", &place, "[\"0.0.0.0:80\"]");
