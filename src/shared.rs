@@ -20,6 +20,8 @@ pub struct Padded<T>(pub T);
 #[derive(Debug)]
 pub struct Places {
     used: Padded<AtomicU32>,
+    /// The most that were taken at once.
+    peak: Padded<AtomicU32>,
     max: u32,
 }
 
@@ -28,6 +30,7 @@ impl Places {
     pub fn new(max: Option<u32>) -> Self {
         Places {
             used: Padded::default(),
+            peak: Padded::default(),
             max: max.unwrap_or(u32::MAX),
         }
     }
@@ -43,7 +46,13 @@ impl Places {
                 Ordering::SeqCst,
                 Ordering::SeqCst,
             ) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    // Mostly a read of a line that nobody writes.
+                    if used >= self.peak.0.load(Ordering::Relaxed) {
+                        self.peak.0.fetch_max(used + 1, Ordering::Relaxed);
+                    }
+                    return true;
+                }
                 Err(now) => used = now,
             }
         }
@@ -59,6 +68,11 @@ impl Places {
     /// Places taken now.
     pub fn used(&self) -> u32 {
         self.used.0.load(Ordering::SeqCst)
+    }
+
+    /// The most places that were taken at once.
+    pub fn peak(&self) -> u32 {
+        self.peak.0.load(Ordering::Relaxed)
     }
 
     /// Places free now.
@@ -139,16 +153,98 @@ impl Counter {
     }
 }
 
-/// What one worker counts. Written by that worker alone.
+/// A value that one worker sets and anybody reads.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one worker counts for one frontend.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+pub struct FrontendCounters {
+    /// Sessions that began.
+    pub sessions_started: Counter,
+    /// Bytes read from clients.
+    pub bytes_from_clients: Counter,
+    /// Bytes read from servers.
+    pub bytes_from_servers: Counter,
+}
+
+/// What one worker counts for one server.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+pub struct ServerCounters {
+    /// Sessions that it was given; those that went elsewhere after a failed connect are among them.
+    pub sessions_started: Counter,
+    /// Bytes read from clients for it.
+    pub bytes_from_clients: Counter,
+    /// Bytes read from it.
+    pub bytes_from_server: Counter,
+    /// Connect attempts to it that failed.
+    pub connect_failures: Counter,
+    /// Connect attempts to it that were not the first of their session.
+    pub retries: Counter,
+}
+
+/// What one worker counts for one backend.
+#[derive(Debug)]
+pub struct BackendCounters {
+    /// Sessions that wait for a place now.
+    pub sessions_waiting: Gauge,
+    /// By index of the server.
+    pub servers: Box<[ServerCounters]>,
+}
+
+/// Everything that one worker counts. Written by that worker alone, so that counting takes no
+/// lock and no cache line from another core: each element is on lines of its own, and each
+/// worker has its own lists.
+#[derive(Debug)]
+pub struct Counters {
+    /// The worker as a whole.
+    pub worker: Padded<WorkerCounters>,
+    /// By index of the frontend.
+    pub frontends: Box<[FrontendCounters]>,
+    /// By index of the backend.
+    pub backends: Box<[BackendCounters]>,
+}
+
+impl Counters {
+    fn new(config: &Config) -> Self {
+        let backend = |backend: &crate::config::Backend| BackendCounters {
+            sessions_waiting: Gauge::default(),
+            servers: backend.servers.iter().map(|_| Default::default()).collect(),
+        };
+        Counters {
+            worker: Padded::default(),
+            frontends: (config.frontends.iter())
+                .map(|_| Default::default())
+                .collect(),
+            backends: config.backends.iter().map(backend).collect(),
+        }
+    }
+}
+
+/// What one worker counts of itself.
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
     /// Sessions that began.
     pub sessions_started: Counter,
     /// Sessions that ended.
     pub sessions_ended: Counter,
-    /// Bytes read from clients, counted when their session ends.
+    /// Bytes read from clients.
     pub bytes_from_clients: Counter,
-    /// Bytes read from servers, counted when their session ends.
+    /// Bytes read from servers.
     pub bytes_from_servers: Counter,
     /// Connect attempts that failed.
     pub connect_failures: Counter,
@@ -200,11 +296,13 @@ pub struct Shared {
     /// By index of the backend.
     pub backends: Vec<BackendShared>,
     /// By index of the worker.
-    pub workers: Vec<Padded<WorkerCounters>>,
+    pub workers: Vec<Counters>,
     /// Ends the wait of a worker, by index.
     wakers: Vec<Box<dyn Fn() + Send + Sync>>,
     /// A worker ended by a fault of ours.
     failed: AtomicBool,
+    /// No new sessions are taken any more.
+    stopping: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -248,9 +346,10 @@ impl Shared {
                     waiting: Waiters::new(workers),
                 })
                 .collect(),
-            workers: (0..workers).map(|_| Padded::default()).collect(),
+            workers: (0..workers).map(|_| Counters::new(config)).collect(),
             wakers,
             failed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -267,6 +366,16 @@ impl Shared {
     /// Whether a worker did.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the workers are told to stop.
+    pub fn mark_stopping(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether they were.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 }
 
@@ -291,12 +400,15 @@ mod tests {
         });
         assert_eq!(places.used(), 0);
         assert_eq!(places.free(), 10);
+        assert!((1..=10).contains(&places.peak()), "{}", places.peak());
     }
 
     #[test]
     fn no_bound_is_no_bound() {
         let places = Places::new(None);
-        assert!(places.try_take());
+        assert!(places.try_take() && places.try_take());
+        places.give_back();
+        assert_eq!((places.used(), places.peak()), (1, 2));
         assert_eq!(places.max(), None);
     }
 

@@ -149,7 +149,7 @@ fn report_totals(shared: &Shared) {
         shared
             .workers
             .iter()
-            .map(|worker| count(&worker.0).get())
+            .map(|worker| count(&worker.worker.0).get())
             .sum()
     };
     log::info!(

@@ -28,8 +28,9 @@ impl<E: Engine> Worker<E> {
             pipes: [None, None],
             tried: Vec::new(),
             client,
+            counted: [0; 2],
         });
-        self.counters().sessions_started.add(1);
+        self.count_begun(frontend);
         self.drive(slot, Event::Accepted);
     }
 
@@ -233,19 +234,8 @@ impl<E: Engine> Worker<E> {
                 }
             }
         }
-        self.count_ended(&entry);
+        self.count_ended(&mut entry);
         self.give_back_places(&entry);
-    }
-
-    fn count_ended(&mut self, entry: &Slot<E>) {
-        let summary = entry.session.summary(self.now);
-        let counters = self.counters();
-        counters.sessions_ended.add(1);
-        counters.bytes_from_clients.add(summary.bytes[0]);
-        counters.bytes_from_servers.add(summary.bytes[1]);
-        counters.retries.add(u64::from(summary.retries));
-        self.log
-            .record(entry.client, entry.frontend, entry.server, summary);
     }
 }
 

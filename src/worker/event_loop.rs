@@ -1,5 +1,5 @@
 //! One turn: wait in the kernel, read the clock, take completions, let timers expire, see to those
-//! who wait for a buffer or a place.
+//! who wait for a buffer or a place, count.
 
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ impl<E: Engine> Worker<E> {
     pub fn turn(&mut self) {
         self.engine.wait(self.timeout());
         self.read_clock();
+        let mut happened = false;
         while let Some((token, done)) = self.engine.next() {
+            happened = true;
             self.dispatch(token, done);
         }
         while let Some(slot) = self.timers.expire(self.now) {
@@ -50,6 +52,7 @@ impl<E: Engine> Worker<E> {
         while std::mem::take(&mut self.resume_due) {
             self.resume_accepting();
         }
+        self.tally(happened);
         let dropped = self.log.flush();
         if dropped > 0 {
             self.counters().log_lines_dropped.add(dropped);
@@ -76,7 +79,11 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.has_buffers() {
             return Some(Duration::ZERO);
         }
-        let next = [self.timers.next_wakeup(), self.short_until];
+        let next = [
+            self.timers.next_wakeup(),
+            self.short_until,
+            self.tally_due(),
+        ];
         let next = next.into_iter().flatten().min()?;
         Some(next.duration_since(self.now))
     }

@@ -3,13 +3,14 @@
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
-//! chooses servers and keeps those who wait for one.
+//! chooses servers and keeps those who wait for one; `counting` counts.
 //!
 //! A worker shares only [`crate::shared`] with the others, and touches it when a session begins or
-//! ends, never for a byte.
+//! ends and at most once a second in between, never for a byte.
 
 mod access;
 mod apply;
+mod counting;
 mod dispatch;
 mod event_loop;
 mod listener;
@@ -25,6 +26,7 @@ use crossbeam_channel::Receiver;
 use slab::Slab;
 
 pub use access::{AccessRecord, LogMessage, LogSink};
+use counting::Tally;
 use listener::Accepting;
 use slot::Slot;
 use token::Key;
@@ -110,6 +112,8 @@ pub struct Worker<E: Engine> {
     warn_after: Instant,
     /// The client's address is needed, for the log or for hashing, by index of the frontend.
     wants_client: Vec<bool>,
+    /// How far the bytes of open sessions are counted.
+    tally: Tally,
 }
 
 impl<E: Engine> Worker<E> {
@@ -156,6 +160,7 @@ impl<E: Engine> Worker<E> {
             resume_due: false,
             warn_after: Instant::ZERO,
             wants_client,
+            tally: Tally::new(config.admin.is_some()),
             engine: setup.engine,
             shared: setup.shared,
             commands: setup.commands,
@@ -179,7 +184,7 @@ impl<E: Engine> Worker<E> {
     }
 
     fn counters(&self) -> &WorkerCounters {
-        &self.shared.workers[self.index].0
+        &self.shared.workers[self.index].worker.0
     }
 }
 

@@ -50,7 +50,7 @@ impl Servers for View<'_> {
 }
 
 impl<E: Engine> Worker<E> {
-    fn backend_of(&self, frontend: u16) -> usize {
+    pub(super) fn backend_of(&self, frontend: u16) -> usize {
         self.config.frontends[usize::from(frontend)].backend
     }
 
@@ -81,6 +81,7 @@ impl<E: Engine> Worker<E> {
             match self.balancers[backend].choose(client, &view, &entry.tried) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {
                     entry.server = Some(index as u16);
+                    self.count_taken(slot, backend);
                     return Event::Chosen;
                 }
                 Choice::Server(_) => {}
@@ -101,11 +102,11 @@ impl<E: Engine> Worker<E> {
             return;
         };
         let frontend = entry.frontend;
-        if failed {
-            entry.tried.push(server);
-            self.counters().connect_failures.add(1);
-        }
         let backend = self.backend_of(frontend);
+        if failed {
+            self.sessions[slot].tried.push(server);
+            self.count_connect_failure(backend, server);
+        }
         self.give_back_server(backend, server);
     }
 
@@ -189,6 +190,7 @@ impl<E: Engine> Worker<E> {
     }
 
     fn announce(&self, backend: usize) {
+        self.count_waiting(backend);
         let since = self.waiting_since(backend);
         self.shared.backends[backend]
             .waiting

@@ -97,6 +97,8 @@ pub struct Slot<E: Engine> {
     pub tried: Vec<u16>,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
+    /// Bytes that are counted already, by the side they come from.
+    pub counted: [u64; 2],
 }
 
 impl<E: Engine> Slot<E> {

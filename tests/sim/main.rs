@@ -283,7 +283,7 @@ impl Run {
         );
         assert!(!backend.waiting.any(), "somebody still waits");
         for worker in &self.shared.workers {
-            assert_eq!(worker.0.stale_completions.get(), 0);
+            assert_eq!(worker.worker.0.stale_completions.get(), 0);
         }
         let world = self.world.borrow();
         for server in &self.config.backends[0].servers {

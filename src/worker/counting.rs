@@ -1,0 +1,180 @@
+//! Counting: what this worker did, for the process, each frontend and each server.
+//!
+//! Sessions count when they begin, take a server, fail to connect and end. Bytes count when their
+//! session ends and, where there is an admin listener to show them, once a second before: a walk
+//! over the open sessions, a few in each turn, and none while nothing happens.
+
+use std::time::Duration;
+
+use super::Worker;
+use super::slot::Slot;
+use crate::io::Engine;
+use crate::logic::session::{Outcome, Phase, Side, Summary, Who};
+use crate::logic::time::Instant;
+use crate::shared::{Counters, FrontendCounters, ServerCounters};
+
+/// How long after a walk over the open sessions the next one may begin.
+const TALLY_PERIOD: Duration = Duration::from_secs(1);
+
+/// Places in the table of sessions that are looked at in one turn: some ten microseconds.
+const TALLY_SLOTS: usize = 256;
+
+/// The state of the walk over the open sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tally {
+    /// Nobody would see it.
+    Off,
+    /// Nothing happened since the last one, which leaves the earliest time of the next.
+    Rest { after: Instant },
+    /// Something happened since the last one.
+    Due { at: Instant },
+    /// All before this place in the table are done; `again`: something happened meanwhile.
+    Under { slot: usize, again: bool },
+}
+
+impl Tally {
+    pub fn new(wanted: bool) -> Self {
+        let after = Instant::ZERO;
+        if wanted {
+            Tally::Rest { after }
+        } else {
+            Tally::Off
+        }
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    fn all_counters(&self) -> &Counters {
+        &self.shared.workers[self.index]
+    }
+
+    fn server_counters(&self, backend: usize, server: u16) -> &ServerCounters {
+        &self.all_counters().backends[backend].servers[usize::from(server)]
+    }
+
+    /// A session began.
+    pub(super) fn count_begun(&self, frontend: u16) {
+        let counters = self.all_counters();
+        counters.worker.0.sessions_started.add(1);
+        counters.frontends[usize::from(frontend)]
+            .sessions_started
+            .add(1);
+    }
+
+    /// A session took a server.
+    pub(super) fn count_taken(&self, slot: usize, backend: usize) {
+        let entry = &self.sessions[slot];
+        if let Some(server) = entry.server {
+            let counters = self.server_counters(backend, server);
+            counters.sessions_started.add(1);
+            if !entry.tried.is_empty() {
+                counters.retries.add(1);
+                self.counters().retries.add(1);
+            }
+        }
+    }
+
+    /// A connect failed.
+    pub(super) fn count_connect_failure(&self, backend: usize, server: u16) {
+        self.counters().connect_failures.add(1);
+        self.server_counters(backend, server)
+            .connect_failures
+            .add(1);
+    }
+
+    /// Sessions came to those that wait, or left them.
+    pub(super) fn count_waiting(&self, backend: usize) {
+        let count = self.queues[backend].len() as u64;
+        self.all_counters().backends[backend]
+            .sessions_waiting
+            .set(count);
+    }
+
+    /// A session ended.
+    pub(super) fn count_ended(&mut self, entry: &mut Slot<E>) {
+        let summary = entry.session.summary(self.now);
+        count_bytes(self.all_counters(), self.backend_of(entry.frontend), entry);
+        self.counters().sessions_ended.add(1);
+        if let Some(server) = entry.server
+            && last_connect_failed(&summary)
+        {
+            self.count_connect_failure(self.backend_of(entry.frontend), server);
+        }
+        self.log
+            .record(entry.client, entry.frontend, entry.server, summary);
+    }
+
+    /// Once in each turn, in which something happened or nothing did: goes on with the walk over
+    /// the open sessions, or begins one.
+    pub(super) fn tally(&mut self, happened: bool) {
+        let (begin, again) = match self.tally {
+            Tally::Off => return,
+            Tally::Rest { .. } if !happened => return,
+            Tally::Rest { after: at } | Tally::Due { at } if self.now < at => {
+                self.tally = Tally::Due { at };
+                return;
+            }
+            Tally::Rest { .. } | Tally::Due { .. } => (0, false),
+            Tally::Under { slot, again } => (slot, again || happened),
+        };
+        let end = (begin + TALLY_SLOTS).min(self.sessions.capacity());
+        for slot in begin..end {
+            if let Some(entry) = self.sessions.get_mut(slot) {
+                let frontend = &self.config.frontends[usize::from(entry.frontend)];
+                let counters = &self.shared.workers[self.index];
+                count_bytes(counters, frontend.backend, entry);
+            }
+        }
+        let next = self.now + TALLY_PERIOD;
+        self.tally = if end < self.sessions.capacity() {
+            Tally::Under { slot: end, again }
+        } else if again {
+            Tally::Due { at: next }
+        } else {
+            Tally::Rest { after: next }
+        };
+    }
+
+    /// When a turn is needed for the walk.
+    pub(super) fn tally_due(&self) -> Option<Instant> {
+        match self.tally {
+            Tally::Off | Tally::Rest { .. } => None,
+            // With its last session, everything is counted.
+            Tally::Due { .. } if self.sessions.is_empty() => None,
+            Tally::Due { at } => Some(at),
+            Tally::Under { .. } => Some(self.now),
+        }
+    }
+}
+
+/// Counts the bytes of a session that are not counted yet.
+fn count_bytes<E: Engine>(counters: &Counters, backend: usize, entry: &mut Slot<E>) {
+    let bytes = Side::BOTH.map(|side| entry.session.bytes(side));
+    let [from_client, from_server] = [0, 1].map(|side| bytes[side] - entry.counted[side]);
+    if from_client == 0 && from_server == 0 {
+        return;
+    }
+    entry.counted = bytes;
+    let worker = &counters.worker.0;
+    worker.bytes_from_clients.add(from_client);
+    worker.bytes_from_servers.add(from_server);
+    let frontend: &FrontendCounters = &counters.frontends[usize::from(entry.frontend)];
+    frontend.bytes_from_clients.add(from_client);
+    frontend.bytes_from_servers.add(from_server);
+    if let Some(server) = entry.server {
+        let server = &counters.backends[backend].servers[usize::from(server)];
+        server.bytes_from_clients.add(from_client);
+        server.bytes_from_server.add(from_server);
+    }
+}
+
+/// The session ended with a failed connect, after which it chose no other server.
+fn last_connect_failed(summary: &Summary) -> bool {
+    match summary.outcome {
+        Outcome {
+            who: Who::Server | Who::ServerTimeout,
+            phase: Phase::Connect,
+        } => true,
+        Outcome { .. } => false,
+    }
+}
