@@ -51,7 +51,7 @@ pub fn run() -> Result<(), StartError> {
     config.global.shutdown_timeout = Duration::from_secs(1);
     log::init(config.global.access_log);
     control::run(config, |bound| {
-        let address = bound[0][0];
+        let address = bound.frontends[0][0];
         println!(
             "\nThree servers, {}, stand behind http://{address}/\nTry:\n\n    \
              for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n\n\

@@ -1,5 +1,6 @@
 //! How many sessions, buffers and kernel pipes this process may have.
 
+use super::admin;
 use crate::config::{Config, Listen};
 use crate::io::host;
 
@@ -54,7 +55,8 @@ impl Limits {
             .flat_map(|frontend| &frontend.listen)
             .map(sockets)
             .sum();
-        let reserve = DESCRIPTORS_BASE + workers as u64 * DESCRIPTORS_WORKER + listeners;
+        let admin = config.admin.map_or(0, |_| admin::DESCRIPTORS_MAX);
+        let reserve = DESCRIPTORS_BASE + workers as u64 * DESCRIPTORS_WORKER + listeners + admin;
         let free = files_max.saturating_sub(reserve);
         // 2 for a session and 2/8 for its share of a pipe.
         let by_files = free * SESSIONS_PER_PIPE / (DESCRIPTORS_SESSION * SESSIONS_PER_PIPE + 2);

@@ -93,23 +93,30 @@ fn name_of(listen: &Listen) -> String {
 }
 
 fn reason(listen: &Listen, error: &Error) -> String {
-    match (listen, error.kind()) {
-        (Listen::Address(address), ErrorKind::AddrInUse) => format!(
+    match listen {
+        Listen::Address(address) => refusal(address, error),
+        Listen::Descriptor(_) | Listen::Systemd(_) => {
+            format!("{error}; the parent process must pass an open listening TCP socket")
+        }
+    }
+}
+
+/// Why an address can't be listened on, and what to do.
+pub(super) fn refusal(address: &SocketAddr, error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
             "another program listens there already; find it with `ss -ltnp 'sport = :{}'`",
             address.port()
         ),
-        (Listen::Address(address), ErrorKind::PermissionDenied) => format!(
+        ErrorKind::PermissionDenied => format!(
             "port {} is privileged; grant CAP_NET_BIND_SERVICE or use a port of 1024 and above",
             address.port()
         ),
-        (Listen::Address(address), ErrorKind::AddrNotAvailable) => format!(
+        ErrorKind::AddrNotAvailable => format!(
             "this host does not have the address {}; see `ip address`",
             address.ip()
         ),
-        (Listen::Address(_), _) => error.to_string(),
-        (Listen::Descriptor(_) | Listen::Systemd(_), _) => {
-            format!("{error}; the parent process must pass an open listening TCP socket")
-        }
+        _ => error.to_string(),
     }
 }
 

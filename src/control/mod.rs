@@ -1,7 +1,9 @@
-//! The control plane: orderly start and stop of the workers, signals.
+//! The control plane: orderly start and stop of the workers, signals, the admin listener.
 //!
 //! It runs on the main thread and may block; workers never wait for it.
 
+mod admin;
+pub mod health;
 mod limits;
 mod listeners;
 mod workers;
@@ -17,6 +19,8 @@ use crate::config::Config;
 use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
+use admin::Admin;
+use health::Statuses;
 use workers::Workers;
 
 /// How long an aborted session may take to be torn down.
@@ -55,13 +59,22 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Runs the balancer until a signal ends it. `started` is told the bound addresses, by frontend,
-/// once all are open.
+/// Where the balancer listens.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// By frontend.
+    pub frontends: Vec<Vec<SocketAddr>>,
+    /// The admin listener, if there is one.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
+/// open.
 ///
 /// # Errors
 ///
 /// It could not start, or an internal error ended it.
-pub fn run(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Result<(), StartError> {
+pub fn run(config: Config, started: impl FnOnce(&Bound)) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,26 +82,43 @@ pub fn run(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Result<(
     runtime.block_on(serve(config, started))
 }
 
-async fn serve(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Result<(), StartError> {
+async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
     let mut stop = Signals::new()?;
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
     let listeners = listeners::open(&config, worker_count)?;
+    let admin = match config.admin {
+        Some(admin) => Some(Admin::bind(admin.listen).await?),
+        None => None,
+    };
     let shutdown_timeout = config.global.shutdown_timeout;
     let config = Arc::new(config);
     let log = Writer::start(Arc::clone(&config))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
-    let addresses = listeners.addresses.clone();
+    let bound = Bound {
+        frontends: listeners.addresses.clone(),
+        admin: admin.as_ref().map(Admin::address),
+    };
     let mut workers = Workers::start(&config, &limits, listeners, &log)?;
-    for (frontend, addresses) in config.frontends.iter().zip(&addresses) {
+    for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
         }
     }
+    if let Some(admin) = admin {
+        let statuses = Statuses::new(&config);
+        log::info!("admin listens on http://{}", admin.address());
+        admin.start(admin::State::new(
+            Arc::clone(&config),
+            Arc::clone(workers.shared()),
+            Box::new(move |backend, server| statuses.server(backend, server)),
+            bound.frontends.clone(),
+        ));
+    }
     log::info!("ringway is ready: {}", workers.description());
-    started(&addresses);
+    started(&bound);
 
     tokio::select! {
         name = stop.next() => {
@@ -96,6 +126,7 @@ async fn serve(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Resu
         }
         () = workers.any_ended() => {}
     }
+    workers.shared().mark_stopping();
     workers.stop();
     tokio::select! {
         () = workers.all_ended() => {}

@@ -1,0 +1,127 @@
+//! The document of `/api/v1/stats`: each type is an object, each field a name in it.
+//!
+//! Names are stable: later versions add fields, and do not rename or remove any. `stats` fills
+//! them in; README describes them for operators.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub(super) struct Stats {
+    pub process: Process,
+    pub workers: Vec<Worker>,
+    pub frontends: Vec<FrontendStats>,
+    pub backends: Vec<BackendStats>,
+}
+
+/// The process as a whole.
+#[derive(Debug, Serialize)]
+pub(super) struct Process {
+    pub version: &'static str,
+    pub pid: u32,
+    /// RFC 3339, UTC.
+    pub started: String,
+    pub uptime_s: u64,
+    /// It takes no new sessions and ends with the last one.
+    pub stopping: bool,
+    pub sessions: Sessions,
+}
+
+/// Sessions of the process, a frontend or a server.
+#[derive(Debug, Serialize)]
+pub(super) struct Sessions {
+    /// Now.
+    pub current: u32,
+    /// The most at once since the start.
+    pub max: u32,
+    /// `max_sessions`; null: no limit of its own.
+    pub limit: Option<u32>,
+    /// Since the start.
+    pub total: u64,
+}
+
+/// One worker.
+#[derive(Debug, Serialize)]
+pub(super) struct Worker {
+    pub index: usize,
+    pub sessions: WorkerSessions,
+    pub bytes_from_clients: u64,
+    pub bytes_from_servers: u64,
+    pub connect_failures: u64,
+    pub retries: u64,
+    /// Times that descriptors, memory or ports were short.
+    pub shortages: u64,
+    pub log_lines_dropped: u64,
+}
+
+/// Sessions of one worker.
+#[derive(Debug, Serialize)]
+pub(super) struct WorkerSessions {
+    /// Now.
+    pub current: u64,
+    /// Since the start.
+    pub total: u64,
+}
+
+/// One frontend.
+#[derive(Debug, Serialize)]
+pub(super) struct FrontendStats {
+    pub name: String,
+    /// Where it listens, the ports that the kernel chose filled in.
+    pub listen: Vec<SocketAddr>,
+    /// Name of its backend.
+    pub backend: String,
+    pub sessions: Sessions,
+    pub bytes_from_clients: u64,
+    pub bytes_from_servers: u64,
+}
+
+/// One backend.
+#[derive(Debug, Serialize)]
+pub(super) struct BackendStats {
+    pub name: String,
+    pub balance: String,
+    /// Sessions that wait for a place on a server.
+    pub sessions_waiting: u64,
+    pub servers: Vec<ServerStats>,
+}
+
+/// One server.
+#[derive(Debug, Serialize)]
+pub(super) struct ServerStats {
+    pub name: String,
+    pub address: SocketAddr,
+    /// `up`, `down` or `no check`.
+    pub state: &'static str,
+    /// `ready`, `drain` or `maint`.
+    pub admin_state: &'static str,
+    /// Why `state` is what it is; may be empty.
+    pub reason: String,
+    /// Since when; RFC 3339, UTC.
+    pub since: String,
+    /// Its share now.
+    pub weight: u32,
+    pub backup: bool,
+    /// Sessions that it was given.
+    pub sessions: Sessions,
+    /// Bytes read from clients for it.
+    pub bytes_from_client: u64,
+    /// Bytes read from it.
+    pub bytes_from_server: u64,
+    /// Connects of sessions to it that failed.
+    pub connect_failures: u64,
+    /// Connects of sessions to it that were not the first of their session.
+    pub retries: u64,
+    pub checks: Checks,
+}
+
+/// Health checks of one server.
+#[derive(Debug, Serialize)]
+pub(super) struct Checks {
+    pub passed: u64,
+    pub failed: u64,
+    /// Times that the server went down.
+    pub downs: u64,
+}
