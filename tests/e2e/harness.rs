@@ -158,8 +158,18 @@ impl Ringway {
             })
     }
 
+    /// Where the admin listener listens.
+    pub fn admin(&self) -> SocketAddr {
+        let address = |line: &String| -> Option<SocketAddr> {
+            let (_, url) = line.split_once("admin listens on http://")?;
+            url.parse().ok()
+        };
+        self.stderr
+            .wait_for("the admin listener", |lines| lines.iter().find_map(address))
+    }
+
     /// The process.
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 

@@ -11,12 +11,14 @@
 
 mod clients;
 mod harness;
+mod http;
 mod log_lines;
 mod pattern;
 mod servers;
 mod setup;
 mod wait;
 
+mod admin;
 mod choosing;
 mod limits;
 mod logging;

@@ -10,6 +10,7 @@ pub struct Setup {
     workers: usize,
     listen: String,
     global: String,
+    admin: &'static str,
     defaults: String,
     frontend: String,
     backend: String,
@@ -23,6 +24,7 @@ impl Setup {
             workers: 2,
             listen: "127.0.0.1:0".into(),
             global: String::new(),
+            admin: "",
             defaults: String::new(),
             frontend: String::new(),
             backend: String::new(),
@@ -64,6 +66,12 @@ impl Setup {
         self
     }
 
+    /// An admin listener on a free port.
+    pub fn admin(mut self) -> Self {
+        self.admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+        self
+    }
+
     /// Adds a line to `[defaults]`.
     pub fn defaults(mut self, line: &str) -> Self {
         writeln!(self.defaults, "{line}").expect("memory");
@@ -88,13 +96,14 @@ impl Setup {
             workers,
             listen,
             global,
+            admin,
             defaults,
             frontend,
             backend,
             servers,
         } = self;
         format!(
-            "[global]\nworkers = {workers}\n{global}\n[defaults]\n{defaults}\n\
+            "[global]\nworkers = {workers}\n{global}\n{admin}[defaults]\n{defaults}\n\
              [frontend.web]\nlisten = [\"{listen}\"]\nbackend = \"app\"\n{frontend}\n\
              [backend.app]\n{backend}servers = [\n{servers}]\n"
         )

@@ -21,7 +21,7 @@ use crossbeam_channel::{Sender, unbounded};
 use kernel::{Ended, Kernel, Weather, World};
 use random::Random;
 use ringway::config::{self, Config};
-use ringway::shared::Shared;
+use ringway::shared::{Counter, Counters, ServerCounters, Shared};
 use ringway::worker::{Command, LogMessage, LogSink, Setup, Worker};
 
 /// Runs by default: a few seconds in a debug build.
@@ -74,6 +74,10 @@ fn configuration(random: &mut Random) -> Config {
     );
     if random.chance(30) {
         text += &format!("max_sessions = {}\n", random.up_to(5));
+    }
+    if random.chance(30) {
+        // Somebody looks, so that the bytes of open sessions are counted.
+        text += "[admin]\nlisten = \"127.0.0.1:0\"\n";
     }
     text += &format!("[backend.b]\nbalance = \"{algorithm}\"\nservers = [\n");
     for server in 1..=random.up_to(4) {
@@ -283,7 +287,7 @@ impl Run {
         );
         assert!(!backend.waiting.any(), "somebody still waits");
         for worker in &self.shared.workers {
-            assert_eq!(worker.worker.0.stale_completions.get(), 0);
+            check_counters(worker);
         }
         let world = self.world.borrow();
         for server in &self.config.backends[0].servers {
@@ -349,6 +353,52 @@ impl Run {
             coverage.complete += 1;
         }
     }
+}
+
+/// What is counted twice must agree.
+fn check_counters(counters: &Counters) {
+    let worker = &counters.worker.0;
+    assert_eq!(worker.stale_completions.get(), 0);
+    assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
+    let [frontend] = &*counters.frontends else {
+        panic!("one frontend")
+    };
+    let of_worker = [
+        worker.sessions_started.get(),
+        worker.bytes_from_clients.get(),
+        worker.bytes_from_servers.get(),
+    ];
+    let of_frontend = [
+        frontend.sessions_started.get(),
+        frontend.bytes_from_clients.get(),
+        frontend.bytes_from_servers.get(),
+    ];
+    assert_eq!(of_worker, of_frontend);
+    let [backend] = &*counters.backends else {
+        panic!("one backend")
+    };
+    assert_eq!(backend.sessions_waiting.get(), 0);
+    let sum = |count: fn(&ServerCounters) -> &Counter| -> u64 {
+        backend
+            .servers
+            .iter()
+            .map(|server| count(server).get())
+            .sum()
+    };
+    let of_servers = [
+        sum(|server| &server.bytes_from_clients),
+        sum(|server| &server.bytes_from_server),
+        sum(|server| &server.connect_failures),
+        sum(|server| &server.retries),
+    ];
+    let of_worker = [
+        worker.bytes_from_clients.get(),
+        worker.bytes_from_servers.get(),
+        worker.connect_failures.get(),
+        worker.retries.get(),
+    ];
+    assert_eq!(of_worker, of_servers);
+    assert!(sum(|server| &server.sessions_started) >= sum(|server| &server.connect_failures));
 }
 
 fn variable(name: &str) -> Option<u64> {
