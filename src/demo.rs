@@ -1,4 +1,5 @@
-//! `ringway demo`: three small HTTP servers and the balancer before them, all on loopback.
+//! `ringway demo`: three small HTTP servers, the balancer before them and the admin listener, all
+//! on loopback.
 //!
 //! The servers are for looking at, not for use: they answer every request with their name.
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{Balance, Config};
+use crate::config::{Admin, Balance, Config};
 use crate::control::{self, StartError};
 use crate::io::socket;
 use crate::{config, log};
@@ -18,6 +19,9 @@ const NAMES: [&str; 3] = ["web1", "web2", "web3"];
 
 /// Where the balancer listens if nobody else does.
 const PORT: u16 = 8080;
+
+/// Where the admin listener is if nobody else is there.
+const ADMIN_PORT: u16 = 8404;
 
 /// The longest request head that a server reads.
 const HEAD_MAX: usize = 16 * 1024;
@@ -33,7 +37,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn run() -> Result<(), StartError> {
     let servers = start_servers()
         .map_err(|error| StartError::System("cannot start the demo's servers", error))?;
-    let listen = free_address().to_string();
+    let listen = free_address(PORT).to_string();
     let addresses: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
     let config = Config::simple(
         std::slice::from_ref(&listen),
@@ -48,13 +52,19 @@ pub fn run() -> Result<(), StartError> {
     for (server, name) in config.backends[0].servers.iter_mut().zip(NAMES) {
         server.name = name.to_string();
     }
+    config.admin = Some(Admin {
+        listen: free_address(ADMIN_PORT),
+    });
     config.global.shutdown_timeout = Duration::from_secs(1);
     log::init(config.global.access_log);
     control::run(config, |bound| {
         let address = bound.frontends[0][0];
+        let stats = bound.admin.map_or_else(String::new, |admin| {
+            format!("    curl -s http://{admin}/api/v1/stats\n")
+        });
         println!(
             "\nThree servers, {}, stand behind http://{address}/\nTry:\n\n    \
-             for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n\n\
+             for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n{stats}\n\
              Each connection goes to the next server; the lines below are the access log.\n\
              Ctrl-C ends the demo.\n",
             NAMES.join(", ")
@@ -62,9 +72,9 @@ pub fn run() -> Result<(), StartError> {
     })
 }
 
-/// The usual port, or one that the kernel chooses if it is taken.
-fn free_address() -> SocketAddr {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+/// This port, or one that the kernel chooses if it is taken.
+fn free_address(port: u16) -> SocketAddr {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match socket::check_free(usual) {
         Ok(()) => usual,
         Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
