@@ -11,13 +11,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{RawListen, parse_listen, parse_server};
 use super::error::{Diagnostics, Problem, Span, shorten};
+use super::health_check::read_health_check;
 use super::raw::{
     RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession, RawWorkers,
 };
 use super::schema::Kind;
 use super::section::{Entry, Field, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Balance, defaults};
+use super::{AccessLog, Balance, OnDown, defaults};
 
 /// Reads the tree of a whole file.
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
@@ -165,6 +166,15 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         balance: section.take("balance", |out, entry| {
             value::choice(out, entry, Balance::NAMES)
         }),
+        slow_start: section.take("slow_start", |out, entry| {
+            value::duration(out, entry, defaults::TIMEOUTS)
+        }),
+        on_down: section.take("on_down", |out, entry| {
+            value::choice(out, entry, OnDown::NAMES)
+        }),
+        health_check: section.take("health_check", |out, entry| {
+            read_health_check(out, entry, &named.place)
+        }),
         servers: section.take("servers", |out, entry| {
             read_servers(out, entry, &named.place)
         }),
@@ -245,7 +255,7 @@ fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
 }
 
 /// The table of a section that has no name of its own.
-fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
+pub(super) fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
     match entry.value {
         DeValue::Table(table) => Some(table),
         _ => value::wrong_type(out, entry, "a section", format!("write [{}]", entry.key)),

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Backend,
     /// One entry of `servers`.
     Server,
+    /// `[backend.NAME.health_check]`
+    HealthCheck,
 }
 
 /// The keys that are read, by section. In [`Kind::Root`] they are the sections.
@@ -58,6 +60,9 @@ const KEYS: &[(Kind, &[&str])] = &[
         &[
             "servers",
             "balance",
+            "slow_start",
+            "on_down",
+            "health_check",
             "connect_timeout",
             "idle_timeout",
             "half_closed_timeout",
@@ -68,6 +73,23 @@ const KEYS: &[(Kind, &[&str])] = &[
     (
         Kind::Server,
         &["name", "address", "weight", "max_sessions", "backup"],
+    ),
+    (
+        Kind::HealthCheck,
+        &[
+            "type",
+            "path",
+            "method",
+            "host",
+            "expect_status",
+            "interval",
+            "fast_interval",
+            "down_interval",
+            "timeout",
+            "fall",
+            "rise",
+            "port",
+        ],
     ),
 ];
 
@@ -82,9 +104,6 @@ const NOT_YET: &[(Kind, &str, &str)] = &[
     (Kind::Frontend, "head_max", "HTTP mode"),
     (Kind::Frontend, "inspect", "HTTP mode"),
     (Kind::Backend, "request_timeout", "HTTP mode"),
-    (Kind::Backend, "health_check", "health checks"),
-    (Kind::Backend, "on_down", "health checks"),
-    (Kind::Backend, "slow_start", "health checks"),
     (Kind::Backend, "sticky", "HTTP mode"),
     (Kind::Server, "cookie", "HTTP mode"),
 ];
@@ -228,6 +247,7 @@ fn generic_place(kind: Kind) -> &'static str {
         Kind::Frontend => "[frontend.NAME]",
         Kind::Backend => "[backend.NAME]",
         Kind::Server => "an entry of `servers`",
+        Kind::HealthCheck => "[backend.NAME.health_check]",
     }
 }
 
@@ -270,11 +290,10 @@ mod tests {
 
     #[test]
     fn a_key_that_waits_is_suggested_but_not_read() {
-        let Key::Unknown { problem, meant } = find(Kind::Backend, "helth_check", "[backend.a]")
-        else {
+        let Key::Unknown { problem, meant } = find(Kind::Backend, "stiky", "[backend.a]") else {
             panic!()
         };
-        assert_eq!(problem.cure, "did you mean `health_check`?");
+        assert_eq!(problem.cure, "did you mean `sticky`?");
         assert_eq!(meant, None);
     }
 }

@@ -8,7 +8,8 @@ use super::address::{RawListen, parse_listen, parse_server};
 use super::error::Problem;
 use super::resolve::{Resolver, resolve};
 use super::{
-    AccessLog, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts, defaults,
+    AccessLog, Backend, Balance, Config, Frontend, Global, Listen, OnDown, Server, Timeouts,
+    defaults,
 };
 
 impl Config {
@@ -42,6 +43,9 @@ impl Config {
         let backend = Backend {
             name: "servers".to_owned(),
             balance,
+            slow_start: None,
+            on_down: OnDown::Keep,
+            health_check: None,
             servers,
         };
         Ok(Config {

@@ -244,6 +244,13 @@ impl<E: Engine> Worker<E> {
         counters.bytes_from_clients.add(summary.bytes[0]);
         counters.bytes_from_servers.add(summary.bytes[1]);
         counters.retries.add(u64::from(summary.retries));
+        // The last connect failed, and was not tried elsewhere.
+        if summary.outcome.is_connect_failure()
+            && let Some(server) = entry.server
+        {
+            let backend = self.backend_of(entry.frontend);
+            self.shared.connect_failed(backend, usize::from(server));
+        }
         self.log
             .record(entry.client, entry.frontend, entry.server, summary);
     }
