@@ -211,7 +211,7 @@ impl ConnectFailures {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The health thread looks: it wants to be told of the next.
+    /// The health thread probes the server now: it wants to be told of failures from here on.
     pub fn seen(&self) {
         self.told.store(false, Ordering::SeqCst);
     }

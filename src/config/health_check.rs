@@ -7,9 +7,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
-use super::read::table;
 use super::schema::Kind;
 use super::section::{Entry, Field, Section};
 use super::units::format_duration;
@@ -129,8 +130,10 @@ pub(super) fn read_health_check(
     entry: &Entry<'_, '_>,
     backend: &str,
 ) -> Read<RawHealthCheck> {
-    let table = table(out, entry)?;
     let place = format!("{}.health_check]", backend.trim_end_matches(']'));
+    let DeValue::Table(table) = entry.value else {
+        return value::wrong_type(out, entry, "a section", format!("write {place}"));
+    };
     let mut section = Section::open(out, Kind::HealthCheck, &place, table);
     let kinds = [("tcp", RawKind::Tcp), ("http", RawKind::Http)];
     Some(RawHealthCheck {
@@ -193,8 +196,7 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
     }
     let interval = value_or(&raw.interval, defaults::CHECK_INTERVAL);
     let timeout = value_or(&raw.timeout, defaults::CHECK_TIMEOUT);
-    let known =
-        !matches!(raw.interval, Field::Invalid) && !matches!(raw.timeout, Field::Invalid);
+    let known = !matches!(raw.interval, Field::Invalid) && !matches!(raw.timeout, Field::Invalid);
     if interval < timeout && known {
         let (interval, timeout) = (format_duration(interval), format_duration(timeout));
         let title = format!("interval = \"{interval}\" is shorter than timeout = \"{timeout}\"");
@@ -205,7 +207,11 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
         out.error(place.unwrap_or_default(), Problem::new(title, cure));
     }
     HealthCheck {
-        kind: if http { CheckKind::Http(http_check(raw)) } else { CheckKind::Tcp },
+        kind: if http {
+            CheckKind::Http(http_check(raw))
+        } else {
+            CheckKind::Tcp
+        },
         interval,
         fast_interval: value_or(&raw.fast_interval, interval),
         down_interval: value_or(&raw.down_interval, interval),
@@ -218,7 +224,9 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
 
 fn http_check(raw: &RawHealthCheck) -> HttpCheck {
     let text = |field: &Field<String>, default: &str| {
-        field.get().map_or_else(|| default.to_owned(), String::clone)
+        field
+            .get()
+            .map_or_else(|| default.to_owned(), String::clone)
     };
     HttpCheck {
         path: text(&raw.path, "/"),
@@ -305,12 +313,20 @@ mod tests {
             assert_eq!(parse_status_ranges(text).unwrap().to_string(), written);
         }
         let ranges = parse_status_ranges("200-299,301").unwrap();
-        for (status, inside) in [(199, false), (200, true), (299, true), (300, false), (301, true)] {
+        for (status, inside) in [
+            (199, false),
+            (200, true),
+            (299, true),
+            (300, false),
+            (301, true),
+        ] {
             assert_eq!(ranges.contains(status), inside, "{status}");
         }
         let default = StatusRanges::default();
         assert!(default.contains(204) && default.contains(399) && !default.contains(400));
-        for wrong in ["", " ", "200,", "20", "2000", "399-200", "200-", "2xx", "+20", "099"] {
+        for wrong in [
+            "", " ", "200,", "20", "2000", "399-200", "200-", "2xx", "+20", "099",
+        ] {
             assert!(parse_status_ranges(wrong).is_err(), "{wrong}");
         }
     }

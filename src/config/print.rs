@@ -8,8 +8,8 @@ use std::fmt::{Display, Write};
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
-use super::inherit::{Inherited, Origin, SessionValues};
 use super::health_check::RawHealthCheck;
+use super::inherit::{Inherited, Origin, SessionValues};
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::section::Field;

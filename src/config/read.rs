@@ -255,7 +255,7 @@ fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
 }
 
 /// The table of a section that has no name of its own.
-pub(super) fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
+fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
     match entry.value {
         DeValue::Table(table) => Some(table),
         _ => value::wrong_type(out, entry, "a section", format!("write [{}]", entry.key)),

@@ -2,6 +2,7 @@
 //!
 //! It runs on the main thread and may block; workers never wait for it.
 
+pub mod health;
 mod limits;
 mod listeners;
 mod workers;
@@ -17,7 +18,8 @@ use crate::config::Config;
 use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
-use workers::Workers;
+use health::Health;
+use workers::{Crew, Workers};
 
 /// How long an aborted session may take to be torn down.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,7 +38,7 @@ pub enum StartError {
     IoUring(SetupError),
     /// Something else of the system failed.
     System(&'static str, std::io::Error),
-    /// A worker ended by a fault of ours.
+    /// A worker or the health thread ended by a fault of ours.
     WorkerFailed,
 }
 
@@ -47,7 +49,7 @@ impl fmt::Display for StartError {
             StartError::IoUring(error) => f.write_str(&probe::explain(error)),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
             StartError::WorkerFailed => {
-                f.write_str("a worker ended by an internal error; the lines above tell more")
+                f.write_str("a thread ended by an internal error; the lines above tell more")
             }
         }
     }
@@ -75,13 +77,17 @@ async fn serve(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Resu
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
-    let listeners = listeners::open(&config, worker_count)?;
     let shutdown_timeout = config.global.shutdown_timeout;
     let config = Arc::new(config);
+    let crew = Crew::new(&config, &limits)?;
+    let mut health = Health::start(&config, crew.orders().clone())
+        .map_err(|error| StartError::System("cannot start the health thread", error))?;
+    health.first_round().await;
+    let listeners = listeners::open(&config, worker_count)?;
     let log = Writer::start(Arc::clone(&config))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let addresses = listeners.addresses.clone();
-    let mut workers = Workers::start(&config, &limits, listeners, &log)?;
+    let mut workers = Workers::start(&config, &limits, crew, listeners, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&addresses) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
@@ -95,6 +101,7 @@ async fn serve(config: Config, started: impl FnOnce(&[Vec<SocketAddr>])) -> Resu
             log::info!("{name}: finishing open sessions, at most {shutdown_timeout:?}");
         }
         () = workers.any_ended() => {}
+        () = health.ended() => workers.shared().mark_failed(),
     }
     workers.stop();
     tokio::select! {

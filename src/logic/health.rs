@@ -351,10 +351,25 @@ impl Health {
             return None;
         }
         Some(match self.counter {
+            _ if self.is_moving() => check.fast_interval,
             0 => check.down_interval,
-            counter if counter == check.counter_max() && self.last_passed.is_some() => check.interval,
-            _ => check.fast_interval,
+            _ => check.interval,
         })
+    }
+
+    /// The interval between up and down, which is that of a server that workers suspect too; zero
+    /// if it is not checked.
+    pub fn fast_interval(&self) -> Duration {
+        let check = self.rules.check.as_ref();
+        check.map_or(Duration::ZERO, |check| check.fast_interval)
+    }
+
+    /// Whether it is between up and down, so that the next result is wanted as soon as may be.
+    pub fn is_moving(&self) -> bool {
+        let Some(check) = &self.rules.check else {
+            return false;
+        };
+        self.counter != 0 && (self.counter != check.counter_max() || self.last_passed.is_none())
     }
 
     /// How far the weight has risen, 1..=[`WEIGHT_PARTS`].
@@ -484,7 +499,11 @@ mod tests {
                 assert_eq!(change.is_some(), from != to);
                 // Out of maintenance it is assumed to be up.
                 let up = up || from == Admin::Maint && to != Admin::Maint;
-                assert_eq!(health.is_usable(), up && to == Admin::Ready, "{from:?} {to:?}");
+                assert_eq!(
+                    health.is_usable(),
+                    up && to == Admin::Ready,
+                    "{from:?} {to:?}"
+                );
                 let word = if up { "up" } else { "down" };
                 assert_eq!(health.operational().word(), word, "{from:?} {to:?}");
                 if let Some(change) = change.filter(|_| from != Admin::Ready) {
