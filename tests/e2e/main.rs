@@ -18,6 +18,8 @@ mod setup;
 mod wait;
 
 mod choosing;
+mod health;
+mod health_load;
 mod limits;
 mod logging;
 mod peers;
