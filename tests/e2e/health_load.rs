@@ -1,16 +1,32 @@
 //! Health checks in large numbers and under load.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clients::ready;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::clients::{ready, reset};
 use crate::servers::{RefusingPort, Server, wait_for_end};
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually};
+
+/// CPU time of a connection that is reset at once, made without any of our code.
+fn plain_connect(address: SocketAddr) -> Duration {
+    const COUNT: u32 = 500;
+    let cpu = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let before = cpu();
+    for _ in 0..COUNT {
+        reset(TcpStream::connect(address).expect("it listens"));
+    }
+    (cpu() - before) / COUNT
+}
 
 #[test]
 fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
@@ -41,8 +57,14 @@ fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
     eventually("a calm probe", || count_after(start) > 0);
     let (cpu, measured) = (ringway.cpu_time(), Instant::now());
     eventually("two rounds", || count_after(start) >= 2 * SERVERS);
-    let share = (ringway.cpu_time() - cpu).as_secs_f64() / measured.elapsed().as_secs_f64();
-    assert!(share < 0.05, "{share} of a core");
+    let (cpu, probes) = (ringway.cpu_time() - cpu, count_after(measured));
+    let share = cpu.as_secs_f64() / measured.elapsed().as_secs_f64();
+    // On a machine that is slow or busy the kernel alone may take more than that.
+    let (probe, plain) = (cpu / probes as u32, plain_connect(ports[0].address()));
+    assert!(
+        share < 0.05 || probe < 3 * plain,
+        "{share} of a core, {probe:?} for a probe, {plain:?} for the kernel"
+    );
 
     let mut tenths = [0; TENTHS];
     for time in times.lock().expect("no panic").iter() {

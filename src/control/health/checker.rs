@@ -27,6 +27,10 @@ const WARNING_PAUSE: Duration = Duration::from_secs(10);
 /// A sleep that only something else ends.
 const NEVER: Duration = Duration::from_secs(3600);
 
+/// What becomes due within this time is begun together: with many servers, waking up for each
+/// costs more than its probe.
+const TICK: Duration = Duration::from_millis(10);
+
 /// A server, in the order of the file over all backends.
 struct Target {
     backend: usize,
@@ -171,9 +175,7 @@ impl Checker {
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         loop {
-            let due = self.agenda.next_due();
-            let due = due.map_or_else(|| self.now() + NEVER, |due| due);
-            let due = self.start + due.duration_since(Instant::ZERO);
+            let wakeup = self.start + self.wakeup().duration_since(Instant::ZERO);
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -184,13 +186,23 @@ impl Checker {
                 },
                 Some((backend, server)) = suspects.recv() => self.suspect(backend, server),
                 Some(result) = self.probes.join_next() => self.judge(result),
-                () = tokio::time::sleep_until(due) => self.begin_due(),
+                () = tokio::time::sleep_until(wakeup) => self.begin_due(),
             }
         }
     }
 
     fn now(&self) -> Instant {
         Instant::ZERO + self.start.elapsed()
+    }
+
+    /// When something is to be begun: at a tick, or now if that is overdue.
+    fn wakeup(&self) -> Instant {
+        let now = self.now();
+        match self.agenda.next_due() {
+            None => now + NEVER,
+            Some(due) if due <= now => now,
+            Some(due) => schedule::next_tick(due, TICK),
+        }
     }
 
     /// Begins what is due.
@@ -201,7 +213,9 @@ impl Checker {
             match task {
                 Task::Probe if target.probe_due == Some(due) => {
                     target.probe_due = None;
-                    self.begin_probe(index, now);
+                    // As planned, or the wait for the tick would add up.
+                    let late = now.duration_since(due) > TICK;
+                    self.begin_probe(index, if late { now } else { due });
                 }
                 Task::Weight if target.weight_due == Some(due) => {
                     target.weight_due = None;

@@ -44,6 +44,12 @@ pub fn next(phase: u32, interval: Duration, now: Instant) -> Instant {
     Instant::from_nanos(u64::try_from(next).unwrap_or(u64::MAX))
 }
 
+/// The first tick at or after `due`.
+pub fn next_tick(due: Instant, tick: Duration) -> Instant {
+    let tick = tick.as_nanos() as u64;
+    Instant::from_nanos(due.as_nanos().div_ceil(tick).saturating_mul(tick))
+}
+
 /// What is due for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
@@ -104,6 +110,15 @@ mod tests {
         assert_eq!(first(9, 10), Instant::ZERO + Duration::from_millis(9));
         for count in [1, 499, 501, 65_535] {
             assert!(first(count - 1, count) < Instant::ZERO + FIRST_ROUND_MAX);
+        }
+    }
+
+    #[test]
+    fn ticks_are_at_or_after() {
+        let tick = Duration::from_nanos(10);
+        for (due, expected) in [(0, 0), (1, 10), (10, 10), (11, 20)] {
+            let found = next_tick(Instant::from_nanos(due), tick);
+            assert_eq!(found.as_nanos(), expected);
         }
     }
 
