@@ -15,6 +15,8 @@ mod announce;
 mod checker;
 mod probe;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
