@@ -197,10 +197,13 @@ impl Health {
             .name("health".to_string())
             .spawn(move || {
                 let _alive = alive;
-                runtime.block_on(async {
+                // A task, because waking the runtime's main future costs a system call each time.
+                let task = async move {
                     let checker = Checker::new(&config, for_thread, workers, first_sender);
                     checker.run(suspects, orders).await;
-                });
+                };
+                // A panic has said so by itself; that the thread ends is noticed.
+                let _ = runtime.block_on(async { tokio::spawn(task).await });
             })?;
         Ok(Health {
             statuses,
