@@ -5,6 +5,7 @@
 //! `SeqCst` where "give back, then look who waits" meets "say that you wait, then look for a
 //! place" (either may come first, never neither), `Relaxed` for counters that one thread writes.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::config::Config;
@@ -260,11 +261,67 @@ pub struct WorkerCounters {
     pub log_lines_dropped: Counter,
 }
 
+/// Whether new sessions may go to a server, and its weight: one word, so that no reader sees half
+/// of a change. The health thread writes it, workers read it with every choice.
+#[derive(Debug)]
+pub struct Liveness(AtomicU32);
+
+/// The bit of a [`Liveness`] that is not weight.
+const USABLE: u32 = 1 << 31;
+
+impl Liveness {
+    /// Usable, with this weight.
+    pub fn new(weight: u32) -> Self {
+        Liveness(AtomicU32::new(weight | USABLE))
+    }
+
+    /// Changes it. Wake the workers after this if somebody may wait for it.
+    pub fn publish(&self, usable: bool, weight: u32) {
+        debug_assert!(weight < USABLE);
+        let usable = if usable { USABLE } else { 0 };
+        self.0.store(weight | usable, Ordering::SeqCst);
+    }
+
+    /// Whether new sessions may go there.
+    pub fn is_usable(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & USABLE != 0
+    }
+
+    /// Its weight as it is now, whether it is usable or not.
+    pub fn weight(&self) -> u32 {
+        self.0.load(Ordering::SeqCst) & !USABLE
+    }
+}
+
+/// Connects to a server that failed, as workers tell the health thread.
+#[derive(Debug, Default)]
+pub struct ConnectFailures {
+    count: AtomicU64,
+    /// The health thread was told and has not looked yet.
+    told: AtomicBool,
+}
+
+impl ConnectFailures {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The health thread probes the server now: it wants to be told of failures from here on.
+    pub fn seen(&self) {
+        self.told.store(false, Ordering::SeqCst);
+    }
+}
+
 /// A server as all workers see it.
 #[derive(Debug)]
 pub struct ServerShared {
     /// Sessions that were given to it.
     pub places: Places,
+    /// Whether it takes new ones.
+    pub liveness: Liveness,
+    /// Connects that failed.
+    pub connect_failures: ConnectFailures,
 }
 
 /// A backend as all workers see it.
@@ -303,6 +360,8 @@ pub struct Shared {
     failed: AtomicBool,
     /// No new sessions are taken any more.
     stopping: AtomicBool,
+    /// Tells the health thread of a failed connect, by index of backend and server.
+    checker: OnceLock<Box<dyn Fn(usize, usize) + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -341,6 +400,8 @@ impl Shared {
                         .iter()
                         .map(|server| ServerShared {
                             places: Places::new(server.sessions_max),
+                            liveness: Liveness::new(server.weight.into()),
+                            connect_failures: ConnectFailures::default(),
                         })
                         .collect(),
                     waiting: Waiters::new(workers),
@@ -350,6 +411,23 @@ impl Shared {
             wakers,
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            checker: OnceLock::new(),
+        }
+    }
+
+    /// Sets who is told of failed connects; the first call counts. `checker` must not block.
+    pub fn set_checker(&self, checker: Box<dyn Fn(usize, usize) + Send + Sync>) {
+        let _ = self.checker.set(checker);
+    }
+
+    /// Notes that a connect to a server failed, and tells the health thread unless it knows.
+    pub fn connect_failed(&self, backend: usize, server: usize) {
+        let failures = &self.backends[backend].servers[server].connect_failures;
+        failures.count.fetch_add(1, Ordering::Relaxed);
+        if !failures.told.swap(true, Ordering::SeqCst)
+            && let Some(checker) = self.checker.get()
+        {
+            checker(backend, server);
         }
     }
 
@@ -401,6 +479,16 @@ mod tests {
         assert_eq!(places.used(), 0);
         assert_eq!(places.free(), 10);
         assert!((1..=10).contains(&places.peak()), "{}", places.peak());
+    }
+
+    #[test]
+    fn liveness_is_read_as_it_was_published() {
+        let liveness = Liveness::new(256);
+        assert_eq!((liveness.is_usable(), liveness.weight()), (true, 256));
+        liveness.publish(false, 7);
+        assert_eq!((liveness.is_usable(), liveness.weight()), (false, 7));
+        liveness.publish(true, 0);
+        assert_eq!((liveness.is_usable(), liveness.weight()), (true, 0));
     }
 
     #[test]

@@ -10,14 +10,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ringway::config::{self, AccessLog, Balance, Listen, Loaded, Report};
+use ringway::config::{
+    self, AccessLog, Balance, CheckKind, HealthCheck, Listen, Loaded, OnDown, Report,
+};
 
 #[path = "config/properties.rs"]
 mod properties;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 23;
-const INVALID_COUNT: usize = 74;
+const VALID_COUNT: usize = 24;
+const INVALID_COUNT: usize = 79;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<SocketAddr> {
@@ -71,7 +73,7 @@ fn valid_files_are_accepted_and_printed_so_that_they_are_read_as_equal() {
         assert_eq!(again.config, loaded.config, "{name}:\n{printed}");
         // What was printed has every value, so that nothing is left to come from elsewhere.
         for line in config::effective(&again).lines() {
-            let settled = !line.contains("# default") || line.starts_with("# max_sessions");
+            let settled = !line.contains("# default") || line.starts_with("# ");
             assert!(settled && !line.contains("# from"), "{name}: {line}");
         }
     }
@@ -146,6 +148,58 @@ fn the_maximal_file_means_what_it_says() {
         .collect();
     assert_eq!(weights, [(1, None), (2, Some(500)), (1, None)]);
     assert!(backend.servers[2].backup);
+    assert_eq!(backend.slow_start.map(|time| time.as_secs()), Some(30));
+    assert_eq!(backend.on_down, OnDown::Close);
+    let check = backend.health_check.as_ref().unwrap();
+    let millis = [
+        check.interval,
+        check.fast_interval,
+        check.down_interval,
+        check.timeout,
+    ]
+    .map(|time| time.as_millis());
+    assert_eq!(millis, [2_000, 500, 5_000, 1_000]);
+    assert_eq!((check.fall, check.rise, check.port), (4, 1, Some(9000)));
+    let CheckKind::Http(http) = &check.kind else {
+        panic!("{check:?}")
+    };
+    assert_eq!(
+        (http.method.as_str(), http.path.as_str()),
+        ("HEAD", "/health?deep=1")
+    );
+    assert_eq!(http.host.as_deref(), Some("app.example"));
+    assert_eq!(http.expect_status.to_string(), "200-299,301");
+}
+
+#[test]
+fn a_health_check_has_the_documented_defaults() {
+    let config = valid("health_checks").config;
+    let checks: Vec<_> = config.backends.iter().map(|b| &b.health_check).collect();
+    let [Some(empty), Some(http), Some(partly), None] = &checks[..] else {
+        panic!("{checks:?}")
+    };
+    let times = |check: &HealthCheck| {
+        [
+            check.interval,
+            check.fast_interval,
+            check.down_interval,
+            check.timeout,
+        ]
+        .map(|time| time.as_millis())
+    };
+    assert_eq!(empty.kind, CheckKind::Tcp);
+    assert_eq!(times(empty), [2_000, 2_000, 2_000, 1_000]);
+    assert_eq!((empty.fall, empty.rise, empty.port), (3, 2, None));
+    let CheckKind::Http(request) = &http.kind else {
+        panic!("{http:?}")
+    };
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str()),
+        ("GET", "/")
+    );
+    assert_eq!(request.host, None);
+    assert_eq!(request.expect_status.to_string(), "200-399");
+    assert_eq!(times(partly), [100, 50, 100, 100]);
 }
 
 #[test]
@@ -265,6 +319,9 @@ retries = 3                           # default
 
 [backend.servers]
 balance = "round_robin"               # default
+# slow_start                          # default: off
+on_down = "keep"                      # default
+# health_check                        # default: none, servers count as up
 
 [[backend.servers.servers]]
 name = "db"

@@ -30,6 +30,35 @@ pub(super) const BACKLOG: u32 = 4096;
 /// The weight of a server.
 pub(super) const WEIGHT: u16 = 1;
 
+/// From one probe of a server to the next, as in HAProxy.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A server that needs longer for an answer without content is not well.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Failures in a row that take a server down, as in HAProxy.
+pub(super) const CHECK_FALL: u32 = 3;
+
+/// Successes in a row that bring a server up, as in HAProxy.
+pub(super) const CHECK_RISE: u32 = 2;
+
+/// Answers that mean that a server is well: everything but errors.
+pub(super) const CHECK_EXPECT_STATUS: RangeInclusive<u16> = 200..=399;
+
+/// More often than this, probes are a load of their own.
+pub(super) const CHECK_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(DAY);
+
+/// A probe is over before the next begins.
+pub(super) const CHECK_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(DAY);
+
+/// None at all would mean nothing; a thousand is far beyond use.
+pub(super) const CHECK_COUNTS: RangeInclusive<u32> = 1..=1000;
+
+/// TCP ports.
+pub(super) const PORTS: RangeInclusive<u16> = 1..=65_535;
+
 /// Timeouts: positive, in the resolution of our units, and small enough for any sum of them.
 pub(super) const TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(100 * DAY);

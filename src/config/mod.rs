@@ -13,6 +13,7 @@
 mod address;
 mod defaults;
 mod error;
+mod health_check;
 mod inherit;
 mod load;
 mod print;
@@ -33,6 +34,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use error::{Problem, Report};
+pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use load::{Loaded, load, parse};
 pub use print::effective;
 pub use resolve::{Resolver, system as system_resolver};
@@ -166,8 +168,34 @@ pub struct Backend {
     pub name: String,
     /// How a server is chosen.
     pub balance: Balance,
+    /// How long the weight of a server rises after it came back; `None`: not at all.
+    pub slow_start: Option<Duration>,
+    /// What becomes of the open sessions of a server that goes down.
+    pub on_down: OnDown,
+    /// How its servers are checked; `None`: they count as up.
+    pub health_check: Option<HealthCheck>,
     /// At least one, at most 65,535, in the order of the file.
     pub servers: Vec<Server>,
+}
+
+/// What becomes of the open sessions of a server that goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDown {
+    /// They go on.
+    Keep,
+    /// They are cut.
+    Close,
+}
+
+impl OnDown {
+    /// The words of the configuration.
+    pub const NAMES: &[(&str, OnDown)] = &[("keep", OnDown::Keep), ("close", OnDown::Close)];
+}
+
+impl fmt::Display for OnDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(OnDown::NAMES, *self))
+    }
 }
 
 /// A balancing algorithm.
@@ -254,6 +282,9 @@ mod tests {
         assert_eq!(Balance::NAMES.len(), 5);
         for access_log in [AccessLog::Text, AccessLog::Json, AccessLog::Off] {
             assert!(AccessLog::NAMES.contains(&(access_log.to_string().as_str(), access_log)));
+        }
+        for on_down in [OnDown::Keep, OnDown::Close] {
+            assert!(OnDown::NAMES.contains(&(on_down.to_string().as_str(), on_down)));
         }
     }
 }

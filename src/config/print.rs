@@ -8,11 +8,12 @@ use std::fmt::{Display, Write};
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::section::Field;
-use super::{Backend, Frontend, Global, Loaded, Server, format_duration};
+use super::{Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Server, format_duration};
 
 /// Comments stand two columns after this, unless the value is longer.
 const COMMENT_COLUMN: usize = 36;
@@ -48,6 +49,17 @@ pub fn effective(loaded: &Loaded) -> String {
             quoted(backend.balance),
             unwritten(&written.balance),
         );
+        let slow_start = backend.slow_start.map(|time| quoted(format_duration(time)));
+        page.limit("slow_start", slow_start, "off");
+        page.line(
+            "on_down",
+            quoted(backend.on_down),
+            unwritten(&written.on_down),
+        );
+        match (&backend.health_check, written.health_check.get()) {
+            (Some(check), Some(written)) => health_check(&mut page, &backend.name, check, written),
+            _ => page.limit("health_check", None::<u32>, "none, servers count as up"),
+        }
         let servers = written.servers.get().map_or(&[][..], Vec::as_slice);
         for (server, written) in backend.servers.iter().zip(servers) {
             self::server(&mut page, backend, server, written);
@@ -132,6 +144,33 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
     );
 }
 
+fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &RawHealthCheck) {
+    page.header(&format!("[backend.{}.health_check]", quoted_key(backend)));
+    page.line("type", quoted(check.kind.word()), unwritten(&written.kind));
+    if let CheckKind::Http(http) = &check.kind {
+        page.line("path", quoted(&http.path), unwritten(&written.path));
+        page.line("method", quoted(&http.method), unwritten(&written.method));
+        let host = http.host.as_deref().unwrap_or_default();
+        page.line("host", quoted(host), unwritten(&written.host));
+        page.line(
+            "expect_status",
+            quoted(&http.expect_status),
+            unwritten(&written.expect_status),
+        );
+    }
+    for (key, value, field) in [
+        ("interval", check.interval, &written.interval),
+        ("fast_interval", check.fast_interval, &written.fast_interval),
+        ("down_interval", check.down_interval, &written.down_interval),
+        ("timeout", check.timeout, &written.timeout),
+    ] {
+        page.line(key, quoted(format_duration(value)), unwritten(field));
+    }
+    page.line("fall", check.fall, unwritten(&written.fall));
+    page.line("rise", check.rise, unwritten(&written.rise));
+    page.limit("port", check.port, "the server's own");
+}
+
 /// A section of its own for each server, so that each value can have a comment.
 fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServer) {
     page.header(&format!(
@@ -210,7 +249,7 @@ impl Page {
     }
 
     /// A limit, or a comment on what holds without one: it has no value that could be written.
-    fn limit(&mut self, key: &str, limit: Option<u32>, without: &str) {
+    fn limit(&mut self, key: &str, limit: Option<impl Display>, without: &str) {
         let _ = match limit {
             Some(limit) => writeln!(self.text, "{key} = {limit}"),
             None => {

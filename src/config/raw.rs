@@ -9,8 +9,9 @@ use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::error::Span;
+use super::health_check::RawHealthCheck;
 use super::section::Field;
-use super::{AccessLog, Balance};
+use super::{AccessLog, Balance, OnDown};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +91,9 @@ pub(super) struct RawBackend {
     /// Whether it holds a section that is not understood, maybe a backend of its own.
     pub incomplete: bool,
     pub balance: Field<Balance>,
+    pub slow_start: Field<Duration>,
+    pub on_down: Field<OnDown>,
+    pub health_check: Field<RawHealthCheck>,
     pub servers: Field<Vec<RawServer>>,
     pub session: RawSession,
 }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{RawListen, parse_admin, parse_listen, parse_server};
 use super::error::{Diagnostics, Problem, Span, shorten};
+use super::health_check::read_health_check;
 use super::raw::{
     RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession,
     RawWorkers,
@@ -18,7 +19,7 @@ use super::raw::{
 use super::schema::Kind;
 use super::section::{Entry, Field, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Balance, defaults};
+use super::{AccessLog, Balance, OnDown, defaults};
 
 /// Reads the tree of a whole file.
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
@@ -179,6 +180,15 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         span: named.span.clone(),
         balance: section.take("balance", |out, entry| {
             value::choice(out, entry, Balance::NAMES)
+        }),
+        slow_start: section.take("slow_start", |out, entry| {
+            value::duration(out, entry, defaults::TIMEOUTS)
+        }),
+        on_down: section.take("on_down", |out, entry| {
+            value::choice(out, entry, OnDown::NAMES)
+        }),
+        health_check: section.take("health_check", |out, entry| {
+            read_health_check(out, entry, &named.place)
         }),
         servers: section.take("servers", |out, entry| {
             read_servers(out, entry, &named.place)

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Backend,
     /// One entry of `servers`.
     Server,
+    /// `[backend.NAME.health_check]`
+    HealthCheck,
 }
 
 /// The keys that are read, by section. In [`Kind::Root`] they are the sections.
@@ -64,6 +66,9 @@ const KEYS: &[(Kind, &[&str])] = &[
         &[
             "servers",
             "balance",
+            "slow_start",
+            "on_down",
+            "health_check",
             "connect_timeout",
             "idle_timeout",
             "half_closed_timeout",
@@ -74,6 +79,23 @@ const KEYS: &[(Kind, &[&str])] = &[
     (
         Kind::Server,
         &["name", "address", "weight", "max_sessions", "backup"],
+    ),
+    (
+        Kind::HealthCheck,
+        &[
+            "type",
+            "path",
+            "method",
+            "host",
+            "expect_status",
+            "interval",
+            "fast_interval",
+            "down_interval",
+            "timeout",
+            "fall",
+            "rise",
+            "port",
+        ],
     ),
 ];
 
@@ -90,9 +112,6 @@ const NOT_YET: &[(Kind, &str, &str)] = &[
     (Kind::Frontend, "head_max", "HTTP mode"),
     (Kind::Frontend, "inspect", "HTTP mode"),
     (Kind::Backend, "request_timeout", "HTTP mode"),
-    (Kind::Backend, "health_check", "health checks"),
-    (Kind::Backend, "on_down", "health checks"),
-    (Kind::Backend, "slow_start", "health checks"),
     (Kind::Backend, "sticky", "HTTP mode"),
     (Kind::Server, "cookie", "HTTP mode"),
 ];
@@ -237,6 +256,7 @@ fn generic_place(kind: Kind) -> &'static str {
         Kind::Frontend => "[frontend.NAME]",
         Kind::Backend => "[backend.NAME]",
         Kind::Server => "an entry of `servers`",
+        Kind::HealthCheck => "[backend.NAME.health_check]",
     }
 }
 
@@ -279,11 +299,10 @@ mod tests {
 
     #[test]
     fn a_key_that_waits_is_suggested_but_not_read() {
-        let Key::Unknown { problem, meant } = find(Kind::Backend, "helth_check", "[backend.a]")
-        else {
+        let Key::Unknown { problem, meant } = find(Kind::Backend, "stiky", "[backend.a]") else {
             panic!()
         };
-        assert_eq!(problem.cure, "did you mean `health_check`?");
+        assert_eq!(problem.cure, "did you mean `sticky`?");
         assert_eq!(meant, None);
     }
 }

@@ -8,7 +8,7 @@ use super::address::{RawListen, check_admin, parse_admin, parse_listen, parse_se
 use super::error::Problem;
 use super::resolve::{Resolver, resolve};
 use super::{
-    AccessLog, Admin, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts,
+    AccessLog, Admin, Backend, Balance, Config, Frontend, Global, Listen, OnDown, Server, Timeouts,
     defaults,
 };
 
@@ -43,6 +43,9 @@ impl Config {
         let backend = Backend {
             name: "servers".to_owned(),
             balance,
+            slow_start: None,
+            on_down: OnDown::Keep,
+            health_check: None,
             servers,
         };
         Ok(Config {

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::address::{Address, RawListen, check_admin};
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
+use super::health_check::validate_health_check;
 use super::inherit::SessionValues;
 use super::raw::{RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawWorkers};
 use super::read::quoted_key;
@@ -18,7 +19,7 @@ use super::render::Lines;
 use super::resolve::{Resolver, resolve};
 use super::schema::{one_of, suggest};
 use super::section::Field;
-use super::{Admin, Backend, Balance, Config, Frontend, Global, Listen, Server, Timeouts};
+use super::{Admin, Backend, Balance, Config, Frontend, Global, Listen, OnDown, Server, Timeouts};
 
 /// Checks the whole file; `None` after anything was reported that leaves a hole.
 pub(super) fn validate(
@@ -172,6 +173,10 @@ impl Check<'_, '_> {
 
     fn backend(&mut self, raw: &RawBackend) -> Option<Backend> {
         let place = format!("[backend.{}]", quoted_key(&raw.name));
+        let health_check = match raw.health_check.written() {
+            Some(written) => Some(validate_health_check(self.out, written.get_ref())),
+            None => None,
+        };
         let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
         let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
         let mut names = HashMap::new();
@@ -183,6 +188,9 @@ impl Check<'_, '_> {
         Some(Backend {
             name: raw.name.clone(),
             balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
+            slow_start: raw.slow_start.get().copied(),
+            on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
+            health_check,
             servers: servers.into_iter().collect::<Option<_>>()?,
         })
     }

@@ -11,6 +11,9 @@ const DESCRIPTORS_BASE: u64 = 64;
 /// Descriptors of one worker: its ring and its waker.
 const DESCRIPTORS_WORKER: u64 = 2;
 
+/// Descriptors of a server that is checked: a probe, and the rest of the answer to the last one.
+const DESCRIPTORS_CHECK: u64 = 2;
+
 /// Descriptors of a session: one for each side.
 const DESCRIPTORS_SESSION: u64 = 2;
 
@@ -55,8 +58,15 @@ impl Limits {
             .flat_map(|frontend| &frontend.listen)
             .map(sockets)
             .sum();
+        let backends = config.backends.iter();
+        let checked = backends.filter(|backend| backend.health_check.is_some());
+        let checked: usize = checked.map(|backend| backend.servers.len()).sum();
         let admin = config.admin.map_or(0, |_| admin::DESCRIPTORS_MAX);
-        let reserve = DESCRIPTORS_BASE + workers as u64 * DESCRIPTORS_WORKER + listeners + admin;
+        let reserve = DESCRIPTORS_BASE
+            + workers as u64 * DESCRIPTORS_WORKER
+            + checked as u64 * DESCRIPTORS_CHECK
+            + listeners
+            + admin;
         let free = files_max.saturating_sub(reserve);
         // 2 for a session and 2/8 for its share of a pipe.
         let by_files = free * SESSIONS_PER_PIPE / (DESCRIPTORS_SESSION * SESSIONS_PER_PIPE + 2);

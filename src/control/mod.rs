@@ -20,8 +20,8 @@ use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
 use admin::Admin;
-use health::Statuses;
-use workers::Workers;
+use health::Health;
+use workers::{Crew, Workers};
 
 /// How long an aborted session may take to be torn down.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ pub enum StartError {
     IoUring(SetupError),
     /// Something else of the system failed.
     System(&'static str, std::io::Error),
-    /// A worker ended by a fault of ours.
+    /// A worker or the health thread ended by a fault of ours.
     WorkerFailed,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for StartError {
             StartError::IoUring(error) => f.write_str(&probe::explain(error)),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
             StartError::WorkerFailed => {
-                f.write_str("a worker ended by an internal error; the lines above tell more")
+                f.write_str("a thread ended by an internal error; the lines above tell more")
             }
         }
     }
@@ -88,27 +88,31 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
+    let shutdown_timeout = config.global.shutdown_timeout;
+    let config = Arc::new(config);
+    let crew = Crew::new(&config, &limits)?;
+    let mut health = Health::start(&config, crew.orders().clone())
+        .map_err(|error| StartError::System("cannot start the health thread", error))?;
+    health.first_round().await;
     let listeners = listeners::open(&config, worker_count)?;
     let admin = match config.admin {
         Some(admin) => Some(Admin::bind(admin.listen).await?),
         None => None,
     };
-    let shutdown_timeout = config.global.shutdown_timeout;
-    let config = Arc::new(config);
     let log = Writer::start(Arc::clone(&config))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let bound = Bound {
         frontends: listeners.addresses.clone(),
         admin: admin.as_ref().map(Admin::address),
     };
-    let mut workers = Workers::start(&config, &limits, listeners, &log)?;
+    let mut workers = Workers::start(&config, &limits, crew, listeners, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
         }
     }
     if let Some(admin) = admin {
-        let statuses = Statuses::new(&config);
+        let statuses = health.statuses().clone();
         log::info!("admin listens on http://{}", admin.address());
         admin.start(admin::State::new(
             Arc::clone(&config),
@@ -125,6 +129,7 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
             log::info!("{name}: finishing open sessions, at most {shutdown_timeout:?}");
         }
         () = workers.any_ended() => {}
+        () = health.ended() => workers.shared().mark_failed(),
     }
     workers.shared().mark_stopping();
     workers.stop();

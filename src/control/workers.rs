@@ -16,11 +16,80 @@ use crate::log::Writer;
 use crate::shared::Shared;
 use crate::worker::{Command, LogSink, Setup, Worker};
 
+/// The way of orders to all workers, which may still have to be started.
+#[derive(Clone)]
+pub struct Orders {
+    senders: Vec<Sender<Command>>,
+    shared: Arc<Shared>,
+}
+
+impl Orders {
+    /// Sends an order to all of them, and wakes them.
+    pub fn send(&self, command: &Command) {
+        for sender in &self.senders {
+            // One that has ended needs no orders.
+            let _ = sender.send(command.clone());
+        }
+        self.wake();
+    }
+
+    /// Makes all of them look at what they share.
+    pub fn wake(&self) {
+        for worker in 0..self.senders.len() {
+            self.shared.wake(worker);
+        }
+    }
+
+    /// What the workers share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// What workers need before they are started.
+pub struct Crew {
+    orders: Orders,
+    /// By index of the worker.
+    ends: Vec<(Waker, Receiver<Command>)>,
+}
+
+impl Crew {
+    /// Makes it for as many workers as `limits` says.
+    ///
+    /// # Errors
+    ///
+    /// The system has no eventfd for one.
+    pub fn new(config: &Config, limits: &Limits) -> Result<Self, StartError> {
+        let wakers: Vec<Waker> = (0..limits.workers)
+            .map(|_| Waker::new())
+            .collect::<Result<_, _>>()
+            .map_err(|error| StartError::System("cannot make an eventfd", error))?;
+        let boxed = |waker: &Waker| -> Box<dyn Fn() + Send + Sync> {
+            let waker = waker.clone();
+            Box::new(move || waker.wake())
+        };
+        let shared = Arc::new(Shared::new(
+            config,
+            limits.sessions_max,
+            wakers.iter().map(boxed).collect(),
+        ));
+        let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| unbounded()).unzip();
+        Ok(Crew {
+            orders: Orders { senders, shared },
+            ends: wakers.into_iter().zip(receivers).collect(),
+        })
+    }
+
+    /// The way of orders to them.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+}
+
 /// Running workers.
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
-    orders: Vec<Sender<Command>>,
-    shared: Arc<Shared>,
+    orders: Orders,
     /// Workers that have ended.
     ended: watch::Receiver<usize>,
     features: Features,
@@ -50,23 +119,12 @@ impl Workers {
     pub fn start(
         config: &Arc<Config>,
         limits: &Limits,
+        crew: Crew,
         listeners: Listeners,
         log: &Writer,
     ) -> Result<Self, StartError> {
         let system = |what| move |error| StartError::System(what, error);
-        let wakers: Vec<Waker> = (0..limits.workers)
-            .map(|_| Waker::new())
-            .collect::<Result<_, _>>()
-            .map_err(system("cannot make an eventfd"))?;
-        let boxed = |waker: &Waker| -> Box<dyn Fn() + Send + Sync> {
-            let waker = waker.clone();
-            Box::new(move || waker.wake())
-        };
-        let shared = Arc::new(Shared::new(
-            config,
-            limits.sessions_max,
-            wakers.iter().map(boxed).collect(),
-        ));
+        let shared = Arc::clone(&crew.orders.shared);
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
         let cpus = host::cpus();
@@ -75,13 +133,12 @@ impl Workers {
             .map_or(0, |since| since.as_nanos() as u64);
         let mut workers = Workers {
             threads: Vec::new(),
-            orders: Vec::new(),
-            shared: Arc::clone(&shared),
+            orders: crew.orders,
             ended,
             features: Features::default(),
         };
-        for (index, (listeners, waker)) in listeners.by_worker.into_iter().zip(wakers).enumerate() {
-            let (order, commands) = unbounded();
+        let workers_made = listeners.by_worker.into_iter().zip(crew.ends);
+        for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
             let thread = Thread {
                 index,
                 cpu: cpus[index % cpus.len()],
@@ -111,7 +168,6 @@ impl Workers {
                 })
                 .map_err(system("cannot start a worker's thread"))?;
             workers.threads.push(thread);
-            workers.orders.push(order);
         }
         drop(ready);
         for _ in 0..limits.workers {
@@ -135,22 +191,22 @@ impl Workers {
 
     /// What they share.
     pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.orders.shared
     }
 
     /// Sessions that are open now.
     pub fn sessions_open(&self) -> u32 {
-        self.shared.places.used()
+        self.orders.shared.places.used()
     }
 
     /// Tells all to stop accepting and to end with their last session.
     pub fn stop(&self) {
-        self.order(Command::Stop);
+        self.orders.send(&Command::Stop);
     }
 
     /// Tells all to end their sessions now.
     pub fn abort(&self) {
-        self.order(Command::Abort);
+        self.orders.send(&Command::Abort);
     }
 
     /// Waits until one has ended.
@@ -162,14 +218,6 @@ impl Workers {
     pub async fn all_ended(&mut self) {
         let all = self.threads.len();
         let _ = self.ended.wait_for(|ended| *ended >= all).await;
-    }
-
-    fn order(&self, command: Command) {
-        for (worker, order) in self.orders.iter().enumerate() {
-            // One that has ended needs no orders.
-            let _ = order.send(command.clone());
-            self.shared.wake(worker);
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! module. Every machine here takes what happened and says what to do; the worker does it.
 
 pub mod balance;
+pub mod health;
 pub mod session;
 pub mod time;
 pub mod timer_wheel;

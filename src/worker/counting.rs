@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Worker;
 use super::slot::Slot;
 use crate::io::Engine;
-use crate::logic::session::{Outcome, Phase, Side, Summary, Who};
+use crate::logic::session::Side;
 use crate::logic::time::Instant;
 use crate::shared::{Counters, FrontendCounters, ServerCounters};
 
@@ -80,6 +80,7 @@ impl<E: Engine> Worker<E> {
         self.server_counters(backend, server)
             .connect_failures
             .add(1);
+        self.shared.connect_failed(backend, usize::from(server));
     }
 
     /// Sessions came to those that wait, or left them.
@@ -96,7 +97,7 @@ impl<E: Engine> Worker<E> {
         count_bytes(self.all_counters(), self.backend_of(entry.frontend), entry);
         self.counters().sessions_ended.add(1);
         if let Some(server) = entry.server
-            && last_connect_failed(&summary)
+            && summary.outcome.is_connect_failure()
         {
             self.count_connect_failure(self.backend_of(entry.frontend), server);
         }
@@ -165,16 +166,5 @@ fn count_bytes<E: Engine>(counters: &Counters, backend: usize, entry: &mut Slot<
         let server = &counters.backends[backend].servers[usize::from(server)];
         server.bytes_from_clients.add(from_client);
         server.bytes_from_server.add(from_server);
-    }
-}
-
-/// The session ended with a failed connect, after which it chose no other server.
-fn last_connect_failed(summary: &Summary) -> bool {
-    match summary.outcome {
-        Outcome {
-            who: Who::Server | Who::ServerTimeout,
-            phase: Phase::Connect,
-        } => true,
-        Outcome { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::slot::Slot;
 use super::token::Owner;
 use super::{Command, Worker};
 use crate::io::Engine;
@@ -94,6 +95,7 @@ impl<E: Engine> Worker<E> {
             match command {
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
+                Command::CutSessions { backend, server } => self.cut_sessions(backend, server),
             }
         }
         for backend in 0..self.queues.len() {
@@ -120,6 +122,24 @@ impl<E: Engine> Worker<E> {
         for slot in open {
             if self.sessions.contains(slot) {
                 self.drive(slot, Event::Killed(Killer::Operator));
+            }
+        }
+    }
+
+    /// Ends the sessions that are connected to a server. One that is still connecting goes on: if
+    /// that fails, it is tried elsewhere.
+    fn cut_sessions(&mut self, backend: usize, server: u16) {
+        let frontends = &self.config.frontends;
+        let meant = |slot: &Slot<E>| {
+            slot.server == Some(server)
+                && frontends[usize::from(slot.frontend)].backend == backend
+                && slot.session.is_connected()
+        };
+        let open = self.sessions.iter().filter(|(_, slot)| meant(slot));
+        let open: Vec<usize> = open.map(|(slot, _)| slot).collect();
+        for slot in open {
+            if self.sessions.contains(slot) {
+                self.drive(slot, Event::Killed(Killer::Down));
             }
         }
     }

@@ -49,6 +49,13 @@ pub enum Command {
     Stop,
     /// End the sessions that are still open.
     Abort,
+    /// End the sessions that are connected to this server: it is down.
+    CutSessions {
+        /// Index of its backend.
+        backend: usize,
+        /// Its index there.
+        server: u16,
+    },
 }
 
 /// What a worker is made from.

@@ -28,12 +28,12 @@ impl Servers for View<'_> {
         self.servers.len()
     }
 
-    fn usable(&self, _index: usize) -> bool {
-        true
+    fn usable(&self, index: usize) -> bool {
+        self.shared[index].liveness.is_usable()
     }
 
     fn weight(&self, index: usize) -> u32 {
-        u32::from(self.servers[index].weight)
+        self.shared[index].liveness.weight()
     }
 
     fn is_backup(&self, index: usize) -> bool {
@@ -148,8 +148,9 @@ impl<E: Engine> Worker<E> {
             queue.push_back(key);
         }
         self.announce(backend);
-        if self.has_room(backend) {
-            // A place was given back between the choice and the announcement.
+        if !self.is_full(backend) {
+            // A place was given back between the choice and the announcement, or the last server
+            // went down.
             self.shared.wake(self.index);
         }
     }
@@ -174,16 +175,16 @@ impl<E: Engine> Worker<E> {
         self.announce(backend);
         if self.queues[backend].is_empty()
             && let Some(worker) = self.shared.backends[backend].waiting.oldest()
-            && self.has_room(backend)
+            && !self.is_full(backend)
         {
             // What this worker was woken for and does not need is for the next.
             self.shared.wake(worker);
         }
     }
 
-    /// Whether a choice would find a place now.
-    fn has_room(&self, backend: usize) -> bool {
-        balance::has_room(&View {
+    /// Whether a choice would have to wait now.
+    fn is_full(&self, backend: usize) -> bool {
+        balance::is_full(&View {
             servers: &self.config.backends[backend].servers,
             shared: &self.shared.backends[backend].servers,
         })

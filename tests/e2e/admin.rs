@@ -287,6 +287,48 @@ fn a_backend_without_a_server_for_new_sessions_is_named() {
 }
 
 #[test]
+fn what_the_checks_found_is_told() {
+    let (server, refusing) = (Server::named("a"), RefusingPort::new());
+    let ringway = Setup::new()
+        .admin()
+        .health_check("interval = \"50ms\"\ntimeout = \"50ms\"")
+        .server("a", server.address())
+        .server("gone", refusing.address())
+        .start();
+    let admin = ringway.admin();
+
+    eventually("the one is up and the other down", || {
+        let all = stats(admin);
+        let servers = &all["backends"][0]["servers"];
+        (&servers[0]["state"], &servers[1]["state"]) == (&json!("up"), &json!("down"))
+    });
+    assert_eq!(get(admin, "/readyz").status, 200);
+    let all = stats(admin);
+    let [up, down] = [0, 1].map(|index| &all["backends"][0]["servers"][index]);
+    assert_eq!(up["reason"], "L4OK");
+    assert!(
+        down["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.starts_with("L4CON")),
+        "{down}"
+    );
+    assert!(number(up, "/checks/passed") >= 1 && number(down, "/checks/failed") >= 1);
+    assert_eq!(up["checks"]["downs"], 0);
+
+    drop(server);
+    eventually("it is not ready", || get(admin, "/readyz").status == 503);
+    assert_eq!(
+        get(admin, "/readyz").body,
+        "backend app: no usable server\n"
+    );
+    assert_eq!(get(admin, "/healthz").status, 200);
+    assert_eq!(
+        stats(admin)["backends"][0]["servers"][0]["checks"]["downs"],
+        1
+    );
+}
+
+#[test]
 fn slow_clients_keep_nobody_out_for_long() {
     let ringway = Setup::new().admin().server("a", nowhere()).start();
     let admin = ringway.admin();

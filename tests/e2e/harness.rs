@@ -257,6 +257,14 @@ impl Ringway {
         self.stderr.so_far()
     }
 
+    /// Waits for a message that contains the words, and returns its line.
+    #[track_caller]
+    pub fn says(&self, words: &str) -> String {
+        self.stderr.wait_for(words, |lines| {
+            lines.iter().find(|line| line.contains(words)).cloned()
+        })
+    }
+
     /// Waits for something in the lines of standard output.
     #[track_caller]
     pub fn printed<T>(&self, what: &str, make: impl FnMut(&[String]) -> Option<T>) -> T {

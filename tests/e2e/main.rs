@@ -20,6 +20,8 @@ mod wait;
 
 mod admin;
 mod choosing;
+mod health;
+mod health_load;
 mod limits;
 mod logging;
 mod peers;

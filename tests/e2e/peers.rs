@@ -132,3 +132,28 @@ fn curl_keeps_its_connection() {
     );
     assert_eq!(ringway.session_ended().code, "--");
 }
+
+#[test]
+fn nginx_is_checked() {
+    let mut nginx = Nginx::start();
+    nginx.serve("health", 100_000);
+    let setup = |path: &str| {
+        Setup::new()
+            .server("nginx", nginx.address)
+            .health_check(r#"type = "http""#)
+            .health_check(&format!("path = \"{path}\""))
+            .health_check(r#"interval = "100ms""#)
+            .health_check(r#"timeout = "100ms""#)
+    };
+    let ringway = setup("/health").start();
+    setup("/missing")
+        .start()
+        .says("server app/nginx is down: L7STS 404, 1/1 checks failed");
+
+    curl(&[&format!("http://{}/health", ringway.address())]);
+    assert!(!ringway.errors_so_far().contains("is down"));
+
+    let _ = nginx.process.kill();
+    let _ = nginx.process.wait();
+    ringway.says("server app/nginx is down: L4CON connection refused, 3/3 checks failed, was up");
+}

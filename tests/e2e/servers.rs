@@ -42,7 +42,15 @@ impl Server {
 
     /// The same on another address of this host.
     pub fn start_on(ip: IpAddr, handler: impl Fn(&TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = Arc::new(TcpListener::bind((ip, 0)).expect("a free port"));
+        Self::start_at(SocketAddr::new(ip, 0), handler)
+    }
+
+    /// The same on a port of a [`RefusingPort`], which refuses again when this is dropped.
+    pub fn start_at(
+        address: SocketAddr,
+        handler: impl Fn(&TcpStream) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = Arc::new(TcpListener::bind(address).expect("a free port"));
         let server = Self {
             address: listener.local_addr().expect("an address"),
             counts: Arc::default(),
@@ -51,6 +59,16 @@ impl Server {
         let (listener, counts) = (Arc::clone(&server.listener), Arc::clone(&server.counts));
         thread::spawn(move || accept_all(&listener, &counts, &Arc::new(handler)));
         server
+    }
+
+    /// As [`Server::named`], on a port of a [`RefusingPort`].
+    pub fn named_at(address: SocketAddr, name: &str) -> Self {
+        let banner = format!("{name}\n");
+        Self::start_at(address, move |mut stream| {
+            if stream.write_all(banner.as_bytes()).is_ok() {
+                wait_for_end(stream);
+            }
+        })
     }
 
     /// Sends back what it gets, and ends its stream after the client's.

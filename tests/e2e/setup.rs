@@ -15,6 +15,7 @@ pub struct Setup {
     frontend: String,
     backend: String,
     servers: String,
+    health_check: String,
 }
 
 impl Setup {
@@ -29,6 +30,7 @@ impl Setup {
             frontend: String::new(),
             backend: String::new(),
             servers: String::new(),
+            health_check: String::new(),
         }
     }
 
@@ -90,6 +92,12 @@ impl Setup {
         self
     }
 
+    /// Adds a line to `[backend.app.health_check]`, which makes that section.
+    pub fn health_check(mut self, line: &str) -> Self {
+        writeln!(self.health_check, "{line}").expect("memory");
+        self
+    }
+
     /// The text of the configuration.
     pub fn text(&self) -> String {
         let Self {
@@ -101,12 +109,17 @@ impl Setup {
             frontend,
             backend,
             servers,
+            health_check,
         } = self;
-        format!(
+        let mut text = format!(
             "[global]\nworkers = {workers}\n{global}\n{admin}[defaults]\n{defaults}\n\
              [frontend.web]\nlisten = [\"{listen}\"]\nbackend = \"app\"\n{frontend}\n\
              [backend.app]\n{backend}servers = [\n{servers}]\n"
-        )
+        );
+        if !health_check.is_empty() {
+            text += &format!("[backend.app.health_check]\n{health_check}");
+        }
+        text
     }
 
     /// The process with this configuration, for a test that starts it in a special way.

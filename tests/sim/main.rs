@@ -33,6 +33,9 @@ const TURNS_MAX: u64 = 30_000;
 /// Turns that sessions may take to end after the last client came, and after the abort.
 const TURNS_TO_END: u64 = 10_000;
 
+/// Turns after which everybody has left who waited when the last server went down.
+const TURNS_TO_LEAVE: u64 = 100;
+
 /// What a run found, to see that the runs together reach what they are for.
 #[derive(Debug, Default)]
 struct Coverage {
@@ -52,6 +55,12 @@ struct Run {
     log: crossbeam_channel::Receiver<LogMessage>,
     clients_left: u64,
     aborted: bool,
+    /// Sessions of a server that went down may have been cut.
+    cut: bool,
+    /// Percent of turns in which a server goes down or comes back.
+    flips: u64,
+    /// Turns since all servers are down and the workers were told so.
+    turns_down: u64,
 }
 
 fn configuration(random: &mut Random) -> Config {
@@ -134,6 +143,11 @@ impl Run {
         let weather = weather(&mut random);
         let clients_left = random.up_to(30);
         let worker_count = 1 + random.below(2) as usize;
+        let flips = if random.chance(30) {
+            random.up_to(20)
+        } else {
+            0
+        };
         let clock_zero = 1_000_000_000;
         let world = Rc::new(RefCell::new(World::new(random, weather)));
         let mut kernels: Vec<Kernel> = (0..worker_count)
@@ -178,6 +192,9 @@ impl Run {
             log,
             clients_left,
             aborted: false,
+            cut: false,
+            flips,
+            turns_down: 0,
         }
     }
 
@@ -248,11 +265,16 @@ impl Run {
             let peer = world.peer();
             world.backlog.push_back(peer);
         }
+        let flips = self.world.borrow_mut().random.chance(self.flips);
+        if flips {
+            self.flip();
+        }
         for worker in &mut self.workers {
             if !worker.is_done() {
                 worker.turn();
             }
         }
+        self.check_nobody_waits_for_nothing();
         let open = self.sessions_open();
         let frontend_max = self.config.frontends[0].sessions_max;
         for max in [self.config.global.sessions_max, frontend_max]
@@ -260,6 +282,38 @@ impl Run {
             .flatten()
         {
             assert!(open <= max as usize, "{open} sessions, at most {max}");
+        }
+    }
+
+    /// What the health thread does when a server goes down, comes back or changes its weight.
+    fn flip(&mut self) {
+        let servers = &self.config.backends[0].servers;
+        let index = self.draw(servers.len() as u64) as usize;
+        let liveness = &self.shared.backends[0].servers[index].liveness;
+        let usable = self.draw(100) < 50;
+        let weight = u32::from(servers[index].weight) * self.draw(4) as u32;
+        liveness.publish(usable, weight);
+        if !usable && self.draw(100) < 30 {
+            self.cut = true;
+            let server = index as u16;
+            self.order(Command::CutSessions { backend: 0, server });
+        }
+        for worker in 0..self.workers.len() {
+            self.shared.wake(worker);
+        }
+        self.turns_down = 0;
+    }
+
+    /// With no server left, those who wait for a place are sent away and not kept.
+    fn check_nobody_waits_for_nothing(&mut self) {
+        let backend = &self.shared.backends[0];
+        let mut liveness = backend.servers.iter().map(|server| &server.liveness);
+        if liveness.any(|liveness| liveness.is_usable() && liveness.weight() > 0) {
+            self.turns_down = 0;
+        } else {
+            self.turns_down += 1;
+            let waits = self.turns_down > TURNS_TO_LEAVE && backend.waiting.any();
+            assert!(!waits, "somebody waits for no server");
         }
     }
 
@@ -341,7 +395,7 @@ impl Run {
             }
         }
         let peaceful = |end: &Ended| end.peer.ends && end.peer.resets_at.is_none();
-        if peaceful(client) && peaceful(server) && !self.aborted {
+        if peaceful(client) && peaceful(server) && !self.aborted && !self.cut {
             for (from, to) in pair {
                 assert!(from.read_to_the_end, "the end was not waited for");
                 assert_eq!(from.peer.to_send, to.arrival.bytes, "bytes are missing");
@@ -425,7 +479,9 @@ fn whatever_happens() {
     assert!(coverage.complete > RUNS / 2, "{coverage:?}");
     assert!(coverage.faults > RUNS, "{coverage:?}");
     assert!(coverage.spliced > 1_000_000, "{coverage:?}");
-    for code in ["--", "CD", "SD", "SC", "sC", "sQ", "RC", "cD", "KD", "KQ"] {
+    for code in [
+        "--", "CD", "SD", "SC", "sC", "sQ", "RC", "cD", "KD", "KQ", "DD",
+    ] {
         assert!(coverage.codes.contains_key(code), "{code}: {coverage:?}");
     }
 }

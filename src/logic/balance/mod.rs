@@ -172,11 +172,11 @@ impl<S: Servers> Open<'_, S> {
     }
 }
 
-/// Whether a choice would find a server with room now.
-pub fn has_room(servers: &impl Servers) -> bool {
+/// Whether a choice would be [`Choice::Full`] now.
+pub fn is_full(servers: &impl Servers) -> bool {
     match survey(servers, &[]) {
-        Survey::Open(_) | Survey::Decided(Choice::Server(_)) => true,
-        Survey::Decided(Choice::Full | Choice::None) => false,
+        Survey::Decided(Choice::Full) => true,
+        Survey::Open(_) | Survey::Decided(Choice::Server(_) | Choice::None) => false,
     }
 }
 

@@ -220,6 +220,11 @@ impl Session {
         }
     }
 
+    /// Whether bytes are relayed.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, State::Relaying)
+    }
+
     /// It was called from the queue and has no answer yet.
     pub fn was_called(&self) -> bool {
         self.called_since.is_some()

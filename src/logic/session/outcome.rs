@@ -56,6 +56,11 @@ impl Outcome {
         phase: Phase::Done,
     };
 
+    /// Whether it ended because its server could not be connected to.
+    pub const fn is_connect_failure(self) -> bool {
+        matches!(self.who, Who::Server | Who::ServerTimeout) && matches!(self.phase, Phase::Connect)
+    }
+
     /// The two letters of HAProxy's logs, for example `--`, `CD` or `sC`.
     pub const fn code(self) -> [u8; 2] {
         let who = match self.who {

@@ -1,0 +1,241 @@
+//! Health: one thread probes all servers of all backends and tells the workers which they may use.
+//!
+//! ```text
+//!  probe --> checker --> shared.rs: liveness ----------> workers, on each choice
+//!    ^          |  \---> Statuses -------------------> whoever shows them
+//!    |          \------> log
+//!  schedule <---+------- connects that failed -------- workers
+//!               +------- orders of the operator ------ whoever takes them
+//! ```
+//!
+//! What a result means is decided by [`crate::logic::health`]. The thread has a runtime of its own,
+//! so that nothing else of the control plane delays a probe or is delayed by a thousand of them.
+
+mod announce;
+mod checker;
+mod probe;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::workers::Orders;
+use crate::config::Config;
+use crate::logic::health::{self, Admin, Cause, Change};
+use crate::logic::time::Instant;
+use crate::shared::Shared;
+use checker::Checker;
+
+/// How long the start waits for the first result of every server.
+const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// To the health thread.
+#[derive(Debug)]
+enum Order {
+    SetAdmin {
+        backend: usize,
+        server: usize,
+        admin: Admin,
+    },
+    Stop,
+}
+
+/// What is known of a server's health.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerStatus {
+    /// `"up"`, `"down"` or `"no check"`.
+    pub operational: &'static str,
+    /// `"ready"`, `"drain"` or `"maint"`.
+    pub admin: &'static str,
+    /// Whether new sessions may go there.
+    pub usable: bool,
+    /// The weight in effect: while slow start goes on, less than the configured one.
+    pub weight: u32,
+    /// Of the last result or change, such as `L4OK` or `L7STS 503`; `INI` before the first.
+    pub cause: String,
+    /// When the operational or the administrative state changed last.
+    pub changed: SystemTime,
+    /// Probes that passed.
+    pub checks_passed: u64,
+    /// Probes that failed.
+    pub checks_failed: u64,
+    /// Connects of sessions that failed.
+    pub connects_failed: u64,
+    /// How often it went down.
+    pub downs: u64,
+}
+
+/// The health of all servers, for whoever shows or changes it. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Statuses(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// By index of backend and server.
+    servers: Vec<Vec<Mutex<ServerStatus>>>,
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Statuses {
+    fn new(config: &Config, shared: &Arc<Shared>, orders: mpsc::UnboundedSender<Order>) -> Self {
+        let changed = SystemTime::now();
+        let status = |weight: u16| ServerStatus {
+            operational: "no check",
+            admin: Admin::Ready.word(),
+            usable: true,
+            weight: weight.into(),
+            cause: Cause::Initial.to_string(),
+            changed,
+            checks_passed: 0,
+            checks_failed: 0,
+            connects_failed: 0,
+            downs: 0,
+        };
+        let servers = config.backends.iter().map(|backend| {
+            let servers = backend.servers.iter();
+            servers
+                .map(|server| Mutex::new(status(server.weight)))
+                .collect()
+        });
+        Statuses(Arc::new(Inner {
+            servers: servers.collect(),
+            shared: Arc::clone(shared),
+            orders,
+        }))
+    }
+
+    /// The status of a server, by the indices of its backend and of itself in the configuration.
+    ///
+    /// # Panics
+    ///
+    /// There is no such server.
+    pub fn server(&self, backend: usize, server: usize) -> ServerStatus {
+        let failures = &self.0.shared.backends[backend].servers[server].connect_failures;
+        ServerStatus {
+            connects_failed: failures.count(),
+            ..self.entry(backend, server).clone()
+        }
+    }
+
+    /// Orders an administrative state. It is in effect a moment later.
+    pub fn set_admin(&self, backend: usize, server: usize, admin: Admin) {
+        // The health thread ends with the process only.
+        let _ = self.0.orders.send(Order::SetAdmin {
+            backend,
+            server,
+            admin,
+        });
+    }
+
+    /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.
+    fn entry(&self, backend: usize, server: usize) -> MutexGuard<'_, ServerStatus> {
+        let entry = self.0.servers[backend][server].lock();
+        entry.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, backend: usize, server: usize, health: &health::Health, now: Instant) {
+        let mut entry = self.entry(backend, server);
+        entry.operational = health.operational().word();
+        entry.admin = health.admin().word();
+        entry.usable = health.is_usable();
+        entry.weight = health.weight_shown(now);
+        entry.cause = health.cause().to_string();
+    }
+
+    fn count_check(&self, backend: usize, server: usize, cause: Cause) {
+        let mut entry = self.entry(backend, server);
+        match cause.passed() {
+            Some(true) => entry.checks_passed += 1,
+            Some(false) => entry.checks_failed += 1,
+            None => {}
+        }
+    }
+
+    fn changed(&self, backend: usize, server: usize, change: &Change, when: SystemTime) {
+        let mut entry = self.entry(backend, server);
+        entry.changed = when;
+        entry.downs += u64::from(change.to == "down");
+    }
+}
+
+/// The running health thread; it ends when this is dropped.
+pub struct Health {
+    statuses: Statuses,
+    first_round: Option<oneshot::Receiver<()>>,
+    /// Closed when the thread has ended.
+    ended: oneshot::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Health {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// No thread or no runtime could be made.
+    pub fn start(config: &Arc<Config>, workers: Orders) -> std::io::Result<Self> {
+        let shared = workers.shared();
+        let (order_sender, orders) = mpsc::unbounded_channel();
+        let (suspect_sender, suspects) = mpsc::unbounded_channel();
+        let (first_sender, first_round) = oneshot::channel();
+        let (alive, ended) = oneshot::channel::<()>();
+        let statuses = Statuses::new(config, shared, order_sender);
+        shared.set_checker(Box::new(move |backend, server| {
+            let _ = suspect_sender.send((backend, server));
+        }));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (config, for_thread) = (Arc::clone(config), statuses.clone());
+        let thread = std::thread::Builder::new()
+            .name("health".to_string())
+            .spawn(move || {
+                let _alive = alive;
+                // A task, because waking the runtime's main future costs a system call each time.
+                let task = async move {
+                    let checker = Checker::new(&config, for_thread, workers, first_sender);
+                    checker.run(suspects, orders).await;
+                };
+                // A panic has said so by itself; that the thread ends is noticed.
+                let _ = runtime.block_on(async { tokio::spawn(task).await });
+            })?;
+        Ok(Health {
+            statuses,
+            first_round: Some(first_round),
+            ended,
+            thread: Some(thread),
+        })
+    }
+
+    /// What is known of the servers.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// Waits until every server that is checked has its first result, but not for long.
+    pub async fn first_round(&mut self) {
+        if let Some(first_round) = self.first_round.take() {
+            let _ = tokio::time::timeout(FIRST_ROUND_TIMEOUT, first_round).await;
+        }
+    }
+
+    /// Waits until the thread has ended, which only a fault of ours makes it do.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        let _ = self.statuses.0.orders.send(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

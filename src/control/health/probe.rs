@@ -1,0 +1,266 @@
+//! One probe of one server: connect, for HTTP ask and read the status line, say what was found.
+//!
+//! Every way out closes the connection. Most close it by a reset: a finished TCP check has nothing
+//! to say, a server that hangs or sends more than is looked at would leave it half closed, and none
+//! may leave a TIME_WAIT here. Only an answer that the server itself has ended is closed in order.
+
+use std::fmt::Write;
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{CheckKind, HealthCheck, StatusRanges};
+use crate::logic::health::Cause;
+
+/// The most of an answer that is read, as in HAProxy.
+const ANSWER_MAX: usize = 16 * 1024;
+
+/// What a server is asked, ready to be sent.
+#[derive(Debug)]
+pub struct Probe {
+    /// Where.
+    address: SocketAddr,
+    /// Connect and answer together.
+    timeout: Duration,
+    /// `None`: the connection is enough.
+    question: Option<Question>,
+}
+
+/// A request and the statuses that are right.
+#[derive(Debug)]
+struct Question {
+    request: String,
+    expected: StatusRanges,
+}
+
+impl Probe {
+    /// What `check` wants of the server at `address`.
+    pub fn new(check: &HealthCheck, mut address: SocketAddr) -> Self {
+        if let Some(port) = check.port {
+            address.set_port(port);
+        }
+        let question = match &check.kind {
+            CheckKind::Tcp => None,
+            CheckKind::Http(http) => {
+                let mut request = format!("{} {} HTTP/1.1\r\nHost: ", http.method, http.path);
+                // Writing to a string cannot fail.
+                let _ = match &http.host {
+                    Some(host) => write!(request, "{host}"),
+                    None => write!(request, "{address}"),
+                };
+                request += "\r\nConnection: close\r\nUser-Agent: ringway\r\n\r\n";
+                Some(Question {
+                    request,
+                    expected: http.expect_status.clone(),
+                })
+            }
+        };
+        Probe {
+            address,
+            timeout: check.timeout,
+            question,
+        }
+    }
+
+    /// Probes. Takes no longer than the timeout.
+    pub async fn run(self: Arc<Self>) -> Cause {
+        let deadline = Instant::now() + self.timeout;
+        let mut stream = match timeout_at(deadline, TcpStream::connect(self.address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return connect_failed(&error),
+            Err(_) => return Cause::L4Timeout,
+        };
+        if stream.local_addr().is_ok_and(|own| own == self.address) {
+            // Nobody listens: the kernel chose the port itself as the local one.
+            return Cause::L4Connect("connection refused");
+        }
+        // From here on, whatever drops it resets it.
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        let Some(question) = &self.question else {
+            return Cause::L4Ok;
+        };
+        let Ok((cause, read)) = timeout_at(deadline, ask(&mut stream, question)).await else {
+            return Cause::L7Timeout;
+        };
+        if matches!(cause, Cause::L7Ok(_) | Cause::L7Status(_)) {
+            tokio::spawn(timeout_at(deadline, see_off(stream, read)));
+        }
+        cause
+    }
+}
+
+/// Asks, and reads until the status is known. Says how many bytes that took.
+async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
+    if let Err(error) = stream.write_all(question.request.as_bytes()).await {
+        return (answer_failed(&error), 0);
+    }
+    let mut answer = Vec::with_capacity(1024);
+    loop {
+        if answer.capacity() == answer.len() {
+            answer.reserve(answer.len());
+        }
+        let cause = match stream.read_buf(&mut answer).await {
+            Err(error) => answer_failed(&error),
+            Ok(0) if answer.is_empty() => Cause::L7Response("closed without an answer"),
+            Ok(0) => Cause::L7Response("closed within the status line"),
+            Ok(_) => match status_line(&answer) {
+                StatusLine::Status(status) if question.expected.contains(status) => {
+                    Cause::L7Ok(status)
+                }
+                StatusLine::Status(status) => Cause::L7Status(status),
+                StatusLine::Invalid => Cause::L7Response("no HTTP status line"),
+                StatusLine::Incomplete if answer.len() >= ANSWER_MAX => {
+                    Cause::L7Response("endless status line")
+                }
+                StatusLine::Incomplete => continue,
+            },
+        };
+        return (cause, answer.len());
+    }
+}
+
+/// Reads and forgets the rest of an answer, so that a server which closes as it was asked to does
+/// not meet a reset.
+async fn see_off(mut stream: TcpStream, mut read: usize) {
+    let mut rest = [0; 2048];
+    while read < ANSWER_MAX {
+        match stream.read(&mut rest).await {
+            Ok(0) => {
+                let _ = SockRef::from(&stream).set_linger(None);
+                return;
+            }
+            Ok(count) => read += count,
+            Err(_) => return,
+        }
+    }
+}
+
+/// What the begin of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StatusLine {
+    /// Its first line is whole.
+    Status(u16),
+    /// More is needed.
+    Incomplete,
+    /// It is not HTTP/1.
+    Invalid,
+}
+
+/// Reads `HTTP/1.1 200 Reason` with its line end (RFC 9112, section 4); the reason may be missing.
+fn status_line(answer: &[u8]) -> StatusLine {
+    const SHAPE: &[u8] = b"HTTP/1.# ###";
+    let fits = |(byte, shape): (&u8, &u8)| match shape {
+        b'#' => byte.is_ascii_digit(),
+        shape => byte == shape,
+    };
+    if !answer.iter().zip(SHAPE).all(fits) {
+        return StatusLine::Invalid;
+    }
+    let Some(&after) = answer.get(SHAPE.len()) else {
+        return StatusLine::Incomplete;
+    };
+    if !matches!(after, b' ' | b'\r' | b'\n') || answer[9] == b'0' {
+        return StatusLine::Invalid;
+    }
+    if !answer.contains(&b'\n') {
+        return StatusLine::Incomplete;
+    }
+    let digits = answer[9..12].iter();
+    StatusLine::Status(digits.fold(0, |status, digit| status * 10 + u16::from(digit - b'0')))
+}
+
+/// The connection could not be made.
+fn connect_failed(error: &Error) -> Cause {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => return Cause::Socket("out of file descriptors"),
+        Some(Errno::NOMEM | Errno::NOBUFS) => return Cause::Socket("out of memory for sockets"),
+        Some(Errno::ADDRNOTAVAIL) => return Cause::Socket("no local port is left"),
+        _ => {}
+    }
+    match error.kind() {
+        // The kernel gave up before we did.
+        ErrorKind::TimedOut => Cause::L4Timeout,
+        kind => Cause::L4Connect(words(kind)),
+    }
+}
+
+/// The connection broke after it was made.
+fn answer_failed(error: &Error) -> Cause {
+    Cause::L7Response(words(error.kind()))
+}
+
+fn words(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ConnectionRefused => "connection refused",
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset",
+        ErrorKind::HostUnreachable => "host unreachable",
+        ErrorKind::NetworkUnreachable => "network unreachable",
+        ErrorKind::PermissionDenied => "not permitted by this host",
+        ErrorKind::TimedOut => "connection timed out",
+        _ => "connection failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_line_is_read_as_soon_as_it_is_whole() {
+        use StatusLine::{Incomplete, Invalid, Status};
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\n", Status(200)),
+            ("HTTP/1.0 404\r\nX: y", Status(404)),
+            ("HTTP/1.1 301 \n", Status(301)),
+            ("HTTP/1.1 999 \r\n\r\nbody", Status(999)),
+            ("", Incomplete),
+            ("H", Incomplete),
+            ("HTTP/1.1 20", Incomplete),
+            ("HTTP/1.1 200", Incomplete),
+            ("HTTP/1.1 200 OK", Incomplete),
+            ("HTTP/1.1 200 OK\r", Incomplete),
+            ("HTTP/1.1 2000\r\n", Invalid),
+            ("HTTP/1.1 20 OK\r\n", Invalid),
+            ("HTTP/1.1 099 \r\n", Invalid),
+            ("HTTP/1.1  200\r\n", Invalid),
+            ("HTTP/2 200\r\n", Invalid),
+            ("http/1.1 200 OK\r\n", Invalid),
+            ("SSH-2.0-x\r\n", Invalid),
+            ("\r\n", Invalid),
+        ] {
+            assert_eq!(status_line(answer.as_bytes()), expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_status_line_waits_for_more() {
+        let line = b"HTTP/1.1 204 No Content\r\n";
+        for len in 0..line.len() {
+            assert_eq!(status_line(&line[..len]), StatusLine::Incomplete, "{len}");
+        }
+    }
+
+    #[test]
+    fn shortages_of_this_host_are_not_held_against_a_server() {
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NOBUFS,
+            Errno::ADDRNOTAVAIL,
+        ] {
+            assert_eq!(connect_failed(&errno.into()).passed(), None, "{errno:?}");
+        }
+        let text = |errno: Errno| connect_failed(&errno.into()).to_string();
+        assert_eq!(text(Errno::CONNREFUSED), "L4CON connection refused");
+        assert_eq!(text(Errno::HOSTUNREACH), "L4CON host unreachable");
+        assert_eq!(text(Errno::TIMEDOUT), "L4TOUT");
+    }
+}
