@@ -1,7 +1,7 @@
 //! How many sessions, buffers and kernel pipes this process may have.
 
 use super::admin;
-use crate::config::{Config, Listen};
+use crate::config::Config;
 use crate::io::host;
 
 /// Descriptors for standard streams, rings, wakers, signals and the control plane, before workers
@@ -47,17 +47,9 @@ pub struct Limits {
 impl Limits {
     /// What `files_max` open files and this host's memory allow.
     pub fn of(config: &Config, workers: usize, files_max: u64) -> Self {
-        let sockets = |listen: &Listen| match listen {
-            Listen::Address(_) => workers as u64,
-            // One of them is the inherited descriptor itself.
-            Listen::Descriptor(_) | Listen::Systemd(_) => workers as u64,
-        };
-        let listeners: u64 = config
-            .frontends
-            .iter()
-            .flat_map(|frontend| &frontend.listen)
-            .map(sockets)
-            .sum();
+        // One for each worker; of an inherited one, the first is the descriptor itself.
+        let frontends = config.frontends.iter();
+        let listeners: usize = frontends.map(|frontend| frontend.listen.len()).sum();
         let backends = config.backends.iter();
         let checked = backends.filter(|backend| backend.health_check.is_some());
         let checked: usize = checked.map(|backend| backend.servers.len()).sum();
@@ -65,7 +57,7 @@ impl Limits {
         let reserve = DESCRIPTORS_BASE
             + workers as u64 * DESCRIPTORS_WORKER
             + checked as u64 * DESCRIPTORS_CHECK
-            + listeners
+            + (listeners * workers) as u64
             + admin;
         let free = files_max.saturating_sub(reserve);
         // 2 for a session and 2/8 for its share of a pipe.
