@@ -65,6 +65,11 @@ impl<E: Engine> Worker<E> {
         &mut self.engine
     }
 
+    /// It was told to end its sessions.
+    pub fn is_aborting(&self) -> bool {
+        self.aborting
+    }
+
     /// Sessions that are open.
     pub fn sessions_open(&self) -> usize {
         self.sessions.len()
@@ -112,6 +117,7 @@ impl<E: Engine> Worker<E> {
     }
 
     fn abort(&mut self) {
+        self.aborting = true;
         self.stop();
         for accepting in &mut self.listeners {
             for socket in accepting.take_parked() {

@@ -85,6 +85,10 @@ impl<E: Engine> Worker<E> {
 
     /// Starts a session, or keeps the connection until there is a place for one.
     fn admit(&mut self, index: usize, socket: E::Socket) {
+        if self.aborting {
+            self.engine.reset(socket);
+            return;
+        }
         let accepting = &self.listeners[index];
         let frontend = accepting.frontend;
         if accepting.parked.is_empty() && self.take_places(frontend) {

@@ -111,6 +111,8 @@ pub struct Worker<E: Engine> {
     /// Events that actions of the current event led to.
     answers: VecDeque<Event>,
     stopping: bool,
+    /// Nothing that comes now becomes a session any more.
+    aborting: bool,
     /// Said to the others that this worker waits for places to accept.
     paused: bool,
     /// Places were given back that this worker waits for.
@@ -163,6 +165,7 @@ impl<E: Engine> Worker<E> {
             starved: VecDeque::new(),
             answers: VecDeque::new(),
             stopping: false,
+            aborting: false,
             paused: false,
             resume_due: false,
             warn_after: Instant::ZERO,

@@ -215,6 +215,9 @@ impl Run {
             self.turn();
         }
         self.clients_left = 0;
+        for _ in 0..self.draw(3) {
+            self.arrive();
+        }
         self.order(Command::Stop);
         if self.world.borrow_mut().random.chance(50) {
             for _ in 0..self.draw(20) {
@@ -246,6 +249,13 @@ impl Run {
         text
     }
 
+    /// A client comes.
+    fn arrive(&self) {
+        let world = &mut *self.world.borrow_mut();
+        let peer = world.peer();
+        world.backlog.push_back(peer);
+    }
+
     fn draw(&self, bound: u64) -> u64 {
         self.world.borrow_mut().random.below(bound)
     }
@@ -261,17 +271,21 @@ impl Run {
         let arrives = self.clients_left > 0 && self.world.borrow_mut().random.chance(20);
         if arrives {
             self.clients_left -= 1;
-            let world = &mut *self.world.borrow_mut();
-            let peer = world.peer();
-            world.backlog.push_back(peer);
+            self.arrive();
         }
         let flips = self.world.borrow_mut().random.chance(self.flips);
         if flips {
             self.flip();
         }
-        for worker in &mut self.workers {
+        for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
+                let started = || counters.worker.0.sessions_started.get();
+                let (aborting, before) = (worker.is_aborting(), started());
                 worker.turn();
+                assert!(
+                    !aborting || started() == before,
+                    "a session after the abort"
+                );
             }
         }
         self.check_nobody_waits_for_nothing();
