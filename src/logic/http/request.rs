@@ -1,0 +1,285 @@
+//! The head of the first request of a connection.
+
+use super::cookie::{self, Remains};
+use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
+use super::lines::{Ending, Line, Lines, Next, Span};
+use super::request_line::{self, OPENING_LEN};
+
+/// What the beginning of a connection's bytes is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestScan<'b> {
+    /// Nothing yet: more bytes are needed.
+    Partial,
+    /// A request whose head is complete.
+    Whole(RequestHead<'b>),
+    /// Nothing that we pass on.
+    Refused(Refusal),
+}
+
+/// Why a request is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Not HTTP/1, or a head that could be read in two ways.
+    Malformed,
+    /// No end of the head within its limit.
+    TooLong,
+    /// The preface of HTTP/2.
+    Http2,
+    /// The hello of TLS.
+    Tls,
+}
+
+impl Refusal {
+    /// The status of our answer; none if the connection is closed without one.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Self::Malformed | Self::Http2 => Some(400),
+            Self::TooLong => Some(431),
+            Self::Tls => None,
+        }
+    }
+}
+
+/// A whole head of a request, and what we want to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead<'b> {
+    /// From the first byte, blank lines before the request included, through the empty line.
+    pub head: &'b [u8],
+    /// A token of at most 32 bytes.
+    pub method: &'b [u8],
+    /// As it came, without white space and control characters; not empty.
+    pub target: &'b [u8],
+    /// The value of the sticky cookie, if there is one; the first wins. It may be empty, and quotes
+    /// are part of it.
+    pub cookie: Option<&'b [u8]>,
+    /// Whether a proxy passed it on, as Via, Forwarded or X-Forwarded-For tell: later requests of
+    /// the connection may be those of other users.
+    pub through_proxy: bool,
+    /// Whether the connection may become something else: CONNECT, or both `Upgrade` and
+    /// `Connection: upgrade`.
+    pub upgrade: bool,
+    /// The name of the sticky cookie, as it stands in the head.
+    cookie_name: Option<&'b [u8]>,
+    cookie_lines: Span,
+    connection_lines: Span,
+    persistence: Persistence,
+    /// Where the empty line begins.
+    fields_end: usize,
+    ending: Ending,
+}
+
+/// Scans what has come of a request so far, for the sticky cookie of this name.
+///
+/// `bytes` begins with the first byte of the connection. `searched` is 0 at first and kept by the
+/// caller between calls for the same request: how far the end of the head was looked for. A head
+/// may have at most `head_max` bytes, target and blank lines included. The refusal comes with the
+/// first bytes that make it certain, but for what is inside of a line: that is looked at when the
+/// line is complete, except for the first 64 bytes of the request.
+pub fn scan_request<'b>(
+    bytes: &'b [u8],
+    searched: &mut u32,
+    head_max: u32,
+    cookie: Option<&str>,
+) -> RequestScan<'b> {
+    let head_max = head_max as usize;
+    let window = &bytes[..bytes.len().min(head_max)];
+    let first = match request_line::blank_lines_len(window) {
+        Ok(len) => len,
+        Err(refusal) => return RequestScan::Refused(refusal),
+    };
+    let name = cookie.map(str::as_bytes);
+    let before = *searched as usize;
+    let walk = if before <= first {
+        walk(window, Lines::new(window, first), first, name)
+    } else {
+        let rest = Lines::resume(window, first, before.min(window.len()));
+        match walk(window, rest, first, name) {
+            // The lines before were only checked, not kept.
+            Walk::Whole(_) => walk(window, Lines::new(window, first), first, name),
+            other => other,
+        }
+    };
+    let is_opening = before < first + OPENING_LEN;
+    match walk {
+        Walk::Whole(head) => RequestScan::Whole(head),
+        Walk::Refused(refusal) => RequestScan::Refused(refusal),
+        Walk::Unfinished(at) => {
+            // Always below 4 GiB, since `head_max` is.
+            *searched = at as u32;
+            let opening = &window[first..];
+            match request_line::refuse_opening(opening).filter(|_| is_opening) {
+                Some(refusal) => RequestScan::Refused(refusal),
+                None if window.len() == head_max => RequestScan::Refused(Refusal::TooLong),
+                None => RequestScan::Partial,
+            }
+        }
+    }
+}
+
+enum Walk<'b> {
+    Whole(RequestHead<'b>),
+    Refused(Refusal),
+    Unfinished(usize),
+}
+
+/// Goes through the lines that are left; `first` is where the first line of the request begins.
+fn walk<'b>(
+    window: &'b [u8],
+    mut lines: Lines<'b>,
+    first: usize,
+    cookie: Option<&[u8]>,
+) -> Walk<'b> {
+    let mut facts = Facts::default();
+    loop {
+        let line = match lines.next_strict() {
+            Next::Line(line) => line,
+            Next::Broken => return Walk::Refused(refusal_of(&window[first..])),
+            Next::Unfinished(at) => return Walk::Unfinished(at),
+        };
+        let text = line.text(window);
+        if line.start == first {
+            let Some((method, target)) = request_line::split(text) else {
+                return Walk::Refused(refusal_of(&window[first..]));
+            };
+            (facts.method, facts.target) = (method, target);
+            facts.ending = Some(line.ending());
+        } else if line.is_empty() {
+            return facts.finish(window, &line);
+        } else if let Some((name, value)) = field::split(text) {
+            facts.field(Field::of(name), value, &line, cookie);
+        } else {
+            return Walk::Refused(Refusal::Malformed);
+        }
+    }
+}
+
+/// Why a request is refused whose lines can't be taken.
+fn refusal_of(request: &[u8]) -> Refusal {
+    request_line::refuse_opening(request).unwrap_or(Refusal::Malformed)
+}
+
+/// What the lines of a head told until now.
+#[derive(Default)]
+struct Facts<'b> {
+    method: &'b [u8],
+    target: &'b [u8],
+    ending: Option<Ending>,
+    /// Name and value.
+    cookie: Option<(&'b [u8], &'b [u8])>,
+    cookie_lines: Span,
+    connection_lines: Span,
+    persistence: Persistence,
+    through_proxy: bool,
+    /// There is an Upgrade field.
+    offers_upgrade: bool,
+    /// Connection names it.
+    wants_upgrade: bool,
+    content_length: Option<&'b [u8]>,
+    lengths_differ: bool,
+    transfer_encoding: bool,
+}
+
+impl<'b> Facts<'b> {
+    #[inline]
+    fn field(&mut self, field: Field, value: &'b [u8], line: &Line, cookie: Option<&[u8]>) {
+        match field {
+            Field::Cookie => {
+                if self.cookie.is_none() {
+                    self.cookie = cookie.and_then(|name| cookie::find(value, name));
+                }
+                if self.cookie.is_some() {
+                    self.cookie_lines.extend(line);
+                }
+            }
+            Field::Connection | Field::KeepAlive | Field::ProxyConnection => {
+                self.connection_lines.extend(line);
+                self.persistence = self.persistence.and(field, value);
+                self.wants_upgrade |= field == Field::Connection
+                    && field::list(value).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+            }
+            Field::Upgrade => self.offers_upgrade = true,
+            Field::Via | Field::Forwarded | Field::XForwardedFor => self.through_proxy = true,
+            Field::ContentLength => {
+                for length in field::list(value) {
+                    let expected = *self.content_length.get_or_insert(length);
+                    self.lengths_differ |= length != expected;
+                }
+            }
+            Field::TransferEncoding => self.transfer_encoding = true,
+            Field::CacheControl | Field::Expires | Field::SetCookie | Field::Other => {}
+        }
+    }
+
+    fn finish(self, window: &'b [u8], empty: &Line) -> Walk<'b> {
+        let ambiguous = self.content_length.is_some() && self.transfer_encoding;
+        if ambiguous || self.lengths_differ {
+            return Walk::Refused(Refusal::Malformed);
+        }
+        let asks_upgrade = self.offers_upgrade && self.wants_upgrade;
+        Walk::Whole(RequestHead {
+            head: &window[..empty.end],
+            method: self.method,
+            target: self.target,
+            cookie: self.cookie.map(|(_, value)| value),
+            through_proxy: self.through_proxy,
+            upgrade: asks_upgrade || self.method == b"CONNECT",
+            cookie_name: self.cookie.map(|(name, _)| name),
+            cookie_lines: self.cookie_lines,
+            connection_lines: self.connection_lines,
+            persistence: self.persistence,
+            fields_end: empty.start,
+            ending: self.ending.unwrap_or(Ending::CrLf),
+        })
+    }
+}
+
+impl RequestHead<'_> {
+    /// Writes the head as the server shall get it into `out`, which is cleared first: without the
+    /// sticky cookie, wherever it occurs; a Cookie line in which nothing is left goes too.
+    ///
+    /// With `close` the lines of Connection, Keep-Alive and Proxy-Connection give way to one
+    /// `Connection: close` at the end; not so if the request asks for an upgrade, or has
+    /// `Connection: close` and none of the others already. Returns whether anything differs from
+    /// `head`; if not, `out` is left empty.
+    pub fn rewrite(&self, close: bool, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let close = close && !self.upgrade && self.persistence != Persistence::Closes;
+        if !close && self.cookie_name.is_none() {
+            return false;
+        }
+        let connection_lines = if close {
+            self.connection_lines
+        } else {
+            Span::default()
+        };
+        let edited = self.cookie_lines.with(connection_lines, self.fields_end);
+        out.reserve(self.head.len() + CONNECTION_CLOSE.len() + 2);
+        out.extend_from_slice(&self.head[..edited.start]);
+        let mut lines = Lines::new(&self.head[..edited.end], edited.start);
+        while let Next::Line(line) = lines.next_strict() {
+            let text = line.text(self.head);
+            let (name, value) = field::split(text).unwrap_or((text, b""));
+            match (Field::of(name), self.cookie_name) {
+                (Field::Cookie, Some(cookie)) => {
+                    let before = out.len();
+                    out.extend_from_slice(&text[..name.len() + 1]);
+                    match cookie::cut(value, cookie, out) {
+                        Remains::Whole | Remains::Rest => {
+                            out.extend_from_slice(&self.head[line.text_end..line.end]);
+                        }
+                        Remains::Nothing => out.truncate(before),
+                    }
+                }
+                (field, _) if close && field.keeps_connection() => {}
+                _ => out.extend_from_slice(&self.head[line.start..line.end]),
+            }
+        }
+        out.extend_from_slice(&self.head[edited.end..self.fields_end]);
+        if close {
+            out.extend_from_slice(CONNECTION_CLOSE);
+            out.extend_from_slice(self.ending.bytes());
+        }
+        out.extend_from_slice(&self.head[self.fields_end..]);
+        true
+    }
+}
