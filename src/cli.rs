@@ -9,6 +9,9 @@ use crate::config::Balance;
 /// Where the configuration lies unless told otherwise.
 const CONFIG_FILE: &str = "/etc/ringway/ringway.toml";
 
+/// The cookie of `ringway http` unless it is named.
+const STICKY_COOKIE: &str = "RINGWAY";
+
 /// A layer-4 TCP load balancer for Linux on io_uring.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version, about, after_help = EXAMPLES)]
@@ -22,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   ringway demo
   ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
   ringway check -c ringway.toml && ringway run -c ringway.toml";
 
 const RUN_EXAMPLES: &str = "\
@@ -43,6 +47,13 @@ const TCP_EXAMPLES: &str = "\
 Examples:
   ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
   ringway tcp --listen [::]:5432 --balance least_conn db1.internal:5432 db2.internal:5432";
+
+const HTTP_EXAMPLES: &str = "\
+Examples:
+  ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway http --listen [::]:80 --cookie SRV --balance least_conn app1.internal:80 app2.internal:80
+
+A client that comes back with the cookie reaches the same server.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -82,24 +93,22 @@ pub enum Command {
     /// Balance TCP connections without a configuration file
     #[command(after_help = TCP_EXAMPLES)]
     Tcp {
-        /// Address to listen on; repeatable
-        #[arg(
-            long,
-            required = true,
-            value_name = "ADDR",
-            help = "Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable"
-        )]
-        listen: Vec<String>,
-        /// How a server is chosen: round_robin, least_conn, random, source_hash or first
-        #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
-        balance: Balance,
-        /// Servers
-        #[arg(
-            required = true,
-            value_name = "SERVER",
-            help = "Servers, each as IP:port, [IPv6]:port or host:port"
-        )]
-        servers: Vec<String>,
+        /// Listeners and servers
+        #[command(flatten)]
+        pool: Pool,
+        /// What is to hold instead of the defaults
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Balance HTTP with a sticky cookie, without a configuration file
+    #[command(after_help = HTTP_EXAMPLES)]
+    Http {
+        /// Name of the cookie that binds a client to its server
+        #[arg(long, value_name = "NAME", default_value = STICKY_COOKIE)]
+        cookie: String,
+        /// Listeners and servers
+        #[command(flatten)]
+        pool: Pool,
         /// What is to hold instead of the defaults
         #[command(flatten)]
         overrides: Overrides,
@@ -120,13 +129,36 @@ pub struct File {
     pub path: PathBuf,
 }
 
+/// What a configuration file would say of a frontend and its backend.
+#[derive(Args, Debug)]
+pub struct Pool {
+    /// Address to listen on; repeatable
+    #[arg(
+        long,
+        required = true,
+        value_name = "ADDR",
+        help = "Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable"
+    )]
+    pub listen: Vec<String>,
+    /// How a server is chosen: round_robin, least_conn, random, source_hash or first
+    #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
+    pub balance: Balance,
+    /// Servers
+    #[arg(
+        required = true,
+        value_name = "SERVER",
+        help = "Servers, each as IP:port, [IPv6]:port or host:port"
+    )]
+    pub servers: Vec<String>,
+}
+
 /// Settings that the command line has the last word on.
 #[derive(Args, Debug)]
 pub struct Overrides {
     /// Worker threads [default: what the configuration says, else one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Address of the admin listener, on loopback [default: what the configuration says, else none]
+    /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
 }

@@ -52,9 +52,7 @@ pub fn run() -> Result<(), StartError> {
     for (server, name) in config.backends[0].servers.iter_mut().zip(NAMES) {
         server.name = name.to_string();
     }
-    config.admin = Some(Admin {
-        listen: free_address(ADMIN_PORT),
-    });
+    config.admin = Some(Admin::on(free_address(ADMIN_PORT)));
     config.global.shutdown_timeout = Duration::from_secs(1);
     log::init(config.global.access_log);
     control::run(config, |bound| {

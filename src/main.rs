@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
-use ringway::config::{self, Config};
+use ringway::config::{self, Config, Problem};
 use ringway::{control, demo, doctor, log as logging};
 
 fn main() -> ExitCode {
@@ -14,22 +14,20 @@ fn main() -> ExitCode {
             file,
             print_effective,
         } => check(&file, print_effective),
-        Command::Tcp {
-            listen,
-            balance,
-            servers,
+        Command::Tcp { pool, overrides } => {
+            let resolver = &config::system_resolver;
+            let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
+            serve_simple(config, &overrides)
+        }
+        Command::Http {
+            cookie,
+            pool,
             overrides,
         } => {
             let resolver = &config::system_resolver;
-            match Config::simple(&listen, balance, &servers, resolver) {
-                Ok(config) => serve(config, &overrides),
-                Err(problems) => {
-                    for problem in problems {
-                        eprintln!("error: {problem}");
-                    }
-                    ExitCode::FAILURE
-                }
-            }
+            let (listen, servers) = (&pool.listen, &pool.servers);
+            let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
+            serve_simple(config, &overrides)
         }
         Command::Demo => finish(demo::run()),
         Command::Doctor => doctor::run(),
@@ -66,6 +64,18 @@ fn check(file: &File, print_effective: bool) -> ExitCode {
         }
         Err(report) => {
             eprintln!("{report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: &Overrides) -> ExitCode {
+    match config {
+        Ok(config) => serve(config, overrides),
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("error: {problem}");
+            }
             ExitCode::FAILURE
         }
     }

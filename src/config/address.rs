@@ -71,19 +71,6 @@ pub(super) fn parse_admin(text: &str) -> Result<Address, Problem> {
     parse(text, ADMIN_EXAMPLE)
 }
 
-/// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it.
-pub(super) fn check_admin(address: &SocketAddr) -> Result<(), Problem> {
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        format!(
-            "the admin listener cannot be on `{address}`: this version has it on loopback only"
-        ),
-        format!("write \"127.0.0.1:{}\"", address.port()),
-    ))
-}
-
 /// Reads the address of a server; its port is never 0.
 pub(super) fn parse_server(text: &str) -> Result<Address, Problem> {
     let address = parse(text, "10.0.0.11:8080")?;
@@ -196,7 +183,7 @@ fn parse_port(text: &str) -> Option<u16> {
 
 /// Whether the system's resolver may be asked for this. A name whose last part is a number is a
 /// mistyped IP address, which some resolvers would complete in ways nobody expects.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let part = |part: &str| {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         (1..=63).contains(&part.len()) && part.chars().all(valid)

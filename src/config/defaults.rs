@@ -18,11 +18,17 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// A peer that has ended its side rarely wants more than the rest of an answer.
 pub(super) const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The head of a first request comes in one piece or two; who needs longer wants to hold a place.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Further connect attempts after the first.
 pub(super) const RETRIES: u32 = 3;
 
 /// How long open sessions may finish after the first signal to stop.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it still accepts after that signal, so that others notice first.
+pub(super) const SHUTDOWN_GRACE: Duration = Duration::ZERO;
 
 /// What the kernel allows unless told otherwise (net.core.somaxconn since Linux 5.4).
 pub(super) const BACKLOG: u32 = 4096;

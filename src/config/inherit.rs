@@ -36,6 +36,7 @@ pub(super) struct SessionValues {
     pub connect: Inherited<Duration>,
     pub idle: Inherited<Duration>,
     pub half_closed: Inherited<Duration>,
+    pub request: Inherited<Duration>,
     pub queue: Inherited<Duration>,
     pub retries: Inherited<u32>,
 }
@@ -61,6 +62,7 @@ impl SessionValues {
             connect,
             idle: first(sources, |s| &s.idle, defaults::IDLE_TIMEOUT),
             half_closed: first(sources, |s| &s.half_closed, defaults::HALF_CLOSED_TIMEOUT),
+            request: first(sources, |s| &s.request, defaults::REQUEST_TIMEOUT),
             queue: first(sources, |s| &s.queue, connect.value),
             retries: first(sources, |s| &s.retries, defaults::RETRIES),
         }

@@ -6,16 +6,23 @@
 //! resolving host names and reading the file.
 //!
 //! The way of a file: `load` gets its text, `read` makes a `RawConfig` of it by `section`,
-//! `schema`, `value`, `units` and `address`; `validate` makes a [`Config`] of that by `inherit`,
-//! `defaults` and `resolve`; `error` and `render` show what went wrong, `print` what is in effect. A command
-//! line without a file takes the short way of `simple`.
+//! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
+//! `inherit`, `defaults` and `resolve`; `error` and `render` show what went wrong, `print` and
+//! `page` what is in effect. Keys that belong together have a file of their own for all of that:
+//! `admin`, `http_mode`, `health_check`, `sticky` with `cookie`. A command line without a file takes
+//! the short way of `simple`.
 
 mod address;
+mod admin;
+mod backends;
+mod cookie;
 mod defaults;
 mod error;
 mod health_check;
+mod http_mode;
 mod inherit;
 mod load;
+mod page;
 mod print;
 mod raw;
 mod read;
@@ -24,20 +31,25 @@ mod resolve;
 mod schema;
 mod section;
 mod simple;
+mod sticky;
 mod units;
 mod validate;
 mod value;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use admin::Admin;
 pub use error::{Problem, Report};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
+pub use http_mode::{HttpMode, Inspect, Mode};
 pub use load::{Loaded, load, parse};
 pub use print::effective;
 pub use resolve::{Resolver, system as system_resolver};
+pub use sticky::{SameSite, Sticky};
 pub use units::{format_duration, format_size, parse_duration, parse_size};
 
 /// A whole configuration that was found valid.
@@ -62,15 +74,13 @@ pub struct Global {
     pub sessions_max: Option<u32>,
     /// How long open sessions may finish after the first signal to stop.
     pub shutdown_timeout: Duration,
+    /// How long the process still accepts after that signal, while it already says that it is not
+    /// ready; 0..=100 days.
+    pub shutdown_grace: Duration,
     /// Form of the lines that are logged for each ended session.
     pub access_log: AccessLog,
-}
-
-/// Section `[admin]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admin {
-    /// On loopback; port 0 lets the kernel choose.
-    pub listen: SocketAddr,
+    /// File that keeps administrative states over a restart; `None`: they are forgotten.
+    pub state_file: Option<PathBuf>,
 }
 
 /// Form of the access log.
@@ -106,6 +116,8 @@ pub struct Frontend {
     pub name: String,
     /// At least one.
     pub listen: Vec<Listen>,
+    /// What is relayed.
+    pub mode: Mode,
     /// Index into [`Config::backends`].
     pub backend: usize,
     /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
@@ -128,6 +140,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// One direction ended, the other idle.
     pub half_closed: Duration,
+    /// HTTP mode: the whole head of the first request.
+    pub request: Duration,
     /// Waiting for a place on a full server; when not written: the same as `connect`.
     pub queue: Duration,
 }
@@ -174,6 +188,9 @@ pub struct Backend {
     pub on_down: OnDown,
     /// How its servers are checked; `None`: they count as up.
     pub health_check: Option<HealthCheck>,
+    /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such
+    /// a backend.
+    pub sticky: Option<Sticky>,
     /// At least one, at most 65,535, in the order of the file.
     pub servers: Vec<Server>,
 }
@@ -259,6 +276,9 @@ pub struct Server {
     pub sessions_max: Option<u32>,
     /// Used only when no other server can be.
     pub backup: bool,
+    /// Value of the sticky cookie that names it, unique in its backend: 1 to 64 of RFC 6265's `cookie-octet`;
+    /// when not written: a hash of eleven characters of its name.
+    pub cookie: String,
 }
 
 #[cfg(test)]
@@ -282,6 +302,17 @@ mod tests {
         assert_eq!(Balance::NAMES.len(), 5);
         for access_log in [AccessLog::Text, AccessLog::Json, AccessLog::Off] {
             assert!(AccessLog::NAMES.contains(&(access_log.to_string().as_str(), access_log)));
+        }
+        for inspect in [Inspect::First, Inspect::Close] {
+            assert!(Inspect::NAMES.contains(&(inspect.to_string().as_str(), inspect)));
+        }
+        for same_site in [
+            SameSite::Lax,
+            SameSite::Strict,
+            SameSite::None,
+            SameSite::Off,
+        ] {
+            assert!(SameSite::NAMES.contains(&(same_site.to_string().as_str(), same_site)));
         }
         for on_down in [OnDown::Keep, OnDown::Close] {
             assert!(OnDown::NAMES.contains(&(on_down.to_string().as_str(), on_down)));

@@ -3,23 +3,22 @@
 //! Every value is filled in, and those that were not written say where they come from. Reading the
 //! output gives an equal [`Config`](super::Config), so it can replace the file it was made from.
 
-use std::fmt::{Display, Write};
+use std::path::PathBuf;
 
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
+use super::page::{DEFAULT, Page, quoted};
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::section::Field;
-use super::{Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Server, format_duration};
-
-/// Comments stand two columns after this, unless the value is longer.
-const COMMENT_COLUMN: usize = 36;
-
-/// The comment of a value that nobody wrote.
-const DEFAULT: &str = "default";
+use super::sticky::RawSticky;
+use super::{
+    Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Mode, Server, Sticky,
+    format_duration, format_size,
+};
 
 /// The whole configuration as a file that has every value.
 ///
@@ -30,14 +29,8 @@ pub fn effective(loaded: &Loaded) -> String {
     let mut page = Page::default();
     global(&mut page, loaded, &config.global);
     if let Some(admin) = &config.admin {
-        page.header("[admin]");
         let written = raw.admin.as_ref().and_then(|admin| admin.listen.get());
-        let host = written.and_then(listen_host);
-        page.line(
-            "listen",
-            quoted(admin.listen),
-            host.map(|host| format!("resolved from {host}")),
-        );
+        self::admin(&mut page, admin, written);
     }
     for (frontend, written) in config.frontends.iter().zip(&raw.frontends) {
         self::frontend(&mut page, loaded, frontend, written);
@@ -56,16 +49,28 @@ pub fn effective(loaded: &Loaded) -> String {
             quoted(backend.on_down),
             unwritten(&written.on_down),
         );
-        match (&backend.health_check, written.health_check.get()) {
-            (Some(check), Some(written)) => health_check(&mut page, &backend.name, check, written),
-            _ => page.limit("health_check", None::<u32>, "none, servers count as up"),
+        let check = backend.health_check.as_ref();
+        let check = check.zip(written.health_check.get());
+        let sticky = backend.sticky.as_ref().zip(written.sticky.get());
+        // What is absent is told before the first section below this one begins.
+        if check.is_none() {
+            page.absent("health_check", "none, servers count as up");
+        }
+        if sticky.is_none() {
+            page.absent("sticky", "off");
+        }
+        if let Some((check, written)) = check {
+            health_check(&mut page, &backend.name, check, written);
+        }
+        if let Some((sticky, written)) = sticky {
+            self::sticky(&mut page, &backend.name, sticky, written);
         }
         let servers = written.servers.get().map_or(&[][..], Vec::as_slice);
         for (server, written) in backend.servers.iter().zip(servers) {
             self::server(&mut page, backend, server, written);
         }
     }
-    page.text
+    page.into_text()
 }
 
 fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
@@ -86,11 +91,31 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
         shutdown,
         unwritten(&written.shutdown_timeout),
     );
+    let grace = quoted(format_duration(global.shutdown_grace));
+    page.line("shutdown_grace", grace, unwritten(&written.shutdown_grace));
     page.line(
         "access_log",
         quoted(global.access_log),
         unwritten(&written.access_log),
     );
+    let without = "none, administrative states are forgotten";
+    page.limit("state_file", file(global.state_file.as_ref()), without);
+}
+
+fn admin(page: &mut Page, admin: &Admin, listen: Option<&RawListen>) {
+    page.header("[admin]");
+    let host = listen.and_then(listen_host);
+    match admin.listen {
+        Some(address) => page.line(
+            "listen",
+            quoted(address),
+            host.map(|host| format!("resolved from {host}")),
+        ),
+        None => page.absent("listen", "none"),
+    }
+    page.limit("socket", file(admin.socket.as_ref()), "none");
+    page.limit("token_file", file(admin.token_file.as_ref()), "none");
+    page.limit("page", admin.page.as_ref().map(quoted), "none");
 }
 
 fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &RawFrontend) {
@@ -107,7 +132,13 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         format!("[{}]", listens.join(", ")),
         resolved(&written.listen),
     );
-    page.line("mode", quoted("tcp"), unwritten(&written.mode));
+    let mode = &written.mode;
+    page.line("mode", quoted(frontend.mode), unwritten(&mode.kind));
+    if let Mode::Http(http) = frontend.mode {
+        let head_max = quoted(format_size(u64::from(http.head_max)));
+        page.line("head_max", head_max, unwritten(&mode.head_max));
+        page.line("inspect", quoted(http.inspect), unwritten(&mode.inspect));
+    }
     page.line("backend", quoted(backend), None);
     page.limit(
         "max_sessions",
@@ -133,6 +164,7 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         ("connect_timeout", values.connect),
         ("idle_timeout", values.idle),
         ("half_closed_timeout", values.half_closed),
+        ("request_timeout", values.request),
         ("queue_timeout", values.queue),
     ] {
         page.line(key, quoted(format_duration(value)), origin(from));
@@ -171,6 +203,23 @@ fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &R
     page.limit("port", check.port, "the server's own");
 }
 
+fn sticky(page: &mut Page, backend: &str, sticky: &Sticky, written: &RawSticky) {
+    page.header(&format!("[backend.{}.sticky]", quoted_key(backend)));
+    page.line("cookie", quoted(&sticky.cookie), None);
+    page.line("http_only", sticky.http_only, unwritten(&written.http_only));
+    page.line("secure", sticky.secure, unwritten(&written.secure));
+    page.line(
+        "same_site",
+        quoted(sticky.same_site),
+        unwritten(&written.same_site),
+    );
+    page.line("path", quoted(&sticky.path), unwritten(&written.path));
+    let domain = sticky.domain.as_deref().unwrap_or_default();
+    page.line("domain", quoted(domain), unwritten(&written.domain));
+    let max_age = sticky.max_age.map(|time| quoted(format_duration(time)));
+    page.limit("max_age", max_age, "until the browser is closed");
+}
+
 /// A section of its own for each server, so that each value can have a comment.
 fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServer) {
     page.header(&format!(
@@ -187,6 +236,14 @@ fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServ
     page.line("weight", server.weight, unwritten(&written.weight));
     page.limit("max_sessions", server.sessions_max, "unlimited");
     page.line("backup", server.backup, unwritten(&written.backup));
+    // Without `sticky` it would only be warned of.
+    if backend.sticky.is_some() || written.cookie.get().is_some() {
+        page.line("cookie", quoted(&server.cookie), unwritten(&written.cookie));
+    }
+}
+
+fn file(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| quoted(path.display()))
 }
 
 /// The comment of a value that has a default.
@@ -215,47 +272,5 @@ fn host(address: &Address) -> Option<String> {
     match address {
         Address::Host { host, port } => Some(format!("{host}:{port}")),
         Address::Ip(_) => None,
-    }
-}
-
-/// A TOML string.
-fn quoted(value: impl Display) -> String {
-    toml::Value::String(value.to_string()).to_string()
-}
-
-/// The text as it grows.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    fn header(&mut self, header: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(header);
-        self.text.push('\n');
-    }
-
-    /// One key, with a comment unless it was written.
-    fn line(&mut self, key: &str, value: impl Display, comment: Option<String>) {
-        let line = format!("{key} = {value}");
-        // Writing to a string cannot fail.
-        let _ = match comment {
-            Some(comment) => writeln!(self.text, "{line:<COMMENT_COLUMN$}  # {comment}"),
-            None => writeln!(self.text, "{line}"),
-        };
-    }
-
-    /// A limit, or a comment on what holds without one: it has no value that could be written.
-    fn limit(&mut self, key: &str, limit: Option<impl Display>, without: &str) {
-        let _ = match limit {
-            Some(limit) => writeln!(self.text, "{key} = {limit}"),
-            None => {
-                let line = format!("# {key}");
-                writeln!(self.text, "{line:<COMMENT_COLUMN$}  # {DEFAULT}: {without}")
-            }
-        };
     }
 }

@@ -3,14 +3,18 @@
 //! `read` fills it from a parsed TOML tree; `validate` makes a `Config` of it; `print` looks here
 //! for what was written and what was not.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::admin::RawAdmin;
 use super::error::Span;
 use super::health_check::RawHealthCheck;
+use super::http_mode::RawMode;
 use super::section::Field;
+use super::sticky::RawSticky;
 use super::{AccessLog, Balance, OnDown};
 
 /// A whole file.
@@ -33,15 +37,9 @@ pub(super) struct RawGlobal {
     pub workers: Field<RawWorkers>,
     pub sessions_max: Field<u32>,
     pub shutdown_timeout: Field<Duration>,
+    pub shutdown_grace: Field<Duration>,
     pub access_log: Field<AccessLog>,
-}
-
-/// `[admin]`
-#[derive(Clone, Debug)]
-pub(super) struct RawAdmin {
-    /// Where the section begins.
-    pub span: Span,
-    pub listen: Field<RawListen>,
+    pub state_file: Field<PathBuf>,
 }
 
 /// Value of `workers`.
@@ -58,6 +56,7 @@ pub(super) struct RawSession {
     pub connect: Field<Duration>,
     pub idle: Field<Duration>,
     pub half_closed: Field<Duration>,
+    pub request: Field<Duration>,
     pub queue: Field<Duration>,
     pub retries: Field<u32>,
 }
@@ -70,16 +69,10 @@ pub(super) struct RawFrontend {
     pub span: Span,
     pub listen: Field<Vec<Spanned<RawListen>>>,
     pub backend: Field<String>,
-    pub mode: Field<RawMode>,
+    pub mode: RawMode,
     pub sessions_max: Field<u32>,
     pub backlog: Field<u32>,
     pub session: RawSession,
-}
-
-/// Value of `mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RawMode {
-    Tcp,
 }
 
 /// `[backend.NAME]`
@@ -94,6 +87,7 @@ pub(super) struct RawBackend {
     pub slow_start: Field<Duration>,
     pub on_down: Field<OnDown>,
     pub health_check: Field<RawHealthCheck>,
+    pub sticky: Field<RawSticky>,
     pub servers: Field<Vec<RawServer>>,
     pub session: RawSession,
 }
@@ -108,4 +102,5 @@ pub(super) struct RawServer {
     pub weight: Field<u16>,
     pub sessions_max: Field<u32>,
     pub backup: Field<bool>,
+    pub cookie: Field<String>,
 }

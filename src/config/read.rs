@@ -9,17 +9,19 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::address::{RawListen, parse_admin, parse_listen, parse_server};
+use super::address::{RawListen, parse_listen, parse_server};
+use super::admin::read_admin;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::health_check::read_health_check;
+use super::http_mode::read_mode;
 use super::raw::{
-    RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawMode, RawServer, RawSession,
-    RawWorkers,
+    RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawSession, RawWorkers,
 };
 use super::schema::Kind;
 use super::section::{Entry, Field, Section, in_file_order};
+use super::sticky::read_sticky;
 use super::value::{self, Read};
-use super::{AccessLog, Balance, OnDown, defaults};
+use super::{AccessLog, Balance, OnDown, cookie, defaults};
 
 /// Reads the tree of a whole file.
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
@@ -43,26 +45,21 @@ pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
 fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> {
     let table = table(out, entry)?;
     let mut section = Section::open(out, Kind::Global, "[global]", table);
+    let mut shutdown = |key| -> Field<Duration> {
+        section.take(key, |out, entry| {
+            value::duration(out, entry, defaults::SHUTDOWN_TIMEOUTS)
+        })
+    };
     Some(RawGlobal {
+        shutdown_timeout: shutdown("shutdown_timeout"),
+        shutdown_grace: shutdown("shutdown_grace"),
         workers: section.take("workers", read_workers),
         sessions_max: section.take("max_sessions", sessions_max),
-        shutdown_timeout: section.take("shutdown_timeout", |out, entry| {
-            value::duration(out, entry, defaults::SHUTDOWN_TIMEOUTS)
-        }),
         access_log: section.take("access_log", |out, entry| {
             value::choice(out, entry, AccessLog::NAMES)
         }),
-    })
-}
-
-fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
-    let table = table(out, entry)?;
-    let mut section = Section::open(out, Kind::Admin, "[admin]", table);
-    Some(RawAdmin {
-        span: entry.span.clone(),
-        listen: section.take("listen", |out, entry| {
-            let parse = |text: &str| parse_admin(text).map(RawListen::Address);
-            value::parsed(out, entry, parse)
+        state_file: section.take("state_file", |out, entry| {
+            value::file_path(out, entry, "/var/lib/ringway/state.json")
         }),
     })
 }
@@ -88,6 +85,7 @@ fn read_session(section: &mut Section<'_, '_, '_>) -> RawSession {
         connect: timeout("connect_timeout"),
         idle: timeout("idle_timeout"),
         half_closed: timeout("half_closed_timeout"),
+        request: timeout("request_timeout"),
         queue: timeout("queue_timeout"),
         retries: section.take("retries", |out, entry| {
             value::integer(out, entry, defaults::RETRY_COUNTS)
@@ -162,9 +160,7 @@ fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
         span: named.span.clone(),
         listen: section.take("listen", read_listen),
         backend: section.take("backend", value::string),
-        mode: section.take("mode", |out, entry| {
-            value::choice(out, entry, &[("tcp", RawMode::Tcp)])
-        }),
+        mode: read_mode(&mut section),
         sessions_max: section.take("max_sessions", sessions_max),
         backlog: section.take("backlog", |out, entry| {
             value::integer(out, entry, defaults::BACKLOGS)
@@ -190,6 +186,7 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         health_check: section.take("health_check", |out, entry| {
             read_health_check(out, entry, &named.place)
         }),
+        sticky: section.take("sticky", |out, entry| read_sticky(out, entry, &named.place)),
         servers: section.take("servers", |out, entry| {
             read_servers(out, entry, &named.place)
         }),
@@ -251,6 +248,9 @@ fn read_server(
         }),
         sessions_max: section.take("max_sessions", sessions_max),
         backup: section.take("backup", value::boolean),
+        cookie: section.take("cookie", |out, entry| {
+            value::parsed(out, entry, cookie::parse_value)
+        }),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Which keys each section has, which of them are not built yet, and what an unknown one may mean.
+//! Which keys each section has, and what an unknown one may mean.
 //!
 //! It knows names only; types and bounds are with the readers in `read`.
 
@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Server,
     /// `[backend.NAME.health_check]`
     HealthCheck,
+    /// `[backend.NAME.sticky]`
+    Sticky,
 }
 
 /// The keys that are read, by section. In [`Kind::Root`] they are the sections.
@@ -33,15 +35,23 @@ const KEYS: &[(Kind, &[&str])] = &[
     ),
     (
         Kind::Global,
-        &["workers", "max_sessions", "shutdown_timeout", "access_log"],
+        &[
+            "workers",
+            "max_sessions",
+            "shutdown_timeout",
+            "shutdown_grace",
+            "access_log",
+            "state_file",
+        ],
     ),
-    (Kind::Admin, &["listen"]),
+    (Kind::Admin, &["listen", "socket", "token_file", "page"]),
     (
         Kind::Defaults,
         &[
             "connect_timeout",
             "idle_timeout",
             "half_closed_timeout",
+            "request_timeout",
             "queue_timeout",
             "retries",
         ],
@@ -52,11 +62,14 @@ const KEYS: &[(Kind, &[&str])] = &[
             "listen",
             "backend",
             "mode",
+            "head_max",
+            "inspect",
             "max_sessions",
             "backlog",
             "connect_timeout",
             "idle_timeout",
             "half_closed_timeout",
+            "request_timeout",
             "queue_timeout",
             "retries",
         ],
@@ -69,16 +82,25 @@ const KEYS: &[(Kind, &[&str])] = &[
             "slow_start",
             "on_down",
             "health_check",
+            "sticky",
             "connect_timeout",
             "idle_timeout",
             "half_closed_timeout",
+            "request_timeout",
             "queue_timeout",
             "retries",
         ],
     ),
     (
         Kind::Server,
-        &["name", "address", "weight", "max_sessions", "backup"],
+        &[
+            "name",
+            "address",
+            "weight",
+            "max_sessions",
+            "backup",
+            "cookie",
+        ],
     ),
     (
         Kind::HealthCheck,
@@ -97,35 +119,25 @@ const KEYS: &[(Kind, &[&str])] = &[
             "port",
         ],
     ),
+    (
+        Kind::Sticky,
+        &[
+            "cookie",
+            "http_only",
+            "secure",
+            "same_site",
+            "path",
+            "domain",
+            "max_age",
+        ],
+    ),
 ];
-
-/// Keys of the design that this version refuses, with the feature they wait for. Whoever builds
-/// the feature moves its lines to [`KEYS`].
-const NOT_YET: &[(Kind, &str, &str)] = &[
-    (Kind::Global, "shutdown_grace", "a grace period at shutdown"),
-    (Kind::Global, "state_file", "a state file"),
-    (Kind::Admin, "socket", "an admin socket"),
-    (Kind::Admin, "token_file", "actions over the admin listener"),
-    (Kind::Admin, "page", "a stats page"),
-    (Kind::Defaults, "request_timeout", "HTTP mode"),
-    (Kind::Frontend, "request_timeout", "HTTP mode"),
-    (Kind::Frontend, "head_max", "HTTP mode"),
-    (Kind::Frontend, "inspect", "HTTP mode"),
-    (Kind::Backend, "request_timeout", "HTTP mode"),
-    (Kind::Backend, "sticky", "HTTP mode"),
-    (Kind::Server, "cookie", "HTTP mode"),
-];
-
-/// The same for single values: key, value, feature.
-const VALUES_NOT_YET: &[(&str, &str, &str)] = &[("mode", "http", "HTTP mode")];
 
 /// What a written key is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
     /// It is read.
     Known(&'static str),
-    /// It is refused because it waits for a feature.
-    NotYet(Problem),
     /// It is not one; `meant` is the key of this section that it resembles.
     Unknown {
         problem: Problem,
@@ -138,16 +150,6 @@ pub(super) fn find(kind: Kind, key: &str, place: &str) -> Key {
     if let Some(known) = keys(kind).iter().find(|known| **known == key) {
         return Key::Known(known);
     }
-    if let Some((.., feature)) = NOT_YET
-        .iter()
-        .find(|(k, name, _)| *k == kind && *name == key)
-    {
-        let title = match kind {
-            Kind::Root => format!("section [{key}] is not supported yet"),
-            _ => format!("`{key}` in {place} is not supported yet"),
-        };
-        return Key::NotYet(Problem::new(title, not_yet_cure(feature)));
-    }
     let shown = shorten(key);
     let title = match kind {
         Kind::Root => format!("unknown section or key `{shown}` {place}"),
@@ -158,15 +160,6 @@ pub(super) fn find(kind: Kind, key: &str, place: &str) -> Key {
         problem: Problem::new(title, cure),
         meant,
     }
-}
-
-/// The refusal of a value that waits for a feature.
-pub(super) fn value_not_yet(key: &str, value: &str) -> Option<Problem> {
-    let (.., feature) = VALUES_NOT_YET
-        .iter()
-        .find(|(k, v, _)| *k == key && *v == value)?;
-    let title = format!("{key} = \"{value}\" is not supported yet");
-    Some(Problem::new(title, not_yet_cure(feature)))
 }
 
 /// The candidate that resembles `word` most, if any does enough.
@@ -196,21 +189,10 @@ fn either(choices: &[String]) -> String {
     }
 }
 
-fn not_yet_cure(feature: &str) -> String {
-    format!("this version does not have {feature}: remove it")
-}
-
 fn keys(kind: Kind) -> &'static [&'static str] {
     KEYS.iter()
         .find(|(k, _)| *k == kind)
         .map_or(&[], |(_, keys)| keys)
-}
-
-fn not_yet_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
-    NOT_YET
-        .iter()
-        .filter(move |(k, ..)| *k == kind)
-        .map(|(_, name, _)| *name)
 }
 
 /// What to do about an unknown key: an exact match elsewhere says more than a likeness here.
@@ -219,15 +201,13 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
         .iter()
         .map(|(k, _)| *k)
         .filter(|k| *k != kind && *k != Kind::Root)
-        .filter(|k| keys(*k).contains(&key) || not_yet_keys(*k).any(|name| name == key))
+        .filter(|k| keys(*k).contains(&key))
         .map(|k| generic_place(k).to_owned())
         .collect();
     if !elsewhere.is_empty() {
         return (format!("it belongs in {}", either(&elsewhere)), None);
     }
-    let here = keys(kind).iter().copied().chain(not_yet_keys(kind));
-    if let Some(meant) = suggest(key, here) {
-        let known = keys(kind).contains(&meant);
+    if let Some(meant) = suggest(key, keys(kind).iter().copied()) {
         let cure = match kind {
             Kind::Root if matches!(meant, "frontend" | "backend") => {
                 format!("did you mean [{meant}.NAME]?")
@@ -235,7 +215,7 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
             Kind::Root => format!("did you mean [{meant}]?"),
             _ => format!("did you mean `{meant}`?"),
         };
-        return (cure, known.then_some(meant));
+        return (cure, Some(meant));
     }
     let choices: Vec<&str> = keys(kind).to_vec();
     let cure = match kind {
@@ -257,33 +237,13 @@ fn generic_place(kind: Kind) -> &'static str {
         Kind::Backend => "[backend.NAME]",
         Kind::Server => "an entry of `servers`",
         Kind::HealthCheck => "[backend.NAME.health_check]",
+        Kind::Sticky => "[backend.NAME.sticky]",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_read_or_refused_but_not_both() {
-        for (kind, name, _) in NOT_YET {
-            assert!(!keys(*kind).contains(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_refusal_is_one_sentence_with_a_cure() {
-        for (kind, name, feature) in NOT_YET {
-            let Key::NotYet(problem) = find(*kind, name, "[x]") else {
-                panic!("{name}")
-            };
-            assert!(problem.title.ends_with("is not supported yet"), "{name}");
-            assert_eq!(
-                problem.cure,
-                format!("this version does not have {feature}: remove it")
-            );
-        }
-    }
 
     #[test]
     fn a_key_of_another_section_is_sent_there() {
@@ -298,11 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_waits_is_suggested_but_not_read() {
+    fn a_likeness_is_suggested_and_read() {
         let Key::Unknown { problem, meant } = find(Kind::Backend, "stiky", "[backend.a]") else {
             panic!()
         };
         assert_eq!(problem.cure, "did you mean `sticky`?");
-        assert_eq!(meant, None);
+        assert_eq!(meant, Some("sticky"));
     }
 }

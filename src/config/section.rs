@@ -81,10 +81,6 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
         for (key, value) in in_file_order(table) {
             let known = match schema::find(kind, key.get_ref(), place) {
                 Key::Known(known) => Some(known),
-                Key::NotYet(problem) => {
-                    out.error(key.span(), problem);
-                    None
-                }
                 Key::Unknown { mut problem, meant } => {
                     if meant.is_none() && value.get_ref().is_table() {
                         misplaced = true;

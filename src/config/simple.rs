@@ -1,15 +1,17 @@
-//! The configuration of a command line without a file: `ringway tcp --listen ADDR SERVER...`.
+//! The configuration of a command line without a file: `ringway tcp --listen ADDR SERVER...`, and
+//! `ringway http` with a sticky cookie.
 //!
 //! The same rules and defaults as in a file; errors are sentences, since there is no line to show.
 
 use std::collections::HashSet;
 
-use super::address::{RawListen, check_admin, parse_admin, parse_listen, parse_server};
+use super::address::{RawListen, parse_listen, parse_server};
+use super::cookie::{hashed_value, parse_name};
 use super::error::Problem;
 use super::resolve::{Resolver, resolve};
 use super::{
-    AccessLog, Admin, Backend, Balance, Config, Frontend, Global, Listen, OnDown, Server, Timeouts,
-    defaults,
+    AccessLog, Backend, Balance, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown, Server,
+    Sticky, Timeouts, defaults,
 };
 
 impl Config {
@@ -25,15 +27,53 @@ impl Config {
         servers: &[String],
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
+        let problems = Vec::new();
+        Self::assemble(problems, listen, None, balance, servers, resolver)
+    }
+
+    /// The same in HTTP mode, its frontend named `http`, with a sticky cookie of the name `cookie`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the arguments, each a sentence with its cure.
+    pub fn simple_http(
+        listen: &[String],
+        cookie: &str,
+        balance: Balance,
+        servers: &[String],
+        resolver: Resolver<'_>,
+    ) -> Result<Config, Vec<Problem>> {
         let mut problems = Vec::new();
+        let cookie = parse_name(cookie).unwrap_or_else(|problem| {
+            problems.push(problem);
+            String::new()
+        });
+        let sticky = Some(Sticky::named(cookie));
+        Self::assemble(problems, listen, sticky, balance, servers, resolver)
+    }
+
+    /// Unless there are `problems`; `sticky` makes it HTTP mode.
+    fn assemble(
+        mut problems: Vec<Problem>,
+        listen: &[String],
+        sticky: Option<Sticky>,
+        balance: Balance,
+        servers: &[String],
+        resolver: Resolver<'_>,
+    ) -> Result<Config, Vec<Problem>> {
         let listen = listeners(&mut problems, listen, resolver);
         let servers = addressed(&mut problems, servers, resolver);
         if !problems.is_empty() {
             return Err(problems);
         }
+        let mode = match sticky {
+            Some(_) => Mode::Http(HttpMode::default()),
+            None => Mode::Tcp,
+        };
         let frontend = Frontend {
-            name: "tcp".to_owned(),
+            name: mode.to_string(),
             listen,
+            mode,
             backend: 0,
             sessions_max: None,
             backlog: defaults::BACKLOG,
@@ -46,6 +86,7 @@ impl Config {
             slow_start: None,
             on_down: OnDown::Keep,
             health_check: None,
+            sticky,
             servers,
         };
         Ok(Config {
@@ -57,28 +98,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// Puts the admin listener on `address`, written as in a file, whatever the file says.
-    ///
-    /// # Errors
-    ///
-    /// It can't be there, or a frontend is.
-    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
-        let listen = resolve(&parse_admin(address)?, resolver)?;
-        check_admin(&listen)?;
-        let mut taken = self.frontends.iter().flat_map(|f| &f.listen);
-        if listen.port() != 0 && taken.any(|taken| *taken == Listen::Address(listen)) {
-            let title = format!("`{listen}` is listened on twice");
-            return Err(Problem::new(
-                title,
-                "name another address for the admin listener",
-            ));
-        }
-        self.admin = Some(Admin { listen });
-        Ok(())
-    }
-}
-
 impl Default for Global {
     /// What holds when `[global]` is empty.
     fn default() -> Self {
@@ -86,7 +105,9 @@ impl Default for Global {
             workers: None,
             sessions_max: None,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
+            shutdown_grace: defaults::SHUTDOWN_GRACE,
             access_log: AccessLog::Text,
+            state_file: None,
         }
     }
 }
@@ -98,6 +119,7 @@ impl Default for Timeouts {
             connect: defaults::CONNECT_TIMEOUT,
             idle: defaults::IDLE_TIMEOUT,
             half_closed: defaults::HALF_CLOSED_TIMEOUT,
+            request: defaults::REQUEST_TIMEOUT,
             queue: defaults::CONNECT_TIMEOUT,
         }
     }
@@ -143,14 +165,23 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
         problems.push(Problem::new(title, cure));
     }
     let mut servers = Vec::new();
+    let mut cookies = HashSet::new();
     for (index, text) in texts.iter().enumerate() {
+        let name = format!("s{}", index + 1);
+        // Of its address, so that clients keep their server when others are added before it; of
+        // its name too where that is not enough.
+        let mut cookie = hashed_value(text);
+        if !cookies.insert(cookie.clone()) {
+            cookie = hashed_value(&format!("{text} {name}"));
+        }
         match parse_server(text).and_then(|address| resolve(&address, resolver)) {
             Ok(address) => servers.push(Server {
-                name: format!("s{}", index + 1),
+                name,
                 address,
                 weight: defaults::WEIGHT,
                 sessions_max: None,
                 backup: false,
+                cookie,
             }),
             Err(problem) => problems.push(problem),
         }
@@ -176,48 +207,47 @@ mod tests {
     fn a_command_line_is_the_same_as_a_minimal_file() {
         let listen = strings(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:80"]);
         let servers = strings(&["10.0.0.1:80", "10.0.0.2:80"]);
-        let simple = Config::simple(&listen, Balance::LeastConn, &servers, &no_names).unwrap();
-        let file = r#"
-            [frontend.tcp]
-            listen = ["127.0.0.1:0", "127.0.0.1:0", "[::1]:80"]
-            backend = "servers"
-            [backend.servers]
-            balance = "least_conn"
-            servers = [
-                { name = "s1", address = "10.0.0.1:80" },
-                { name = "s2", address = "10.0.0.2:80" },
-            ]
-        "#;
-        assert_eq!(
-            simple,
-            config::parse("x.toml", file, &no_names).unwrap().config
-        );
+        let balance = Balance::LeastConn;
+        let tcp = Config::simple(&listen, balance, &servers, &no_names).unwrap();
+        let http = Config::simple_http(&listen, "SRV", balance, &servers, &no_names).unwrap();
+        let [first, second] = ["10.0.0.1:80", "10.0.0.2:80"].map(hashed_value);
+        let file = |mode: &str, sticky: &str| {
+            let text = format!(
+                r#"
+                [frontend.{mode}]
+                listen = ["127.0.0.1:0", "127.0.0.1:0", "[::1]:80"]
+                mode = "{mode}"
+                backend = "servers"
+                [backend.servers]
+                balance = "least_conn"
+                servers = [
+                    {{ name = "s1", address = "10.0.0.1:80", cookie = "{first}" }},
+                    {{ name = "s2", address = "10.0.0.2:80", cookie = "{second}" }},
+                ]
+                {sticky}
+                "#
+            );
+            config::parse("x.toml", &text, &no_names).unwrap().config
+        };
+        assert_eq!(tcp, file("tcp", ""));
+        let sticky = "[backend.servers.sticky]\ncookie = \"SRV\"";
+        assert_eq!(http, file("http", sticky));
     }
 
     #[test]
-    fn the_admin_listener_is_put_elsewhere_or_refused() {
-        let listen = strings(&["127.0.0.1:80"]);
-        let servers = strings(&["10.0.0.1:80"]);
-        let mut config = Config::simple(&listen, Balance::First, &servers, &no_names).unwrap();
-        assert_eq!(config.admin, None);
-        config.set_admin("[::1]:0", &no_names).unwrap();
-        let expected = Some(Admin {
-            listen: "[::1]:0".parse().unwrap(),
-        });
-        assert_eq!(config.admin, expected);
-        for (text, sentence) in [
-            ("127.0.0.1:80", "`127.0.0.1:80` is listened on twice"),
-            ("0.0.0.0:8404", "loopback only: write \"127.0.0.1:8404\""),
-            ("10.0.0.1:8404", "loopback only: write \"127.0.0.1:8404\""),
-            (":8404", "write \"127.0.0.1:8404\""),
-            ("fd:3", "cannot be inherited"),
-            ("127.0.0.1", "address without a port"),
-            ("db:1", "cannot resolve `db`"),
-        ] {
-            let problem = config.set_admin(text, &no_names).unwrap_err().to_string();
-            assert!(problem.contains(sentence), "{problem}");
-            assert_eq!(config.admin, expected, "it stays");
-        }
+    fn a_server_keeps_its_cookie_whatever_stands_before_it() {
+        let cookies = |servers: &[&str]| -> Vec<String> {
+            let listen = strings(&["127.0.0.1:0"]);
+            let servers = strings(servers);
+            let config =
+                Config::simple_http(&listen, "SRV", Balance::First, &servers, &no_names).unwrap();
+            let servers = config.backends[0].servers.iter();
+            servers.map(|server| server.cookie.clone()).collect()
+        };
+        let [a, b] = ["10.0.0.1:80", "10.0.0.2:80"];
+        assert_eq!(cookies(&[a, b])[1], cookies(&[b])[0]);
+        let twice = cookies(&[a, a, a]);
+        assert!(twice[0] != twice[1] && twice[1] != twice[2] && twice[0] != twice[2]);
     }
 
     #[test]
@@ -237,5 +267,12 @@ mod tests {
         );
         let problems = Config::simple(&[], Balance::First, &[], &no_names).unwrap_err();
         assert_eq!(problems.len(), 2);
+        let problems = Config::simple_http(&[], "a b", Balance::First, &[], &no_names);
+        let problems = problems.unwrap_err();
+        assert_eq!(problems.len(), 3);
+        assert_eq!(
+            problems[0].to_string(),
+            "invalid name of a cookie `a b`: use 1 to 64 letters, digits, `_` and `-`, such as \"SRV\""
+        );
     }
 }

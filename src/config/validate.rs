@@ -3,23 +3,24 @@
 //! Missing keys, references, duplicates, host names; then the defaults. Called once the whole
 //! file was read, and only if its syntax was right: behind a broken line much only seems missing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use toml::Spanned;
 
-use super::address::{Address, RawListen, check_admin};
+use super::address::{Address, RawListen};
+use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
-use super::health_check::validate_health_check;
+use super::http_mode::validate_mode;
 use super::inherit::SessionValues;
-use super::raw::{RawAdmin, RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawWorkers};
+use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
 use super::read::quoted_key;
 use super::render::Lines;
 use super::resolve::{Resolver, resolve};
 use super::schema::{one_of, suggest};
 use super::section::Field;
-use super::{Admin, Backend, Balance, Config, Frontend, Global, Listen, OnDown, Server, Timeouts};
+use super::{Admin, Config, Frontend, Global, Listen, Timeouts};
 
 /// Checks the whole file; `None` after anything was reported that leaves a hole.
 pub(super) fn validate(
@@ -47,10 +48,7 @@ pub(super) fn validate(
     check.unused_backends();
     Some(Config {
         global: global(&raw.global),
-        admin: match admin {
-            Some(admin) => Some(admin?),
-            None => None,
-        },
+        admin,
         frontends: frontends.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
     })
@@ -68,31 +66,30 @@ fn global(raw: &RawGlobal) -> Global {
             .shutdown_timeout
             .get()
             .unwrap_or(&default.shutdown_timeout),
+        shutdown_grace: *raw.shutdown_grace.get().unwrap_or(&default.shutdown_grace),
         access_log: *raw.access_log.get().unwrap_or(&default.access_log),
+        state_file: raw.state_file.get().cloned(),
     }
 }
 
 /// What the checks share.
-struct Check<'c, 't> {
-    out: &'c mut Diagnostics,
-    raw: &'c RawConfig,
-    lines: &'c Lines<'t>,
+pub(super) struct Check<'c, 't> {
+    pub out: &'c mut Diagnostics,
+    pub raw: &'c RawConfig,
+    pub lines: &'c Lines<'t>,
     resolver: Resolver<'c>,
     /// Where each listener was first written.
     listens: HashMap<Listen, Span>,
 }
 
 impl Check<'_, '_> {
-    fn admin(&mut self, raw: &RawAdmin) -> Option<Admin> {
-        let example = "\"127.0.0.1:8404\"";
-        let written = self.required(&raw.listen, &raw.span, "listen", "[admin]", example)?;
-        let Listen::Address(listen) = self.listen(written)? else {
-            return None;
+    fn admin(&mut self, raw: &RawAdmin) -> Admin {
+        let written = raw.listen.written();
+        let listen = match written.and_then(|written| self.listen(written)) {
+            Some(Listen::Address(address)) => Some(address),
+            Some(Listen::Descriptor(_) | Listen::Systemd(_)) | None => None,
         };
-        check_admin(&listen)
-            .map_err(|problem| self.out.error(written.span(), problem))
-            .ok()?;
-        Some(Admin { listen })
+        validate_admin(self.out, raw, listen)
     }
 
     fn frontend(&mut self, raw: &RawFrontend) -> Option<Frontend> {
@@ -104,14 +101,16 @@ impl Check<'_, '_> {
             checked.into_iter().collect()
         });
         let backend = self.referenced_backend(raw, &place);
-        let values = SessionValues::find(
-            backend.map(|index| &self.raw.backends[index]),
-            raw,
-            &self.raw.defaults,
-        );
+        let raw_backend = backend.map(|index| &self.raw.backends[index]);
+        let values = SessionValues::find(raw_backend, raw, &self.raw.defaults);
+        let mode = validate_mode(self.out, &raw.mode);
+        if let Some(raw_backend) = raw_backend {
+            self.sticky_in_tcp_mode(raw, raw_backend, &place);
+        }
         Some(Frontend {
             name: raw.name.clone(),
             listen: listen?,
+            mode,
             backend: backend?,
             sessions_max: raw.sessions_max.get().copied(),
             backlog: *raw.backlog.get().unwrap_or(&defaults::BACKLOG),
@@ -119,10 +118,24 @@ impl Check<'_, '_> {
                 connect: values.connect.value,
                 idle: values.idle.value,
                 half_closed: values.half_closed.value,
+                request: values.request.value,
                 queue: values.queue.value,
             },
             retries: values.retries.value,
         })
+    }
+
+    /// A sticky backend needs the cookies of requests, which TCP mode does not read.
+    fn sticky_in_tcp_mode(&mut self, raw: &RawFrontend, backend: &RawBackend, place: &str) {
+        if !raw.mode.is_tcp() || backend.sticky.written().is_none() {
+            return;
+        }
+        let backend = quoted_key(&backend.name);
+        let title = format!("{place} is in TCP mode, but [backend.{backend}] is sticky");
+        let cure = format!("set mode = \"http\", or remove [backend.{backend}.sticky]");
+        let mode = raw.mode.kind.written().map(Spanned::span);
+        let span = mode.unwrap_or_else(|| raw.span.clone());
+        self.out.error(span, Problem::new(title, cure));
     }
 
     /// The index of the backend that a frontend names.
@@ -171,72 +184,8 @@ impl Check<'_, '_> {
         Some(listen)
     }
 
-    fn backend(&mut self, raw: &RawBackend) -> Option<Backend> {
-        let place = format!("[backend.{}]", quoted_key(&raw.name));
-        let health_check = match raw.health_check.written() {
-            Some(written) => Some(validate_health_check(self.out, written.get_ref())),
-            None => None,
-        };
-        let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
-        let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
-        let mut names = HashMap::new();
-        let servers: Vec<_> = written
-            .get_ref()
-            .iter()
-            .map(|server| self.server(server, &mut names, &place))
-            .collect();
-        Some(Backend {
-            name: raw.name.clone(),
-            balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
-            slow_start: raw.slow_start.get().copied(),
-            on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
-            health_check,
-            servers: servers.into_iter().collect::<Option<_>>()?,
-        })
-    }
-
-    fn server<'r>(
-        &mut self,
-        raw: &'r RawServer,
-        names: &mut HashMap<&'r str, Span>,
-        backend: &str,
-    ) -> Option<Server> {
-        let place = format!("a server of {backend}");
-        let name = self.required(&raw.name, &raw.span, "name", &place, "\"s1\"");
-        if let Some(name) = name {
-            self.unique(name, names, backend);
-        }
-        let example = "\"10.0.0.11:8080\"";
-        let address = self.required(&raw.address, &raw.span, "address", &place, example);
-        let address = address.and_then(|a| self.resolved(a.get_ref(), &a.span()));
-        Some(Server {
-            name: name?.get_ref().clone(),
-            address: address?,
-            weight: *raw.weight.get().unwrap_or(&defaults::WEIGHT),
-            sessions_max: raw.sessions_max.get().copied(),
-            backup: *raw.backup.get().unwrap_or(&false),
-        })
-    }
-
-    /// Makes sure that a name of a server is the only one in its backend.
-    fn unique<'r>(
-        &mut self,
-        name: &'r Spanned<String>,
-        names: &mut HashMap<&'r str, Span>,
-        backend: &str,
-    ) {
-        let Some(first) = names.get(name.get_ref().as_str()) else {
-            names.insert(name.get_ref(), name.span());
-            return;
-        };
-        let place = self.lines.place(first);
-        let cure = format!("first at {place}: give one of them another name");
-        let title = format!("two servers named `{}` in {backend}", name.get_ref());
-        self.out.error(name.span(), Problem::new(title, cure));
-    }
-
     /// The value of a key that must be written; reports it missing at the begin of its section.
-    fn required<'f, T>(
+    pub fn required<'f, T>(
         &mut self,
         field: &'f Field<T>,
         section: &Span,
@@ -252,26 +201,10 @@ impl Check<'_, '_> {
         field.written()
     }
 
-    fn resolved(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
+    pub fn resolved(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
         resolve(address, self.resolver)
             .map_err(|problem| self.out.error(span.clone(), problem))
             .ok()
-    }
-
-    /// Warns of backends that no frontend names, unless a frontend may have meant to.
-    fn unused_backends(&mut self) {
-        let all: HashSet<&str> = self.raw.backends.iter().map(|b| b.name.as_str()).collect();
-        let known = |f: &RawFrontend| Some(*all.get(f.backend.get()?.as_str())?);
-        let named: Option<HashSet<&str>> = self.raw.frontends.iter().map(known).collect();
-        let Some(named) = named.filter(|named| !named.is_empty()) else {
-            return;
-        };
-        let backends = self.raw.backends.iter();
-        for backend in backends.filter(|b| !named.contains(b.name.as_str())) {
-            let title = format!("no frontend uses [backend.{}]", quoted_key(&backend.name));
-            let problem = Problem::new(title, "name it in a frontend, or remove it");
-            self.out.warning(backend.span.clone(), problem);
-        }
     }
 }
 

@@ -5,15 +5,18 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
 use super::error::{Diagnostics, Problem, shorten};
-use super::schema::{one_of, suggest, value_not_yet};
+use super::schema::{one_of, suggest};
 use super::section::Entry;
-use super::units::{bare_duration, format_duration, parse_duration};
+use super::units::{
+    bare_duration, bare_size, format_duration, format_size, parse_duration, parse_size,
+};
 
 /// What readers return: `None` after they reported.
 pub(super) type Read<T> = Option<T>;
@@ -63,6 +66,49 @@ pub(super) fn duration(
         Ok(_) => out_of_bounds(entry.key, duration_bounds(&bounds)),
         Err(problem) => problem,
     };
+    out.error(entry.span.clone(), problem);
+    None
+}
+
+/// A size in bytes with its unit, within bounds.
+pub(super) fn size(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    bounds: RangeInclusive<u64>,
+) -> Read<u64> {
+    let outside = || {
+        let (start, end) = (format_size(*bounds.start()), format_size(*bounds.end()));
+        out_of_bounds(entry.key, format!("must be \"{start}\" to \"{end}\""))
+    };
+    let problem = match entry.value {
+        DeValue::String(text) => match parse_size(text) {
+            Ok(bytes) if bounds.contains(&bytes) => return Some(bytes),
+            Ok(_) => outside(),
+            Err(problem) => problem,
+        },
+        DeValue::Integer(written) => {
+            let number = to_i64(written).and_then(|number| u64::try_from(number).ok());
+            number.map_or_else(outside, bare_size)
+        }
+        _ => return wrong_type(out, entry, "a size", "write it like \"64KiB\""),
+    };
+    out.error(entry.span.clone(), problem);
+    None
+}
+
+/// The path of a file, whether it exists or not; a relative one begins in the working directory.
+pub(super) fn file_path(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    example: &str,
+) -> Read<PathBuf> {
+    let text = string(out, entry)?;
+    let is_file = !text.is_empty() && !text.ends_with('/');
+    if is_file && !text.contains(char::is_control) {
+        return Some(PathBuf::from(text));
+    }
+    let title = format!("invalid path `{}` of a file", shorten(&text));
+    let problem = Problem::new(title, format!("write it like \"{example}\""));
     out.error(entry.span.clone(), problem);
     None
 }
@@ -131,9 +177,6 @@ pub(super) fn parse_choice<T: Copy>(
 ) -> Result<T, Problem> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
         return Ok(*value);
-    }
-    if let Some(problem) = value_not_yet(what, text) {
-        return Err(problem);
     }
     let words = || choices.iter().map(|(word, _)| *word);
     let cure = match suggest(text, words()) {

@@ -53,7 +53,7 @@ impl Limits {
         let backends = config.backends.iter();
         let checked = backends.filter(|backend| backend.health_check.is_some());
         let checked: usize = checked.map(|backend| backend.servers.len()).sum();
-        let admin = config.admin.map_or(0, |_| admin::DESCRIPTORS_MAX);
+        let admin = config.admin.as_ref().map_or(0, |_| admin::DESCRIPTORS_MAX);
         let reserve = DESCRIPTORS_BASE
             + workers as u64 * DESCRIPTORS_WORKER
             + checked as u64 * DESCRIPTORS_CHECK

@@ -95,8 +95,8 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
     let listeners = listeners::open(&config, worker_count)?;
-    let admin = match config.admin {
-        Some(admin) => Some(Admin::bind(admin.listen).await?),
+    let admin = match config.admin.as_ref().and_then(|admin| admin.listen) {
+        Some(listen) => Some(Admin::bind(listen).await?),
         None => None,
     };
     let log = Writer::start(Arc::clone(&config))

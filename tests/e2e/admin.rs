@@ -568,7 +568,7 @@ fn an_address_that_cannot_be_had_is_refused_with_a_sentence() {
     );
     let errors = tcp("0.0.0.0:8404");
     assert!(
-        errors.contains("loopback only: write \"127.0.0.1:8404\""),
+        errors.contains("beyond loopback and has no token: add token_file = "),
         "{errors}"
     );
     assert!(tcp("8404").contains("--admin 8404"));

@@ -1,0 +1,263 @@
+//! Section `[admin]`: where the process can be asked and told things, and who may.
+//!
+//! Its keys belong together, so its reader, its checks and its part of the configuration are here;
+//! `read`, `validate` and the command line call them. It opens none of the files that it names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+
+use super::address::{RawListen, parse_admin};
+use super::error::{Diagnostics, Problem, Span, shorten};
+use super::resolve::{Resolver, resolve};
+use super::schema::Kind;
+use super::section::{Entry, Field, Section};
+use super::value::{self, Read};
+use super::{Config, Listen};
+
+/// Bytes of the path of a Unix socket (unix(7): 108 with the final zero).
+const SOCKET_LEN_MAX: usize = 107;
+
+/// Bytes of `page`.
+const PAGE_LEN_MAX: usize = 256;
+
+/// The paths that the admin listener answers itself.
+const OWN_PAGES: &[&str] = &["/", "/healthz", "/readyz", "/metrics", "/stats.csv", "/api"];
+
+/// Section `[admin]`; at least one of `listen` and `socket` is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; port 0 lets the kernel choose. Beyond loopback there is a `token_file`.
+    pub listen: Option<SocketAddr>,
+    /// Path of a Unix socket, 1 to 107 bytes.
+    pub socket: Option<PathBuf>,
+    /// File with the token that actions over `listen` need; not yet read.
+    pub token_file: Option<PathBuf>,
+    /// A second path of the stats page: begins with `/`, and is none of the listener's own.
+    pub page: Option<String>,
+}
+
+impl Admin {
+    /// Only a listener, without a token: it is to be on loopback.
+    pub fn on(listen: SocketAddr) -> Self {
+        Self {
+            listen: Some(listen),
+            socket: None,
+            token_file: None,
+            page: None,
+        }
+    }
+}
+
+impl Config {
+    /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
+    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
+        let listen = resolve(&parse_admin(address)?, resolver)?;
+        let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
+        check_reach(&listen, token.is_some())?;
+        let mut taken = self.frontends.iter().flat_map(|f| &f.listen);
+        if listen.port() != 0 && taken.any(|taken| *taken == Listen::Address(listen)) {
+            let title = format!("`{listen}` is listened on twice");
+            return Err(Problem::new(
+                title,
+                "name another address for the admin listener",
+            ));
+        }
+        match &mut self.admin {
+            Some(admin) => admin.listen = Some(listen),
+            None => self.admin = Some(Admin::on(listen)),
+        }
+        Ok(())
+    }
+}
+
+/// What an operator wrote.
+#[derive(Clone, Debug)]
+pub(super) struct RawAdmin {
+    /// Where the section begins.
+    pub span: Span,
+    pub listen: Field<RawListen>,
+    pub socket: Field<PathBuf>,
+    pub token_file: Field<PathBuf>,
+    pub page: Field<String>,
+}
+
+/// Reads the section.
+pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
+    let DeValue::Table(table) = entry.value else {
+        return value::wrong_type(out, entry, "a section", "write [admin]");
+    };
+    let mut section = Section::open(out, Kind::Admin, "[admin]", table);
+    Some(RawAdmin {
+        span: entry.span.clone(),
+        listen: section.take("listen", |out, entry| {
+            let parse = |text: &str| parse_admin(text).map(RawListen::Address);
+            value::parsed(out, entry, parse)
+        }),
+        socket: section.take("socket", read_socket),
+        token_file: section.take("token_file", |out, entry| {
+            value::file_path(out, entry, "/etc/ringway/token")
+        }),
+        page: section.take("page", |out, entry| value::parsed(out, entry, parse_page)),
+    })
+}
+
+/// Checks what concerns more than one value; `listen` is the written one, resolved, unless it was
+/// reported.
+pub(super) fn validate_admin(
+    out: &mut Diagnostics,
+    raw: &RawAdmin,
+    listen: Option<SocketAddr>,
+) -> Admin {
+    if matches!((&raw.listen, &raw.socket), (Field::Absent, Field::Absent)) {
+        let problem = Problem::new(
+            "[admin] has neither `listen` nor `socket`",
+            "add listen = \"127.0.0.1:8404\"",
+        );
+        out.error(raw.span.clone(), problem);
+    }
+    let token = !matches!(raw.token_file, Field::Absent);
+    if let (Some(written), Some(listen)) = (raw.listen.written(), listen)
+        && let Err(problem) = check_reach(&listen, token)
+    {
+        out.error(written.span(), problem);
+    }
+    Admin {
+        listen,
+        socket: raw.socket.get().cloned(),
+        token_file: raw.token_file.get().cloned(),
+        page: raw.page.get().cloned(),
+    }
+}
+
+/// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it.
+fn check_reach(address: &SocketAddr, has_token: bool) -> Result<(), Problem> {
+    if has_token || address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!("the admin listener on `{address}` is beyond loopback and has no token"),
+        format!(
+            "add token_file = \"/etc/ringway/token\" to [admin], or write \"127.0.0.1:{}\"",
+            address.port()
+        ),
+    ))
+}
+
+fn read_socket(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<PathBuf> {
+    let path = value::file_path(out, entry, "/run/ringway/admin.sock")?;
+    let len = path.as_os_str().len();
+    if len <= SOCKET_LEN_MAX {
+        return Some(path);
+    }
+    let title = format!("the path of `socket` has {len} bytes");
+    let cure = format!("the kernel takes at most {SOCKET_LEN_MAX}: write a shorter one");
+    out.error(entry.span.clone(), Problem::new(title, cure));
+    None
+}
+
+fn parse_page(text: &str) -> Result<String, Problem> {
+    let refused = |cure: &str| {
+        let title = format!("invalid page `{}`", shorten(text));
+        Err(Problem::new(title, cure))
+    };
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b"/_.-~".contains(&b);
+    if !text.starts_with('/') {
+        return refused("it begins with a slash, such as \"/haproxy_stats\"");
+    }
+    if text.len() > PAGE_LEN_MAX || !text.bytes().all(valid) {
+        return refused("use at most 256 letters, digits, `/`, `_`, `.`, `-` and `~`");
+    }
+    if OWN_PAGES.contains(&text) || text.starts_with("/api/") {
+        return refused("the admin listener has it already: write another one, or remove it");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Balance;
+    use std::io;
+
+    fn no_names(_: &str, _: u16) -> io::Result<SocketAddr> {
+        Err(io::Error::other("no such name"))
+    }
+
+    fn config() -> Config {
+        let listen = ["127.0.0.1:80".to_owned()];
+        let servers = ["10.0.0.1:80".to_owned()];
+        Config::simple(&listen, Balance::First, &servers, &no_names).unwrap()
+    }
+
+    #[test]
+    fn the_admin_listener_is_put_elsewhere_or_refused() {
+        let mut config = config();
+        assert_eq!(config.admin, None);
+        config.set_admin("[::1]:0", &no_names).unwrap();
+        let expected = Some(Admin::on("[::1]:0".parse().unwrap()));
+        assert_eq!(config.admin, expected);
+        for (text, sentence) in [
+            ("127.0.0.1:80", "`127.0.0.1:80` is listened on twice"),
+            ("0.0.0.0:8404", "is beyond loopback and has no token"),
+            ("10.0.0.1:8404", "or write \"127.0.0.1:8404\""),
+            (":8404", "write \"127.0.0.1:8404\""),
+            ("fd:3", "cannot be inherited"),
+            ("127.0.0.1", "address without a port"),
+            ("db:1", "cannot resolve `db`"),
+        ] {
+            let problem = config.set_admin(text, &no_names).unwrap_err().to_string();
+            assert!(problem.contains(sentence), "{problem}");
+            assert_eq!(config.admin, expected, "it stays");
+        }
+    }
+
+    #[test]
+    fn what_else_the_file_says_stays_when_the_listener_is_put_elsewhere() {
+        let mut config = config();
+        let written = Admin {
+            listen: None,
+            socket: Some(PathBuf::from("/run/ringway/admin.sock")),
+            token_file: Some(PathBuf::from("/etc/ringway/token")),
+            page: Some("/lb".to_owned()),
+        };
+        config.admin = Some(written.clone());
+        config.set_admin("10.0.0.1:8404", &no_names).unwrap();
+        let listen = Some("10.0.0.1:8404".parse().unwrap());
+        assert_eq!(config.admin, Some(Admin { listen, ..written }));
+    }
+
+    #[test]
+    fn a_page_is_a_path_of_its_own() {
+        for page in ["/haproxy_stats", "/lb/", "/~a/b-c.html", "/apis", "/stats"] {
+            assert_eq!(parse_page(page).unwrap(), page);
+        }
+        let long = format!("/{}", "x".repeat(256));
+        for page in [
+            "",
+            "stats",
+            "/",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/stats.csv",
+            "/api",
+            "/api/v1/stats",
+            "/haproxy?stats",
+            "/a b",
+            "/{a}",
+            "/*a",
+            "/:a",
+            "/ä",
+            &long,
+        ] {
+            assert!(parse_page(page).is_err(), "{page}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Backends and their servers, from what was written to what is true: the part of `validate` that
+//! concerns them.
+
+use std::collections::{HashMap, HashSet};
+
+use toml::Spanned;
+
+use super::cookie::hashed_value;
+use super::defaults;
+use super::error::{Problem, Span};
+use super::health_check::validate_health_check;
+use super::raw::{RawBackend, RawFrontend, RawServer};
+use super::read::quoted_key;
+use super::section::Field;
+use super::sticky::validate_sticky;
+use super::validate::Check;
+use super::{Backend, Balance, OnDown, Server};
+
+/// Servers of one backend that were seen, by what must be unique.
+#[derive(Default)]
+struct Seen<'r> {
+    names: HashMap<&'r str, Span>,
+    /// By cookie value: name of the server, and the place of its cookie or else of its name.
+    cookies: HashMap<String, (&'r str, Span)>,
+}
+
+impl Check<'_, '_> {
+    pub fn backend(&mut self, raw: &RawBackend) -> Option<Backend> {
+        let place = format!("[backend.{}]", quoted_key(&raw.name));
+        let health_check = match raw.health_check.written() {
+            Some(written) => Some(validate_health_check(self.out, written.get_ref())),
+            None => None,
+        };
+        let sticky = match raw.sticky.written() {
+            Some(written) => Some(validate_sticky(self.out, written.get_ref(), &place)),
+            None => None,
+        };
+        let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
+        let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
+        let mut seen = Seen::default();
+        let servers: Vec<_> = written
+            .get_ref()
+            .iter()
+            .map(|server| self.server(server, &mut seen, &place))
+            .collect();
+        if matches!(raw.sticky, Field::Absent) {
+            self.cookies_without_use(written.get_ref(), &place);
+        }
+        Some(Backend {
+            name: raw.name.clone(),
+            balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
+            slow_start: raw.slow_start.get().copied(),
+            on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
+            health_check,
+            sticky: match sticky {
+                Some(sticky) => Some(sticky?),
+                None => None,
+            },
+            servers: servers.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    fn server<'r>(
+        &mut self,
+        raw: &'r RawServer,
+        seen: &mut Seen<'r>,
+        backend: &str,
+    ) -> Option<Server> {
+        let place = format!("a server of {backend}");
+        let name = self.required(&raw.name, &raw.span, "name", &place, "\"s1\"");
+        let cookie = match (raw.cookie.get(), name) {
+            (Some(written), _) => written.clone(),
+            (None, Some(name)) => hashed_value(name.get_ref()),
+            (None, None) => String::new(),
+        };
+        // Of two with the same name it is enough to say that.
+        if let Some(name) = name
+            && self.unique_name(name, &mut seen.names, backend)
+            && !matches!(raw.cookie, Field::Invalid)
+        {
+            let span = raw
+                .cookie
+                .written()
+                .map_or_else(|| name.span(), Spanned::span);
+            self.unique_cookie(&cookie, (name.get_ref(), span), &mut seen.cookies, backend);
+        }
+        let example = "\"10.0.0.11:8080\"";
+        let address = self.required(&raw.address, &raw.span, "address", &place, example);
+        let address = address.and_then(|a| self.resolved(a.get_ref(), &a.span()));
+        Some(Server {
+            name: name?.get_ref().clone(),
+            address: address?,
+            weight: *raw.weight.get().unwrap_or(&defaults::WEIGHT),
+            sessions_max: raw.sessions_max.get().copied(),
+            backup: *raw.backup.get().unwrap_or(&false),
+            cookie,
+        })
+    }
+
+    /// Makes sure that a name of a server is the only one in its backend.
+    fn unique_name<'r>(
+        &mut self,
+        name: &'r Spanned<String>,
+        names: &mut HashMap<&'r str, Span>,
+        backend: &str,
+    ) -> bool {
+        let Some(first) = names.get(name.get_ref().as_str()) else {
+            names.insert(name.get_ref(), name.span());
+            return true;
+        };
+        let place = self.lines.place(first);
+        let cure = format!("first at {place}: give one of them another name");
+        let title = format!("two servers named `{}` in {backend}", name.get_ref());
+        self.out.error(name.span(), Problem::new(title, cure));
+        false
+    }
+
+    /// Makes sure that a value of a cookie names one server of its backend, given by its name and
+    /// the place of the value.
+    fn unique_cookie<'r>(
+        &mut self,
+        cookie: &str,
+        (name, span): (&'r str, Span),
+        cookies: &mut HashMap<String, (&'r str, Span)>,
+        backend: &str,
+    ) {
+        let Some((first, first_span)) = cookies.get(cookie) else {
+            cookies.insert(cookie.to_owned(), (name, span));
+            return;
+        };
+        let title =
+            format!("servers `{first}` and `{name}` of {backend} have the same cookie `{cookie}`");
+        let place = self.lines.place(first_span);
+        let cure = format!("first at {place}: give one of them another `cookie`");
+        self.out.error(span, Problem::new(title, cure));
+    }
+
+    /// Warns of values of a cookie that nobody sets.
+    fn cookies_without_use(&mut self, servers: &[RawServer], backend: &str) {
+        for cookie in servers.iter().filter_map(|s| s.cookie.written()) {
+            let title = format!("this `cookie` has no effect: {backend} is not sticky");
+            let section = format!("{}.sticky]", backend.trim_end_matches(']'));
+            let problem = Problem::new(title, format!("add a section {section}, or remove it"));
+            self.out.warning(cookie.span(), problem);
+        }
+    }
+
+    /// Warns of backends that no frontend names, unless a frontend may have meant to.
+    pub fn unused_backends(&mut self) {
+        let all: HashSet<&str> = self.raw.backends.iter().map(|b| b.name.as_str()).collect();
+        let known = |f: &RawFrontend| Some(*all.get(f.backend.get()?.as_str())?);
+        let named: Option<HashSet<&str>> = self.raw.frontends.iter().map(known).collect();
+        let Some(named) = named.filter(|named| !named.is_empty()) else {
+            return;
+        };
+        let backends = self.raw.backends.iter();
+        for backend in backends.filter(|b| !named.contains(b.name.as_str())) {
+            let title = format!("no frontend uses [backend.{}]", quoted_key(&backend.name));
+            let problem = Problem::new(title, "name it in a frontend, or remove it");
+            self.out.warning(backend.span.clone(), problem);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a frontend relays: bytes, or HTTP whose first request it reads.
+//!
+//! The keys `mode`, `head_max` and `inspect` belong together, so their reader, their checks and
+//! their part of the configuration are here; `read` and `validate` call them.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use super::error::{Diagnostics, Problem, Span};
+use super::section::{Field, Section};
+use super::value;
+use super::word;
+
+/// Below the smallest, heads of today's browsers do not fit; above the largest, not even servers
+/// take them.
+const HEAD_SIZES: RangeInclusive<u64> = 1 << 10..=64 << 10;
+
+/// What a frontend relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Bytes, whatever they mean.
+    Tcp,
+    /// HTTP/1: the first request of a connection is read, and its answer; then bytes.
+    Http(HttpMode),
+}
+
+impl fmt::Display for Mode {
+    /// The word of the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Tcp => "tcp",
+            Mode::Http(_) => "http",
+        })
+    }
+}
+
+/// How HTTP is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpMode {
+    /// Largest head of a request or an answer that is looked at, in bytes, 1 KiB..=64 KiB.
+    pub head_max: u32,
+    /// How many requests of a connection are meant to be seen.
+    pub inspect: Inspect,
+}
+
+impl Default for HttpMode {
+    /// What holds when only the mode is written.
+    fn default() -> Self {
+        Self {
+            head_max: 16 << 10,
+            inspect: Inspect::First,
+        }
+    }
+}
+
+/// What becomes of a connection after its first answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspect {
+    /// It goes on as a tunnel: only the first request is read.
+    First,
+    /// It ends, so that the first request is the only one.
+    Close,
+}
+
+impl Inspect {
+    /// The words of the configuration.
+    pub const NAMES: &[(&str, Inspect)] = &[("first", Inspect::First), ("close", Inspect::Close)];
+}
+
+impl fmt::Display for Inspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(Inspect::NAMES, *self))
+    }
+}
+
+/// What an operator wrote.
+#[derive(Clone, Debug)]
+pub(super) struct RawMode {
+    pub kind: Field<RawKind>,
+    pub head_max: Field<u32>,
+    pub inspect: Field<Inspect>,
+}
+
+/// Value of `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawKind {
+    Tcp,
+    Http,
+}
+
+impl RawMode {
+    /// Whether the frontend is in TCP mode, written or by default.
+    pub fn is_tcp(&self) -> bool {
+        match &self.kind {
+            Field::Written(kind) => *kind.get_ref() == RawKind::Tcp,
+            Field::Absent => true,
+            // Reported, and it may well have meant the other.
+            Field::Invalid => false,
+        }
+    }
+}
+
+/// Reads the keys out of the section of a frontend.
+pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {
+    let kinds = [("tcp", RawKind::Tcp), ("http", RawKind::Http)];
+    RawMode {
+        kind: section.take("mode", |out, entry| value::choice(out, entry, &kinds)),
+        head_max: section.take("head_max", |out, entry| {
+            value::size(out, entry, HEAD_SIZES).and_then(|bytes| u32::try_from(bytes).ok())
+        }),
+        inspect: section.take("inspect", |out, entry| {
+            value::choice(out, entry, Inspect::NAMES)
+        }),
+    }
+}
+
+/// Checks what concerns more than one value, and fills in the defaults.
+pub(super) fn validate_mode(out: &mut Diagnostics, raw: &RawMode) -> Mode {
+    if raw.is_tcp() {
+        let written: [(&str, Option<Span>); 2] = [
+            ("head_max", raw.head_max.written().map(toml::Spanned::span)),
+            ("inspect", raw.inspect.written().map(toml::Spanned::span)),
+        ];
+        for (key, span) in written {
+            let Some(span) = span else { continue };
+            let title = format!("`{key}` has no meaning for a frontend of mode \"tcp\"");
+            let cure = "write mode = \"http\", or remove it";
+            out.error(span, Problem::new(title, cure));
+        }
+        return Mode::Tcp;
+    }
+    let default = HttpMode::default();
+    Mode::Http(HttpMode {
+        head_max: *raw.head_max.get().unwrap_or(&default.head_max),
+        inspect: *raw.inspect.get().unwrap_or(&default.inspect),
+    })
+}
