@@ -3,7 +3,9 @@
 //! Called by `cargo bench`; the gate runs each once, to see that it still works.
 
 use divan::{Bencher, black_box};
-use ringway::logic::session::{Action, Actions, Event, Moved, Policy, Session, Side};
+use ringway::logic::session::{
+    Action, Actions, Event, Moved, Policy, Protocol, Received, Session, Side,
+};
 use ringway::logic::time::Instant;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ fn main() {
 
 fn policy() -> Policy {
     Policy {
+        protocol: Protocol::Tcp,
+        request_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),
@@ -29,7 +33,7 @@ fn deliver(session: &mut Session, event: Event, policy: &Policy) -> usize {
 }
 
 fn relaying(policy: &Policy) -> Session {
-    let mut session = Session::new(Instant::ZERO);
+    let mut session = Session::new(Instant::ZERO, Protocol::Tcp);
     for event in [Event::Accepted, Event::Chosen, Event::Connected] {
         deliver(&mut session, event, policy);
     }
@@ -37,13 +41,13 @@ fn relaying(policy: &Policy) -> Session {
 }
 
 fn received(from: Side, len: u32) -> Event {
-    Event::Received {
-        from,
+    let news = Received {
         len,
         full: len == 65_536,
         more: false,
         armed: false,
-    }
+    };
+    Event::Received { from, news }
 }
 
 /// A small request and its answer: four events.

@@ -1,5 +1,5 @@
-//! `ringway demo`: three small HTTP servers, the balancer before them and the admin listener, all
-//! on loopback.
+//! `ringway demo`: three small HTTP servers, the balancer before them in HTTP mode and the admin
+//! listener, all on loopback.
 //!
 //! The servers are for looking at, not for use: they answer every request with their name.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{Admin, Balance, Config};
+use crate::config::Config;
 use crate::control::{self, StartError};
 use crate::io::socket;
 use crate::{config, log};
@@ -37,23 +37,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn run() -> Result<(), StartError> {
     let servers = start_servers()
         .map_err(|error| StartError::System("cannot start the demo's servers", error))?;
-    let listen = free_address(PORT).to_string();
-    let addresses: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
-    let config = Config::simple(
-        std::slice::from_ref(&listen),
-        Balance::RoundRobin,
-        &addresses,
-        &config::system_resolver,
-    );
-    let mut config = config.map_err(|_| {
-        let error = std::io::Error::other("the built-in configuration is not valid");
-        StartError::System("cannot configure the demo", error)
+    let config = configuration(&servers).map_err(|report| {
+        let error = std::io::Error::other(report.to_string());
+        StartError::System("the demo's configuration is not valid", error)
     })?;
-    for (server, name) in config.backends[0].servers.iter_mut().zip(NAMES) {
-        server.name = name.to_string();
-    }
-    config.admin = Some(Admin::on(free_address(ADMIN_PORT)));
-    config.global.shutdown_timeout = Duration::from_secs(1);
     log::init(config.global.access_log);
     control::run(config, |bound| {
         let address = bound.frontends[0][0];
@@ -62,12 +49,42 @@ pub fn run() -> Result<(), StartError> {
         });
         println!(
             "\nThree servers, {}, stand behind http://{address}/\nTry:\n\n    \
-             for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n{stats}\n\
-             Each connection goes to the next server; the lines below are the access log.\n\
-             Ctrl-C ends the demo.\n",
+             for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n    \
+             for i in 1 2 3; do curl -s -b jar -c jar http://{address}/; done\n{stats}\n\
+             Each new client goes to the next server, one that keeps its cookie stays with its own;\n\
+             the lines below are the access log. Ctrl-C ends the demo.\n",
             NAMES.join(", ")
         );
     })
+}
+
+/// The same that an operator would write for such servers.
+fn configuration(servers: &[SocketAddr]) -> Result<Config, config::Report> {
+    let entries = NAMES.iter().zip(servers);
+    let entries: String = entries
+        .map(|(name, address)| format!("{{ name = \"{name}\", address = \"{address}\" }},"))
+        .collect();
+    let text = format!(
+        r#"
+        [global]
+        shutdown_timeout = "1s"
+        [admin]
+        listen = "{admin}"
+        [frontend.web]
+        listen = ["{listen}"]
+        mode = "http"
+        backend = "app"
+        [backend.app]
+        servers = [{entries}]
+        [backend.app.health_check]
+        type = "http"
+        [backend.app.sticky]
+        cookie = "RINGWAY"
+        "#,
+        admin = free_address(ADMIN_PORT),
+        listen = free_address(PORT),
+    );
+    config::parse("demo", &text, &config::system_resolver).map(|loaded| loaded.config)
 }
 
 /// This port, or one that the kernel chooses if it is taken.

@@ -177,27 +177,58 @@ fn write_access(record: &AccessRecord, config: &Config) {
         .map_or_else(|| "-".to_string(), |client| client.to_string());
     let summary = &record.summary;
     let code = summary.outcome.code().map(char::from);
-    let code = String::from_iter(code);
+    let mut code = String::from_iter(code);
+    if let Some(exchange) = &record.exchange {
+        code.extend(exchange.cookie_code().map(char::from));
+    }
     let (wait, total) = (millis(summary.waited), millis(summary.total));
     let connect = summary.connect.map_or(-1, millis);
     let from_client = summary.bytes[Side::Client.index()];
     let from_server = summary.bytes[Side::Server.index()];
-    log::info!(
-        target: ACCESS,
-        client = client.as_str(),
-        frontend = frontend.name.as_str(),
-        backend = backend.name.as_str(),
-        server = server,
-        wait_ms = wait,
-        connect_ms = connect,
-        total_ms = total,
-        bytes_from_client = from_client,
-        bytes_from_server = from_server,
-        code = code.as_str(),
-        retries = summary.retries;
+    let text = format!(
         "{client} {} {}/{server} {wait}/{connect}/{total} {from_client}/{from_server} {code} {}",
         frontend.name, backend.name, summary.retries
     );
+    // The fields of a line are known at compile time, so each mode has its own.
+    macro_rules! line {
+        ($text:expr $(, $field:ident = $value:expr)*) => {
+            log::info!(
+                target: ACCESS,
+                client = client.as_str(),
+                frontend = frontend.name.as_str(),
+                backend = backend.name.as_str(),
+                server = server,
+                wait_ms = wait,
+                connect_ms = connect,
+                total_ms = total,
+                bytes_from_client = from_client,
+                bytes_from_server = from_server,
+                code = code.as_str(),
+                retries = summary.retries
+                $(, $field = $value)*;
+                "{}", $text
+            )
+        };
+    }
+    match &record.exchange {
+        None => line!(text),
+        Some(exchange) => {
+            let status = match exchange.status {
+                0 => -1,
+                status => i32::from(status),
+            };
+            let (method, target) = (&*exchange.method, &*exchange.target);
+            // A quote would end the field too early.
+            let request = format!("{method} {target}").replace('"', "%22");
+            let request = request.trim_end();
+            line!(
+                format_args!("{text} {status} \"{request}\""),
+                status = status,
+                method = method,
+                target = target
+            );
+        }
+    }
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::config::Config;
+use crate::logic::session::Answer;
 use crate::logic::time::Instant;
 
 /// Alignment that keeps what one core writes off the cache lines of others (two lines, because
@@ -180,6 +181,14 @@ pub struct FrontendCounters {
     pub bytes_from_clients: Counter,
     /// Bytes read from servers.
     pub bytes_from_servers: Counter,
+    /// Answers of our own, by [`Answer::index`].
+    pub answers: [Counter; Answer::ALL.len()],
+    /// Answers of servers that passed as they are, because they are not HTTP or their head is too
+    /// long.
+    pub opaque_answers: Counter,
+    /// Requests with a sticky cookie's backend that came through a proxy, which may put several
+    /// users on one connection.
+    pub proxied_requests: Counter,
 }
 
 /// What one worker counts for one server.

@@ -17,10 +17,21 @@ impl Token {
 /// A part of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Offset of its first byte.
+    /// Offset of its first byte. Received bytes begin at
+    /// [`HEADROOM_BYTES`](super::HEADROOM_BYTES).
     pub start: u32,
     /// Its length in bytes.
     pub len: u32,
+}
+
+/// How bytes are received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// At most [`RECEIVE_BYTES`](super::RECEIVE_BYTES) at a time: once, or where the kernel can
+    /// bound it, as long as all that came still fits into one buffer.
+    Stream,
+    /// Once, at most so many bytes: 1 to [`BUFFER_BYTES`](super::BUFFER_BYTES).
+    Once(u32),
 }
 
 /// What a poll waits for. Errors and hang-ups always end it.
@@ -84,7 +95,8 @@ pub trait Engine {
     type Socket;
     /// A listening socket.
     type Listener;
-    /// Memory for bytes on their way, [`BUFFER_BYTES`](super::BUFFER_BYTES) long.
+    /// Memory for [`BUFFER_BYTES`](super::BUFFER_BYTES) on their way, behind
+    /// [`HEADROOM_BYTES`](super::HEADROOM_BYTES) of free room.
     type Buffer;
     /// A kernel pipe for splicing.
     type Pipe;
@@ -112,10 +124,8 @@ pub trait Engine {
     /// Queues a connect of a socket that [`Engine::open`] made for this address.
     fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token);
 
-    /// Queues receiving into fresh buffers, at most [`RECEIVE_BYTES`](super::RECEIVE_BYTES) at a
-    /// time: once, or where the kernel can bound it, as long as all that came still fits into
-    /// one buffer. `poll_first`: bytes are unlikely to be there already.
-    fn receive(&mut self, socket: &Self::Socket, poll_first: bool, token: Token);
+    /// Queues receiving into fresh buffers. `poll_first`: bytes are unlikely to be there already.
+    fn receive(&mut self, socket: &Self::Socket, how: Receive, poll_first: bool, token: Token);
 
     /// Queues a send of a part of a buffer.
     fn send(&mut self, socket: &Self::Socket, buffer: Self::Buffer, chunk: Chunk, token: Token);
@@ -145,12 +155,29 @@ pub trait Engine {
     /// Gives a buffer back.
     fn release(&mut self, buffer: Self::Buffer);
 
-    /// Appends the first `len` bytes of `from` to `to`, which has `at` of its own.
+    /// A buffer for bytes of our own, if one can be had.
+    fn take_buffer(&mut self) -> Option<Self::Buffer>;
+
+    /// The bytes of a part of a buffer.
+    ///
+    /// # Panics
+    ///
+    /// It is not inside.
+    fn bytes<'b>(&'b self, buffer: &'b Self::Buffer, chunk: Chunk) -> &'b [u8];
+
+    /// Writes into a buffer, from offset `at`.
     ///
     /// # Panics
     ///
     /// They do not fit.
-    fn append(&mut self, to: &mut Self::Buffer, at: u32, from: &Self::Buffer, len: u32);
+    fn write(&mut self, buffer: &mut Self::Buffer, at: u32, bytes: &[u8]);
+
+    /// Copies a part of `from` into `to`, from offset `at`.
+    ///
+    /// # Panics
+    ///
+    /// It is not inside, or does not fit.
+    fn copy(&mut self, from: &Self::Buffer, chunk: Chunk, to: &mut Self::Buffer, at: u32);
 
     /// Whether a receive would find a buffer now.
     fn has_buffers(&self) -> bool;

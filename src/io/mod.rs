@@ -32,8 +32,8 @@ mod ring;
 pub mod socket;
 mod uring;
 
-pub use buffers::{BUFFER_BYTES, Buffer, RECEIVE_BYTES};
-pub use engine::{Chunk, Done, Engine, Interest, Spliced, Token};
+pub use buffers::{BUFFER_BYTES, Buffer, HEADROOM_BYTES, RECEIVE_BYTES};
+pub use engine::{Chunk, Done, Engine, Interest, Receive, Spliced, Token};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
 pub use ring::{Features, SetupError};

@@ -9,6 +9,7 @@ use io_uring::types::{Fd, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{ARMED_BYTES, RECEIVE_BYTES};
+use super::engine::Receive;
 
 /// Entries of the submission queue; a full one is submitted early.
 pub(super) const SQ_ENTRIES: u32 = 1024;
@@ -216,7 +217,7 @@ impl Ring {
     }
 
     /// A receive into provided buffers, as [`super::Engine::receive`] describes it.
-    pub fn receive(&self, socket: Fd, poll_first: bool) -> squeue::Entry {
+    pub fn receive(&self, socket: Fd, how: Receive, poll_first: bool) -> squeue::Entry {
         /// `ioprio` of a receive: poll before the first try.
         const POLL_FIRST: u16 = 1 << 0;
         /// `ioprio` of a receive: go on after the first.
@@ -226,17 +227,21 @@ impl Ring {
         const OPTLEN_OFFSET: usize = 44;
 
         let poll_first = if poll_first { POLL_FIRST } else { 0 };
-        let receive = |ioprio| {
-            opcode::Recv::new(socket, std::ptr::null_mut(), RECEIVE_BYTES)
+        let receive = |len, ioprio| {
+            opcode::Recv::new(socket, std::ptr::null_mut(), len)
                 .ioprio(ioprio)
                 .buf_group(BUFFER_GROUP)
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT)
         };
-        if self.features < Features::Linux6_17 {
-            return receive(poll_first);
+        match how {
+            Receive::Once(len) => return receive(len, poll_first),
+            Receive::Stream if self.features < Features::Linux6_17 => {
+                return receive(RECEIVE_BYTES, poll_first);
+            }
+            Receive::Stream => {}
         }
-        let mut entry = receive(poll_first | MULTISHOT);
+        let mut entry = receive(RECEIVE_BYTES, poll_first | MULTISHOT);
         const { assert!(size_of::<squeue::Entry>() == 64) };
         let optlen = (&raw mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET);
         // SAFETY: (M) an entry is the kernel's 64 bytes, of which these four are `optlen`, 4-byte

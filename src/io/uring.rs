@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use socket2::SockAddr;
 
 use super::buffers::{BUFFER_BYTES, Buffer, Pool};
-use super::engine::{Chunk, Done, Engine, Interest, Spliced, Token};
+use super::engine::{Chunk, Done, Engine, Interest, Receive, Spliced, Token};
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
 use super::ring::{self, Features, Ring, SQ_ENTRIES, SetupError};
@@ -165,7 +165,7 @@ impl Uring {
         if rustix::io::write(&theirs, &[0]) != Ok(1) {
             return false;
         }
-        self.receive(&ours, false, Token(0));
+        self.receive(&ours, Receive::Stream, false, Token(0));
         let mut stayed = false;
         loop {
             self.wait(None);
@@ -248,16 +248,6 @@ impl Uring {
     }
 }
 
-/// Start and length of a chunk, checked to lie inside a buffer.
-fn checked(chunk: Chunk) -> (usize, usize) {
-    let inside = chunk
-        .start
-        .checked_add(chunk.len)
-        .is_some_and(|end| end <= BUFFER_BYTES);
-    assert!(inside, "{chunk:?} is not inside a buffer");
-    (chunk.start as usize, chunk.len as usize)
-}
-
 impl Engine for Uring {
     type Socket = Socket;
     type Listener = Listener;
@@ -333,15 +323,14 @@ impl Engine for Uring {
         self.push(entry, token, Kind::Connect);
     }
 
-    fn receive(&mut self, socket: &Socket, poll_first: bool, token: Token) {
-        let entry = self.ring.receive(Fd(socket.raw()), poll_first);
+    fn receive(&mut self, socket: &Socket, how: Receive, poll_first: bool, token: Token) {
+        let entry = self.ring.receive(Fd(socket.raw()), how, poll_first);
         self.push(entry, token, Kind::Receive);
     }
 
     fn send(&mut self, socket: &Socket, buffer: Buffer, chunk: Chunk, token: Token) {
-        let (start, len) = checked(chunk);
-        let base = self.pool.start_of(&buffer).as_ptr();
-        let entry = opcode::Send::new(Fd(socket.raw()), base.wrapping_add(start), len as u32)
+        let start = self.pool.part(&buffer, chunk).as_ptr();
+        let entry = opcode::Send::new(Fd(socket.raw()), start, chunk.len)
             .flags(libc::MSG_NOSIGNAL)
             .build();
         self.push_lending(entry, token, Kind::Send, buffer.id());
@@ -388,8 +377,20 @@ impl Engine for Uring {
         self.pool.release(buffer);
     }
 
-    fn append(&mut self, to: &mut Buffer, at: u32, from: &Buffer, len: u32) {
-        self.pool.append(to, at, from, len);
+    fn take_buffer(&mut self) -> Option<Buffer> {
+        self.pool.take()
+    }
+
+    fn bytes<'b>(&'b self, buffer: &'b Buffer, chunk: Chunk) -> &'b [u8] {
+        self.pool.bytes(buffer, chunk)
+    }
+
+    fn write(&mut self, buffer: &mut Buffer, at: u32, bytes: &[u8]) {
+        self.pool.write(buffer, at, bytes);
+    }
+
+    fn copy(&mut self, from: &Buffer, chunk: Chunk, to: &mut Buffer, at: u32) {
+        self.pool.copy(from, chunk, to, at);
     }
 
     fn has_buffers(&self) -> bool {

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 
 use crossbeam_channel::Sender;
 
+use super::http::Exchange;
 use crate::logic::session::Summary;
 
 /// An ended session, for the access log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AccessRecord {
     /// Where the client came from, if the kernel still knew it.
     pub client: Option<SocketAddr>,
@@ -20,6 +21,8 @@ pub struct AccessRecord {
     pub server: Option<u16>,
     /// What is known of its course.
     pub summary: Summary,
+    /// Its first request, in HTTP mode.
+    pub exchange: Option<Exchange>,
 }
 
 /// From a worker to the log.
@@ -59,6 +62,7 @@ impl LogSink {
         frontend: u16,
         server: Option<u16>,
         summary: Summary,
+        exchange: Option<Exchange>,
     ) {
         if self.record_sessions {
             self.batch.push(AccessRecord {
@@ -66,6 +70,7 @@ impl LogSink {
                 frontend,
                 server,
                 summary,
+                exchange,
             });
         }
     }

@@ -1,9 +1,10 @@
 //! From an action to an operation, and the round trip of an event through a session.
 
 use super::Worker;
+use super::http::Http;
 use super::slot::{Chunks, Slot};
 use super::token::{Key, Owner};
-use crate::io::{self, Chunk, Engine, Interest};
+use crate::io::{self, BUFFER_BYTES, Engine, Interest, Receive};
 use crate::logic::session::{
     Action, Actions, Event, Farewell, Fault, Moved, PIPE_BYTES_MAX, Session, Side, Use,
 };
@@ -17,8 +18,9 @@ impl<E: Engine> Worker<E> {
             None
         };
         self.generation = self.generation.wrapping_add(1);
+        let protocol = self.policies[usize::from(frontend)].protocol;
         let slot = self.sessions.insert(Slot {
-            session: Session::new(self.now),
+            session: Session::new(self.now, protocol),
             generation: self.generation,
             frontend,
             server: None,
@@ -29,6 +31,7 @@ impl<E: Engine> Worker<E> {
             tried: Vec::new(),
             client,
             counted: [0; 2],
+            http: Http::of(protocol),
         });
         self.count_begun(frontend);
         self.drive(slot, Event::Accepted);
@@ -77,6 +80,8 @@ impl<E: Engine> Worker<E> {
                 let key = self.key(slot);
                 self.receive(key, from, poll_first);
             }
+            Action::ReadHead { from } => self.read_head(slot, from),
+            Action::Answer(answer) => self.answer(slot, answer),
             Action::Send { to, len } => self.send(slot, to, len),
             Action::Release { from } => {
                 if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
@@ -145,20 +150,27 @@ impl<E: Engine> Worker<E> {
         let used = Use::Read;
         let side = from;
         let token = Owner::Session { key, side, used }.token();
-        if let Some(socket) = self.sessions[key.slot as usize].socket(from) {
-            self.engine.receive(socket, poll_first, token);
+        let entry = &self.sessions[key.slot as usize];
+        let how = if entry.session.in_head(from) {
+            let held = entry.chunks[from.index()].newest();
+            Receive::Once(BUFFER_BYTES - held.map_or(0, |(_, chunk)| chunk.len))
+        } else {
+            Receive::Stream
+        };
+        if let Some(socket) = entry.socket(from) {
+            self.engine.receive(socket, how, poll_first, token);
         }
     }
 
     fn send(&mut self, slot: usize, to: Side, len: u32) {
         let token = self.token(slot, to, Use::Write);
         let entry = &mut self.sessions[slot];
-        let Some((buffer, start)) = entry.chunks[to.other().index()].lend() else {
+        let Some((buffer, chunk)) = entry.chunks[to.other().index()].lend() else {
             debug_assert!(false, "a send without a chunk");
             return;
         };
+        debug_assert_eq!(chunk.len, len, "the session counts otherwise");
         if let Some(socket) = entry.socket(to) {
-            let chunk = Chunk { start, len };
             self.engine.send(socket, buffer, chunk, token);
         }
     }

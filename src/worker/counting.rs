@@ -101,8 +101,9 @@ impl<E: Engine> Worker<E> {
         {
             self.count_connect_failure(self.backend_of(entry.frontend), server);
         }
-        self.log
-            .record(entry.client, entry.frontend, entry.server, summary);
+        let exchange = entry.http.take().map(|http| http.exchange);
+        let (client, frontend, server) = (entry.client, entry.frontend, entry.server);
+        self.log.record(client, frontend, server, summary, exchange);
     }
 
     /// Once in each turn, in which something happened or nothing did: goes on with the walk over

@@ -3,8 +3,8 @@
 use super::slot::Slot;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
-use crate::io::{self, Done, Engine, RECEIVE_BYTES};
-use crate::logic::session::{Event, Fault, Side, Use};
+use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
+use crate::logic::session::{Event, Fault, Received, Side, Use};
 
 impl<E: Engine> Worker<E> {
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
@@ -76,21 +76,14 @@ impl<E: Engine> Worker<E> {
     ) -> Option<Event> {
         match bytes {
             Ok((Some(buffer), len)) => {
-                let slot = &mut self.sessions[key.slot as usize];
-                let chunks = &mut slot.chunks[from.index()];
-                if let Err(buffer) = chunks.push(buffer, len) {
-                    if let Some((last, at)) = chunks.last(len) {
-                        self.engine.append(last, at, &buffer, len);
-                    }
-                    self.engine.release(buffer);
-                }
-                Some(Event::Received {
-                    from,
+                self.keep(key.slot as usize, from, buffer, len);
+                let news = Received {
                     len,
                     full: len == RECEIVE_BYTES,
                     more,
                     armed,
-                })
+                };
+                Some(Event::Received { from, news })
             }
             Ok((None, _)) => Some(Event::Ended { from }),
             // A fresh receive may bring more than there is room for behind what this one has
@@ -125,6 +118,29 @@ impl<E: Engine> Worker<E> {
                 fault: fault(io_fault),
             }),
         }
+    }
+
+    /// Puts received bytes behind those that are there: in a chunk of their own, or in the newest
+    /// if there is no place for one, or if a head has to be in one piece.
+    fn keep(&mut self, slot: usize, from: Side, buffer: E::Buffer, len: u32) {
+        let entry = &mut self.sessions[slot];
+        let chunks = &mut entry.chunks[from.index()];
+        let start = HEADROOM_BYTES;
+        let chunk = Chunk { start, len };
+        let joined = entry.session.in_head(from) && chunks.newest().is_some();
+        let buffer = if joined {
+            buffer
+        } else if let Err(buffer) = chunks.push(buffer, chunk) {
+            buffer
+        } else {
+            return;
+        };
+        if let Some((newest, start, newest_len)) = chunks.newest_mut() {
+            let end = *start + *newest_len;
+            self.engine.copy(&buffer, chunk, newest, end);
+            *newest_len += len;
+        }
+        self.engine.release(buffer);
     }
 
     fn sent(

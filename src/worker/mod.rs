@@ -3,7 +3,8 @@
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
-//! chooses servers and keeps those who wait for one; `counting` counts.
+//! chooses servers and keeps those who wait for one; `http` reads and edits heads; `counting`
+//! counts.
 //!
 //! A worker shares only [`crate::shared`] with the others, and touches it when a session begins or
 //! ends and at most once a second in between, never for a byte.
@@ -13,6 +14,7 @@ mod apply;
 mod counting;
 mod dispatch;
 mod event_loop;
+mod http;
 mod listener;
 mod places;
 mod slot;
@@ -27,14 +29,16 @@ use slab::Slab;
 
 pub use access::{AccessRecord, LogMessage, LogSink};
 use counting::Tally;
+use http::Cookie;
+pub use http::Exchange;
 use listener::Accepting;
 use slot::Slot;
 use token::Key;
 
-use crate::config::{Balance, Config};
+use crate::config::{Balance, Config, Mode};
 use crate::io::Engine;
 use crate::logic::balance::{Algorithm, Balancer};
-use crate::logic::session::{Event, Policy, Side};
+use crate::logic::session::{Event, Policy, Protocol, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
@@ -99,6 +103,10 @@ pub struct Worker<E: Engine> {
     policies: Vec<Policy>,
     /// By index of the backend.
     balancers: Vec<Balancer>,
+    /// Sticky cookies, by index of the backend.
+    cookies: Vec<Option<Cookie>>,
+    /// Where heads are rewritten.
+    scratch: Vec<u8>,
     /// Sessions that wait for a place, by index of the backend, longest first.
     queues: Vec<VecDeque<Key>>,
     /// The waiting session that is being called.
@@ -119,6 +127,8 @@ pub struct Worker<E: Engine> {
     resume_due: bool,
     /// When the next warning of a shortage may be logged.
     warn_after: Instant,
+    /// When the next warning of connections with several users may be logged.
+    warn_mixed_after: Instant,
     /// The client's address is needed, for the log or for hashing, by index of the frontend.
     wants_client: Vec<bool>,
     /// How far the bytes of open sessions are counted.
@@ -158,6 +168,8 @@ impl<E: Engine> Worker<E> {
             generation: 0,
             policies,
             balancers,
+            cookies: config.backends.iter().map(Cookie::of).collect(),
+            scratch: Vec::new(),
             queues: config.backends.iter().map(|_| VecDeque::new()).collect(),
             calling: None,
             listeners: Vec::new(),
@@ -169,6 +181,7 @@ impl<E: Engine> Worker<E> {
             paused: false,
             resume_due: false,
             warn_after: Instant::ZERO,
+            warn_mixed_after: Instant::ZERO,
             wants_client,
             tally: Tally::new(config.admin.is_some()),
             engine: setup.engine,
@@ -200,6 +213,11 @@ impl<E: Engine> Worker<E> {
 
 fn policy(frontend: &crate::config::Frontend) -> Policy {
     Policy {
+        protocol: match frontend.mode {
+            Mode::Tcp => Protocol::Tcp,
+            Mode::Http(_) => Protocol::Http,
+        },
+        request_timeout: frontend.timeouts.request,
         connect_timeout: frontend.timeouts.connect,
         idle_timeout: frontend.timeouts.idle,
         half_closed_timeout: frontend.timeouts.half_closed,

@@ -77,6 +77,18 @@ impl<E: Engine> Worker<E> {
             servers: &self.config.backends[backend].servers,
             shared: &self.shared.backends[backend].servers,
         };
+        let named = entry.http.as_ref().and_then(|http| http.named);
+        if let Some(server) = named.filter(|server| !entry.tried.contains(server)) {
+            let shared = &view.shared[usize::from(server)];
+            if shared.liveness.is_usable() {
+                if !shared.places.try_take() {
+                    return Event::Full;
+                }
+                entry.server = Some(server);
+                self.count_taken(slot, backend);
+                return Event::Chosen;
+            }
+        }
         for _ in 0..RACES_MAX {
             match self.balancers[backend].choose(client, &view, &entry.tried) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {

@@ -2,17 +2,31 @@
 
 use std::net::SocketAddr;
 
-use crate::io::Engine;
+use super::http::Http;
+use crate::io::{Chunk, Engine};
 use crate::logic::session::{Session, Side};
+
+/// Bytes in a buffer.
+#[derive(Debug)]
+struct Place<B> {
+    /// `None`: there is no chunk, or it is with the kernel.
+    buffer: Option<B>,
+    start: u32,
+    len: u32,
+}
+
+impl<B> Place<B> {
+    const EMPTY: Self = Place {
+        buffer: None,
+        start: 0,
+        len: 0,
+    };
+}
 
 /// Chunks of one direction, in order: at most one is being sent and one waits behind it.
 #[derive(Debug)]
 pub struct Chunks<B> {
-    buffers: [Option<B>; 2],
-    /// Where the unsent bytes of the oldest begin.
-    start: u32,
-    /// Bytes of the other one.
-    back_len: u32,
+    places: [Place<B>; 2],
     /// The oldest is with the kernel.
     lent: bool,
 }
@@ -20,60 +34,73 @@ pub struct Chunks<B> {
 impl<B> Default for Chunks<B> {
     fn default() -> Self {
         Chunks {
-            buffers: [None, None],
-            start: 0,
-            back_len: 0,
+            places: [Place::EMPTY, Place::EMPTY],
             lent: false,
         }
     }
 }
 
 impl<B> Chunks<B> {
-    /// Appends a chunk: the first `len` bytes of `buffer`. Gives it back if there is no place: its
-    /// bytes then belong behind those of [`Chunks::last`].
-    pub fn push(&mut self, buffer: B, len: u32) -> Result<(), B> {
-        let place = usize::from(self.lent || self.buffers[0].is_some());
-        if self.buffers[place].is_some() {
+    /// Appends a chunk. Gives it back if there is no place: its bytes then belong behind those of
+    /// the newest.
+    pub fn push(&mut self, buffer: B, chunk: Chunk) -> Result<(), B> {
+        let index = usize::from(self.lent || self.places[0].buffer.is_some());
+        let place = &mut self.places[index];
+        if place.buffer.is_some() {
             return Err(buffer);
         }
-        self.buffers[place] = Some(buffer);
-        self.back_len = if place == 1 { len } else { 0 };
+        let Chunk { start, len } = chunk;
+        *place = Place {
+            buffer: Some(buffer),
+            start,
+            len,
+        };
         Ok(())
     }
 
     /// There is a chunk behind the oldest.
     pub fn is_full(&self) -> bool {
-        self.buffers[1].is_some()
+        self.places[1].buffer.is_some()
     }
 
-    /// The chunk behind the oldest, and its length, to which `len` is added.
-    pub fn last(&mut self, len: u32) -> Option<(&mut B, u32)> {
-        let at = self.back_len;
-        self.back_len += len;
-        Some((self.buffers[1].as_mut()?, at))
+    /// The newest chunk that is not with the kernel.
+    pub fn newest(&self) -> Option<(&B, Chunk)> {
+        let place = self.places.iter().rev().find(|p| p.buffer.is_some())?;
+        let Place { buffer, start, len } = place;
+        let (start, len) = (*start, *len);
+        Some((buffer.as_ref()?, Chunk { start, len }))
     }
 
-    /// Takes the oldest chunk for a send: its buffer and where its unsent bytes begin.
-    pub fn lend(&mut self) -> Option<(B, u32)> {
-        let buffer = self.buffers[0].take()?;
+    /// The same, to be changed: buffer, start, length.
+    pub fn newest_mut(&mut self) -> Option<(&mut B, &mut u32, &mut u32)> {
+        let mut places = self.places.iter_mut().rev();
+        let Place { buffer, start, len } = places.find(|p| p.buffer.is_some())?;
+        Some((buffer.as_mut()?, start, len))
+    }
+
+    /// Takes the oldest chunk for a send.
+    pub fn lend(&mut self) -> Option<(B, Chunk)> {
+        let Place { buffer, start, len } = &mut self.places[0];
+        let buffer = buffer.take()?;
         self.lent = true;
-        Some((buffer, self.start))
+        let (start, len) = (*start, *len);
+        Some((buffer, Chunk { start, len }))
     }
 
     /// The oldest chunk comes back, `sent` bytes shorter.
     pub fn take_back(&mut self, buffer: B, sent: u32) {
         self.lent = false;
-        self.start += sent;
-        self.buffers[0] = Some(buffer);
+        let place = &mut self.places[0];
+        place.start += sent;
+        place.len -= sent;
+        place.buffer = Some(buffer);
     }
 
     /// Removes the oldest chunk.
     pub fn pop(&mut self) -> Option<B> {
-        self.start = 0;
-        self.back_len = 0;
-        let oldest = self.buffers[0].take();
-        self.buffers[0] = self.buffers[1].take();
-        oldest
+        debug_assert!(!self.lent, "the kernel has it");
+        self.places.swap(0, 1);
+        std::mem::replace(&mut self.places[1], Place::EMPTY).buffer
     }
 }
 
@@ -99,6 +126,8 @@ pub struct Slot<E: Engine> {
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
+    /// What is known of the first request and its answer, in HTTP mode.
+    pub http: Option<Box<Http>>,
 }
 
 impl<E: Engine> Slot<E> {
@@ -114,31 +143,36 @@ mod tests {
 
     #[test]
     fn chunks_keep_their_order_through_partial_sends() {
+        let chunk = |start, len| Chunk { start, len };
         let mut chunks = Chunks::default();
-        chunks.push("a", 15).unwrap();
-        let (a, start) = chunks.lend().unwrap();
-        assert_eq!((a, start), ("a", 0));
-        chunks.push("b", 1).unwrap();
-        assert_eq!(chunks.push("c", 7), Err("c"), "two are the most");
-        assert_eq!(
-            chunks.last(7),
-            Some((&mut "b", 1)),
-            "it is joined to the last"
-        );
-        assert_eq!(chunks.last(3), Some((&mut "b", 8)));
+        assert!(chunks.newest().is_none());
+        chunks.push("a", chunk(40, 15)).unwrap();
+        assert_eq!(chunks.newest(), Some((&"a", chunk(40, 15))));
+        assert_eq!(chunks.lend(), Some(("a", chunk(40, 15))));
+        chunks.push("b", chunk(40, 1)).unwrap();
+        let third = chunks.push("c", chunk(40, 7));
+        assert_eq!(third, Err("c"), "two are the most");
+        let (_, _, len) = chunks.newest_mut().unwrap();
+        *len += 7;
         assert!(chunks.lend().is_none(), "one at a time");
-        chunks.take_back(a, 10);
-        let (a, start) = chunks.lend().unwrap();
-        assert_eq!((a, start), ("a", 10));
-        chunks.take_back(a, 5);
+        chunks.take_back("a", 10);
+        assert_eq!(chunks.lend(), Some(("a", chunk(50, 5))));
+        chunks.take_back("a", 5);
         assert_eq!(chunks.pop(), Some("a"));
-        assert_eq!(
-            chunks.lend(),
-            Some(("b", 0)),
-            "the next starts at its beginning"
-        );
-        chunks.take_back("b", 1);
+        assert_eq!(chunks.lend(), Some(("b", chunk(40, 8))));
+        chunks.take_back("b", 8);
         assert_eq!(chunks.pop(), Some("b"));
         assert_eq!(chunks.pop(), None);
+    }
+
+    #[test]
+    fn what_comes_while_the_oldest_is_with_the_kernel_is_the_newest() {
+        let chunk = |start, len| Chunk { start, len };
+        let mut chunks = Chunks::default();
+        chunks.push("a", chunk(0, 1)).unwrap();
+        let _ = chunks.lend();
+        assert!(chunks.newest().is_none());
+        chunks.push("b", chunk(0, 2)).unwrap();
+        assert_eq!(chunks.newest(), Some((&"b", chunk(0, 2))));
     }
 }

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringway::io::{
-    BUFFER_BYTES, Chunk, Done, Engine, Fault, Interest, RECEIVE_BYTES, Spliced, Token,
+    BUFFER_BYTES, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, RECEIVE_BYTES, Receive,
+    Spliced, Token,
 };
 
 use crate::random::Random;
@@ -646,7 +647,8 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Connect);
     }
 
-    fn receive(&mut self, socket: &Socket, _poll_first: bool, token: Token) {
+    fn receive(&mut self, socket: &Socket, how: Receive, _poll_first: bool, token: Token) {
+        assert_eq!(how, Receive::Stream, "nothing reads heads here");
         assert!(self.connections[&socket.0].connected);
         let credit = u64::from(BUFFER_BYTES - RECEIVE_BYTES);
         self.submit(token, socket.0, Operation::Receive { credit });
@@ -654,7 +656,7 @@ impl Engine for Kernel {
 
     fn send(&mut self, socket: &Socket, mut buffer: Buffer, chunk: Chunk, token: Token) {
         let whole = buffer.piece;
-        let start = u64::from(chunk.start);
+        let start = u64::from(chunk.start - HEADROOM_BYTES);
         assert_eq!(
             start + u64::from(chunk.len),
             whole.len,
@@ -720,9 +722,23 @@ impl Engine for Kernel {
         self.buffers_out -= 1;
     }
 
-    fn append(&mut self, to: &mut Buffer, at: u32, from: &Buffer, len: u32) {
-        assert_eq!(to.piece.len, u64::from(at), "appended at the wrong place");
-        assert_eq!(from.piece.len, u64::from(len));
+    fn take_buffer(&mut self) -> Option<Buffer> {
+        None
+    }
+
+    fn bytes<'b>(&'b self, _buffer: &'b Buffer, _chunk: Chunk) -> &'b [u8] {
+        &[]
+    }
+
+    fn write(&mut self, _buffer: &mut Buffer, _at: u32, _bytes: &[u8]) {
+        unreachable!("nothing is written in TCP mode");
+    }
+
+    fn copy(&mut self, from: &Buffer, chunk: Chunk, to: &mut Buffer, at: u32) {
+        let at = u64::from(at - HEADROOM_BYTES);
+        assert_eq!(to.piece.len, at, "copied to the wrong place");
+        assert_eq!(chunk.start, HEADROOM_BYTES);
+        assert_eq!(from.piece.len, u64::from(chunk.len));
         assert_eq!(
             to.piece.stream, from.piece.stream,
             "bytes of another stream"

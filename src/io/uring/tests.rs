@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use super::*;
+use crate::io::HEADROOM_BYTES;
 
 /// The next completion.
 fn completion(engine: &mut Uring) -> (Token, Done<Uring>) {
@@ -47,7 +48,7 @@ fn echo(features: Features) {
     let (mut armed, mut received, mut ended) = (false, 0, false);
     while !ended {
         if !armed {
-            engine.receive(&socket, true, Token(2));
+            engine.receive(&socket, Receive::Stream, true, Token(2));
             armed = true;
         }
         match completion(&mut engine).1 {
@@ -59,7 +60,8 @@ fn echo(features: Features) {
                 received += len;
                 armed = still;
                 if received == 5 {
-                    let chunk = Chunk { start: 0, len };
+                    let start = HEADROOM_BYTES;
+                    let chunk = Chunk { start, len };
                     engine.send(&socket, buffer, chunk, Token(3));
                 } else {
                     engine.release(buffer);
@@ -101,7 +103,7 @@ fn a_cancelled_receive_comes_back_and_so_does_the_cancellation() {
     let socket = engine.open(&address).unwrap();
     engine.connect(&socket, &address, Token(1));
     let _ = completion(&mut engine);
-    engine.receive(&socket, true, Token(2));
+    engine.receive(&socket, Receive::Stream, true, Token(2));
     engine.cancel(&socket, Token(3));
     let (mut receive_ended, mut cancel_ended) = (false, false);
     while !(receive_ended && cancel_ended) {

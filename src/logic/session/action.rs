@@ -1,5 +1,6 @@
 //! The words between a session and the worker that drives it: events in, actions out.
 
+use super::answer::Answer;
 use super::outcome::Killer;
 
 /// One of the two connections of a session.
@@ -71,6 +72,18 @@ pub enum Event {
     /// Answer to [`Action::Connect`], at once or when the operation ends: out of descriptors,
     /// memory or ports.
     Shortage,
+    /// Answer to [`Action::ReadHead`].
+    Head {
+        /// The side that it comes from.
+        from: Side,
+        /// What was found.
+        found: Head,
+    },
+    /// Answer to [`Action::Answer`]: it is the oldest chunk from the server now.
+    Answered {
+        /// Its bytes; 0: there was no buffer for it.
+        len: u32,
+    },
     /// Answer to [`Action::SpliceIn`]: bytes that moved into the kernel pipe.
     SplicedIn {
         /// The side that was read.
@@ -92,18 +105,12 @@ pub enum Event {
     Connected,
     /// The connect operation ended without a connection; it is no longer in flight.
     ConnectFailed(Fault),
-    /// `len` bytes (at least 1) were received into a buffer.
+    /// Bytes were received into a buffer.
     Received {
         /// The side that sent them.
         from: Side,
-        /// How many, at least 1.
-        len: u32,
-        /// It brought all that a receive may bring.
-        full: bool,
-        /// The kernel knows of more bytes that wait.
-        more: bool,
-        /// The receive is still in flight: it brings at most a buffer's worth in all.
-        armed: bool,
+        /// What came.
+        news: Received,
     },
     /// The end of the stream from this side.
     Ended {
@@ -156,6 +163,48 @@ pub enum Event {
     Killed(Killer),
 }
 
+/// What a receive brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes, at least 1.
+    pub len: u32,
+    /// It brought all that a receive may bring.
+    pub full: bool,
+    /// The kernel knows of more bytes that wait.
+    pub more: bool,
+    /// The receive is still in flight: it brings at most a buffer's worth in all.
+    pub armed: bool,
+}
+
+/// What was found at the beginning of a stream, in HTTP mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Not the end of the head yet.
+    Partial,
+    /// From the server: interim answers, so many bytes, after which the next head begins. They
+    /// are the oldest chunk now, and what follows them is the one behind.
+    Interim {
+        /// Bytes of the oldest chunk.
+        len: u32,
+    },
+    /// A whole head, edited as it had to be, or something that passes as it is.
+    Whole {
+        /// Bytes of the chunk now: the head and what came after it.
+        len: u32,
+    },
+    /// From the client: no request that is passed on.
+    Refused(Refusal),
+}
+
+/// What to do with a client whose request is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Answer it.
+    Answer(Answer),
+    /// Close without a word: it would not understand one.
+    Close,
+}
+
 /// Result of one splice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
@@ -197,13 +246,22 @@ pub enum Action {
     /// Poll the client for a reset or hang-up.
     WatchClient,
     /// Receive into fresh buffers, at most one buffer's worth in all, which are appended to the
-    /// chunks from this side.
+    /// chunks from this side; into the newest chunk while [`Session::in_head`](super::Session::in_head).
     Receive {
         /// The side to read.
         from: Side,
         /// Bytes are unlikely to be there already: wait for them before trying.
         poll_first: bool,
     },
+    /// HTTP mode: look for a head at the beginning of the newest chunk from this side, and edit
+    /// it. Answered at once by [`Event::Head`].
+    ReadHead {
+        /// The side that it comes from.
+        from: Side,
+    },
+    /// HTTP mode: make an answer of our own the only chunk from the server. Answered at once by
+    /// [`Event::Answered`].
+    Answer(Answer),
     /// Send the next `len` bytes of the oldest chunk from the other side.
     Send {
         /// The side to write.

@@ -1,6 +1,10 @@
-//! The life of a session: choose a server, connect, relay in both directions, close.
+//! The life of a session: choose a server, connect, relay in both directions, close. In HTTP mode
+//! it begins by reading the head of the request, and may end with an answer of our own.
 //!
 //! ```text
+//!   ReadingHead (HTTP mode)
+//!    |
+//!    v
 //!               Full                          (time is up, client gone, killed)
 //!   Choosing ---------> Queued -----------------------------+
 //!    |  ^  ^              |                                 |
@@ -13,6 +17,9 @@
 //!    |   +--------------------------------+                 |
 //!    | Connected                                            v
 //!    +-------------------> Relaying -------------------> Closing --> (slot freed)
+//!
+//!   HTTP mode: what ends a session before the answer of a server has begun leads to
+//!   Clearing --(nothing of the server in flight)--> Answering --(sent)--> Lingering --> Closing
 //! ```
 //!
 //! A session does no I/O and reads no clock. The worker tells it what happened with
@@ -21,9 +28,12 @@
 //! no operation for it: that is the one meaning of [`Action::Free`].
 
 mod action;
+mod answer;
+mod answering;
 mod opening;
 mod outcome;
 mod pipe;
+mod reading;
 mod relaying;
 #[cfg(test)]
 mod tests;
@@ -31,7 +41,10 @@ mod tests;
 use std::time::Duration;
 
 use super::time::Instant;
-pub use action::{Action, Actions, Event, Farewell, Fault, Moved, Side, Use};
+pub use action::{
+    Action, Actions, Event, Farewell, Fault, Head, Moved, Received, Refusal, Side, Use,
+};
+pub use answer::Answer;
 pub use outcome::{Killer, Outcome, Phase, Who};
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
@@ -39,9 +52,25 @@ use pipe::Pipe;
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a client may take for an answer of ours and for leaving after it.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a session understands of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Nothing.
+    Tcp,
+    /// The heads of the first request and of its answer.
+    Http,
+}
+
 /// What the configuration says about sessions of one frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// What its sessions understand of their bytes.
+    pub protocol: Protocol,
+    /// HTTP mode: from accept to the end of the request's head.
+    pub request_timeout: Duration,
     /// One connect attempt.
     pub connect_timeout: Duration,
     /// No byte in either direction.
@@ -57,6 +86,8 @@ pub struct Policy {
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// The head of the request.
+    ReadingHead,
     /// The answer to [`Action::Choose`].
     Choosing,
     /// A place on a server, since then.
@@ -68,6 +99,12 @@ enum State {
     Connecting { since: Instant, abandoned: bool },
     /// Bytes from either side.
     Relaying,
+    /// The end of operations on the server's side, before an answer of ours is given.
+    Clearing { since: Instant, answer: Answer },
+    /// The client, which is to take an answer of ours.
+    Answering { since: Instant },
+    /// The client, which has its answer and is to leave.
+    Lingering { since: Instant },
     /// Operations that the kernel still holds.
     Closing { farewell: Farewell },
 }
@@ -76,6 +113,7 @@ enum State {
 #[derive(Debug)]
 pub struct Session {
     state: State,
+    protocol: Protocol,
     /// Directions, indexed by the side that their bytes come from.
     pipes: [Pipe; 2],
     /// A connect is in flight.
@@ -123,10 +161,14 @@ pub struct Summary {
 
 impl Session {
     /// A session that was accepted at `now`.
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Instant, protocol: Protocol) -> Self {
         Session {
-            state: State::Choosing,
-            pipes: [Pipe::new(Side::Client), Pipe::new(Side::Server)],
+            state: match protocol {
+                Protocol::Tcp => State::Choosing,
+                Protocol::Http => State::ReadingHead,
+            },
+            protocol,
+            pipes: Side::BOTH.map(|from| Pipe::new(from, protocol)),
             connecting: false,
             watching: false,
             canceling: [false; 2],
@@ -149,6 +191,7 @@ impl Session {
     /// for this session. `now` never goes backwards.
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
+            State::ReadingHead => self.on_reading_head(now, event, out),
             State::Choosing => self.on_choosing(now, event, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
             State::Short { since, .. } => self.on_short(now, since, event, policy, out),
@@ -156,6 +199,9 @@ impl Session {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }
             State::Relaying => self.on_relaying(now, event, out),
+            State::Clearing { since, answer } => self.on_clearing(since, answer, event, out),
+            State::Answering { since } => self.on_answering(since, event, out),
+            State::Lingering { .. } => self.on_lingering(event, out),
             State::Closing { farewell } => self.on_closing(farewell, event, out),
         }
     }
@@ -163,7 +209,11 @@ impl Session {
     /// When [`Event::TimedOut`] is due, unless something happens before.
     pub fn deadline(&self, policy: &Policy) -> Option<Instant> {
         match self.state {
+            State::ReadingHead => Some(self.started + policy.request_timeout),
             State::Choosing | State::Closing { .. } => None,
+            State::Clearing { since, .. }
+            | State::Answering { since }
+            | State::Lingering { since } => Some(since + LINGER_TIMEOUT),
             State::Queued { since } => Some(since + policy.queue_timeout),
             State::Short { until, .. } => Some(until),
             State::Connecting {
@@ -195,6 +245,11 @@ impl Session {
     /// Bytes read from `from` that the other side has not got yet.
     pub fn held(&self, from: Side) -> u32 {
         self.pipes[from.index()].held()
+    }
+
+    /// What comes from this side belongs to a head that is not whole yet.
+    pub fn in_head(&self, from: Side) -> bool {
+        self.pipes[from.index()].in_head()
     }
 
     /// Bytes in the kernel pipe of the direction from `from`.
@@ -250,7 +305,9 @@ impl Session {
     }
 
     fn data_phase(&self) -> Phase {
-        if self.pipes[Side::Server.index()].ended {
+        if self.pipes[Side::Server.index()].in_head() {
+            Phase::Headers
+        } else if self.pipes[Side::Server.index()].ended {
             Phase::Last
         } else {
             Phase::Data
@@ -270,6 +327,15 @@ impl Session {
         }
         if idle {
             out.push(Action::Free(farewell));
+        }
+    }
+
+    /// Ends a session that has got nothing from a server: by a reset, or in HTTP mode with an
+    /// answer. Nothing is in flight on the way to the client.
+    fn fail(&mut self, now: Instant, who: Who, phase: Phase, answer: Answer, out: &mut Actions) {
+        match self.protocol {
+            Protocol::Tcp => self.end(who, phase, Farewell::Reset, out),
+            Protocol::Http => self.answer(now, who, phase, answer, out),
         }
     }
 

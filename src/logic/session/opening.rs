@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use super::action::{Action, Actions, Event, Farewell, Fault, Side, Use};
+use super::answer::Answer;
 use super::outcome::{Phase, Who};
 use super::{Policy, SHORTAGE_PAUSE, Session, State};
 use crate::logic::time::Instant;
@@ -32,10 +33,12 @@ impl Session {
             }
             Event::NoServer => {
                 self.stop_waiting(now);
-                self.end(Who::Server, Phase::Connect, Farewell::Reset, out);
+                self.fail(now, Who::Server, Phase::Connect, Answer::Unavailable, out);
             }
             Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
             Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::PlaceFreed
@@ -69,16 +72,26 @@ impl Session {
             }
             Event::ClientGone => {
                 self.watching = false;
-                self.leave_queue(now, since, Who::Client, out);
+                self.leave_queue(now, since, out);
+                self.end(Who::Client, Phase::Queue, Farewell::Reset, out);
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::TimedOut => self.leave_queue(now, since, Who::ServerTimeout, out),
-            Event::Killed(killer) => self.leave_queue(now, since, killer.who(), out),
+            Event::TimedOut => {
+                self.leave_queue(now, since, out);
+                let (who, answer) = (Who::ServerTimeout, Answer::Unavailable);
+                self.fail(now, who, Phase::Queue, answer, out);
+            }
+            Event::Killed(killer) => {
+                self.leave_queue(now, since, out);
+                self.end(killer.who(), Phase::Queue, Farewell::Reset, out);
+            }
             Event::Accepted
             | Event::Chosen
             | Event::Full
             | Event::NoServer
             | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Connected
@@ -100,10 +113,9 @@ impl Session {
         }
     }
 
-    fn leave_queue(&mut self, now: Instant, since: Instant, who: Who, out: &mut Actions) {
+    fn leave_queue(&mut self, now: Instant, since: Instant, out: &mut Actions) {
         self.waited += now.duration_since(since);
         out.push(Action::Dequeue);
-        self.end(who, Phase::Queue, Farewell::Reset, out);
     }
 
     pub(super) fn on_short(
@@ -116,7 +128,8 @@ impl Session {
     ) {
         match event {
             Event::TimedOut if now >= since + policy.connect_timeout => {
-                self.end(Who::Resource, Phase::Connect, Farewell::Reset, out);
+                let (who, answer) = (Who::Resource, Answer::Unavailable);
+                self.fail(now, who, Phase::Connect, answer, out);
             }
             Event::TimedOut => {
                 self.short_since = Some(since);
@@ -134,6 +147,8 @@ impl Session {
             | Event::Full
             | Event::NoServer
             | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::PlaceFreed
@@ -164,7 +179,8 @@ impl Session {
                 self.connected_at = Some(now);
                 self.last_activity = now;
                 self.state = State::Relaying;
-                // A client that speaks first has spoken by now; a server rarely has.
+                // A client that speaks first has spoken by now; a server rarely has. In HTTP mode
+                // the head of the request goes out.
                 self.pipes[Side::Client.index()].start(true, out);
                 self.pipes[Side::Server.index()].start(false, out);
             }
@@ -174,7 +190,7 @@ impl Session {
                 if self.canceling[Side::Server.index()] {
                     self.connect_fault = Some(fault);
                 } else {
-                    self.retry(fault, policy, out);
+                    self.retry(now, fault, policy, out);
                 }
             }
             Event::Shortage if self.canceling[Side::Server.index()] => {
@@ -207,7 +223,7 @@ impl Session {
                 if used == Use::Cancel
                     && let Some(fault) = self.connect_fault.take()
                 {
-                    self.retry(fault, policy, out);
+                    self.retry(now, fault, policy, out);
                 }
             }
             Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
@@ -215,6 +231,8 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::Head { .. }
+            | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::PlaceFreed
@@ -229,14 +247,17 @@ impl Session {
     }
 
     /// A connect attempt is over, and nothing of it is in flight.
-    fn retry(&mut self, fault: Fault, policy: &Policy, out: &mut Actions) {
+    fn retry(&mut self, now: Instant, fault: Fault, policy: &Policy, out: &mut Actions) {
         if self.attempts <= policy.retries {
             self.state = State::Choosing;
             out.push(Action::Choose { failed: true });
-        } else if fault == Fault::TimedOut {
-            self.end(Who::ServerTimeout, Phase::Connect, Farewell::Reset, out);
-        } else {
-            self.end(Who::Server, Phase::Connect, Farewell::Reset, out);
+            return;
         }
+        let who = if fault == Fault::TimedOut {
+            Who::ServerTimeout
+        } else {
+            Who::Server
+        };
+        self.fail(now, who, Phase::Connect, Answer::Unavailable, out);
     }
 }

@@ -28,10 +28,14 @@ pub enum Who {
 /// What the session was doing then; the second letter of the end code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
+    /// HTTP mode: reading the head of the request.
+    Request,
     /// Waiting for a place on a server.
     Queue,
     /// Connecting to a server.
     Connect,
+    /// HTTP mode: waiting for the head of the answer.
+    Headers,
     /// Relaying.
     Data,
     /// Relaying the last bytes to the client: the server had ended its stream.
@@ -76,8 +80,10 @@ impl Outcome {
             Who::ServerTimeout => b's',
         };
         let phase = match self.phase {
+            Phase::Request => b'R',
             Phase::Queue => b'Q',
             Phase::Connect => b'C',
+            Phase::Headers => b'H',
             Phase::Data => b'D',
             Phase::Last => b'L',
             Phase::Done => b'-',

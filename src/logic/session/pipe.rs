@@ -6,14 +6,18 @@
 //! full buffers the direction changes to splicing through a kernel pipe, and back after a run of
 //! small moves. A direction that waits for its source holds neither buffer nor kernel pipe.
 //!
+//! In HTTP mode a direction begins with a head: what comes is kept in one chunk until the head in
+//! it is whole and was edited. Interim answers go out before that.
+//!
 //! ```text
-//!             full buffers in a row        chunks sent
-//!   Buffers ------------------> Draining ------------> Splicing
-//!      ^                                                  |
-//!      +---- small moves in a row, or no kernel pipe -----+
+//!         whole        full buffers in a row        chunks sent
+//!   Head -----> Buffers ------------------> Draining ------------> Splicing
+//!                  ^                                                  |
+//!                  +---- small moves in a row, or no kernel pipe -----+
 //! ```
 
-use super::action::{Action, Actions, Moved, Side};
+use super::Protocol;
+use super::action::{Action, Actions, Moved, Received, Side};
 
 /// Full receives in a row after which splicing begins. Two are 96 KiB: for less, moving data
 /// through a kernel pipe costs about as much as copying it.
@@ -36,6 +40,8 @@ const TURN_BYTES_MAX: u32 = 1024 * 1024;
 /// How bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
+    /// Not yet: the chunk behind is the beginning of a head, the one before it interim answers.
+    Head,
     /// Through buffers; so many of them in a row were filled to the end.
     Buffers { full: u8 },
     /// Through buffers until what is held is sent, then by splice.
@@ -50,17 +56,10 @@ enum Mode {
 pub(super) enum Progress {
     /// It goes on.
     Going,
+    /// Its source has ended before its head was whole.
+    Cut,
     /// Its source has ended and every byte was passed on.
     Finished,
-}
-
-/// Bytes that came in: see [`Event::Received`](super::Event::Received).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Received {
-    pub len: u32,
-    pub full: bool,
-    pub more: bool,
-    pub armed: bool,
 }
 
 /// One direction of a session.
@@ -93,10 +92,13 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub fn new(from: Side) -> Self {
+    pub fn new(from: Side, protocol: Protocol) -> Self {
         Pipe {
             from,
-            mode: Mode::Buffers { full: 0 },
+            mode: match protocol {
+                Protocol::Tcp => Mode::Buffers { full: 0 },
+                Protocol::Http => Mode::Head,
+            },
             reading: false,
             writing: false,
             ended: false,
@@ -121,10 +123,96 @@ impl Pipe {
         self.in_pipe
     }
 
-    /// Begins to read; `likely`: bytes are probably there already.
+    /// Begins to read; `likely`: bytes are probably there already. A head that is held goes out.
     pub fn start(&mut self, likely: bool, out: &mut Actions) {
-        self.more = likely;
+        if self.front > 0 {
+            self.send(out);
+        } else {
+            self.more = likely;
+        }
         self.receive(out);
+    }
+
+    /// Nothing was passed on but interim answers, and those are through.
+    pub fn awaits_head(&self) -> bool {
+        self.mode == Mode::Head && self.front == 0
+    }
+
+    /// The head is not whole yet.
+    pub fn in_head(&self) -> bool {
+        self.mode == Mode::Head
+    }
+
+    /// The end of the head has not come.
+    pub fn head_partial(&mut self, out: &mut Actions) {
+        self.receive(out);
+    }
+
+    /// The chunk begins with interim answers, which go out at once.
+    pub fn head_interim(&mut self, len: u32, out: &mut Actions) {
+        debug_assert!(self.front == 0 && len <= self.back, "more than came");
+        self.front = len;
+        self.back -= len;
+        self.send(out);
+        if self.back == 0 {
+            self.receive(out);
+        }
+    }
+
+    /// The head is whole; with what came after it, it is `len` bytes now. It is kept.
+    pub fn head_whole(&mut self, len: u32) {
+        debug_assert!(self.front == 0, "a chunk before the head");
+        self.mode = Mode::Buffers { full: 0 };
+        self.front = len;
+        self.back = 0;
+    }
+
+    /// What is kept goes out, and what follows comes in.
+    pub fn go_on(&mut self, out: &mut Actions) {
+        self.send(out);
+        self.receive_if_room(out);
+    }
+
+    /// An answer of our own is the only chunk.
+    pub fn answer(&mut self, len: u32, out: &mut Actions) {
+        self.mode = Mode::Buffers { full: 0 };
+        self.front = len;
+        self.send(out);
+    }
+
+    /// A part of an answer of our own was sent. Returns whether that was all.
+    pub fn answer_sent(&mut self, len: u32, out: &mut Actions) -> bool {
+        self.writing = false;
+        self.front -= len;
+        if self.front == 0 {
+            out.push(Action::Release { from: self.from });
+            return true;
+        }
+        if len == 0 {
+            self.poll_write(out);
+        } else {
+            self.send(out);
+        }
+        false
+    }
+
+    /// The beginning of a head that nobody will see whole is given back.
+    pub fn drop_head(&mut self, out: &mut Actions) {
+        if std::mem::take(&mut self.back) > 0 {
+            out.push(Action::Release { from: self.from });
+        }
+    }
+
+    /// Bytes came that will not be passed on: they are given back, or kept beside a chunk that is
+    /// still being sent.
+    pub fn discard(&mut self, news: Received, out: &mut Actions) {
+        self.reading = news.armed;
+        self.bytes += u64::from(news.len);
+        if self.writing {
+            self.back += news.len;
+        } else {
+            out.push(Action::Release { from: self.from });
+        }
     }
 
     pub fn received(&mut self, news: Received, out: &mut Actions) {
@@ -142,6 +230,13 @@ impl Pipe {
             return;
         }
         self.more = more;
+        if self.mode == Mode::Head {
+            self.back += len;
+            if self.front == 0 {
+                self.read_head(out);
+            }
+            return;
+        }
         if self.front == 0 {
             self.front = len;
         } else {
@@ -179,6 +274,13 @@ impl Pipe {
             return Progress::Going;
         }
         out.push(Action::Release { from: self.from });
+        if self.mode == Mode::Head {
+            // What came behind the interim answers.
+            if self.back > 0 {
+                self.read_head(out);
+            }
+            return self.progress();
+        }
         self.front = std::mem::take(&mut self.back);
         if self.front > 0 {
             self.send(out);
@@ -263,6 +365,7 @@ impl Pipe {
     pub fn break_off(&mut self, out: &mut Actions) {
         self.writing = false;
         self.finished = true;
+        self.mode = Mode::Buffers { full: 0 };
         for chunk in [&mut self.front, &mut self.back] {
             if std::mem::take(chunk) > 0 {
                 out.push(Action::Release { from: self.from });
@@ -272,7 +375,9 @@ impl Pipe {
     }
 
     fn progress(&self) -> Progress {
-        if self.ended && self.held() == 0 {
+        if self.ended && self.awaits_head() {
+            Progress::Cut
+        } else if self.ended && self.held() == 0 {
             Progress::Finished
         } else {
             Progress::Going
@@ -292,6 +397,16 @@ impl Pipe {
             from: self.from,
             poll_first: !self.more,
         });
+    }
+
+    fn read_head(&mut self, out: &mut Actions) {
+        out.push(Action::ReadHead { from: self.from });
+    }
+
+    /// Reads what the source still sends.
+    pub fn receive_rest(&mut self, out: &mut Actions) {
+        self.more = false;
+        self.receive(out);
     }
 
     fn send(&mut self, out: &mut Actions) {
@@ -330,7 +445,7 @@ impl Pipe {
         self.return_pipe(out);
         let small = match self.mode {
             Mode::Splicing { small } if self.turn < SMALL_MOVE_BYTES => small + 1,
-            Mode::Splicing { .. } | Mode::Buffers { .. } | Mode::Draining => 0,
+            Mode::Splicing { .. } | Mode::Buffers { .. } | Mode::Draining | Mode::Head => 0,
         };
         self.turn = 0;
         if small >= SMALL_MOVES_MAX {

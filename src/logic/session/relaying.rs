@@ -1,49 +1,47 @@
 //! Both directions at work, and the way to the end: half-close, reset, idleness, closing.
 
 use super::Session;
-use super::action::{Action, Actions, Event, Farewell, Moved, Side, Use};
-use super::outcome::{Outcome, Who};
-use super::pipe::{Progress, Received};
+use super::action::{Action, Actions, Event, Farewell, Head, Moved, Side, Use};
+use super::answer::Answer;
+use super::outcome::{Outcome, Phase, Who};
+use super::pipe::Progress;
 use crate::logic::time::Instant;
 
 impl Session {
     pub(super) fn on_relaying(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::Received {
-                from,
-                len,
-                full,
-                more,
-                armed,
-            } => {
+            Event::Received { from, news } => {
                 self.last_activity = now;
-                let news = Received {
-                    len,
-                    full,
-                    more,
-                    armed,
-                };
                 self.pipe(from).received(news, out);
             }
+            Event::Head { from, found } => match found {
+                Head::Partial => self.pipe(from).head_partial(out),
+                Head::Interim { len } => self.pipe(from).head_interim(len, out),
+                Head::Whole { len } => {
+                    self.pipe(from).head_whole(len);
+                    self.pipe(from).go_on(out);
+                }
+                Head::Refused(_) => self.impossible(event, out),
+            },
             Event::Sent { to, len } => {
                 if len > 0 {
                     self.last_activity = now;
                 }
                 let progress = self.pipe(to.other()).sent(len, out);
-                self.settle(to.other(), progress, out);
+                self.settle(now, to.other(), progress, out);
             }
             Event::Ended { from } => {
                 self.last_activity = now;
                 let progress = self.pipe(from).ended();
-                self.settle(from, progress, out);
+                self.settle(now, from, progress, out);
             }
             Event::SplicedIn { from, moved } => {
                 let progress = self.pipe(from).spliced_in(moved, out);
                 match moved {
-                    Moved::Failed(_) => self.source_failed(from, out),
+                    Moved::Failed(_) => self.source_failed(now, from, out),
                     Moved::Bytes(_) | Moved::End => {
                         self.last_activity = now;
-                        self.settle(from, progress, out);
+                        self.settle(now, from, progress, out);
                     }
                     Moved::WouldBlock | Moved::NoPipe => {}
                 }
@@ -54,7 +52,7 @@ impl Session {
                     Moved::Failed(_) => self.sink_failed(from.other(), out),
                     Moved::Bytes(_) => {
                         self.last_activity = now;
-                        self.settle(from, progress, out);
+                        self.settle(now, from, progress, out);
                     }
                     Moved::WouldBlock | Moved::End | Moved::NoPipe => {}
                 }
@@ -63,12 +61,16 @@ impl Session {
             Event::Writable { to } => self.pipe(to.other()).writable(out),
             Event::ReceiveFailed { from, .. } => {
                 self.pipe(from).reading = false;
-                self.source_failed(from, out);
+                self.source_failed(now, from, out);
             }
             Event::SendFailed { to, .. } => self.sink_failed(to, out),
             // The receive that is in flight tells the same, with what came before it.
             Event::ClientGone => self.watching = false,
             Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::TimedOut if self.pipes[Side::Server.index()].awaits_head() => {
+                let (who, answer) = (Who::ServerTimeout, Answer::GatewayTimeout);
+                self.answer(now, who, Phase::Headers, answer, out);
+            }
             Event::TimedOut => self.idle_too_long(out),
             Event::Killed(killer) => {
                 let phase = self.data_phase();
@@ -79,6 +81,7 @@ impl Session {
             | Event::Full
             | Event::NoServer
             | Event::Shortage
+            | Event::Answered { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
@@ -87,7 +90,7 @@ impl Session {
 
     pub(super) fn on_closing(&mut self, farewell: Farewell, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, armed, .. } => self.pipe(from).reading = armed,
+            Event::Received { from, news } => self.pipe(from).reading = news.armed,
             Event::Ended { from }
             | Event::ReceiveFailed { from, .. }
             | Event::Readable { from } => self.pipe(from).reading = false,
@@ -112,6 +115,8 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::Head { .. }
+            | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::PlaceFreed => {
@@ -125,9 +130,17 @@ impl Session {
     }
 
     /// After an event in one direction: pass on its end, or close when both are through.
-    fn settle(&mut self, from: Side, progress: Progress, out: &mut Actions) {
-        if progress == Progress::Going || self.pipe(from).finished {
+    fn settle(&mut self, now: Instant, from: Side, progress: Progress, out: &mut Actions) {
+        if self.pipe(from).finished {
             return;
+        }
+        match progress {
+            Progress::Going => return,
+            Progress::Cut => {
+                let (who, answer) = (Who::Server, Answer::BadGateway);
+                return self.answer(now, who, Phase::Headers, answer, out);
+            }
+            Progress::Finished => {}
         }
         self.pipe(from).finished = true;
         if self.pipe(from.other()).finished {
@@ -139,7 +152,11 @@ impl Session {
     }
 
     /// A side can't be read any more: it was reset, which is passed on.
-    fn source_failed(&mut self, from: Side, out: &mut Actions) {
+    fn source_failed(&mut self, now: Instant, from: Side, out: &mut Actions) {
+        if from == Side::Server && self.pipe(from).awaits_head() {
+            let (who, answer) = (Who::Server, Answer::BadGateway);
+            return self.answer(now, who, Phase::Headers, answer, out);
+        }
         let phase = self.data_phase();
         self.end(blame(from), phase, Farewell::Reset, out);
     }

@@ -12,6 +12,8 @@ const FULL: u32 = 64 * 1024;
 
 fn policy() -> Policy {
     Policy {
+        protocol: Protocol::Tcp,
+        request_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),
@@ -34,7 +36,7 @@ struct Story {
 impl Story {
     fn new() -> Self {
         Story {
-            session: Session::new(at(0)),
+            session: Session::new(at(0), Protocol::Tcp),
             policy: policy(),
             now: at(0),
         }
@@ -82,6 +84,8 @@ fn short(action: &Action) -> String {
         Action::Dequeue => "dequeue".to_string(),
         Action::WatchClient => "watch".to_string(),
         Action::Receive { from, .. } => format!("recv-{}", side(*from)),
+        Action::ReadHead { from } => format!("read-{}", side(*from)),
+        Action::Answer(answer) => format!("answer-{}", answer.status()),
         Action::Send { to, len } => format!("send-{}:{len}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),
@@ -98,22 +102,26 @@ fn short(action: &Action) -> String {
 }
 
 fn received(from: Side, len: u32) -> Event {
-    Event::Received {
-        from,
+    let news = Received {
         len,
         full: len == FULL,
         more: false,
         armed: false,
-    }
+    };
+    Event::Received { from, news }
 }
 
 fn state_name(state: State) -> &'static str {
     match state {
+        State::ReadingHead => "reading",
         State::Choosing => "choosing",
         State::Queued { .. } => "queued",
         State::Short { .. } => "short",
         State::Connecting { .. } => "connecting",
         State::Relaying => "relaying",
+        State::Clearing { .. } => "clearing",
+        State::Answering { .. } => "answering",
+        State::Lingering { .. } => "lingering",
         State::Closing { .. } => "closing",
     }
 }
@@ -223,10 +231,12 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
         "received",
         Event::Received {
             from: CLIENT,
-            len: 10,
-            full: false,
-            more: false,
-            armed: false,
+            news: Received {
+                len: 10,
+                full: false,
+                more: false,
+                armed: false,
+            },
         },
         ["!", "!", "!", "!", "!", "relaying: send-s:10 recv-c", "."],
     ),

@@ -1,0 +1,202 @@
+//! HTTP mode: an answer of our own, and a close that lets the client read it.
+//!
+//! A connection that is closed while bytes of the client are unread is reset by the kernel, and
+//! the reset may overtake the answer. So our direction is ended, and what the client still sends is
+//! read and dropped until it leaves, within [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT).
+
+use super::action::{Action, Actions, Event, Farewell, Side, Use};
+use super::answer::Answer;
+use super::outcome::{Outcome, Phase, Who};
+use super::{Session, State};
+use crate::logic::time::Instant;
+
+impl Session {
+    /// Gives up the server, if there is one, and answers the client. Nothing is in flight on the
+    /// way to it.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        who: Who,
+        phase: Phase,
+        answer: Answer,
+        out: &mut Actions,
+    ) {
+        self.outcome.get_or_insert(Outcome { who, phase });
+        if !self.pipe(Side::Client).writing {
+            self.pipe(Side::Client).break_off(out);
+        }
+        self.pipe(Side::Server).drop_head(out);
+        self.state = State::Clearing { since: now, answer };
+        if self.in_flight(Side::Server) {
+            self.cancel(Side::Server, out);
+        } else {
+            self.give(now, answer, out);
+        }
+    }
+
+    fn give(&mut self, since: Instant, answer: Answer, out: &mut Actions) {
+        self.state = State::Answering { since };
+        out.push(Action::Answer(answer));
+    }
+
+    pub(super) fn on_clearing(
+        &mut self,
+        since: Instant,
+        answer: Answer,
+        event: Event,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::Received { from, news } => {
+                self.pipe(from).discard(news, out);
+            }
+            Event::Ended { from } => {
+                self.pipe(from).reading = false;
+                self.pipe(from).ended = true;
+            }
+            Event::ReceiveFailed { from: side, .. } if side == Side::Client => {
+                self.pipe(side).reading = false;
+                return self.give_up(out);
+            }
+            Event::ReceiveFailed { from, .. } | Event::Readable { from } => {
+                self.pipe(from).reading = false;
+            }
+            Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
+                self.pipe(to.other()).break_off(out);
+            }
+            Event::Canceled { side, used } => {
+                self.gave_back(side, used);
+                match used {
+                    Use::Write => self.pipe(side.other()).break_off(out),
+                    Use::Cancel if self.in_flight(side) => self.cancel(side, out),
+                    Use::Read | Use::Watch | Use::Cancel => {}
+                }
+            }
+            Event::ClientGone => {
+                self.watching = false;
+                return self.give_up(out);
+            }
+            Event::TimedOut | Event::Killed(_) => return self.give_up(out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_) => return self.impossible(event, out),
+        }
+        if !self.in_flight(Side::Server) {
+            self.give(since, answer, out);
+        }
+    }
+
+    pub(super) fn on_answering(&mut self, since: Instant, event: Event, out: &mut Actions) {
+        match event {
+            Event::Answered { len: 0 } => self.give_up(out),
+            Event::Answered { len } => self.pipe(Side::Server).answer(len, out),
+            Event::Sent { to, len } => {
+                if self.pipe(to.other()).answer_sent(len, out) {
+                    out.push(Action::ShutdownWrite { to });
+                    self.linger(since, out);
+                }
+            }
+            Event::SendFailed { to, .. } => {
+                self.pipe(to.other()).writing = false;
+                self.give_up(out);
+            }
+            Event::Writable { to } => self.pipe(to.other()).writable(out),
+            Event::Received { from, news } => {
+                self.pipe(from).discard(news, out);
+            }
+            Event::Ended { from } => {
+                self.pipe(from).reading = false;
+                self.pipe(from).ended = true;
+            }
+            Event::ReceiveFailed { from, .. } => {
+                self.pipe(from).reading = false;
+                self.give_up(out);
+            }
+            Event::Readable { from } => self.pipe(from).reading = false,
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::ClientGone => {
+                self.watching = false;
+                self.give_up(out);
+            }
+            Event::TimedOut | Event::Killed(_) => self.give_up(out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::Head { .. }
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_) => self.impossible(event, out),
+        }
+    }
+
+    /// The answer is on its way: waits for the client to leave.
+    fn linger(&mut self, since: Instant, out: &mut Actions) {
+        if self.pipe(Side::Client).ended {
+            self.leave(Farewell::Finish, out);
+            return;
+        }
+        self.state = State::Lingering { since };
+        if !self.pipe(Side::Client).reading {
+            self.pipe(Side::Client).receive_rest(out);
+        }
+    }
+
+    pub(super) fn on_lingering(&mut self, event: Event, out: &mut Actions) {
+        match event {
+            Event::Received { from, news } => {
+                self.pipe(from).discard(news, out);
+                if !news.armed {
+                    self.pipe(from).receive_rest(out);
+                }
+            }
+            Event::Readable { from } => self.pipe(from).receive_rest(out),
+            Event::Ended { from } | Event::ReceiveFailed { from, .. } => {
+                self.pipe(from).reading = false;
+                self.leave(Farewell::Finish, out);
+            }
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            // The receive that is in flight tells the same.
+            Event::ClientGone => self.watching = false,
+            Event::TimedOut | Event::Killed(_) => self.leave(Farewell::Finish, out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    /// The client does not get its answer.
+    fn give_up(&mut self, out: &mut Actions) {
+        self.leave(Farewell::Reset, out);
+    }
+
+    /// Closes; how it ended was noted when the answer was decided on.
+    fn leave(&mut self, farewell: Farewell, out: &mut Actions) {
+        let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
+        self.end(outcome.who, outcome.phase, farewell, out);
+    }
+}

@@ -1,0 +1,359 @@
+//! HTTP mode: reading and editing the heads of the first request of a session and of its answer,
+//! and answers of our own.
+//!
+//! `logic::http` knows what a head says and how it is edited, `logic::session` what follows from
+//! that; here are the bytes, in the buffers in which they came.
+
+use std::collections::HashMap;
+
+use super::Worker;
+use crate::config::{self, HttpMode, Inspect, Mode};
+use crate::io::{Chunk, Engine, HEADROOM_BYTES};
+use crate::logic::http::{
+    self, RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
+};
+use crate::logic::session::{Answer, Event, Head, Protocol, Refusal, Side};
+
+/// The longest method that [`scan_request`] takes.
+const METHOD_LEN_MAX: usize = 32;
+
+/// Characters of a target that the access log shows.
+const TARGET_LEN_MAX: usize = 1024;
+
+/// What the client's cookie was; the third letter of the end code, as HAProxy uses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestCookie {
+    /// There is no sticky cookie, or the request was not read.
+    #[default]
+    Unread,
+    /// The client had none.
+    None,
+    /// It names no server.
+    Invalid,
+    /// Its server takes no sessions.
+    Down,
+    /// Its server may take the session.
+    Valid,
+}
+
+/// What became of the cookie in the answer; the fourth letter of the end code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseCookie {
+    /// There is no sticky cookie.
+    #[default]
+    Unread,
+    /// None was set.
+    None,
+    /// Ours was set.
+    Inserted,
+    /// One of the server's was removed, and ours not set.
+    Deleted,
+}
+
+/// What the access log shows of a request and its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// Status of the first final answer, ours or the server's; 0: there was none that we could
+    /// read.
+    pub status: u16,
+    /// Method of the request, or what came instead of one in angle brackets.
+    pub method: Box<str>,
+    /// Target of the request, cut to 1024 characters.
+    pub target: Box<str>,
+    /// What the client's cookie was.
+    pub request_cookie: RequestCookie,
+    /// What became of the cookie in the answer.
+    pub response_cookie: ResponseCookie,
+}
+
+impl Exchange {
+    /// The third and the fourth letter of the end code.
+    pub fn cookie_code(&self) -> [u8; 2] {
+        let request = match self.request_cookie {
+            RequestCookie::Unread => b'-',
+            RequestCookie::None => b'N',
+            RequestCookie::Invalid => b'I',
+            RequestCookie::Down => b'D',
+            RequestCookie::Valid => b'V',
+        };
+        let response = match self.response_cookie {
+            ResponseCookie::Unread => b'-',
+            ResponseCookie::None => b'N',
+            ResponseCookie::Inserted => b'I',
+            ResponseCookie::Deleted => b'D',
+        };
+        [request, response]
+    }
+}
+
+/// What a session keeps of its first request, until its answer has begun; longer if there is an
+/// access log.
+#[derive(Debug, Default)]
+pub struct Http {
+    /// How far the end of the head was looked for that is being read.
+    searched: u32,
+    /// The server that the client's cookie names.
+    pub named: Option<u16>,
+    method: [u8; METHOD_LEN_MAX],
+    method_len: u8,
+    pub exchange: Exchange,
+}
+
+impl Http {
+    /// What a new session needs.
+    pub fn of(protocol: Protocol) -> Option<Box<Self>> {
+        match protocol {
+            Protocol::Tcp => None,
+            Protocol::Http => Some(Box::default()),
+        }
+    }
+
+    fn method(&self) -> &[u8] {
+        &self.method[..usize::from(self.method_len)]
+    }
+
+    fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
+        self.searched = 0;
+        let len = head.method.len().min(METHOD_LEN_MAX);
+        self.method[..len].copy_from_slice(&head.method[..len]);
+        self.method_len = len as u8;
+        if logged {
+            let shown = &head.target[..head.target.len().min(TARGET_LEN_MAX)];
+            self.exchange.method = String::from_utf8_lossy(head.method).into();
+            self.exchange.target = String::from_utf8_lossy(shown).into();
+        }
+    }
+
+    fn note_refusal(&mut self, refusal: http::Refusal) {
+        let what = match refusal {
+            http::Refusal::Malformed => "<BADREQ>",
+            http::Refusal::TooLong => "<TOOLONG>",
+            http::Refusal::Http2 => "<HTTP/2>",
+            http::Refusal::Tls => "<TLS>",
+        };
+        self.exchange.method = what.into();
+    }
+}
+
+/// The sticky cookie of a backend, made ready for use.
+#[derive(Debug)]
+pub struct Cookie {
+    name: String,
+    /// Index of the server, by its value.
+    servers: HashMap<Box<[u8]>, u16>,
+    /// What follows `Set-Cookie: `, by index of the server.
+    set_cookies: Vec<String>,
+}
+
+impl Cookie {
+    /// That of `backend`, if it has one.
+    pub fn of(backend: &config::Backend) -> Option<Self> {
+        let sticky = backend.sticky.as_ref()?;
+        let values = backend.servers.iter().map(|server| server.cookie.as_str());
+        Some(Cookie {
+            name: sticky.cookie.clone(),
+            servers: (values.clone().zip(0..))
+                .map(|(value, index)| (value.as_bytes().into(), index))
+                .collect(),
+            set_cookies: values.map(|value| sticky.set_cookie(value)).collect(),
+        })
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    /// Looks for a head at the beginning of what came from this side, and edits it.
+    pub(super) fn read_head(&mut self, slot: usize, from: Side) {
+        let mode = self.config.frontends[usize::from(self.sessions[slot].frontend)].mode;
+        let found = match (mode, from) {
+            (Mode::Http(mode), Side::Client) => self.read_request(slot, mode),
+            (Mode::Http(mode), Side::Server) => self.read_response(slot, mode),
+            (Mode::Tcp, _) => None,
+        };
+        debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
+        let found = found.unwrap_or(Head::Refused(Refusal::Close));
+        self.answers.push_back(Event::Head { from, found });
+    }
+
+    fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+        let entry = &mut self.sessions[slot];
+        let backend = self.config.frontends[usize::from(entry.frontend)].backend;
+        let cookie = self.cookies[backend].as_ref();
+        let http = entry.http.as_mut()?;
+        let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
+        let bytes = self.engine.bytes(buffer, chunk);
+        let name = cookie.map(|cookie| cookie.name.as_str());
+        let head = match scan_request(bytes, &mut http.searched, mode.head_max, name) {
+            RequestScan::Partial => return Some(Head::Partial),
+            RequestScan::Refused(refusal) => {
+                http.note_refusal(refusal);
+                return Some(Head::Refused(treatment(refusal)));
+            }
+            RequestScan::Whole(head) => head,
+        };
+        http.note_request(&head, self.log.records_sessions());
+        if let Some(cookie) = cookie {
+            http.exchange.response_cookie = ResponseCookie::None;
+            let named = head.cookie.map(|value| cookie.servers.get(value));
+            let servers = &self.shared.backends[backend].servers;
+            http.exchange.request_cookie = match named {
+                None => RequestCookie::None,
+                Some(None) => RequestCookie::Invalid,
+                Some(Some(index)) if !servers[usize::from(*index)].liveness.is_usable() => {
+                    RequestCookie::Down
+                }
+                Some(Some(index)) => {
+                    http.named = Some(*index);
+                    RequestCookie::Valid
+                }
+            };
+        }
+        let close = mode.inspect == Inspect::Close;
+        let mixed = cookie.is_some() && head.through_proxy && !close;
+        let head_len = head.head.len() as u32;
+        let len = if head.rewrite(close, &mut self.scratch) {
+            self.replace_head(slot, Side::Client, head_len)?
+        } else {
+            chunk.len
+        };
+        if mixed {
+            self.note_mixed_users(slot);
+        }
+        Some(Head::Whole { len })
+    }
+
+    fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+        let logged = self.log.records_sessions();
+        let entry = &mut self.sessions[slot];
+        let frontend = usize::from(entry.frontend);
+        let cookie = self.cookies[self.config.frontends[frontend].backend].as_ref();
+        let http = entry.http.as_mut()?;
+        let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
+        let bytes = self.engine.bytes(buffer, chunk);
+        let whole = Head::Whole { len: chunk.len };
+        let head = match scan_response(bytes, &mut http.searched, mode.head_max) {
+            ResponseScan::Partial => return Some(Head::Partial),
+            ResponseScan::Interim { len } => {
+                http.searched = 0;
+                return Some(self.split(slot, len).unwrap_or(whole));
+            }
+            ResponseScan::Opaque => {
+                let counters = &self.shared.workers[self.index].frontends[frontend];
+                counters.opaque_answers.add(1);
+                return Some(whole);
+            }
+            ResponseScan::Whole(head) => head,
+        };
+        http.exchange.status = head.status;
+        let server = entry.server.filter(|server| http.named != Some(*server));
+        let set_cookie = cookie.zip(server);
+        let edit = ResponseEdit {
+            cookie: cookie.map(|cookie| cookie.name.as_str()),
+            set_cookie: set_cookie
+                .map(|(cookie, server)| cookie.set_cookies[usize::from(server)].as_str()),
+            close: mode.inspect == Inspect::Close,
+            method: http.method(),
+        };
+        let head_len = head.head.len() as u32;
+        let rewritten = head.rewrite(&edit, &mut self.scratch);
+        if set_cookie.is_some() {
+            http.exchange.response_cookie = ResponseCookie::Inserted;
+        } else if rewritten.removed_cookie {
+            http.exchange.response_cookie = ResponseCookie::Deleted;
+        }
+        if !logged {
+            entry.http = None;
+        }
+        if rewritten.changed {
+            let len = self.replace_head(slot, Side::Server, head_len)?;
+            return Some(Head::Whole { len });
+        }
+        Some(whole)
+    }
+
+    /// Puts what was rewritten in the place of the first `head_len` bytes. Returns the length of
+    /// the chunk then.
+    fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<u32> {
+        let chunks = &mut self.sessions[slot].chunks[from.index()];
+        let (buffer, start, len) = chunks.newest_mut()?;
+        let new_len = self.scratch.len() as u32;
+        // It grows by less than the free room before what was received.
+        let new_start = (*start + head_len).checked_sub(new_len)?;
+        self.engine.write(buffer, new_start, &self.scratch);
+        *start = new_start;
+        *len = *len - head_len + new_len;
+        Some(*len)
+    }
+
+    /// Parts interim answers, the first `len` bytes, from what follows them. `None`: there is no
+    /// buffer for that.
+    fn split(&mut self, slot: usize, len: u32) -> Option<Head> {
+        let chunks = &mut self.sessions[slot].chunks[Side::Server.index()];
+        let (buffer, start, chunk_len) = chunks.newest_mut()?;
+        let rest = Chunk {
+            start: *start + len,
+            len: *chunk_len - len,
+        };
+        if rest.len > 0 {
+            let mut other = self.engine.take_buffer()?;
+            self.engine.copy(buffer, rest, &mut other, HEADROOM_BYTES);
+            *chunk_len = len;
+            let start = HEADROOM_BYTES;
+            let pushed = chunks.push(other, Chunk { start, ..rest });
+            debug_assert!(pushed.is_ok(), "a head is the only chunk");
+        }
+        Some(Head::Interim { len })
+    }
+
+    /// Makes an answer of ours the only chunk from the server.
+    pub(super) fn answer(&mut self, slot: usize, answer: Answer) {
+        let entry = &mut self.sessions[slot];
+        let frontend = usize::from(entry.frontend);
+        let counters = &self.shared.workers[self.index].frontends[frontend];
+        counters.answers[answer.index()].add(1);
+        let mut text = answer.text();
+        if let Some(http) = &mut entry.http {
+            http.exchange.status = answer.status();
+            if http.method() == b"HEAD" {
+                text = answer.head();
+            }
+        }
+        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
+        let len = match self.engine.take_buffer() {
+            Some(mut buffer) => {
+                self.engine.write(&mut buffer, start, text.as_bytes());
+                let chunks = &mut entry.chunks[Side::Server.index()];
+                let pushed = chunks.push(buffer, Chunk { start, len });
+                debug_assert!(pushed.is_ok(), "nothing of the server is left");
+                len
+            }
+            None => 0,
+        };
+        self.answers.push_back(Event::Answered { len });
+    }
+
+    /// A proxy before us may send requests of several users over one connection, and all would go
+    /// where the first one belongs.
+    fn note_mixed_users(&mut self, slot: usize) {
+        let frontend = usize::from(self.sessions[slot].frontend);
+        let counters = &self.shared.workers[self.index].frontends[frontend];
+        counters.proxied_requests.add(1);
+        if self.warn_mixed_after <= self.now {
+            self.warn_mixed_after = self.now + super::WARNING_PAUSE;
+            let (worker, name) = (self.index, &self.config.frontends[frontend].name);
+            self.log.warn(format!(
+                "worker {worker}: requests to frontend {name} come through a proxy, which may put \
+                 several users on one connection: all would get the first one's server; \
+                 use inspect = \"close\""
+            ));
+        }
+    }
+}
+
+/// What is done with a client whose request is not passed on.
+fn treatment(refusal: http::Refusal) -> Refusal {
+    match refusal {
+        http::Refusal::Malformed | http::Refusal::Http2 => Refusal::Answer(Answer::BadRequest),
+        http::Refusal::TooLong => Refusal::Answer(Answer::HeadTooLarge),
+        http::Refusal::Tls => Refusal::Close,
+    }
+}
