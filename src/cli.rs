@@ -103,12 +103,12 @@ pub enum Command {
     /// Balance HTTP with a sticky cookie, without a configuration file
     #[command(after_help = HTTP_EXAMPLES)]
     Http {
-        /// Name of the cookie that binds a client to its server
-        #[arg(long, value_name = "NAME", default_value = STICKY_COOKIE)]
-        cookie: String,
         /// Listeners and servers
         #[command(flatten)]
         pool: Pool,
+        /// Name of the cookie that binds a client to its server
+        #[arg(long, value_name = "NAME", default_value = STICKY_COOKIE)]
+        cookie: String,
         /// What is to hold instead of the defaults
         #[command(flatten)]
         overrides: Overrides,
@@ -180,6 +180,25 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn http_is_tcp_with_a_cookie() {
+        let arguments = ["--listen", "[::]:80", "--workers", "2", "a:1", "b:2"];
+        let parse = |command| Cli::parse_from(["ringway", command].iter().chain(&arguments));
+        let Command::Tcp { pool: tcp, .. } = parse("tcp").command else {
+            panic!("another command")
+        };
+        let Command::Http {
+            pool,
+            cookie,
+            overrides,
+        } = parse("http").command
+        else {
+            panic!("another command")
+        };
+        assert_eq!((cookie.as_str(), overrides.workers), ("RINGWAY", Some(2)));
+        assert_eq!((pool.listen, pool.servers), (tcp.listen, tcp.servers));
     }
 
     #[test]

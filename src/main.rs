@@ -20,8 +20,8 @@ fn main() -> ExitCode {
             serve_simple(config, &overrides)
         }
         Command::Http {
-            cookie,
             pool,
+            cookie,
             overrides,
         } => {
             let resolver = &config::system_resolver;

@@ -9,17 +9,19 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Balance, CheckKind, HealthCheck, Listen, Loaded, OnDown, Report,
+    self, AccessLog, Admin, Balance, CheckKind, HealthCheck, HttpMode, Inspect, Listen, Loaded,
+    Mode, OnDown, Report, SameSite, Sticky,
 };
 
 #[path = "config/properties.rs"]
 mod properties;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 24;
-const INVALID_COUNT: usize = 79;
+const VALID_COUNT: usize = 29;
+const INVALID_COUNT: usize = 90;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<SocketAddr> {
@@ -121,9 +123,17 @@ fn the_maximal_file_means_what_it_says() {
     let config = valid("maximal").config;
     assert_eq!(config.global.workers, Some(4));
     assert_eq!(config.global.sessions_max, Some(50_000));
+    assert_eq!(config.global.shutdown_grace.as_secs(), 5);
     assert_eq!(config.global.access_log, AccessLog::Json);
-    let admin = config.admin.map(|admin| admin.listen.to_string());
-    assert_eq!(admin.as_deref(), Some("127.0.0.1:8404"));
+    let state_file = Some("/var/lib/ringway/state.json".into());
+    assert_eq!(config.global.state_file, state_file);
+    let expected = Admin {
+        listen: Some("127.0.0.1:8404".parse().unwrap()),
+        socket: Some("/run/ringway/admin.sock".into()),
+        token_file: Some("/etc/ringway/token".into()),
+        page: Some("/haproxy_stats".to_owned()),
+    };
+    assert_eq!(config.admin, Some(expected));
     let [frontend] = &config.frontends[..] else {
         panic!("{config:?}")
     };
@@ -135,8 +145,14 @@ fn the_maximal_file_means_what_it_says() {
     assert_eq!(frontend.timeouts.connect.as_millis(), 500);
     assert_eq!(frontend.timeouts.idle.as_secs(), 9_000);
     assert_eq!(frontend.timeouts.half_closed.as_secs(), 60);
+    assert_eq!(frontend.timeouts.request.as_secs(), 7);
     assert_eq!(frontend.timeouts.queue.as_secs(), 1);
     assert_eq!(frontend.retries, 1);
+    let mode = HttpMode {
+        head_max: 32_768,
+        inspect: Inspect::Close,
+    };
+    assert_eq!(frontend.mode, Mode::Http(mode));
     let [backend] = &config.backends[..] else {
         panic!("{config:?}")
     };
@@ -169,6 +185,70 @@ fn the_maximal_file_means_what_it_says() {
     );
     assert_eq!(http.host.as_deref(), Some("app.example"));
     assert_eq!(http.expect_status.to_string(), "200-299,301");
+    let sticky = Sticky {
+        cookie: "SRV".to_owned(),
+        http_only: false,
+        secure: true,
+        same_site: SameSite::None,
+        path: "/shop".to_owned(),
+        domain: Some("app.example".to_owned()),
+        max_age: Some(Duration::from_secs(8 * 3600)),
+    };
+    assert_eq!(backend.sticky.as_ref(), Some(&sticky));
+    assert_eq!(backend.servers[1].cookie, "s2");
+}
+
+#[test]
+fn http_mode_and_stickiness_have_the_documented_defaults() {
+    let config = valid("sticky").config;
+    let modes: Vec<_> = config.frontends.iter().map(|f| f.mode).collect();
+    let mode = |head_max| {
+        let inspect = Inspect::First;
+        Mode::Http(HttpMode { head_max, inspect })
+    };
+    assert_eq!(modes, [mode(16 << 10), mode(64 << 10), mode(1 << 10)]);
+    assert_eq!(config.frontends[0].timeouts.request.as_secs(), 10);
+    let [least, most, none] = &config.backends[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(none.sticky, None);
+    let set_cookie = |sticky: &Option<Sticky>| sticky.as_ref().map(|s| s.set_cookie("v"));
+    let least = set_cookie(&least.sticky);
+    assert_eq!(
+        least.as_deref(),
+        Some("x=v; Path=/; HttpOnly; SameSite=Lax")
+    );
+    let most = set_cookie(&most.sticky).unwrap();
+    let attributes = "=v; Path=/; HttpOnly; Max-Age=34560000; Secure";
+    assert_eq!(most.strip_prefix("__Host-").unwrap().len(), 57 + 46);
+    assert!(most.ends_with(attributes), "{most}");
+}
+
+#[test]
+fn a_server_without_a_cookie_has_the_hash_of_its_name() {
+    let cookies = |fixture, backend: usize| -> Vec<String> {
+        let config = valid(fixture).config;
+        let servers = config.backends[backend].servers.iter();
+        servers.map(|server| server.cookie.clone()).collect()
+    };
+    let maximal = cookies("maximal", 0);
+    assert_eq!(maximal, ["EsEIyPpXo6G", "s2", "M30qLAADqE_"]);
+    // The same whether anybody sets it or not, and in any backend.
+    assert_eq!(cookies("admin", 0), ["EsEIyPpXo6G"]);
+    assert_eq!(cookies("sticky", 0)[0], cookies("sticky", 2)[0]);
+}
+
+#[test]
+fn the_example_of_the_documentation_is_valid_without_a_warning() {
+    let loaded = valid("design_example");
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let sticky = loaded.config.backends[0].sticky.as_ref().unwrap();
+    assert_eq!(
+        sticky.set_cookie("s1"),
+        "SRV=s1; Path=/; HttpOnly; SameSite=Lax; Max-Age=28800"
+    );
+    let admin = loaded.config.admin.unwrap();
+    assert_eq!(admin.page.as_deref(), Some("/haproxy_stats"));
 }
 
 #[test]
@@ -209,8 +289,12 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.global.sessions_max, None);
     assert_eq!(config.global.shutdown_timeout.as_secs(), 30);
     assert_eq!(config.global.access_log, AccessLog::Text);
+    assert_eq!(config.global.shutdown_grace.as_secs(), 0);
+    assert_eq!(config.global.state_file, None);
     assert_eq!(config.admin, None);
     let frontend = &config.frontends[0];
+    assert_eq!(frontend.mode, Mode::Tcp);
+    assert_eq!(frontend.timeouts.request.as_secs(), 10);
     assert_eq!(frontend.timeouts.connect.as_secs(), 5);
     assert_eq!(frontend.timeouts.idle.as_secs(), 300);
     assert_eq!(frontend.timeouts.half_closed.as_secs(), 30);
@@ -221,6 +305,7 @@ fn what_is_not_written_has_the_documented_default() {
     );
     let backend = &config.backends[0];
     assert_eq!(backend.balance, Balance::RoundRobin);
+    assert_eq!(backend.sticky, None);
     assert_eq!(
         (backend.servers[0].weight, backend.servers[0].backup),
         (1, false)
@@ -298,12 +383,29 @@ warning: no frontend uses [backend.spare]
 }
 
 #[test]
+fn a_cookie_that_nobody_sets_is_a_warning() {
+    let expected = "\
+warning: this `cookie` has no effect: [backend.app] is not sticky
+ --> cookie_without_sticky.toml:8:57
+  |
+8 |   { name = \"web1\", address = \"10.0.0.11:8080\", cookie = \"s1\" },
+  |                                                         ^^^^ add a section [backend.app.sticky], or remove it
+
+1 warning";
+    let loaded = valid("cookie_without_sticky");
+    assert_eq!(loaded.warnings.to_string(), expected);
+    assert_eq!(loaded.config.backends[0].servers[0].cookie, "s1");
+}
+
+#[test]
 fn the_printed_configuration_says_where_values_come_from() {
     let expected = r#"[global]
 workers = "auto"                      # default
 # max_sessions                        # default: derived from the limit of open files
 shutdown_timeout = "30s"              # default
+shutdown_grace = "0s"                 # default
 access_log = "text"                   # default
+# state_file                          # default: none, administrative states are forgotten
 
 [frontend.tcp]
 listen = ["127.0.0.1:8080", "127.0.0.1:0"]  # resolved from localhost:8080
@@ -314,6 +416,7 @@ backlog = 4096                        # default
 connect_timeout = "5s"                # default
 idle_timeout = "5m"                   # default
 half_closed_timeout = "30s"           # default
+request_timeout = "10s"               # default
 queue_timeout = "5s"                  # default
 retries = 3                           # default
 
@@ -322,6 +425,7 @@ balance = "round_robin"               # default
 # slow_start                          # default: off
 on_down = "keep"                      # default
 # health_check                        # default: none, servers count as up
+# sticky                              # default: off
 
 [[backend.servers.servers]]
 name = "db"
@@ -344,8 +448,40 @@ backup = false                        # default
         .find(|part| part.contains("[admin]"))
         .unwrap();
     let expected = r#"[admin]
-listen = "127.0.0.1:8404"             # resolved from localhost:8404"#;
+listen = "127.0.0.1:8404"             # resolved from localhost:8404
+# socket                              # default: none
+# token_file                          # default: none
+# page                                # default: none"#;
     assert_eq!(admin, expected);
+    let printed = config::effective(&valid("sticky"));
+    let parts = |name: &str| -> Vec<&str> {
+        let header = format!("[{name}]");
+        let parts = printed.split("\n\n");
+        parts.filter(|part| part.starts_with(&header)).collect()
+    };
+    let frontend = parts("frontend.b")[0];
+    let expected = r#"[frontend.b]
+listen = ["127.0.0.1:1002"]
+mode = "http"
+head_max = "64KiB"
+inspect = "first"                     # default
+backend = "most""#;
+    assert!(frontend.starts_with(expected), "{frontend}");
+    let expected = r#"[backend.least.sticky]
+cookie = "x"
+http_only = true                      # default
+secure = false                        # default
+same_site = "Lax"                     # default
+path = "/"                            # default
+domain = ""                           # default
+# max_age                             # default: until the browser is closed"#;
+    assert_eq!(parts("backend.least.sticky"), [expected]);
+    let server = parts("[backend.least.servers]")[0];
+    let expected = "cookie = \"JonXj9FSTDR\"                # default";
+    assert!(server.ends_with(expected), "{server}");
+    // Only where somebody wrote it or sets it: elsewhere it would be warned of.
+    let elsewhere = parts("[backend.none.servers]")[0];
+    assert!(!elsewhere.contains("cookie"), "{elsewhere}");
     let printed = config::effective(&valid("precedence"));
     let frontend = printed
         .split("\n\n")
@@ -360,6 +496,7 @@ backlog = 4096                        # default
 connect_timeout = "3s"                # from [backend.own]
 idle_timeout = "2m"
 half_closed_timeout = "10s"           # from [defaults]
+request_timeout = "10s"               # default
 queue_timeout = "3s"                  # default
 retries = 3                           # from [backend.own]"#;
     assert_eq!(frontend, expected);

@@ -172,7 +172,9 @@ fn parse_page(text: &str) -> Result<String, Problem> {
         return refused("it begins with a slash, such as \"/haproxy_stats\"");
     }
     if text.len() > PAGE_LEN_MAX || !text.bytes().all(valid) {
-        return refused("use at most 256 letters, digits, `/`, `_`, `.`, `-` and `~`");
+        return refused(
+            "write a path alone: at most 256 letters, digits, `/`, `_`, `.`, `-` and `~`",
+        );
     }
     if OWN_PAGES.contains(&text) || text.starts_with("/api/") {
         return refused("the admin listener has it already: write another one, or remove it");

@@ -198,7 +198,7 @@ fn refused_by_browsers(out: &mut Diagnostics, raw: &RawSticky, sticky: &Sticky) 
         && *same_site.get_ref() == SameSite::None
         && insecure
     {
-        let cure = "add secure = true, or write same_site = \"Lax\"".to_owned();
+        let cure = "write secure = true, or same_site = \"Lax\"".to_owned();
         let what = "same_site = \"None\"";
         needs(same_site.span(), what, "secure = true", cure);
     }
@@ -209,11 +209,11 @@ fn refused_by_browsers(out: &mut Diagnostics, raw: &RawSticky, sticky: &Sticky) 
     let lower = name.get_ref().to_ascii_lowercase();
     let of_host = lower.starts_with("__host-");
     if insecure && (of_host || lower.starts_with("__secure-")) {
-        let cure = "add secure = true, or write another name".to_owned();
+        let cure = "write secure = true, or take another name".to_owned();
         needs(name.span(), "a cookie of this name", "secure = true", cure);
     }
     if of_host && (sticky.path != "/" || sticky.domain.is_some()) {
-        let cure = "remove them, or write another name".to_owned();
+        let cure = "remove `path` and `domain`, or take another name".to_owned();
         let needed = "path = \"/\" and no domain";
         needs(name.span(), "a cookie of this name", needed, cure);
     }
@@ -247,7 +247,10 @@ fn parse_domain(text: &str) -> Result<String, Problem> {
     match (text.is_empty(), is_host(bare)) {
         (true, _) => Ok(String::new()),
         (false, true) if bare == text => Ok(text.to_owned()),
-        (false, true) => invalid(format!("write \"{}\"", shorten(bare))),
+        (false, true) => invalid(format!(
+            "write \"{}\", which includes its subdomains",
+            shorten(bare)
+        )),
         (false, false) => invalid("write a host name, such as \"example.com\"".to_owned()),
     }
 }

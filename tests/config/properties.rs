@@ -82,7 +82,11 @@ const PIECES: &[&str] = &[
     "[backend.app.servers]",
     "\nservers = 1\n",
     "\nlisten = []\n",
-    "mode = \"http\"",
+    "mode = \"http\"\n",
+    "head_max = \"9KiB\"\n",
+    "cookie = \"SRV\"\n",
+    "sticky = { cookie = \"a\" }\n",
+    "[backend.app.sticky]\n",
     "sticky",
     "frontend",
     "backend.",
@@ -115,6 +119,13 @@ fn value() -> impl Strategy<Value = String> {
         "\"db.example:1\"",
         "\"x.invalid:1\"",
         "\"least_conn\"",
+        "\"16KiB\"",
+        "\"close\"",
+        "\"None\"",
+        "\"SRV\"",
+        "\"__Host-x\"",
+        "\"/x\"",
+        "\"example.com\"",
         "\"off\"",
         "''",
         "1.5",
@@ -146,12 +157,20 @@ fn key() -> impl Strategy<Value = String> {
         "workers",
         "max_sessions",
         "shutdown_timeout",
+        "shutdown_grace",
+        "state_file",
+        "socket",
+        "token_file",
+        "page",
         "access_log",
         "connect_timeout",
+        "request_timeout",
         "queue_timeout",
         "retries",
         "listen",
         "mode",
+        "head_max",
+        "inspect",
         "backlog",
         "servers",
         "server",
@@ -161,6 +180,12 @@ fn key() -> impl Strategy<Value = String> {
         "weight",
         "backup",
         "cookie",
+        "sticky",
+        "http_only",
+        "secure",
+        "same_site",
+        "domain",
+        "max_age",
         "health_check",
         "slow_start",
         "on_down",
@@ -193,6 +218,51 @@ fn tree() -> impl Strategy<Value = String> {
     prop::collection::vec(section, 0..5).prop_map(|sections| sections.concat())
 }
 
+/// A valid file in HTTP mode, with what is sticky in it: attributes, and the values of two servers.
+fn sticky_file() -> impl Strategy<Value = (String, [String; 2])> {
+    let line = |key: &'static str, values: &'static str| {
+        prop::option::of(values).prop_map(move |value| {
+            value.map_or_else(String::new, |value| format!("{key} = \"{value}\"\n"))
+        })
+    };
+    let same_site = prop::sample::select(vec!["Lax", "Strict", "None", "off"]);
+    let switches = (any::<bool>(), same_site);
+    let attributes = (
+        line("path", "/[!-:<-\\[\\]-~&&[^\"]]{0,1023}"),
+        line("domain", "([a-z0-9-]{1,63}\\.){0,2}[a-z]{1,63}"),
+        line("max_age", "[1-3]?[0-9]{1,2}d1s|400d|[1-9][0-9]{0,3}m"),
+    );
+    let mode = (
+        line("head_max", "[1-9]KiB|[1-5][0-9]KiB|64KiB|1[0-9]{4}B"),
+        line("inspect", "first|close"),
+        line("request_timeout", "[1-9][0-9]{0,3}(ms|s|m)"),
+    );
+    let values = prop::array::uniform2("[!#-+\\--:<-\\[\\]-~]{1,64}")
+        .prop_filter("unique", |[first, second]| first != second);
+    let name = "[!#$%&'*+.^`|~A-Za-z0-9-]{1,64}";
+    (name, switches, attributes, mode, values).prop_map(
+        |(
+            name,
+            (http_only, same_site),
+            (path, domain, max_age),
+            (head, inspect, request),
+            values,
+        )| {
+            let [first, second] = &values;
+            let text = format!(
+                "[frontend.web]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"app\"\nmode = \"http\"\n\
+                 {head}{inspect}{request}\
+                 [backend.app]\nservers = [\n\
+                 {{ name = \"a\", address = \"127.0.0.1:1\", cookie = \"{first}\" }},\n\
+                 {{ name = \"b\", address = \"127.0.0.1:2\", cookie = \"{second}\" }},\n]\n\
+                 [backend.app.sticky]\ncookie = \"{name}\"\nsecure = true\n\
+                 http_only = {http_only}\nsame_site = \"{same_site}\"\n{path}{domain}{max_age}"
+            );
+            (text, values)
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -218,5 +288,27 @@ proptest! {
     #[test]
     fn trees_never_panic(text in tree()) {
         check(&text);
+    }
+
+    #[test]
+    fn whatever_is_sticky_is_printed_and_makes_one_line((text, values) in sticky_file()) {
+        check(&text);
+        let loaded = config::parse("any.toml", &text, &resolver);
+        let config = loaded.map_err(|report| TestCaseError::fail(report.to_string()))?.config;
+        let backend = &config.backends[0];
+        for (server, value) in backend.servers.iter().zip(&values) {
+            prop_assert_eq!(&server.cookie, value);
+            let sticky = backend.sticky.as_ref().unwrap();
+            let line = sticky.set_cookie(value);
+            let visible = line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            prop_assert!(line.len() < 2048 && visible, "{}", line);
+            let mut parts = line.split("; ");
+            let pair = format!("{}={value}", sticky.cookie);
+            prop_assert_eq!(parts.next(), Some(pair.as_str()));
+            let names: Vec<&str> = parts.map(|part| part.split('=').next().unwrap()).collect();
+            let all = ["Path", "HttpOnly", "SameSite", "Domain", "Max-Age", "Secure"];
+            let expected: Vec<&str> = all.into_iter().filter(|name| names.contains(name)).collect();
+            prop_assert_eq!(names, expected);
+        }
     }
 }
