@@ -9,6 +9,7 @@ use super::address::{RawListen, parse_listen, parse_server};
 use super::cookie::{hashed_value, parse_name};
 use super::error::Problem;
 use super::resolve::{Resolver, resolve};
+use super::sticky::check_prefix;
 use super::{
     AccessLog, Backend, Balance, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown, Server,
     Sticky, Timeouts, defaults,
@@ -48,8 +49,9 @@ impl Config {
             problems.push(problem);
             String::new()
         });
-        let sticky = Some(Sticky::named(cookie));
-        Self::assemble(problems, listen, sticky, balance, servers, resolver)
+        let sticky = Sticky::named(cookie);
+        problems.extend(check_prefix(&sticky).err());
+        Self::assemble(problems, listen, Some(sticky), balance, servers, resolver)
     }
 
     /// Unless there are `problems`; `sticky` makes it HTTP mode.
@@ -274,5 +276,7 @@ mod tests {
             problems[0].to_string(),
             "invalid name of a cookie `a b`: use 1 to 64 letters, digits, `_` and `-`, such as \"SRV\""
         );
+        let problems = Config::simple_http(&[], "__Host-a", Balance::First, &[], &no_names);
+        assert!(problems.unwrap_err()[0].cure.contains("another name"));
     }
 }

@@ -189,34 +189,40 @@ pub(super) fn validate_sticky(
 
 /// Reports cookies that browsers drop without a word, so that no client would ever be bound.
 fn refused_by_browsers(out: &mut Diagnostics, raw: &RawSticky, sticky: &Sticky) {
-    let mut needs = |span: Span, what: &str, needed: &str, cure: String| {
-        let title = format!("{what} needs {needed}: browsers refuse the cookie otherwise");
-        out.error(span, Problem::new(title, cure));
-    };
-    let insecure = !sticky.secure && !matches!(raw.secure, Field::Invalid);
+    if matches!(raw.secure, Field::Invalid) {
+        return;
+    }
     if let Some(same_site) = raw.same_site.written()
         && *same_site.get_ref() == SameSite::None
-        && insecure
+        && !sticky.secure
     {
-        let cure = "write secure = true, or same_site = \"Lax\"".to_owned();
-        let what = "same_site = \"None\"";
-        needs(same_site.span(), what, "secure = true", cure);
+        let title =
+            "same_site = \"None\" needs secure = true: browsers refuse the cookie otherwise";
+        let cure = "write secure = true, or same_site = \"Lax\"";
+        out.error(same_site.span(), Problem::new(title, cure));
     }
-    // RFC 6265bis section 4.1.3; browsers compare without regard to case.
-    let Some(name) = raw.cookie.written() else {
-        return;
+    if let Some(name) = raw.cookie.written()
+        && let Err(problem) = check_prefix(sticky)
+    {
+        out.error(name.span(), problem);
+    }
+}
+
+/// Whether browsers take a cookie of this name with these attributes: RFC 6265bis section 4.1.3,
+/// without regard to case as they do.
+pub(super) fn check_prefix(sticky: &Sticky) -> Result<(), Problem> {
+    let name = sticky.cookie.to_ascii_lowercase();
+    let of_host = name.starts_with("__host-");
+    let (needed, cure) = if !sticky.secure && (of_host || name.starts_with("__secure-")) {
+        ("secure = true", "write secure = true, or take another name")
+    } else if of_host && (sticky.path != "/" || sticky.domain.is_some()) {
+        let cure = "remove `path` and `domain`, or take another name";
+        ("path = \"/\" and no domain", cure)
+    } else {
+        return Ok(());
     };
-    let lower = name.get_ref().to_ascii_lowercase();
-    let of_host = lower.starts_with("__host-");
-    if insecure && (of_host || lower.starts_with("__secure-")) {
-        let cure = "write secure = true, or take another name".to_owned();
-        needs(name.span(), "a cookie of this name", "secure = true", cure);
-    }
-    if of_host && (sticky.path != "/" || sticky.domain.is_some()) {
-        let cure = "remove `path` and `domain`, or take another name".to_owned();
-        let needed = "path = \"/\" and no domain";
-        needs(name.span(), "a cookie of this name", needed, cure);
-    }
+    let title = format!("a cookie of this name needs {needed}: browsers refuse it otherwise");
+    Err(Problem::new(title, cure))
 }
 
 fn place(backend: &str) -> String {
