@@ -41,7 +41,7 @@ pub fn run() -> Result<(), StartError> {
         let error = std::io::Error::other(report.to_string());
         StartError::System("the demo's configuration is not valid", error)
     })?;
-    log::init(config.global.access_log);
+    log::init();
     control::run(config, |bound| {
         let address = bound.frontends[0][0];
         let stats = bound.admin.map_or_else(String::new, |admin| {

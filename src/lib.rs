@@ -26,14 +26,15 @@
 //!                 |
 //!   demo ---- control ------ log     the control plane: starts, stops, may block
 //!                 |           |
-//!               worker -------+--- shared --- config
+//!               worker -------+--- shared, snapshot --- config
 //!                |   |
 //!               io   logic           the kernel; decisions
 //! ```
 //!
 //! [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours and has all
-//! unsafe code; only [`worker`] sees both. [`shared`] is the only memory that threads share, and the
-//! only place with orderings of atomics. A test reads the sources to see that this holds.
+//! unsafe code; only [`worker`] sees both. [`shared`] and [`snapshot`] are the only memory that
+//! threads share, and [`shared`] the only place with orderings of atomics. A test reads the sources
+//! to see that this holds.
 
 pub mod cli;
 pub mod config;
@@ -44,4 +45,5 @@ pub mod io;
 pub mod log;
 pub mod logic;
 pub mod shared;
+pub mod snapshot;
 pub mod worker;

@@ -3,8 +3,8 @@
 //! Workers never wait for either. They hand records to a thread of their own here, which formats
 //! and writes them.
 
+use std::cell::Cell;
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -56,9 +56,14 @@ impl Log for Split {
     }
 }
 
-/// Sets logging up for the process. `RUST_LOG` chooses the messages (default `info`); the access
-/// log has the given form.
-pub fn init(access: AccessLog) {
+thread_local! {
+    /// The form of the line that this thread writes next.
+    static FORM: Cell<AccessLog> = const { Cell::new(AccessLog::Text) };
+}
+
+/// Sets logging up for the process. `RUST_LOG` chooses the messages (default `info`); a line of the
+/// access log has the form that the configuration of its session says.
+pub fn init() {
     let mut messages = env_logger::Builder::new();
     messages
         .parse_filters(&std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_string()))
@@ -71,7 +76,7 @@ pub fn init(access: AccessLog) {
     lines
         .filter_level(log::LevelFilter::Info)
         .target(env_logger::Target::Stdout)
-        .format(move |out, record| match access {
+        .format(|out, record| match FORM.get() {
             AccessLog::Json => json_line(out, record),
             AccessLog::Text | AccessLog::Off => {
                 let time = out.timestamp_millis();
@@ -114,7 +119,6 @@ pub struct Writer {
     sender: Sender<LogMessage>,
     /// Closed when the thread ends.
     ended: Receiver<()>,
-    record_sessions: bool,
 }
 
 impl Writer {
@@ -123,26 +127,21 @@ impl Writer {
     /// # Errors
     ///
     /// No thread could be made.
-    pub fn start(config: Arc<Config>) -> std::io::Result<Self> {
+    pub fn start() -> std::io::Result<Self> {
         let (sender, receiver) = bounded(BATCHES_MAX);
-        let record_sessions = config.global.access_log != AccessLog::Off;
         let (alive, ended) = bounded(0);
         std::thread::Builder::new()
             .name("log".to_string())
             .spawn(move || {
-                write_all(&receiver, &config);
+                write_all(&receiver);
                 drop::<Sender<()>>(alive);
             })?;
-        Ok(Writer {
-            sender,
-            ended,
-            record_sessions,
-        })
+        Ok(Writer { sender, ended })
     }
 
     /// A worker's end.
     pub fn sink(&self) -> LogSink {
-        LogSink::new(self.sender.clone(), self.record_sessions)
+        LogSink::new(self.sender.clone())
     }
 
     /// Writes what is left, once the workers have ended. A reader that takes nothing is not waited
@@ -153,13 +152,14 @@ impl Writer {
     }
 }
 
-fn write_all(receiver: &Receiver<LogMessage>, config: &Config) {
+fn write_all(receiver: &Receiver<LogMessage>) {
     for message in receiver {
         match message {
             LogMessage::Warning(text) => log::warn!("{text}"),
-            LogMessage::Sessions(records) => {
+            LogMessage::Sessions(snapshot, records) => {
+                FORM.set(snapshot.config.global.access_log);
                 for record in &records {
-                    write_access(record, config);
+                    write_access(record, &snapshot.config);
                 }
             }
         }

@@ -91,7 +91,7 @@ fn serve(mut config: Config, overrides: &Overrides) -> ExitCode {
         eprintln!("error: --admin {address}: {problem}");
         return ExitCode::FAILURE;
     }
-    logging::init(config.global.access_log);
+    logging::init();
     finish(control::run(config, |_| {}))
 }
 

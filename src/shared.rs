@@ -1,16 +1,17 @@
-//! The only memory that both planes and all workers touch: places, who waits for one, counters.
+//! Memory that both planes and all workers touch: places, who waits for one, counters.
 //!
-//! Nothing here is touched for a byte that is relayed; the counts of places change when a session
-//! begins, takes a server or ends. Every ordering of an atomic in the program is in this file:
-//! `SeqCst` where "give back, then look who waits" meets "say that you wait, then look for a
-//! place" (either may come first, never neither), `Relaxed` for counters that one thread writes.
+//! Here are its kinds, and what belongs to the process as a whole; [`crate::snapshot`] has what
+//! belongs to a frontend, a backend or a server. Nothing here is touched for a byte that is
+//! relayed; the counts of places change when a session begins, takes a server or ends. Every
+//! ordering of an atomic in the program is in this file: `SeqCst` where "give back, then look who
+//! waits" meets "say that you wait, then look for a place" (either may come first, never neither),
+//! `Relaxed` for counters that one thread writes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::config::Config;
-use crate::logic::session::Answer;
 use crate::logic::time::Instant;
+use crate::snapshot::ServerShared;
 
 /// Alignment that keeps what one core writes off the cache lines of others (two lines, because
 /// processors fetch pairs).
@@ -24,7 +25,7 @@ pub struct Places {
     used: Padded<AtomicU32>,
     /// The most that were taken at once.
     peak: Padded<AtomicU32>,
-    max: u32,
+    max: AtomicU32,
 }
 
 impl Places {
@@ -33,15 +34,21 @@ impl Places {
         Places {
             used: Padded::default(),
             peak: Padded::default(),
-            max: max.unwrap_or(u32::MAX),
+            max: AtomicU32::new(max.unwrap_or(u32::MAX)),
         }
+    }
+
+    /// Changes the bound. What is taken beyond a lower one stays taken until it is given back. Wake
+    /// the workers after this: one may wait for what a higher one allows.
+    pub fn set_max(&self, max: Option<u32>) {
+        self.max.store(max.unwrap_or(u32::MAX), Ordering::SeqCst);
     }
 
     /// Takes one, if one is free. The bound is never exceeded.
     #[must_use]
     pub fn try_take(&self) -> bool {
         let mut used = self.used.0.load(Ordering::SeqCst);
-        while used < self.max {
+        while used < self.max.load(Ordering::SeqCst) {
             match self.used.0.compare_exchange_weak(
                 used,
                 used + 1,
@@ -79,12 +86,13 @@ impl Places {
 
     /// Places free now.
     pub fn free(&self) -> u32 {
-        self.max.saturating_sub(self.used())
+        self.max.load(Ordering::SeqCst).saturating_sub(self.used())
     }
 
     /// The bound, if there is one.
     pub fn max(&self) -> Option<u32> {
-        (self.max != u32::MAX).then_some(self.max)
+        let max = self.max.load(Ordering::SeqCst);
+        (max != u32::MAX).then_some(max)
     }
 }
 
@@ -171,80 +179,6 @@ impl Gauge {
     }
 }
 
-/// What one worker counts for one frontend.
-#[repr(align(64))]
-#[derive(Debug, Default)]
-pub struct FrontendCounters {
-    /// Sessions that began.
-    pub sessions_started: Counter,
-    /// Bytes read from clients.
-    pub bytes_from_clients: Counter,
-    /// Bytes read from servers.
-    pub bytes_from_servers: Counter,
-    /// Answers of our own, by [`Answer::index`].
-    pub answers: [Counter; Answer::ALL.len()],
-    /// Answers of servers that passed as they are, because they are not HTTP or their head is too
-    /// long.
-    pub opaque_answers: Counter,
-    /// Requests with a sticky cookie's backend that came through a proxy, which may put several
-    /// users on one connection.
-    pub proxied_requests: Counter,
-}
-
-/// What one worker counts for one server.
-#[repr(align(64))]
-#[derive(Debug, Default)]
-pub struct ServerCounters {
-    /// Sessions that it was given; those that went elsewhere after a failed connect are among them.
-    pub sessions_started: Counter,
-    /// Bytes read from clients for it.
-    pub bytes_from_clients: Counter,
-    /// Bytes read from it.
-    pub bytes_from_server: Counter,
-    /// Connect attempts to it that failed.
-    pub connect_failures: Counter,
-    /// Connect attempts to it that were not the first of their session.
-    pub retries: Counter,
-}
-
-/// What one worker counts for one backend.
-#[derive(Debug)]
-pub struct BackendCounters {
-    /// Sessions that wait for a place now.
-    pub sessions_waiting: Gauge,
-    /// By index of the server.
-    pub servers: Box<[ServerCounters]>,
-}
-
-/// Everything that one worker counts. Written by that worker alone, so that counting takes no
-/// lock and no cache line from another core: each element is on lines of its own, and each
-/// worker has its own lists.
-#[derive(Debug)]
-pub struct Counters {
-    /// The worker as a whole.
-    pub worker: Padded<WorkerCounters>,
-    /// By index of the frontend.
-    pub frontends: Box<[FrontendCounters]>,
-    /// By index of the backend.
-    pub backends: Box<[BackendCounters]>,
-}
-
-impl Counters {
-    fn new(config: &Config) -> Self {
-        let backend = |backend: &crate::config::Backend| BackendCounters {
-            sessions_waiting: Gauge::default(),
-            servers: backend.servers.iter().map(|_| Default::default()).collect(),
-        };
-        Counters {
-            worker: Padded::default(),
-            frontends: (config.frontends.iter())
-                .map(|_| Default::default())
-                .collect(),
-            backends: config.backends.iter().map(backend).collect(),
-        }
-    }
-}
-
 /// What one worker counts of itself.
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
@@ -322,55 +256,22 @@ impl ConnectFailures {
     }
 }
 
-/// A server as all workers see it.
-#[derive(Debug)]
-pub struct ServerShared {
-    /// Sessions that were given to it.
-    pub places: Places,
-    /// Whether it takes new ones.
-    pub liveness: Liveness,
-    /// Connects that failed.
-    pub connect_failures: ConnectFailures,
-}
-
-/// A backend as all workers see it.
-#[derive(Debug)]
-pub struct BackendShared {
-    /// By index of the server.
-    pub servers: Vec<ServerShared>,
-    /// Workers with sessions that wait for a place on any of them.
-    pub waiting: Waiters,
-}
-
-/// A frontend as all workers see it.
-#[derive(Debug)]
-pub struct FrontendShared {
-    /// Its sessions.
-    pub places: Places,
-    /// Workers that stopped accepting because no place is free.
-    pub paused: Waiters,
-}
-
-/// All of it.
+/// What belongs to the process as a whole.
 pub struct Shared {
     /// Sessions of the process.
     pub places: Places,
     /// Workers that stopped accepting because no place is free.
     pub paused: Waiters,
-    /// By index of the frontend.
-    pub frontends: Vec<FrontendShared>,
-    /// By index of the backend.
-    pub backends: Vec<BackendShared>,
-    /// By index of the worker.
-    pub workers: Vec<Counters>,
+    /// By index of the worker. Each is written by that worker alone, and on cache lines of its own.
+    pub workers: Box<[Padded<WorkerCounters>]>,
     /// Ends the wait of a worker, by index.
     wakers: Vec<Box<dyn Fn() + Send + Sync>>,
     /// A worker ended by a fault of ours.
     failed: AtomicBool,
     /// No new sessions are taken any more.
     stopping: AtomicBool,
-    /// Tells the health thread of a failed connect, by index of backend and server.
-    checker: OnceLock<Box<dyn Fn(usize, usize) + Send + Sync>>,
+    /// Tells the health thread of a failed connect, by [`ServerShared::id`].
+    checker: OnceLock<Box<dyn Fn(u64) + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -382,41 +283,13 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// What `config` needs for one worker per waker.
-    pub fn new(
-        config: &Config,
-        sessions_max: u32,
-        wakers: Vec<Box<dyn Fn() + Send + Sync>>,
-    ) -> Self {
+    /// For one worker per waker.
+    pub fn new(sessions_max: u32, wakers: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
         let workers = wakers.len();
         Shared {
             places: Places::new(Some(sessions_max)),
             paused: Waiters::new(workers),
-            frontends: config
-                .frontends
-                .iter()
-                .map(|frontend| FrontendShared {
-                    places: Places::new(frontend.sessions_max),
-                    paused: Waiters::new(workers),
-                })
-                .collect(),
-            backends: config
-                .backends
-                .iter()
-                .map(|backend| BackendShared {
-                    servers: backend
-                        .servers
-                        .iter()
-                        .map(|server| ServerShared {
-                            places: Places::new(server.sessions_max),
-                            liveness: Liveness::new(server.weight.into()),
-                            connect_failures: ConnectFailures::default(),
-                        })
-                        .collect(),
-                    waiting: Waiters::new(workers),
-                })
-                .collect(),
-            workers: (0..workers).map(|_| Counters::new(config)).collect(),
+            workers: (0..workers).map(|_| Padded::default()).collect(),
             wakers,
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -425,18 +298,18 @@ impl Shared {
     }
 
     /// Sets who is told of failed connects; the first call counts. `checker` must not block.
-    pub fn set_checker(&self, checker: Box<dyn Fn(usize, usize) + Send + Sync>) {
+    pub fn set_checker(&self, checker: Box<dyn Fn(u64) + Send + Sync>) {
         let _ = self.checker.set(checker);
     }
 
     /// Notes that a connect to a server failed, and tells the health thread unless it knows.
-    pub fn connect_failed(&self, backend: usize, server: usize) {
-        let failures = &self.backends[backend].servers[server].connect_failures;
+    pub fn connect_failed(&self, server: &ServerShared) {
+        let failures = &server.connect_failures;
         failures.count.fetch_add(1, Ordering::Relaxed);
         if !failures.told.swap(true, Ordering::SeqCst)
             && let Some(checker) = self.checker.get()
         {
-            checker(backend, server);
+            checker(server.id);
         }
     }
 
@@ -498,6 +371,19 @@ mod tests {
         assert_eq!((liveness.is_usable(), liveness.weight()), (false, 7));
         liveness.publish(true, 0);
         assert_eq!((liveness.is_usable(), liveness.weight()), (true, 0));
+    }
+
+    #[test]
+    fn a_lower_bound_takes_nothing_away() {
+        let places = Places::new(Some(2));
+        assert!(places.try_take() && places.try_take());
+        places.set_max(Some(1));
+        assert_eq!((places.used(), places.free()), (2, 0));
+        places.give_back();
+        assert!(!places.try_take(), "the bound is reached");
+        places.set_max(None);
+        assert!(places.try_take());
+        assert_eq!(places.max(), None);
     }
 
     #[test]

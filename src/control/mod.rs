@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
+use crate::snapshot::{Registry, Snapshot};
 use admin::Admin;
 use health::Health;
 use workers::{Crew, Workers};
@@ -68,6 +70,14 @@ pub struct Bound {
     pub admin: Option<SocketAddr>,
 }
 
+/// What is in use.
+pub(crate) struct Active {
+    /// The configuration, and what is shared of it.
+    pub snapshot: Arc<Snapshot>,
+    /// Where its frontends listen, by index.
+    pub bound: Vec<Vec<SocketAddr>>,
+}
+
 /// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
 /// open.
 ///
@@ -89,23 +99,24 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
     let shutdown_timeout = config.global.shutdown_timeout;
-    let config = Arc::new(config);
-    let crew = Crew::new(&config, &limits)?;
-    let mut health = Health::start(&config, crew.orders().clone())
+    let snapshot = Registry::new(worker_count).snapshot(config);
+    let config = &snapshot.config;
+    let crew = Crew::new(&limits)?;
+    let mut health = Health::start(&snapshot, crew.orders().clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
-    let listeners = listeners::open(&config, worker_count)?;
+    let listeners = listeners::open(config, worker_count)?;
     let admin = match config.admin.as_ref().and_then(|admin| admin.listen) {
         Some(listen) => Some(Admin::bind(listen).await?),
         None => None,
     };
-    let log = Writer::start(Arc::clone(&config))
+    let log = Writer::start()
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let bound = Bound {
         frontends: listeners.addresses.clone(),
         admin: admin.as_ref().map(Admin::address),
     };
-    let mut workers = Workers::start(&config, &limits, crew, listeners, &log)?;
+    let mut workers = Workers::start(&snapshot, &limits, crew, listeners, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
@@ -114,11 +125,14 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
     if let Some(admin) = admin {
         let statuses = health.statuses().clone();
         log::info!("admin listens on http://{}", admin.address());
+        let (_, active) = watch::channel(Arc::new(Active {
+            snapshot: Arc::clone(&snapshot),
+            bound: bound.frontends.clone(),
+        }));
         admin.start(admin::State::new(
-            Arc::clone(&config),
+            active,
             Arc::clone(workers.shared()),
-            Box::new(move |backend, server| statuses.server(backend, server)),
-            bound.frontends.clone(),
+            Box::new(move |server| statuses.server(server)),
         ));
     }
     log::info!("ringway is ready: {}", workers.description());
@@ -185,7 +199,7 @@ fn report_totals(shared: &Shared) {
         shared
             .workers
             .iter()
-            .map(|worker| count(&worker.worker.0).get())
+            .map(|worker| count(&worker.0).get())
             .sum()
     };
     log::info!(

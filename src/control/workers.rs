@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use super::StartError;
 use super::limits::Limits;
 use super::listeners::Listeners;
-use crate::config::Config;
 use crate::io::{Engine, Features, Listener, SetupError, Uring, UringOptions, Waker, host};
 use crate::log::Writer;
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 use crate::worker::{Command, LogSink, Setup, Worker};
 
 /// The way of orders to all workers, which may still have to be started.
@@ -59,7 +59,7 @@ impl Crew {
     /// # Errors
     ///
     /// The system has no eventfd for one.
-    pub fn new(config: &Config, limits: &Limits) -> Result<Self, StartError> {
+    pub fn new(limits: &Limits) -> Result<Self, StartError> {
         let wakers: Vec<Waker> = (0..limits.workers)
             .map(|_| Waker::new())
             .collect::<Result<_, _>>()
@@ -68,11 +68,8 @@ impl Crew {
             let waker = waker.clone();
             Box::new(move || waker.wake())
         };
-        let shared = Arc::new(Shared::new(
-            config,
-            limits.sessions_max,
-            wakers.iter().map(boxed).collect(),
-        ));
+        let wake = wakers.iter().map(boxed).collect();
+        let shared = Arc::new(Shared::new(limits.sessions_max, wake));
         let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| unbounded()).unzip();
         Ok(Crew {
             orders: Orders { senders, shared },
@@ -101,7 +98,7 @@ struct Thread {
     cpu: usize,
     options: UringOptions,
     waker: Waker,
-    config: Arc<Config>,
+    snapshot: Arc<Snapshot>,
     shared: Arc<Shared>,
     listeners: Vec<(u16, Listener)>,
     commands: Receiver<Command>,
@@ -117,7 +114,7 @@ impl Workers {
     ///
     /// A ring or a thread is refused.
     pub fn start(
-        config: &Arc<Config>,
+        snapshot: &Arc<Snapshot>,
         limits: &Limits,
         crew: Crew,
         listeners: Listeners,
@@ -148,7 +145,7 @@ impl Workers {
                     pipes_max: limits.pipes_max,
                 },
                 waker,
-                config: Arc::clone(config),
+                snapshot: Arc::clone(snapshot),
                 shared: Arc::clone(&shared),
                 listeners,
                 commands,
@@ -257,7 +254,7 @@ impl Thread {
         let mut worker = Worker::new(Setup {
             index: self.index,
             engine,
-            config: self.config,
+            snapshot: self.snapshot,
             shared: self.shared,
             listeners: self.listeners,
             commands: self.commands,

@@ -135,6 +135,8 @@ pub enum Cause {
     Socket(&'static str),
     /// The operator.
     Operator,
+    /// A configuration that says something else about its checks.
+    Configuration,
 }
 
 impl Cause {
@@ -147,7 +149,7 @@ impl Cause {
             | Cause::L7Timeout
             | Cause::L7Status(_)
             | Cause::L7Response(_) => Some(false),
-            Cause::Initial | Cause::Socket(_) | Cause::Operator => None,
+            Cause::Initial | Cause::Socket(_) | Cause::Operator | Cause::Configuration => None,
         }
     }
 }
@@ -165,6 +167,7 @@ impl fmt::Display for Cause {
             Cause::L7Response(why) => write!(f, "L7RSP {why}"),
             Cause::Socket(why) => write!(f, "SOCKERR {why}"),
             Cause::Operator => f.write_str("operator"),
+            Cause::Configuration => f.write_str("configuration"),
         }
     }
 }
@@ -285,6 +288,44 @@ impl Health {
             from: from.word(),
             to: admin.word(),
             cause: Cause::Operator,
+            results: 0,
+            lasted: now.duration_since(since),
+        })
+    }
+
+    /// What the configuration says.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The configuration says something else now. What is up stays up and what is down stays down,
+    /// as near to turning as before; whoever is no longer checked counts as up, and whoever is from
+    /// now on is as at the start of the process.
+    pub fn set_rules(&mut self, now: Instant, rules: Rules) -> Option<Change> {
+        let before = self.operational();
+        self.counter = match (&rules.check, before) {
+            (None, _) => 0,
+            (Some(check), Operational::Unchecked) => {
+                self.last_passed = None;
+                check.rise
+            }
+            (Some(check), Operational::Up { .. }) if self.last_passed.is_none() => check.rise,
+            (Some(check), Operational::Up { failures }) => {
+                check.counter_max() - failures.min(check.fall - 1)
+            }
+            (Some(check), Operational::Down { successes }) => successes.min(check.rise - 1),
+        };
+        self.rules = rules;
+        let after = self.operational();
+        if before.word() == after.word() {
+            return None;
+        }
+        self.cause = Cause::Configuration;
+        let since = std::mem::replace(&mut self.operational_since, now);
+        Some(Change {
+            from: before.word(),
+            to: after.word(),
+            cause: Cause::Configuration,
             results: 0,
             lasted: now.duration_since(since),
         })

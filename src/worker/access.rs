@@ -4,11 +4,14 @@
 //! log can't keep up they are dropped and counted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
 use super::http::Exchange;
+use crate::config::AccessLog;
 use crate::logic::session::Summary;
+use crate::snapshot::Snapshot;
 
 /// An ended session, for the access log.
 #[derive(Clone, Debug)]
@@ -28,8 +31,8 @@ pub struct AccessRecord {
 /// From a worker to the log.
 #[derive(Debug)]
 pub enum LogMessage {
-    /// Sessions that ended.
-    Sessions(Vec<AccessRecord>),
+    /// Sessions that ended, all of them with this configuration.
+    Sessions(Arc<Snapshot>, Vec<AccessRecord>),
     /// A warning.
     Warning(String),
 }
@@ -37,42 +40,49 @@ pub enum LogMessage {
 /// A worker's end of the way to the log.
 pub struct LogSink {
     sender: Sender<LogMessage>,
-    record_sessions: bool,
     batch: Vec<AccessRecord>,
+    /// The configuration of those in the batch.
+    snapshot: Option<Arc<Snapshot>>,
+    /// Records that found no room.
+    dropped: u64,
 }
 
 impl LogSink {
-    /// `record_sessions`: there is an access log.
-    pub fn new(sender: Sender<LogMessage>, record_sessions: bool) -> Self {
+    /// The way begins at this sender.
+    pub fn new(sender: Sender<LogMessage>) -> Self {
         LogSink {
             sender,
-            record_sessions,
             batch: Vec::new(),
+            snapshot: None,
+            dropped: 0,
         }
     }
 
-    /// Whether sessions are recorded.
-    pub fn records_sessions(&self) -> bool {
-        self.record_sessions
-    }
-
+    /// Records a session of this configuration, if that has an access log.
     pub(super) fn record(
         &mut self,
+        snapshot: &Arc<Snapshot>,
         client: Option<SocketAddr>,
         frontend: u16,
         server: Option<u16>,
         summary: Summary,
         exchange: Option<Exchange>,
     ) {
-        if self.record_sessions {
-            self.batch.push(AccessRecord {
-                client,
-                frontend,
-                server,
-                summary,
-                exchange,
-            });
+        if snapshot.config.global.access_log == AccessLog::Off {
+            return;
         }
+        let current = self.snapshot.as_ref();
+        if current.is_none_or(|current| current.version != snapshot.version) {
+            self.send();
+            self.snapshot = Some(Arc::clone(snapshot));
+        }
+        self.batch.push(AccessRecord {
+            client,
+            frontend,
+            server,
+            summary,
+            exchange,
+        });
     }
 
     /// A warning that finds no room is lost: the counters tell the same.
@@ -82,14 +92,19 @@ impl LogSink {
 
     /// Hands over what was recorded. Returns how many records had to be dropped.
     pub(super) fn flush(&mut self) -> u64 {
-        if self.batch.is_empty() {
-            return 0;
-        }
+        self.send();
+        std::mem::take(&mut self.dropped)
+    }
+
+    fn send(&mut self) {
+        // Taken, so that an old configuration is not kept by this.
+        let Some(snapshot) = self.snapshot.take() else {
+            return;
+        };
         let batch = std::mem::take(&mut self.batch);
         let count = batch.len() as u64;
-        match self.sender.try_send(LogMessage::Sessions(batch)) {
-            Ok(()) => 0,
-            Err(_) => count,
+        if (self.sender.try_send(LogMessage::Sessions(snapshot, batch))).is_err() {
+            self.dropped += count;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::http::Http;
+use super::plan::Place;
 use super::slot::{Chunks, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, BUFFER_BYTES, Engine, Interest, Receive};
@@ -11,18 +12,19 @@ use crate::logic::session::{
 
 impl<E: Engine> Worker<E> {
     /// Puts an accepted connection, whose places were taken, into the table and sets it going.
-    pub(super) fn begin(&mut self, frontend: u16, socket: E::Socket) {
-        let client = if self.wants_client[usize::from(frontend)] {
+    pub(super) fn begin(&mut self, place: Place, socket: E::Socket) {
+        let plan = &self.plans[place.plan];
+        let client = if plan.wants_client[usize::from(place.frontend)] {
             self.engine.peer(&socket)
         } else {
             None
         };
         self.generation = self.generation.wrapping_add(1);
-        let protocol = self.policies[usize::from(frontend)].protocol;
+        let protocol = self.plans[place.plan].policies[usize::from(place.frontend)].protocol;
         let slot = self.sessions.insert(Slot {
             session: Session::new(self.now, protocol),
             generation: self.generation,
-            frontend,
+            place,
             server: None,
             starved: [false; 2],
             sockets: [Some(socket), None],
@@ -33,7 +35,8 @@ impl<E: Engine> Worker<E> {
             counted: [0; 2],
             http: Http::of(protocol),
         });
-        self.count_begun(frontend);
+        self.plans.acquire(place.plan);
+        self.count_begun(place);
         self.drive(slot, Event::Accepted);
     }
 
@@ -45,7 +48,8 @@ impl<E: Engine> Worker<E> {
         loop {
             let mut actions = Actions::new();
             let entry = &mut self.sessions[slot];
-            let policy = &self.policies[usize::from(entry.frontend)];
+            let Place { plan, frontend } = entry.place;
+            let policy = &self.plans[plan].policies[usize::from(frontend)];
             entry.session.handle(self.now, event, policy, &mut actions);
             for action in actions.as_slice() {
                 if let Action::Free(farewell) = *action {
@@ -60,7 +64,8 @@ impl<E: Engine> Worker<E> {
             }
         }
         let entry = &self.sessions[slot];
-        let policy = &self.policies[usize::from(entry.frontend)];
+        let Place { plan, frontend } = entry.place;
+        let policy = &self.plans[plan].policies[usize::from(frontend)];
         if let Some(deadline) = entry.session.deadline(policy) {
             let key = slot as u32;
             if self.timers.deadline(key).is_none_or(|set| deadline < set) {
@@ -123,8 +128,9 @@ impl<E: Engine> Worker<E> {
     fn connect(&mut self, slot: usize) {
         let token = self.token(slot, Side::Server, Use::Write);
         let entry = &mut self.sessions[slot];
-        let frontend = &self.config.frontends[usize::from(entry.frontend)];
-        let servers = &self.config.backends[frontend.backend].servers;
+        let plan = &self.plans[entry.place.plan];
+        let backend = plan.backend_of(entry.place.frontend);
+        let servers = &plan.snapshot.config.backends[backend].servers;
         let Some(server) = entry.server.map(|index| &servers[usize::from(index)]) else {
             debug_assert!(false, "a connect without a server");
             self.answers.push_back(Event::ConnectFailed(Fault::Other));
@@ -248,6 +254,7 @@ impl<E: Engine> Worker<E> {
         }
         self.count_ended(&mut entry);
         self.give_back_places(&entry);
+        self.plans.release(entry.place.plan);
     }
 }
 

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use super::Worker;
+use super::plan::{Place, Plan};
 use super::slot::Slot;
 use crate::io::Engine;
 use crate::logic::session::Side;
 use crate::logic::time::Instant;
-use crate::shared::{Counters, FrontendCounters, ServerCounters};
+use crate::shared::WorkerCounters;
+use crate::snapshot::{ByWorker, ServerShared};
 
 /// How long after a walk over the open sessions the next one may begin.
 const TALLY_PERIOD: Duration = Duration::from_secs(1);
@@ -44,28 +46,18 @@ impl Tally {
 }
 
 impl<E: Engine> Worker<E> {
-    fn all_counters(&self) -> &Counters {
-        &self.shared.workers[self.index]
-    }
-
-    fn server_counters(&self, backend: usize, server: u16) -> &ServerCounters {
-        &self.all_counters().backends[backend].servers[usize::from(server)]
-    }
-
     /// A session began.
-    pub(super) fn count_begun(&self, frontend: u16) {
-        let counters = self.all_counters();
-        counters.worker.0.sessions_started.add(1);
-        counters.frontends[usize::from(frontend)]
-            .sessions_started
-            .add(1);
+    pub(super) fn count_begun(&self, place: Place) {
+        self.counters().sessions_started.add(1);
+        let frontend = self.plans.frontend(place);
+        frontend.counters[self.index].0.sessions_started.add(1);
     }
 
     /// A session took a server.
-    pub(super) fn count_taken(&self, slot: usize, backend: usize) {
+    pub(super) fn count_taken(&self, slot: usize) {
         let entry = &self.sessions[slot];
-        if let Some(server) = entry.server {
-            let counters = self.server_counters(backend, server);
+        if let Some(server) = self.server_of(entry) {
+            let counters = &server.counters[self.index].0;
             counters.sessions_started.add(1);
             if !entry.tried.is_empty() {
                 counters.retries.add(1);
@@ -75,35 +67,29 @@ impl<E: Engine> Worker<E> {
     }
 
     /// A connect failed.
-    pub(super) fn count_connect_failure(&self, backend: usize, server: u16) {
+    pub(super) fn count_connect_failure(&self, server: &ServerShared) {
         self.counters().connect_failures.add(1);
-        self.server_counters(backend, server)
-            .connect_failures
-            .add(1);
-        self.shared.connect_failed(backend, usize::from(server));
-    }
-
-    /// Sessions came to those that wait, or left them.
-    pub(super) fn count_waiting(&self, backend: usize) {
-        let count = self.queues[backend].len() as u64;
-        self.all_counters().backends[backend]
-            .sessions_waiting
-            .set(count);
+        server.counters[self.index].0.connect_failures.add(1);
+        self.shared.connect_failed(server);
     }
 
     /// A session ended.
     pub(super) fn count_ended(&mut self, entry: &mut Slot<E>) {
         let summary = entry.session.summary(self.now);
-        count_bytes(self.all_counters(), self.backend_of(entry.frontend), entry);
+        let plan = &self.plans[entry.place.plan];
+        count_bytes(&self.shared.workers, plan, self.index, entry);
         self.counters().sessions_ended.add(1);
-        if let Some(server) = entry.server
-            && summary.outcome.is_connect_failure()
+        if summary.outcome.is_connect_failure()
+            && let Some(server) = self.server_of(entry)
         {
-            self.count_connect_failure(self.backend_of(entry.frontend), server);
+            self.count_connect_failure(server);
         }
         let exchange = entry.http.take().map(|http| http.exchange);
-        let (client, frontend, server) = (entry.client, entry.frontend, entry.server);
-        self.log.record(client, frontend, server, summary, exchange);
+        let Place { plan, frontend } = entry.place;
+        let snapshot = &self.plans[plan].snapshot;
+        let (client, server) = (entry.client, entry.server);
+        self.log
+            .record(snapshot, client, frontend, server, summary, exchange);
     }
 
     /// Once in each turn, in which something happened or nothing did: goes on with the walk over
@@ -122,9 +108,8 @@ impl<E: Engine> Worker<E> {
         let end = (begin + TALLY_SLOTS).min(self.sessions.capacity());
         for slot in begin..end {
             if let Some(entry) = self.sessions.get_mut(slot) {
-                let frontend = &self.config.frontends[usize::from(entry.frontend)];
-                let counters = &self.shared.workers[self.index];
-                count_bytes(counters, frontend.backend, entry);
+                let plan = &self.plans[entry.place.plan];
+                count_bytes(&self.shared.workers, plan, self.index, entry);
             }
         }
         let next = self.now + TALLY_PERIOD;
@@ -149,22 +134,27 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// Counts the bytes of a session that are not counted yet.
-fn count_bytes<E: Engine>(counters: &Counters, backend: usize, entry: &mut Slot<E>) {
+/// Counts the bytes of a session that are not counted yet, for the worker of this index.
+fn count_bytes<E: Engine>(
+    workers: &ByWorker<WorkerCounters>,
+    plan: &Plan,
+    index: usize,
+    entry: &mut Slot<E>,
+) {
     let bytes = Side::BOTH.map(|side| entry.session.bytes(side));
     let [from_client, from_server] = [0, 1].map(|side| bytes[side] - entry.counted[side]);
     if from_client == 0 && from_server == 0 {
         return;
     }
     entry.counted = bytes;
-    let worker = &counters.worker.0;
+    let worker = &workers[index].0;
     worker.bytes_from_clients.add(from_client);
     worker.bytes_from_servers.add(from_server);
-    let frontend: &FrontendCounters = &counters.frontends[usize::from(entry.frontend)];
+    let frontend = &plan.frontend(entry.place.frontend).counters[index].0;
     frontend.bytes_from_clients.add(from_client);
     frontend.bytes_from_servers.add(from_server);
-    if let Some(server) = entry.server {
-        let server = &counters.backends[backend].servers[usize::from(server)];
+    if let Some(server) = plan.server_of(entry) {
+        let server = &server.counters[index].0;
         server.bytes_from_clients.add(from_client);
         server.bytes_from_server.add(from_server);
     }

@@ -1,14 +1,18 @@
 //! One turn: wait in the kernel, read the clock, take completions, let timers expire, see to those
 //! who wait for a buffer or a place, count.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::places::Queue;
+use super::plan::Place;
 use super::slot::Slot;
 use super::token::Owner;
 use super::{Command, Worker};
 use crate::io::Engine;
 use crate::logic::session::{Event, Killer};
 use crate::logic::time::Instant;
+use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
     /// Runs until it was told to stop and its last session has ended.
@@ -53,6 +57,7 @@ impl<E: Engine> Worker<E> {
         while std::mem::take(&mut self.resume_due) {
             self.resume_accepting();
         }
+        self.plans.sweep();
         self.tally(happened);
         let dropped = self.log.flush();
         if dropped > 0 {
@@ -100,11 +105,13 @@ impl<E: Engine> Worker<E> {
             match command {
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
-                Command::CutSessions { backend, server } => self.cut_sessions(backend, server),
+                Command::CutSessions(server) => self.cut_sessions(&server),
             }
         }
-        for backend in 0..self.queues.len() {
-            self.serve_queue(backend);
+        for plan in self.plans.indices() {
+            for backend in 0..self.plans[plan].queues.len() {
+                self.serve_queue(Queue { plan, backend });
+            }
         }
         self.resume_accepting();
     }
@@ -134,12 +141,10 @@ impl<E: Engine> Worker<E> {
 
     /// Ends the sessions that are connected to a server. One that is still connecting goes on: if
     /// that fails, it is tried elsewhere.
-    fn cut_sessions(&mut self, backend: usize, server: u16) {
-        let frontends = &self.config.frontends;
+    fn cut_sessions(&mut self, server: &Arc<ServerShared>) {
         let meant = |slot: &Slot<E>| {
-            slot.server == Some(server)
-                && frontends[usize::from(slot.frontend)].backend == backend
-                && slot.session.is_connected()
+            let taken = self.plans[slot.place.plan].server_of(slot);
+            taken.is_some_and(|taken| Arc::ptr_eq(taken, server)) && slot.session.is_connected()
         };
         let open = self.sessions.iter().filter(|(_, slot)| meant(slot));
         let open: Vec<usize> = open.map(|(slot, _)| slot).collect();
@@ -157,7 +162,8 @@ impl<E: Engine> Worker<E> {
             debug_assert!(false, "a timer outlived its session");
             return;
         };
-        let policy = &self.policies[usize::from(entry.frontend)];
+        let Place { plan, frontend } = entry.place;
+        let policy = &self.plans[plan].policies[usize::from(frontend)];
         match entry.session.deadline(policy) {
             Some(deadline) if deadline <= self.now => self.drive(slot as usize, Event::TimedOut),
             Some(deadline) => self.timers.schedule(slot, deadline),

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::Worker;
+use super::plan::Place;
 use crate::config::{self, HttpMode, Inspect, Mode};
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
@@ -163,7 +164,8 @@ impl Cookie {
 impl<E: Engine> Worker<E> {
     /// Looks for a head at the beginning of what came from this side, and edits it.
     pub(super) fn read_head(&mut self, slot: usize, from: Side) {
-        let mode = self.config.frontends[usize::from(self.sessions[slot].frontend)].mode;
+        let Place { plan, frontend } = self.sessions[slot].place;
+        let mode = self.plans[plan].snapshot.config.frontends[usize::from(frontend)].mode;
         let found = match (mode, from) {
             (Mode::Http(mode), Side::Client) => self.read_request(slot, mode),
             (Mode::Http(mode), Side::Server) => self.read_response(slot, mode),
@@ -176,8 +178,9 @@ impl<E: Engine> Worker<E> {
 
     fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
         let entry = &mut self.sessions[slot];
-        let backend = self.config.frontends[usize::from(entry.frontend)].backend;
-        let cookie = self.cookies[backend].as_ref();
+        let plan = &self.plans[entry.place.plan];
+        let backend = plan.backend_of(entry.place.frontend);
+        let cookie = plan.cookies[backend].as_ref();
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
@@ -190,11 +193,11 @@ impl<E: Engine> Worker<E> {
             }
             RequestScan::Whole(head) => head,
         };
-        http.note_request(&head, self.log.records_sessions());
+        http.note_request(&head, plan.is_logged());
         if let Some(cookie) = cookie {
             http.exchange.response_cookie = ResponseCookie::None;
             let named = head.cookie.map(|value| cookie.servers.get(value));
-            let servers = &self.shared.backends[backend].servers;
+            let servers = &plan.snapshot.backends[backend].servers;
             http.exchange.request_cookie = match named {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
@@ -222,10 +225,9 @@ impl<E: Engine> Worker<E> {
     }
 
     fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
-        let logged = self.log.records_sessions();
         let entry = &mut self.sessions[slot];
-        let frontend = usize::from(entry.frontend);
-        let cookie = self.cookies[self.config.frontends[frontend].backend].as_ref();
+        let plan = &self.plans[entry.place.plan];
+        let cookie = plan.cookies[plan.backend_of(entry.place.frontend)].as_ref();
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
@@ -237,8 +239,8 @@ impl<E: Engine> Worker<E> {
                 return Some(self.split(slot, len).unwrap_or(whole));
             }
             ResponseScan::Opaque => {
-                let counters = &self.shared.workers[self.index].frontends[frontend];
-                counters.opaque_answers.add(1);
+                let counters = &plan.frontend(entry.place.frontend).counters;
+                counters[self.index].0.opaque_answers.add(1);
                 return Some(whole);
             }
             ResponseScan::Whole(head) => head,
@@ -260,7 +262,7 @@ impl<E: Engine> Worker<E> {
         } else if rewritten.removed_cookie {
             http.exchange.response_cookie = ResponseCookie::Deleted;
         }
-        if !logged {
+        if !plan.is_logged() {
             entry.http = None;
         }
         if rewritten.changed {
@@ -307,8 +309,7 @@ impl<E: Engine> Worker<E> {
     /// Makes an answer of ours the only chunk from the server.
     pub(super) fn answer(&mut self, slot: usize, answer: Answer) {
         let entry = &mut self.sessions[slot];
-        let frontend = usize::from(entry.frontend);
-        let counters = &self.shared.workers[self.index].frontends[frontend];
+        let counters = &self.plans.frontend(entry.place).counters[self.index].0;
         counters.answers[answer.index()].add(1);
         let mut text = answer.text();
         if let Some(http) = &mut entry.http {
@@ -334,12 +335,14 @@ impl<E: Engine> Worker<E> {
     /// A proxy before us may send requests of several users over one connection, and all would go
     /// where the first one belongs.
     fn note_mixed_users(&mut self, slot: usize) {
-        let frontend = usize::from(self.sessions[slot].frontend);
-        let counters = &self.shared.workers[self.index].frontends[frontend];
+        let place = self.sessions[slot].place;
+        let counters = &self.plans.frontend(place).counters[self.index].0;
         counters.proxied_requests.add(1);
         if self.warn_mixed_after <= self.now {
             self.warn_mixed_after = self.now + super::WARNING_PAUSE;
-            let (worker, name) = (self.index, &self.config.frontends[frontend].name);
+            let config = &self.plans[place.plan].snapshot.config;
+            let name = &config.frontends[usize::from(place.frontend)].name;
+            let worker = self.index;
             self.log.warn(format!(
                 "worker {worker}: requests to frontend {name} come through a proxy, which may put \
                  several users on one connection: all would get the first one's server; \

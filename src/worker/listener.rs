@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Worker;
+use super::plan::Place;
 use super::token::Owner;
 use crate::io::{Engine, Fault};
 
@@ -30,7 +31,8 @@ enum State {
 
 /// A listener of this worker.
 pub struct Accepting<E: Engine> {
-    frontend: u16,
+    /// Whose clients come here.
+    place: Place,
     /// `None` once it is closed.
     listener: Option<E::Listener>,
     state: State,
@@ -39,9 +41,9 @@ pub struct Accepting<E: Engine> {
 }
 
 impl<E: Engine> Accepting<E> {
-    pub fn new(frontend: u16, listener: E::Listener) -> Self {
+    pub fn new(place: Place, listener: E::Listener) -> Self {
         Accepting {
-            frontend,
+            place,
             listener: Some(listener),
             state: State::Idle,
             parked: VecDeque::new(),
@@ -75,7 +77,7 @@ impl<E: Engine> Worker<E> {
         if self.stopping {
             self.close_listener_if_idle(index);
         } else if more {
-            if self.free_places(self.listeners[index].frontend) < MULTISHOT_PLACES_MIN {
+            if self.free_places(self.listeners[index].place) < MULTISHOT_PLACES_MIN {
                 self.cancel_accept(index);
             }
         } else {
@@ -90,36 +92,34 @@ impl<E: Engine> Worker<E> {
             return;
         }
         let accepting = &self.listeners[index];
-        let frontend = accepting.frontend;
-        if accepting.parked.is_empty() && self.take_places(frontend) {
-            self.begin(frontend, socket);
+        let place = accepting.place;
+        if accepting.parked.is_empty() && self.take_places(place) {
+            self.begin(place, socket);
         } else {
             self.listeners[index].parked.push_back(socket);
             self.announce_paused();
         }
     }
 
-    fn take_places(&self, frontend: u16) -> bool {
+    fn take_places(&self, place: Place) -> bool {
         if !self.shared.places.try_take() {
             return false;
         }
-        let taken = self.shared.frontends[usize::from(frontend)]
-            .places
-            .try_take();
+        let taken = self.plans.frontend(place).places.try_take();
         if !taken {
             self.shared.places.give_back();
         }
         taken
     }
 
-    fn free_places(&self, frontend: u16) -> u32 {
-        let frontend = &self.shared.frontends[usize::from(frontend)];
+    fn free_places(&self, place: Place) -> u32 {
+        let frontend = self.plans.frontend(place);
         self.shared.places.free().min(frontend.places.free())
     }
 
     /// Accepts on a listener, if nothing speaks against it.
     fn accept(&mut self, index: usize) {
-        let free = self.free_places(self.listeners[index].frontend);
+        let free = self.free_places(self.listeners[index].place);
         let accepting = &mut self.listeners[index];
         let (State::Idle, Some(listener)) = (accepting.state, &accepting.listener) else {
             return;
@@ -159,26 +159,38 @@ impl<E: Engine> Worker<E> {
     fn announce_paused(&mut self) {
         let since = |waits: bool| waits.then_some(self.now);
         let (mut any, mut place_free) = (false, false);
-        for (index, shared) in self.shared.frontends.iter().enumerate() {
+        for place in self.places_of_listeners() {
             let mut listeners = self.listeners.iter();
-            let waits = listeners
-                .any(|accepting| usize::from(accepting.frontend) == index && self.waits(accepting));
+            let waits =
+                listeners.any(|accepting| accepting.place == place && self.waits(accepting));
+            let shared = self.plans.frontend(place);
             shared.paused.announce(self.index, since(waits));
             any |= waits;
-            place_free |= waits && self.free_places(index as u16) > 0;
+            place_free |= waits && self.free_places(place) > 0;
         }
         self.shared.paused.announce(self.index, since(any));
         self.paused = any;
         self.resume_due |= place_free;
     }
 
+    /// The frontends of all listeners, each once.
+    fn places_of_listeners(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        for accepting in &self.listeners {
+            if !places.contains(&accepting.place) {
+                places.push(accepting.place);
+            }
+        }
+        places
+    }
+
     /// Begins sessions of connections that had no place, then accepts wherever that is possible.
     pub(super) fn resume_accepting(&mut self) {
         for index in 0..self.listeners.len() {
-            let frontend = self.listeners[index].frontend;
-            while !self.listeners[index].parked.is_empty() && self.take_places(frontend) {
+            let place = self.listeners[index].place;
+            while !self.listeners[index].parked.is_empty() && self.take_places(place) {
                 if let Some(socket) = self.listeners[index].parked.pop_front() {
-                    self.begin(frontend, socket);
+                    self.begin(place, socket);
                 }
             }
             self.accept(index);
@@ -191,10 +203,10 @@ impl<E: Engine> Worker<E> {
 
     /// Places that this worker was told of and did not need are for the next that waits.
     fn pass_on_places(&self) {
-        for (index, shared) in self.shared.frontends.iter().enumerate() {
-            if let Some(worker) = shared.paused.oldest()
+        for place in self.places_of_listeners() {
+            if let Some(worker) = self.plans.frontend(place).paused.oldest()
                 && worker != self.index
-                && self.free_places(index as u16) > 0
+                && self.free_places(place) > 0
             {
                 self.shared.wake(worker);
             }

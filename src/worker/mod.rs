@@ -4,10 +4,10 @@
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
 //! chooses servers and keeps those who wait for one; `http` reads and edits heads; `counting`
-//! counts.
+//! counts; `plan` keeps the configurations that are in use.
 //!
-//! A worker shares only [`crate::shared`] with the others, and touches it when a session begins or
-//! ends and at most once a second in between, never for a byte.
+//! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
+//! when a session begins or ends and at most once a second in between, never for a byte.
 
 mod access;
 mod apply;
@@ -17,6 +17,7 @@ mod event_loop;
 mod http;
 mod listener;
 mod places;
+mod plan;
 mod slot;
 mod token;
 
@@ -29,19 +30,18 @@ use slab::Slab;
 
 pub use access::{AccessRecord, LogMessage, LogSink};
 use counting::Tally;
-use http::Cookie;
 pub use http::Exchange;
 use listener::Accepting;
+use plan::{Place, Plans};
 use slot::Slot;
 use token::Key;
 
-use crate::config::{Balance, Config, Mode};
 use crate::io::Engine;
-use crate::logic::balance::{Algorithm, Balancer};
-use crate::logic::session::{Event, Policy, Protocol, Side};
+use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
+use crate::snapshot::{ServerShared, Snapshot};
 
 /// How long after a warning of a shortage the next one may come.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -54,12 +54,7 @@ pub enum Command {
     /// End the sessions that are still open.
     Abort,
     /// End the sessions that are connected to this server: it is down.
-    CutSessions {
-        /// Index of its backend.
-        backend: usize,
-        /// Its index there.
-        server: u16,
-    },
+    CutSessions(Arc<ServerShared>),
 }
 
 /// What a worker is made from.
@@ -68,8 +63,8 @@ pub struct Setup<E: Engine> {
     pub index: usize,
     /// Its engine.
     pub engine: E,
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// The configuration to begin with.
+    pub snapshot: Arc<Snapshot>,
     /// What it shares.
     pub shared: Arc<Shared>,
     /// Its listeners, each with the index of its frontend.
@@ -88,7 +83,7 @@ pub struct Setup<E: Engine> {
 pub struct Worker<E: Engine> {
     index: usize,
     engine: E,
-    config: Arc<Config>,
+    plans: Plans,
     shared: Arc<Shared>,
     commands: Receiver<Command>,
     log: LogSink,
@@ -99,16 +94,8 @@ pub struct Worker<E: Engine> {
     /// The generation that the next session gets.
     generation: u16,
     timers: TimerWheel,
-    /// By index of the frontend.
-    policies: Vec<Policy>,
-    /// By index of the backend.
-    balancers: Vec<Balancer>,
-    /// Sticky cookies, by index of the backend.
-    cookies: Vec<Option<Cookie>>,
     /// Where heads are rewritten.
     scratch: Vec<u8>,
-    /// Sessions that wait for a place, by index of the backend, longest first.
-    queues: Vec<VecDeque<Key>>,
     /// The waiting session that is being called.
     calling: Option<Key>,
     listeners: Vec<Accepting<E>>,
@@ -129,8 +116,6 @@ pub struct Worker<E: Engine> {
     warn_after: Instant,
     /// When the next warning of connections with several users may be logged.
     warn_mixed_after: Instant,
-    /// The client's address is needed, for the log or for hashing, by index of the frontend.
-    wants_client: Vec<bool>,
     /// How far the bytes of open sessions are counted.
     tally: Tally,
 }
@@ -138,39 +123,14 @@ pub struct Worker<E: Engine> {
 impl<E: Engine> Worker<E> {
     /// A worker that is ready to run on the current thread.
     pub fn new(setup: Setup<E>) -> Self {
-        let config = setup.config;
-        let policies = config.frontends.iter().map(policy).collect();
-        let balancers = config
-            .backends
-            .iter()
-            .map(|backend| {
-                let names: Vec<&str> = backend
-                    .servers
-                    .iter()
-                    .map(|server| server.name.as_str())
-                    .collect();
-                Balancer::new(algorithm(backend.balance), &names, setup.seed)
-            })
-            .collect();
-        let logged = setup.log.records_sessions();
-        let wants_client = config
-            .frontends
-            .iter()
-            .map(|frontend| {
-                logged || config.backends[frontend.backend].balance == Balance::SourceHash
-            })
-            .collect();
+        let tally = Tally::new(setup.snapshot.config.admin.is_some());
         let mut worker = Worker {
             index: setup.index,
             now: Instant::ZERO,
             timers: TimerWheel::new(Instant::ZERO),
             sessions: Slab::new(),
             generation: 0,
-            policies,
-            balancers,
-            cookies: config.backends.iter().map(Cookie::of).collect(),
             scratch: Vec::new(),
-            queues: config.backends.iter().map(|_| VecDeque::new()).collect(),
             calling: None,
             listeners: Vec::new(),
             short_until: None,
@@ -182,17 +142,19 @@ impl<E: Engine> Worker<E> {
             resume_due: false,
             warn_after: Instant::ZERO,
             warn_mixed_after: Instant::ZERO,
-            wants_client,
-            tally: Tally::new(config.admin.is_some()),
+            tally,
             engine: setup.engine,
             shared: setup.shared,
             commands: setup.commands,
             log: setup.log,
             clock_zero: setup.clock_zero,
-            config,
+            plans: Plans::new(setup.snapshot, setup.seed),
         };
+        let plan = worker.plans.newest();
         for (frontend, listener) in setup.listeners {
-            worker.listeners.push(Accepting::new(frontend, listener));
+            worker.plans.acquire(plan);
+            let place = Place { plan, frontend };
+            worker.listeners.push(Accepting::new(place, listener));
         }
         worker
     }
@@ -207,31 +169,6 @@ impl<E: Engine> Worker<E> {
     }
 
     fn counters(&self) -> &WorkerCounters {
-        &self.shared.workers[self.index].worker.0
-    }
-}
-
-fn policy(frontend: &crate::config::Frontend) -> Policy {
-    Policy {
-        protocol: match frontend.mode {
-            Mode::Tcp => Protocol::Tcp,
-            Mode::Http(_) => Protocol::Http,
-        },
-        request_timeout: frontend.timeouts.request,
-        connect_timeout: frontend.timeouts.connect,
-        idle_timeout: frontend.timeouts.idle,
-        half_closed_timeout: frontend.timeouts.half_closed,
-        queue_timeout: frontend.timeouts.queue,
-        retries: frontend.retries,
-    }
-}
-
-fn algorithm(balance: Balance) -> Algorithm {
-    match balance {
-        Balance::RoundRobin => Algorithm::RoundRobin,
-        Balance::LeastConn => Algorithm::LeastConn,
-        Balance::Random => Algorithm::Random,
-        Balance::SourceHash => Algorithm::SourceHash,
-        Balance::First => Algorithm::First,
+        &self.shared.workers[self.index].0
     }
 }

@@ -4,15 +4,18 @@
 //! worker gives back goes to the session that waits longest over all workers, by waking its worker.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use super::Worker;
+use super::plan::PlanIndex;
 use super::slot::Slot;
+use super::token::Key;
 use crate::config;
 use crate::io::Engine;
 use crate::logic::balance::{self, Choice, Servers};
 use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
-use crate::shared::ServerShared;
+use crate::snapshot::{BackendShared, ServerShared, Snapshot};
 
 /// Tries to get a place that another worker may take first, before waiting for one.
 const RACES_MAX: usize = 8;
@@ -20,7 +23,16 @@ const RACES_MAX: usize = 8;
 /// The servers of one backend, for the balancer.
 struct View<'a> {
     servers: &'a [config::Server],
-    shared: &'a [ServerShared],
+    shared: &'a [Arc<ServerShared>],
+}
+
+impl<'a> View<'a> {
+    fn of(snapshot: &'a Snapshot, backend: usize) -> Self {
+        View {
+            servers: &snapshot.config.backends[backend].servers,
+            shared: &snapshot.backends[backend].servers,
+        }
+    }
 }
 
 impl Servers for View<'_> {
@@ -49,34 +61,52 @@ impl Servers for View<'_> {
     }
 }
 
+/// A backend of one of the plans, and those who wait for it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queue {
+    /// Which plan.
+    pub plan: PlanIndex,
+    /// Index of the backend in it.
+    pub backend: usize,
+}
+
 impl<E: Engine> Worker<E> {
-    pub(super) fn backend_of(&self, frontend: u16) -> usize {
-        self.config.frontends[usize::from(frontend)].backend
+    fn queue_of(&self, entry: &Slot<E>) -> Queue {
+        let plan = entry.place.plan;
+        let backend = self.plans[plan].backend_of(entry.place.frontend);
+        Queue { plan, backend }
+    }
+
+    fn backend(&self, queue: Queue) -> &BackendShared {
+        &self.plans[queue.plan].snapshot.backends[queue.backend]
+    }
+
+    /// The server that a session has taken, if any.
+    pub(super) fn server_of(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
+        self.plans[entry.place.plan].server_of(entry)
     }
 
     /// Lets go of the server that failed, if there was one, and chooses another.
     pub(super) fn choose(&mut self, slot: usize, failed: bool) {
         self.leave_server(slot, failed);
         let entry = &self.sessions[slot];
-        let backend = self.backend_of(entry.frontend);
+        let queue = self.queue_of(entry);
         let called = entry.session.was_called();
-        let answer = if !called && self.shared.backends[backend].waiting.any() {
+        let answer = if !called && self.backend(queue).queue.waiting.any() {
             Event::Full
         } else {
-            self.take_server(slot, backend)
+            self.take_server(slot, queue)
         };
         self.answers.push_back(answer);
     }
 
-    fn take_server(&mut self, slot: usize, backend: usize) -> Event {
+    fn take_server(&mut self, slot: usize, queue: Queue) -> Event {
         let entry = &mut self.sessions[slot];
         let client = entry
             .client
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
-        let view = View {
-            servers: &self.config.backends[backend].servers,
-            shared: &self.shared.backends[backend].servers,
-        };
+        let plan = &mut self.plans[queue.plan];
+        let view = View::of(&plan.snapshot, queue.backend);
         let named = entry.http.as_ref().and_then(|http| http.named);
         if let Some(server) = named.filter(|server| !entry.tried.contains(server)) {
             let shared = &view.shared[usize::from(server)];
@@ -85,15 +115,16 @@ impl<E: Engine> Worker<E> {
                     return Event::Full;
                 }
                 entry.server = Some(server);
-                self.count_taken(slot, backend);
+                self.count_taken(slot);
                 return Event::Chosen;
             }
         }
+        let balancer = &mut plan.balancers[queue.backend];
         for _ in 0..RACES_MAX {
-            match self.balancers[backend].choose(client, &view, &entry.tried) {
+            match balancer.choose(client, &view, &entry.tried) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {
                     entry.server = Some(index as u16);
-                    self.count_taken(slot, backend);
+                    self.count_taken(slot);
                     return Event::Chosen;
                 }
                 Choice::Server(_) => {}
@@ -110,23 +141,25 @@ impl<E: Engine> Worker<E> {
         if let Some(socket) = entry.sockets[Side::Server.index()].take() {
             self.engine.close(socket);
         }
-        let Some(server) = entry.server.take() else {
-            return;
-        };
-        let frontend = entry.frontend;
-        let backend = self.backend_of(frontend);
-        if failed {
-            self.sessions[slot].tried.push(server);
-            self.count_connect_failure(backend, server);
+        let entry = &self.sessions[slot];
+        if let Some(server) = self.server_of(entry) {
+            if failed {
+                self.count_connect_failure(server);
+            }
+            self.give_back_server(self.backend(self.queue_of(entry)), server);
         }
-        self.give_back_server(backend, server);
+        let entry = &mut self.sessions[slot];
+        let left = entry.server.take();
+        if failed {
+            entry.tried.extend(left);
+        }
     }
 
     pub(super) fn give_back_places(&mut self, entry: &Slot<E>) {
-        if let Some(server) = entry.server {
-            self.give_back_server(self.backend_of(entry.frontend), server);
+        if let Some(server) = self.server_of(entry) {
+            self.give_back_server(self.backend(self.queue_of(entry)), server);
         }
-        let frontend = &self.shared.frontends[usize::from(entry.frontend)];
+        let frontend = self.plans.frontend(entry.place);
         frontend.places.give_back();
         self.shared.places.give_back();
         let paused = frontend.paused.oldest();
@@ -140,10 +173,9 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn give_back_server(&mut self, backend: usize, server: u16) {
-        let shared = &self.shared.backends[backend];
-        shared.servers[usize::from(server)].places.give_back();
-        if let Some(worker) = shared.waiting.oldest() {
+    fn give_back_server(&self, backend: &BackendShared, server: &ServerShared) {
+        server.places.give_back();
+        if let Some(worker) = backend.queue.waiting.oldest() {
             // Not served here and now: this may be inside an event of another session.
             self.shared.wake(worker);
         }
@@ -152,15 +184,15 @@ impl<E: Engine> Worker<E> {
     /// Appends a session to those that wait. One that was called in vain keeps its place in front.
     pub(super) fn enqueue(&mut self, slot: usize) {
         let key = self.key(slot);
-        let backend = self.backend_of(self.sessions[slot].frontend);
-        let queue = &mut self.queues[backend];
+        let queue = self.queue_of(&self.sessions[slot]);
+        let waiting = &mut self.plans[queue.plan].queues[queue.backend];
         if self.calling == Some(key) {
-            queue.push_front(key);
+            waiting.push_front(key);
         } else {
-            queue.push_back(key);
+            waiting.push_back(key);
         }
-        self.announce(backend);
-        if !self.is_full(backend) {
+        self.announce(queue);
+        if !self.is_full(queue) {
             // A place was given back between the choice and the announcement, or the last server
             // went down.
             self.shared.wake(self.index);
@@ -169,25 +201,26 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn dequeue(&mut self, slot: usize) {
         let key = self.key(slot);
-        let backend = self.backend_of(self.sessions[slot].frontend);
-        self.queues[backend].retain(|waiting| *waiting != key);
-        self.announce(backend);
+        let queue = self.queue_of(&self.sessions[slot]);
+        self.plans[queue.plan].queues[queue.backend].retain(|waiting| *waiting != key);
+        self.announce(queue);
     }
 
     /// Calls those that wait for a place of this backend, longest first, until one finds none.
-    pub(super) fn serve_queue(&mut self, backend: usize) {
-        while let Some(key) = self.queues[backend].pop_front() {
+    pub(super) fn serve_queue(&mut self, queue: Queue) {
+        while let Some(key) = self.plans[queue.plan].queues[queue.backend].pop_front() {
             self.calling = Some(key);
             self.drive(key.slot as usize, Event::PlaceFreed);
-            if self.queues[backend].front() == Some(&key) {
+            if self.plans[queue.plan].queues[queue.backend].front() == Some(&key) {
                 break;
             }
         }
         self.calling = None;
-        self.announce(backend);
-        if self.queues[backend].is_empty()
-            && let Some(worker) = self.shared.backends[backend].waiting.oldest()
-            && !self.is_full(backend)
+        self.announce(queue);
+        if self.plans[queue.plan].queues[queue.backend].is_empty()
+            && let Some(worker) = self.backend(queue).queue.waiting.oldest()
+            && worker != self.index
+            && !self.is_full(queue)
         {
             // What this worker was woken for and does not need is for the next.
             self.shared.wake(worker);
@@ -195,23 +228,31 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Whether a choice would have to wait now.
-    fn is_full(&self, backend: usize) -> bool {
-        balance::is_full(&View {
-            servers: &self.config.backends[backend].servers,
-            shared: &self.shared.backends[backend].servers,
-        })
+    fn is_full(&self, queue: Queue) -> bool {
+        let snapshot = &self.plans[queue.plan].snapshot;
+        balance::is_full(&View::of(snapshot, queue.backend))
     }
 
-    fn announce(&self, backend: usize) {
-        self.count_waiting(backend);
-        let since = self.waiting_since(backend);
-        self.shared.backends[backend]
-            .waiting
-            .announce(self.index, since);
+    /// Tells the others who waits here for the servers of this backend, in all plans that have it.
+    pub(super) fn announce(&self, queue: Queue) {
+        let shared = &self.backend(queue).queue;
+        let (mut count, mut since) = (0, None);
+        for (_, plan) in self.plans.iter() {
+            for (backend, waiting) in plan.snapshot.backends.iter().zip(&plan.queues) {
+                let Some(first) = waiting.front() else {
+                    continue;
+                };
+                if Arc::ptr_eq(&backend.queue, shared) {
+                    count += waiting.len() as u64;
+                    since = since.into_iter().chain(self.queued_since(*first)).min();
+                }
+            }
+        }
+        shared.sessions_waiting[self.index].0.set(count);
+        shared.waiting.announce(self.index, since);
     }
 
-    fn waiting_since(&self, backend: usize) -> Option<Instant> {
-        let key = self.queues[backend].front()?;
+    fn queued_since(&self, key: Key) -> Option<Instant> {
         self.sessions[key.slot as usize].session.queued_since()
     }
 }

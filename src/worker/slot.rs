@@ -3,20 +3,21 @@
 use std::net::SocketAddr;
 
 use super::http::Http;
+use super::plan::Place;
 use crate::io::{Chunk, Engine};
 use crate::logic::session::{Session, Side};
 
 /// Bytes in a buffer.
 #[derive(Debug)]
-struct Place<B> {
+struct Part<B> {
     /// `None`: there is no chunk, or it is with the kernel.
     buffer: Option<B>,
     start: u32,
     len: u32,
 }
 
-impl<B> Place<B> {
-    const EMPTY: Self = Place {
+impl<B> Part<B> {
+    const EMPTY: Self = Part {
         buffer: None,
         start: 0,
         len: 0,
@@ -26,7 +27,7 @@ impl<B> Place<B> {
 /// Chunks of one direction, in order: at most one is being sent and one waits behind it.
 #[derive(Debug)]
 pub struct Chunks<B> {
-    places: [Place<B>; 2],
+    parts: [Part<B>; 2],
     /// The oldest is with the kernel.
     lent: bool,
 }
@@ -34,7 +35,7 @@ pub struct Chunks<B> {
 impl<B> Default for Chunks<B> {
     fn default() -> Self {
         Chunks {
-            places: [Place::EMPTY, Place::EMPTY],
+            parts: [Part::EMPTY, Part::EMPTY],
             lent: false,
         }
     }
@@ -44,13 +45,13 @@ impl<B> Chunks<B> {
     /// Appends a chunk. Gives it back if there is no place: its bytes then belong behind those of
     /// the newest.
     pub fn push(&mut self, buffer: B, chunk: Chunk) -> Result<(), B> {
-        let index = usize::from(self.lent || self.places[0].buffer.is_some());
-        let place = &mut self.places[index];
-        if place.buffer.is_some() {
+        let index = usize::from(self.lent || self.parts[0].buffer.is_some());
+        let part = &mut self.parts[index];
+        if part.buffer.is_some() {
             return Err(buffer);
         }
         let Chunk { start, len } = chunk;
-        *place = Place {
+        *part = Part {
             buffer: Some(buffer),
             start,
             len,
@@ -60,27 +61,27 @@ impl<B> Chunks<B> {
 
     /// There is a chunk behind the oldest.
     pub fn is_full(&self) -> bool {
-        self.places[1].buffer.is_some()
+        self.parts[1].buffer.is_some()
     }
 
     /// The newest chunk that is not with the kernel.
     pub fn newest(&self) -> Option<(&B, Chunk)> {
-        let place = self.places.iter().rev().find(|p| p.buffer.is_some())?;
-        let Place { buffer, start, len } = place;
+        let part = self.parts.iter().rev().find(|p| p.buffer.is_some())?;
+        let Part { buffer, start, len } = part;
         let (start, len) = (*start, *len);
         Some((buffer.as_ref()?, Chunk { start, len }))
     }
 
     /// The same, to be changed: buffer, start, length.
     pub fn newest_mut(&mut self) -> Option<(&mut B, &mut u32, &mut u32)> {
-        let mut places = self.places.iter_mut().rev();
-        let Place { buffer, start, len } = places.find(|p| p.buffer.is_some())?;
+        let mut parts = self.parts.iter_mut().rev();
+        let Part { buffer, start, len } = parts.find(|p| p.buffer.is_some())?;
         Some((buffer.as_mut()?, start, len))
     }
 
     /// Takes the oldest chunk for a send.
     pub fn lend(&mut self) -> Option<(B, Chunk)> {
-        let Place { buffer, start, len } = &mut self.places[0];
+        let Part { buffer, start, len } = &mut self.parts[0];
         let buffer = buffer.take()?;
         self.lent = true;
         let (start, len) = (*start, *len);
@@ -90,17 +91,17 @@ impl<B> Chunks<B> {
     /// The oldest chunk comes back, `sent` bytes shorter.
     pub fn take_back(&mut self, buffer: B, sent: u32) {
         self.lent = false;
-        let place = &mut self.places[0];
-        place.start += sent;
-        place.len -= sent;
-        place.buffer = Some(buffer);
+        let part = &mut self.parts[0];
+        part.start += sent;
+        part.len -= sent;
+        part.buffer = Some(buffer);
     }
 
     /// Removes the oldest chunk.
     pub fn pop(&mut self) -> Option<B> {
         debug_assert!(!self.lent, "the kernel has it");
-        self.places.swap(0, 1);
-        std::mem::replace(&mut self.places[1], Place::EMPTY).buffer
+        self.parts.swap(0, 1);
+        std::mem::replace(&mut self.parts[1], Part::EMPTY).buffer
     }
 }
 
@@ -108,8 +109,8 @@ impl<B> Chunks<B> {
 pub struct Slot<E: Engine> {
     pub session: Session,
     pub generation: u16,
-    /// Index of its frontend.
-    pub frontend: u16,
+    /// Its frontend, and the configuration that it began with.
+    pub place: Place,
     /// Index of the chosen server in the frontend's backend; its place is taken.
     pub server: Option<u16>,
     /// A receive waits for a free buffer, by side.

@@ -21,7 +21,8 @@ use crossbeam_channel::{Sender, unbounded};
 use kernel::{Ended, Kernel, Weather, World};
 use random::Random;
 use ringway::config::{self, Config};
-use ringway::shared::{Counter, Counters, ServerCounters, Shared};
+use ringway::shared::{Counter, Shared, WorkerCounters};
+use ringway::snapshot::{Registry, ServerCounters, Snapshot};
 use ringway::worker::{Command, LogMessage, LogSink, Setup, Worker};
 
 /// Runs by default: a few seconds in a debug build.
@@ -48,7 +49,7 @@ struct Coverage {
 
 struct Run {
     world: Rc<RefCell<World>>,
-    config: Arc<Config>,
+    snapshot: Arc<Snapshot>,
     shared: Arc<Shared>,
     workers: Vec<Worker<Kernel>>,
     orders: Vec<Sender<Command>>,
@@ -139,7 +140,7 @@ fn weather(random: &mut Random) -> Weather {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let config = Arc::new(configuration(&mut random));
+        let config = configuration(&mut random);
         let weather = weather(&mut random);
         let clients_left = random.up_to(30);
         let worker_count = 1 + random.below(2) as usize;
@@ -163,7 +164,8 @@ impl Run {
             })
             .collect();
         let sessions_max = config.global.sessions_max.unwrap_or(u32::MAX);
-        let shared = Arc::new(Shared::new(&config, sessions_max, wakers));
+        let shared = Arc::new(Shared::new(sessions_max, wakers));
+        let snapshot = Registry::new(worker_count).snapshot(config);
         let (sender, log) = unbounded();
         let mut workers = Vec::new();
         let mut orders = Vec::new();
@@ -174,18 +176,18 @@ impl Run {
             workers.push(Worker::new(Setup {
                 index,
                 engine,
-                config: Arc::clone(&config),
+                snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
                 listeners: vec![(0, listener)],
                 commands,
-                log: LogSink::new(sender.clone(), true),
+                log: LogSink::new(sender.clone()),
                 clock_zero,
                 seed: seed + index as u64,
             }));
         }
         Run {
             world,
-            config,
+            snapshot,
             shared,
             workers,
             orders,
@@ -242,7 +244,7 @@ impl Run {
     /// What a run that hangs looks like.
     fn describe(&mut self) -> String {
         let mut text = format!("{:?}\n", self.world.borrow().weather);
-        text += &format!("{:?}\n", self.config);
+        text += &format!("{:?}\n", self.snapshot.config);
         for worker in &mut self.workers {
             text += &worker.engine().describe();
         }
@@ -279,7 +281,7 @@ impl Run {
         }
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
-                let started = || counters.worker.0.sessions_started.get();
+                let started = || counters.0.sessions_started.get();
                 let (aborting, before) = (worker.is_aborting(), started());
                 worker.turn();
                 assert!(
@@ -290,8 +292,8 @@ impl Run {
         }
         self.check_nobody_waits_for_nothing();
         let open = self.sessions_open();
-        let frontend_max = self.config.frontends[0].sessions_max;
-        for max in [self.config.global.sessions_max, frontend_max]
+        let frontend_max = self.snapshot.config.frontends[0].sessions_max;
+        for max in [self.snapshot.config.global.sessions_max, frontend_max]
             .into_iter()
             .flatten()
         {
@@ -301,16 +303,16 @@ impl Run {
 
     /// What the health thread does when a server goes down, comes back or changes its weight.
     fn flip(&mut self) {
-        let servers = &self.config.backends[0].servers;
+        let servers = &self.snapshot.config.backends[0].servers;
         let index = self.draw(servers.len() as u64) as usize;
-        let liveness = &self.shared.backends[0].servers[index].liveness;
+        let liveness = &self.snapshot.backends[0].servers[index].liveness;
         let usable = self.draw(100) < 50;
         let weight = u32::from(servers[index].weight) * self.draw(4) as u32;
         liveness.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
-            let server = index as u16;
-            self.order(Command::CutSessions { backend: 0, server });
+            let server = Arc::clone(self.snapshot.server(0, index));
+            self.order(Command::CutSessions(server));
         }
         for worker in 0..self.workers.len() {
             self.shared.wake(worker);
@@ -320,13 +322,12 @@ impl Run {
 
     /// With no server left, those who wait for a place are sent away and not kept.
     fn check_nobody_waits_for_nothing(&mut self) {
-        let backend = &self.shared.backends[0];
-        let mut liveness = backend.servers.iter().map(|server| &server.liveness);
-        if liveness.any(|liveness| liveness.is_usable() && liveness.weight() > 0) {
+        let backend = &self.snapshot.backends[0];
+        if backend.has_usable() {
             self.turns_down = 0;
         } else {
             self.turns_down += 1;
-            let waits = self.turns_down > TURNS_TO_LEAVE && backend.waiting.any();
+            let waits = self.turns_down > TURNS_TO_LEAVE && backend.queue.waiting.any();
             assert!(!waits, "somebody waits for no server");
         }
     }
@@ -345,20 +346,20 @@ impl Run {
             worker.engine().assert_clean();
         }
         assert_eq!(self.shared.places.used(), 0, "places are left");
-        assert_eq!(self.shared.frontends[0].places.used(), 0);
-        let backend = &self.shared.backends[0];
+        assert_eq!(self.snapshot.frontends[0].places.used(), 0);
+        let backend = &self.snapshot.backends[0];
         assert!(
             backend
                 .servers
                 .iter()
                 .all(|server| server.places.used() == 0)
         );
-        assert!(!backend.waiting.any(), "somebody still waits");
-        for worker in &self.shared.workers {
-            check_counters(worker);
+        assert!(!backend.queue.waiting.any(), "somebody still waits");
+        for worker in 0..self.workers.len() {
+            check_counters(&self.shared.workers[worker].0, &self.snapshot, worker);
         }
         let world = self.world.borrow();
-        for server in &self.config.backends[0].servers {
+        for server in &self.snapshot.config.backends[0].servers {
             let open_max = world.open_max_by_address.get(&server.address);
             let max = server.sessions_max.unwrap_or(u32::MAX);
             assert!(open_max.is_none_or(|open| *open <= max), "{}", server.name);
@@ -385,7 +386,7 @@ impl Run {
         coverage.faults += world.faults;
         coverage.spliced += world.spliced;
         for message in self.log.try_iter() {
-            if let LogMessage::Sessions(records) = message {
+            if let LogMessage::Sessions(_, records) = message {
                 for record in records {
                     let code = record.summary.outcome.code().map(char::from);
                     *coverage.codes.entry(String::from_iter(code)).or_default() += 1;
@@ -424,13 +425,13 @@ impl Run {
 }
 
 /// What is counted twice must agree.
-fn check_counters(counters: &Counters) {
-    let worker = &counters.worker.0;
+fn check_counters(worker: &WorkerCounters, snapshot: &Snapshot, index: usize) {
     assert_eq!(worker.stale_completions.get(), 0);
     assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
-    let [frontend] = &*counters.frontends else {
+    let [frontend] = &*snapshot.frontends else {
         panic!("one frontend")
     };
+    let frontend = &frontend.counters[index].0;
     let of_worker = [
         worker.sessions_started.get(),
         worker.bytes_from_clients.get(),
@@ -442,15 +443,14 @@ fn check_counters(counters: &Counters) {
         frontend.bytes_from_servers.get(),
     ];
     assert_eq!(of_worker, of_frontend);
-    let [backend] = &*counters.backends else {
+    let [backend] = &*snapshot.backends else {
         panic!("one backend")
     };
-    assert_eq!(backend.sessions_waiting.get(), 0);
+    assert_eq!(backend.queue.sessions_waiting[index].0.get(), 0);
     let sum = |count: fn(&ServerCounters) -> &Counter| -> u64 {
-        backend
-            .servers
-            .iter()
-            .map(|server| count(server).get())
+        let servers = backend.servers.iter();
+        servers
+            .map(|server| count(&server.counters[index].0).get())
             .sum()
     };
     let of_servers = [

@@ -29,9 +29,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::health::ServerStatus;
-use super::{StartError, listeners};
-use crate::config::Config;
+use super::{Active, StartError, listeners};
 use crate::shared::Shared;
+use crate::snapshot::ServerShared;
 use document::Stats;
 
 /// Clients at once; a further one is told so and closed.
@@ -60,36 +60,37 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\
     Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\r\n\
     too many clients\n";
 
-/// Tells the health of a server, by the indices of its backend and of itself.
-type Statuses = Box<dyn Fn(usize, usize) -> ServerStatus + Send + Sync>;
+/// Tells the health of a server.
+type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
 
 /// What is told of, and how long it has been so.
 pub(super) struct State {
-    config: Arc<Config>,
+    active: watch::Receiver<Arc<Active>>,
     shared: Arc<Shared>,
     statuses: Statuses,
-    /// Where frontends listen, by index.
-    bound: Vec<Vec<SocketAddr>>,
     started: SystemTime,
     clock: Instant,
 }
 
 impl State {
-    /// Of a process that starts now; its frontends listen on `bound`.
+    /// Of a process that starts now.
     pub fn new(
-        config: Arc<Config>,
+        active: watch::Receiver<Arc<Active>>,
         shared: Arc<Shared>,
         statuses: Statuses,
-        bound: Vec<Vec<SocketAddr>>,
     ) -> Self {
         State {
-            config,
+            active,
             shared,
             statuses,
-            bound,
             started: SystemTime::now(),
             clock: Instant::now(),
         }
+    }
+
+    /// What is in use now.
+    fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.active.borrow())
     }
 }
 

@@ -1,24 +1,28 @@
 //! Whether this process should get clients, and if not, why.
 
 use super::State;
+use crate::snapshot::ServerShared;
 
 /// The reasons against it, one a line; empty: it is ready.
 pub(super) fn reasons(state: &State) -> Vec<String> {
     if state.shared.is_stopping() {
         return vec!["stopping".to_owned()];
     }
-    let backends = state.config.backends.iter().enumerate();
+    let active = state.active();
+    let snapshot = &active.snapshot;
+    let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
     backends
-        .filter(|(index, backend)| {
-            !(0..backend.servers.len()).any(|server| takes_sessions(state, *index, server))
+        .filter(|(_, shared)| {
+            let mut servers = shared.servers.iter();
+            !servers.any(|server| takes_sessions(state, server))
         })
-        .map(|(_, backend)| format!("backend {}: no usable server", backend.name))
+        .map(|(backend, _)| format!("backend {}: no usable server", backend.name))
         .collect()
 }
 
 /// Whether balancing may choose this server, others or not.
-fn takes_sessions(state: &State, backend: usize, server: usize) -> bool {
-    let status = (state.statuses)(backend, server);
+fn takes_sessions(state: &State, server: &ServerShared) -> bool {
+    let status = (state.statuses)(server);
     status.usable && status.weight > 0
 }
 
@@ -29,8 +33,10 @@ mod tests {
 
     use super::*;
     use crate::config::{parse, system_resolver};
+    use crate::control::Active;
     use crate::control::health::ServerStatus;
     use crate::shared::Shared;
+    use crate::snapshot::Registry;
 
     /// Backends `a` and `b` with two servers each, usable with these weights or not at all.
     fn state(weights: [[Option<u32>; 2]; 2]) -> State {
@@ -43,13 +49,19 @@ mod tests {
             [backend.b]
             servers = [{ name = "1", address = "[::1]:1" }, { name = "2", address = "[::1]:2" }]
         "#;
-        let config = Arc::new(parse("x.toml", text, &system_resolver).unwrap().config);
-        let shared = Arc::new(Shared::new(&config, 10, Vec::new()));
-        let status = move |backend: usize, server: usize| ServerStatus {
+        let config = parse("x.toml", text, &system_resolver).unwrap().config;
+        let snapshot = Registry::new(0).snapshot(config);
+        let shared = Arc::new(Shared::new(10, Vec::new()));
+        let ids = [0, 1].map(|backend| [0, 1].map(|server| snapshot.server(backend, server).id));
+        let weight = move |wanted: &ServerShared| {
+            let mut all = ids.as_flattened().iter().zip(weights.as_flattened());
+            all.find_map(|(id, weight)| (*id == wanted.id).then_some(*weight))
+        };
+        let status = move |server: &ServerShared| ServerStatus {
             operational: "up",
             admin: "ready",
-            usable: weights[backend][server].is_some(),
-            weight: weights[backend][server].unwrap_or(1),
+            usable: weight(server).flatten().is_some(),
+            weight: weight(server).flatten().unwrap_or(1),
             cause: String::new(),
             changed: SystemTime::UNIX_EPOCH,
             checks_passed: 0,
@@ -57,7 +69,9 @@ mod tests {
             connects_failed: 0,
             downs: 0,
         };
-        State::new(config, shared, Box::new(status), Vec::new())
+        let bound = Vec::new();
+        let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));
+        State::new(active, shared, Box::new(status))
     }
 
     #[test]

@@ -12,30 +12,33 @@ use super::document::{
     BackendStats, Checks, FrontendStats, Process, ServerStats, Sessions, Stats, Worker,
     WorkerSessions,
 };
-use crate::config::{Backend, Frontend, Server};
-use crate::shared::{Counter, Counters, FrontendCounters, Places, ServerCounters};
+use crate::config::Server;
+use crate::control::Active;
+use crate::shared::{Counter, Padded, Places, WorkerCounters};
+use crate::snapshot::{ByWorker, ServerShared, Snapshot};
 
 impl Stats {
     /// Reads them all. No lock is taken and no worker asked.
     pub fn read(state: &State) -> Self {
-        let State { config, shared, .. } = state;
+        let active = state.active();
+        let config = &active.snapshot.config;
         Stats {
             process: process(state),
-            workers: (0..shared.workers.len())
+            workers: (0..state.shared.workers.len())
                 .map(|index| worker(state, index))
                 .collect(),
-            frontends: (config.frontends.iter().enumerate())
-                .map(|(index, frontend)| self::frontend(state, index, frontend))
+            frontends: (0..config.frontends.len())
+                .map(|index| frontend(&active, index))
                 .collect(),
-            backends: (config.backends.iter().enumerate())
-                .map(|(index, backend)| self::backend(state, index, backend))
+            backends: (0..config.backends.len())
+                .map(|index| backend(state, &active.snapshot, index))
                 .collect(),
         }
     }
 }
 
 fn process(state: &State) -> Process {
-    let started = |worker: &Counters| worker.worker.0.sessions_started.get();
+    let started = |worker: &Padded<WorkerCounters>| worker.0.sessions_started.get();
     Process {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
@@ -59,7 +62,7 @@ fn sessions(places: &Places, total: u64) -> Sessions {
 }
 
 fn worker(state: &State, index: usize) -> Worker {
-    let counters = &state.shared.workers[index].worker.0;
+    let counters = &state.shared.workers[index].0;
     // In this order, so that sessions which begin in between do not make it negative.
     let ended = counters.sessions_ended.get();
     let started = counters.sessions_started.get();
@@ -78,47 +81,45 @@ fn worker(state: &State, index: usize) -> Worker {
     }
 }
 
-fn frontend(state: &State, index: usize, frontend: &Frontend) -> FrontendStats {
-    let sum = |count: fn(&FrontendCounters) -> &Counter| -> u64 {
-        let workers = state.shared.workers.iter();
-        workers
-            .map(|worker| count(&worker.frontends[index]).get())
-            .sum()
-    };
+/// The sum of a count over all workers.
+fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
+    let workers = counters.iter();
+    workers.map(|worker| count(&worker.0).get()).sum()
+}
+
+fn frontend(active: &Active, index: usize) -> FrontendStats {
+    let config = &active.snapshot.config;
+    let frontend = &config.frontends[index];
+    let shared = &active.snapshot.frontends[index];
+    let counters = &shared.counters;
     FrontendStats {
         name: frontend.name.clone(),
-        listen: state.bound[index].clone(),
-        backend: state.config.backends[frontend.backend].name.clone(),
-        sessions: sessions(
-            &state.shared.frontends[index].places,
-            sum(|frontend| &frontend.sessions_started),
-        ),
-        bytes_from_clients: sum(|frontend| &frontend.bytes_from_clients),
-        bytes_from_servers: sum(|frontend| &frontend.bytes_from_servers),
+        listen: active.bound[index].clone(),
+        backend: config.backends[frontend.backend].name.clone(),
+        sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
+        bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
+        bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
     }
 }
 
-fn backend(state: &State, index: usize, backend: &Backend) -> BackendStats {
-    let waiting = |worker: &Counters| worker.backends[index].sessions_waiting.get();
-    let servers = backend.servers.iter().enumerate();
+fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
+    let backend = &snapshot.config.backends[index];
+    let shared = &snapshot.backends[index];
+    let waiting = shared.queue.sessions_waiting.iter();
+    let servers = backend.servers.iter().zip(&shared.servers);
     BackendStats {
         name: backend.name.clone(),
         balance: backend.balance.to_string(),
-        sessions_waiting: state.shared.workers.iter().map(waiting).sum(),
+        sessions_waiting: waiting.map(|worker| worker.0.get()).sum(),
         servers: servers
-            .map(|(server_index, server)| self::server(state, index, server_index, server))
+            .map(|(server, shared)| self::server(state, server, shared))
             .collect(),
     }
 }
 
-fn server(state: &State, backend: usize, index: usize, server: &Server) -> ServerStats {
-    let sum = |count: fn(&ServerCounters) -> &Counter| -> u64 {
-        let workers = state.shared.workers.iter();
-        workers
-            .map(|worker| count(&worker.backends[backend].servers[index]).get())
-            .sum()
-    };
-    let status = (state.statuses)(backend, index);
+fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
+    let counters = &shared.counters;
+    let status = (state.statuses)(shared);
     ServerStats {
         name: server.name.clone(),
         address: server.address,
@@ -128,14 +129,11 @@ fn server(state: &State, backend: usize, index: usize, server: &Server) -> Serve
         since: time(status.changed),
         weight: status.weight,
         backup: server.backup,
-        sessions: sessions(
-            &state.shared.backends[backend].servers[index].places,
-            sum(|server| &server.sessions_started),
-        ),
-        bytes_from_client: sum(|server| &server.bytes_from_clients),
-        bytes_from_server: sum(|server| &server.bytes_from_server),
-        connect_failures: sum(|server| &server.connect_failures),
-        retries: sum(|server| &server.retries),
+        sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
+        bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
+        bytes_from_server: sum(counters, |all| &all.bytes_from_server),
+        connect_failures: sum(counters, |all| &all.connect_failures),
+        retries: sum(counters, |all| &all.retries),
         checks: Checks {
             passed: status.checks_passed,
             failed: status.checks_failed,
@@ -156,35 +154,42 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
+    use tokio::sync::watch;
 
     use super::*;
     use crate::config::{Balance, Config, system_resolver};
     use crate::control::health::ServerStatus;
     use crate::shared::Shared;
+    use crate::snapshot::Registry;
 
     /// Two workers, of which each has counted something.
     fn state() -> State {
         let listen = ["127.0.0.1:0".to_owned()];
         let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
         let config = Config::simple(&listen, Balance::First, &servers, &system_resolver);
-        let config = Arc::new(config.unwrap());
+        let snapshot = Registry::new(2).snapshot(config.unwrap());
         let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
-        let shared = Shared::new(&config, 10, vec![waker(), waker()]);
-        for (worker, times) in shared.workers.iter().zip([1, 2]) {
-            worker.worker.0.sessions_started.add(5 * times);
-            worker.worker.0.sessions_ended.add(times);
-            worker.frontends[0].sessions_started.add(5 * times);
-            worker.frontends[0].bytes_from_clients.add(10 * times);
-            worker.backends[0].sessions_waiting.set(3 * times);
-            worker.backends[0].servers[1].bytes_from_server.add(times);
-            worker.backends[0].servers[1].retries.add(7);
+        let shared = Shared::new(10, vec![waker(), waker()]);
+        for (worker, times) in [(0, 1), (1, 2)] {
+            let process = &shared.workers[worker].0;
+            process.sessions_started.add(5 * times);
+            process.sessions_ended.add(times);
+            let frontend = &snapshot.frontends[0].counters[worker].0;
+            frontend.sessions_started.add(5 * times);
+            frontend.bytes_from_clients.add(10 * times);
+            let queue = &snapshot.backends[0].queue;
+            queue.sessions_waiting[worker].0.set(3 * times);
+            let server = &snapshot.server(0, 1).counters[worker].0;
+            server.bytes_from_server.add(times);
+            server.retries.add(7);
         }
         assert!(shared.places.try_take() && shared.places.try_take());
         shared.places.give_back();
-        let statuses = Box::new(|_, server| ServerStatus {
-            operational: ["up", "down"][server],
+        let second = snapshot.server(0, 1).id;
+        let statuses = Box::new(move |server: &ServerShared| ServerStatus {
+            operational: if server.id == second { "down" } else { "up" },
             admin: "ready",
-            usable: server == 0,
+            usable: server.id != second,
             weight: 5,
             cause: "L4CON refused".to_owned(),
             changed: SystemTime::UNIX_EPOCH,
@@ -194,7 +199,8 @@ mod tests {
             downs: 44,
         });
         let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
-        let mut state = State::new(config, Arc::new(shared), statuses, bound);
+        let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
+        let mut state = State::new(active, Arc::new(shared), statuses);
         state.started = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1500);
         state
     }

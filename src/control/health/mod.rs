@@ -15,9 +15,11 @@ mod announce;
 mod checker;
 mod probe;
 mod schedule;
+mod target;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -25,10 +27,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::workers::Orders;
-use crate::config::Config;
-use crate::logic::health::{self, Admin, Cause, Change};
+use crate::logic::health::{self, Admin, Cause, Change, Operational};
 use crate::logic::time::Instant;
-use crate::shared::Shared;
+use crate::snapshot::{ServerShared, Snapshot};
 use checker::Checker;
 
 /// How long the start waits for the first result of every server.
@@ -38,8 +39,8 @@ const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Order {
     SetAdmin {
-        backend: usize,
-        server: usize,
+        /// [`ServerShared::id`]
+        server: u64,
         admin: Admin,
     },
     Stop,
@@ -76,91 +77,94 @@ pub struct Statuses(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// By index of backend and server.
-    servers: Vec<Vec<Mutex<ServerStatus>>>,
-    shared: Arc<Shared>,
+    /// By [`ServerShared::id`].
+    servers: Mutex<HashMap<u64, ServerStatus>>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
-impl Statuses {
-    fn new(config: &Config, shared: &Arc<Shared>, orders: mpsc::UnboundedSender<Order>) -> Self {
-        let changed = SystemTime::now();
-        let status = |weight: u16| ServerStatus {
-            operational: "no check",
+impl ServerStatus {
+    /// Before anything is known of it.
+    fn new(weight: u32) -> Self {
+        ServerStatus {
+            operational: Operational::Unchecked.word(),
             admin: Admin::Ready.word(),
             usable: true,
-            weight: weight.into(),
+            weight,
             cause: Cause::Initial.to_string(),
-            changed,
+            changed: SystemTime::now(),
             checks_passed: 0,
             checks_failed: 0,
             connects_failed: 0,
             downs: 0,
-        };
-        let servers = config.backends.iter().map(|backend| {
-            let servers = backend.servers.iter();
-            servers
-                .map(|server| Mutex::new(status(server.weight)))
-                .collect()
-        });
+        }
+    }
+}
+
+impl Statuses {
+    fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
         Statuses(Arc::new(Inner {
-            servers: servers.collect(),
-            shared: Arc::clone(shared),
+            servers: Mutex::default(),
             orders,
         }))
     }
 
-    /// The status of a server, by the indices of its backend and of itself in the configuration.
-    ///
-    /// # Panics
-    ///
-    /// There is no such server.
-    pub fn server(&self, backend: usize, server: usize) -> ServerStatus {
-        let failures = &self.0.shared.backends[backend].servers[server].connect_failures;
+    /// The status of a server; of one that is not in use, nothing is known.
+    pub fn server(&self, server: &ServerShared) -> ServerStatus {
+        let status = self.entries().get(&server.id).cloned();
         ServerStatus {
-            connects_failed: failures.count(),
-            ..self.entry(backend, server).clone()
+            connects_failed: server.connect_failures.count(),
+            ..status.unwrap_or_else(|| ServerStatus::new(server.liveness.weight()))
         }
     }
 
     /// Orders an administrative state. It is in effect a moment later.
-    pub fn set_admin(&self, backend: usize, server: usize, admin: Admin) {
+    pub fn set_admin(&self, server: &ServerShared, admin: Admin) {
+        let server = server.id;
         // The health thread ends with the process only.
-        let _ = self.0.orders.send(Order::SetAdmin {
-            backend,
-            server,
-            admin,
-        });
+        let _ = self.0.orders.send(Order::SetAdmin { server, admin });
     }
 
     /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.
-    fn entry(&self, backend: usize, server: usize) -> MutexGuard<'_, ServerStatus> {
-        let entry = self.0.servers[backend][server].lock();
-        entry.unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, HashMap<u64, ServerStatus>> {
+        let entries = self.0.servers.lock();
+        entries.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, backend: usize, server: usize, health: &health::Health, now: Instant) {
-        let mut entry = self.entry(backend, server);
-        entry.operational = health.operational().word();
-        entry.admin = health.admin().word();
-        entry.usable = health.is_usable();
-        entry.weight = health.weight_shown(now);
-        entry.cause = health.cause().to_string();
+    /// Forgets those that are not wanted, by id.
+    fn retain(&self, wanted: impl Fn(u64) -> bool) {
+        self.entries().retain(|id, _| wanted(*id));
     }
 
-    fn count_check(&self, backend: usize, server: usize, cause: Cause) {
-        let mut entry = self.entry(backend, server);
-        match cause.passed() {
-            Some(true) => entry.checks_passed += 1,
-            Some(false) => entry.checks_failed += 1,
+    /// Only the health thread calls this.
+    fn change(&self, server: &ServerShared, change: impl FnOnce(&mut ServerStatus)) {
+        let mut entries = self.entries();
+        let status = entries.entry(server.id);
+        change(status.or_insert_with(|| ServerStatus::new(server.liveness.weight())));
+    }
+
+    fn publish(&self, server: &ServerShared, health: &health::Health, now: Instant) {
+        self.change(server, |status| {
+            status.operational = health.operational().word();
+            status.admin = health.admin().word();
+            status.usable = health.is_usable();
+            status.weight = health.weight_shown(now);
+            status.cause = health.cause().to_string();
+        });
+    }
+
+    fn count_check(&self, server: &ServerShared, cause: Cause) {
+        self.change(server, |status| match cause.passed() {
+            Some(true) => status.checks_passed += 1,
+            Some(false) => status.checks_failed += 1,
             None => {}
-        }
+        });
     }
 
-    fn changed(&self, backend: usize, server: usize, change: &Change, when: SystemTime) {
-        let mut entry = self.entry(backend, server);
-        entry.changed = when;
-        entry.downs += u64::from(change.to == "down");
+    fn changed(&self, server: &ServerShared, change: &Change, when: SystemTime) {
+        self.change(server, |status| {
+            status.changed = when;
+            status.downs += u64::from(change.to == "down");
+        });
     }
 }
 
@@ -179,27 +183,26 @@ impl Health {
     /// # Errors
     ///
     /// No thread or no runtime could be made.
-    pub fn start(config: &Arc<Config>, workers: Orders) -> std::io::Result<Self> {
-        let shared = workers.shared();
+    pub fn start(snapshot: &Arc<Snapshot>, workers: Orders) -> std::io::Result<Self> {
         let (order_sender, orders) = mpsc::unbounded_channel();
         let (suspect_sender, suspects) = mpsc::unbounded_channel();
         let (first_sender, first_round) = oneshot::channel();
         let (alive, ended) = oneshot::channel::<()>();
-        let statuses = Statuses::new(config, shared, order_sender);
-        shared.set_checker(Box::new(move |backend, server| {
-            let _ = suspect_sender.send((backend, server));
+        let statuses = Statuses::new(order_sender);
+        workers.shared().set_checker(Box::new(move |server| {
+            let _ = suspect_sender.send(server);
         }));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (config, for_thread) = (Arc::clone(config), statuses.clone());
+        let (snapshot, for_thread) = (Arc::clone(snapshot), statuses.clone());
         let thread = std::thread::Builder::new()
             .name("health".to_string())
             .spawn(move || {
                 let _alive = alive;
                 // A task, because waking the runtime's main future costs a system call each time.
                 let task = async move {
-                    let checker = Checker::new(&config, for_thread, workers, first_sender);
+                    let checker = Checker::new(&snapshot, for_thread, workers, first_sender);
                     checker.run(suspects, orders).await;
                 };
                 // A panic has said so by itself; that the thread ends is noticed.

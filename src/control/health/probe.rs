@@ -23,7 +23,7 @@ use crate::logic::health::Cause;
 const ANSWER_MAX: usize = 16 * 1024;
 
 /// What a server is asked, ready to be sent.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Probe {
     /// Where.
     address: SocketAddr,
@@ -34,7 +34,7 @@ pub struct Probe {
 }
 
 /// A request and the statuses that are right.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Question {
     request: String,
     expected: StatusRanges,

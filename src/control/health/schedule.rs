@@ -26,10 +26,10 @@ pub fn phase(index: usize) -> u32 {
     (index as u32).wrapping_mul(STEP)
 }
 
-/// When the server of this index, out of `count`, is probed first.
-pub fn first(index: usize, count: usize) -> Instant {
+/// How long after its round begins the server of this index, out of `count`, is probed first.
+pub fn first(index: usize, count: usize) -> Duration {
     let step = FIRST_ROUND_STEP.min(FIRST_ROUND_MAX / count.max(1) as u32);
-    Instant::ZERO + step * index as u32
+    step * index as u32
 }
 
 /// The first point after `now` at which a server with this phase is probed.
@@ -62,12 +62,17 @@ pub enum Task {
 /// All that is due, soonest first. Whoever takes something out asks the server whether it is still
 /// true: nothing is removed when plans change.
 #[derive(Debug, Default)]
-pub struct Agenda(BinaryHeap<Reverse<(Instant, usize, Task)>>);
+pub struct Agenda(BinaryHeap<Reverse<(Instant, u64, Task)>>);
 
 impl Agenda {
-    /// Adds something for the server of this index.
-    pub fn add(&mut self, due: Instant, index: usize, task: Task) {
-        self.0.push(Reverse((due, index, task)));
+    /// Adds something for the server of this id.
+    pub fn add(&mut self, due: Instant, id: u64, task: Task) {
+        self.0.push(Reverse((due, id, task)));
+    }
+
+    /// Forgets what is due for servers that are not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(u64) -> bool) {
+        self.0.retain(|Reverse((_, id, _))| wanted(*id));
     }
 
     /// When the next thing is due.
@@ -76,7 +81,7 @@ impl Agenda {
     }
 
     /// Takes the next thing out, if it is due.
-    pub fn take(&mut self, now: Instant) -> Option<(Instant, usize, Task)> {
+    pub fn take(&mut self, now: Instant) -> Option<(Instant, u64, Task)> {
         self.next_due().filter(|due| *due <= now)?;
         self.0.pop().map(|Reverse(entry)| entry)
     }
@@ -106,10 +111,10 @@ mod tests {
 
     #[test]
     fn the_first_round_is_over_soon() {
-        assert_eq!(first(0, 1), Instant::ZERO);
-        assert_eq!(first(9, 10), Instant::ZERO + Duration::from_millis(9));
+        assert_eq!(first(0, 1), Duration::ZERO);
+        assert_eq!(first(9, 10), Duration::from_millis(9));
         for count in [1, 499, 501, 65_535] {
-            assert!(first(count - 1, count) < Instant::ZERO + FIRST_ROUND_MAX);
+            assert!(first(count - 1, count) < FIRST_ROUND_MAX);
         }
     }
 

@@ -4,12 +4,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{self, Config};
+use crate::config;
 use crate::control::limits::Limits;
 use crate::control::workers::Crew;
+use crate::shared::Shared;
+use crate::snapshot::Registry;
 
 /// A thread with no workers behind it, and what they would see.
-fn start(servers: &str, check: &str) -> (Health, Arc<Shared>) {
+fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let text = format!(
         "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"b\"\n\
          [backend.b]\nservers = [{servers}]\n{check}"
@@ -18,11 +20,12 @@ fn start(servers: &str, check: &str) -> (Health, Arc<Shared>) {
         Ok(loaded) => loaded.config,
         Err(report) => panic!("{report}"),
     };
-    let config: Arc<Config> = Arc::new(config);
-    let crew = Crew::new(&config, &Limits::of(&config, 1, 1_000)).unwrap();
+    let limits = Limits::of(&config, 1, 1_000);
+    let snapshot = Registry::new(1).snapshot(config);
+    let crew = Crew::new(&limits).unwrap();
     let shared = Arc::clone(crew.orders().shared());
-    let health = Health::start(&config, crew.orders().clone()).unwrap();
-    (health, shared)
+    let health = Health::start(&snapshot, crew.orders().clone()).unwrap();
+    (health, shared, snapshot)
 }
 
 fn server(name: &str, listener: &TcpListener) -> String {
@@ -49,11 +52,11 @@ async fn the_first_round_finds_who_is_up() {
     dead.bind(&any.into()).unwrap();
     let dead = TcpListener::from(dead);
     let servers = server("alive", &alive) + &server("dead", &dead);
-    let (mut health, shared) = start(&servers, CHECK);
+    let (mut health, _, snapshot) = start(&servers, CHECK);
     health.first_round().await;
 
     let statuses = health.statuses();
-    let (alive, dead) = (statuses.server(0, 0), statuses.server(0, 1));
+    let [alive, dead] = [0, 1].map(|index| statuses.server(snapshot.server(0, index)));
     assert_eq!((alive.operational, alive.admin), ("up", "ready"));
     assert_eq!((alive.cause.as_str(), alive.downs), ("L4OK", 0));
     assert!(alive.usable && alive.checks_passed > 0 && alive.checks_failed == 0);
@@ -61,7 +64,7 @@ async fn the_first_round_finds_who_is_up() {
     assert_eq!(dead.cause, "L4CON connection refused");
     assert!(!dead.usable && dead.checks_passed == 0 && dead.checks_failed > 0);
     assert!(dead.changed > alive.changed);
-    let usable = shared.backends[0].servers.iter();
+    let usable = snapshot.backends[0].servers.iter();
     let usable: Vec<_> = usable.map(|server| server.liveness.is_usable()).collect();
     assert_eq!(usable, [true, false]);
 }
@@ -70,25 +73,26 @@ async fn the_first_round_finds_who_is_up() {
 async fn the_operator_is_obeyed_with_and_without_checks() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for (check, operational) in [("", "no check"), (CHECK, "up")] {
-        let (mut health, shared) = start(&server("a", &listener), check);
+        let (mut health, _, snapshot) = start(&server("a", &listener), check);
         health.first_round().await;
         let statuses = health.statuses().clone();
-        let liveness = &shared.backends[0].servers[0].liveness;
+        let server = snapshot.server(0, 0);
+        let liveness = &server.liveness;
         for (admin, word, usable) in [
             (Admin::Drain, "drain", false),
             (Admin::Maint, "maint", false),
             (Admin::Ready, "ready", true),
         ] {
-            statuses.set_admin(0, 0, admin);
-            until(word, || statuses.server(0, 0).admin == word).await;
-            let status = statuses.server(0, 0);
+            statuses.set_admin(server, admin);
+            until(word, || statuses.server(server).admin == word).await;
+            let status = statuses.server(server);
             assert_eq!((status.operational, status.usable), (operational, usable));
             until(word, || liveness.is_usable() == usable).await;
         }
         if !check.is_empty() {
-            let before = statuses.server(0, 0).checks_passed;
+            let before = statuses.server(server).checks_passed;
             until("checks go on", || {
-                statuses.server(0, 0).checks_passed > before
+                statuses.server(server).checks_passed > before
             })
             .await;
         }
@@ -99,19 +103,21 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
 async fn failed_connects_are_counted_and_bring_a_probe() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let check = "[backend.b.health_check]\ninterval = \"1h\"\nfast_interval = \"10ms\"\n";
-    let (mut health, shared) = start(&server("a", &listener), check);
+    let (mut health, shared, snapshot) = start(&server("a", &listener), check);
     health.first_round().await;
     let statuses = health.statuses();
-    assert_eq!(statuses.server(0, 0).checks_passed, 1);
+    let first = snapshot.server(0, 0);
+    assert_eq!(statuses.server(first).checks_passed, 1);
     for probes in 2..5 {
-        shared.connect_failed(0, 0);
-        until("a probe", || statuses.server(0, 0).checks_passed == probes).await;
+        shared.connect_failed(first);
+        until("a probe", || statuses.server(first).checks_passed == probes).await;
     }
-    let status = statuses.server(0, 0);
+    let status = statuses.server(first);
     assert_eq!((status.connects_failed, status.operational), (3, "up"));
 
-    let (mut health, shared) = start(&server("a", &listener), "");
+    let (mut health, shared, snapshot) = start(&server("a", &listener), "");
     health.first_round().await;
-    shared.connect_failed(0, 0);
-    assert_eq!(health.statuses().server(0, 0).connects_failed, 1);
+    let first = snapshot.server(0, 0);
+    shared.connect_failed(first);
+    assert_eq!(health.statuses().server(first).connects_failed, 1);
 }

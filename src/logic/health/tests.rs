@@ -209,3 +209,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn other_rules_leave_a_server_as_it_is() {
+    // Going down under the old rules, as near to it under the new ones.
+    let mut health = server(3, 2);
+    health.probed(at(0), PASS);
+    health.probed(at(1), FAIL);
+    assert_eq!(health.set_rules(at(2), rules(5, 4)), None);
+    assert_eq!(health.operational(), Operational::Up { failures: 1 });
+    assert_eq!(health.set_rules(at(2), rules(1, 1)), None);
+    assert_eq!(health.operational(), Operational::Up { failures: 0 });
+    assert!(
+        health.probed(at(3), FAIL).is_some(),
+        "down by the new rules"
+    );
+    // Rising, and down.
+    assert_eq!(health.set_rules(at(3), rules(2, 3)), None);
+    health.probed(at(4), PASS);
+    health.probed(at(4), PASS);
+    assert_eq!(health.operational(), Operational::Down { successes: 2 });
+    assert_eq!(health.set_rules(at(5), rules(2, 1)), None);
+    assert_eq!(health.operational(), Operational::Down { successes: 0 });
+    // Only assumed to be up, it still falls at once.
+    let mut health = server(3, 2);
+    health.set_rules(at(0), rules(9, 9));
+    assert_eq!(health.operational(), Operational::Up { failures: 0 });
+    assert!(health.probed(at(1), FAIL).is_some());
+}
+
+#[test]
+fn checks_that_end_or_begin_are_changes() {
+    let unchecked = Rules {
+        check: None,
+        ..rules(1, 1)
+    };
+    let mut health = server(1, 1);
+    health.probed(at(1), FAIL);
+    health.set_admin(at(1), Admin::Drain);
+    let change = health.set_rules(at(5), unchecked).unwrap();
+    assert_eq!((change.from, change.to), ("down", "no check"));
+    assert_eq!((change.lasted.as_secs(), change.results), (4, 0));
+    assert_eq!(health.admin(), Admin::Drain, "the operator's word stands");
+    let change = health.set_rules(at(6), rules(3, 2)).unwrap();
+    assert_eq!((change.from, change.to), ("no check", "up"));
+    assert_eq!(change.cause.to_string(), "configuration");
+    assert!(health.is_moving(), "its first result is wanted soon");
+    assert!(health.probed(at(7), FAIL).is_some());
+}

@@ -425,10 +425,12 @@ fn a_receive_that_stays_armed_is_not_made_again() {
     let mut story = Story::relaying();
     let piece = |len, armed| Event::Received {
         from: CLIENT,
-        len,
-        full: false,
-        more: false,
-        armed,
+        news: Received {
+            len,
+            full: false,
+            more: false,
+            armed,
+        },
     };
     assert_eq!(story.on(piece(10, true)), "send-s:10");
     // Behind the chunk on its way out, pieces are joined.
