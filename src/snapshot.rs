@@ -67,7 +67,7 @@ pub struct FrontendShared {
     pub counters: ByWorker<FrontendCounters>,
 }
 
-/// Who waits for a place on any server of a backend; it stays itself as long as the backend's name
+/// Who waits for a place on any server of a backend, and how many wait for one at all; it stays itself as long as the backend's name
 /// does.
 #[derive(Debug)]
 pub struct QueueShared {
@@ -87,6 +87,8 @@ pub struct ServerShared {
     pub places: Places,
     /// Whether it takes new ones.
     pub liveness: Liveness,
+    /// Workers with sessions that wait for a place on this very server.
+    pub waiting: Waiters,
     /// Connects that failed.
     pub connect_failures: ConnectFailures,
     /// What each worker counts.
@@ -224,6 +226,7 @@ impl Registry {
             id,
             places: Places::new(None),
             liveness: Liveness::new(server.weight.into()),
+            waiting: Waiters::new(workers),
             connect_failures: ConnectFailures::default(),
             counters: by_worker(workers),
         });

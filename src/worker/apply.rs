@@ -26,6 +26,7 @@ impl<E: Engine> Worker<E> {
             generation: self.generation,
             place,
             server: None,
+            bound: None,
             starved: [false; 2],
             sockets: [Some(socket), None],
             chunks: [Chunks::default(), Chunks::default()],

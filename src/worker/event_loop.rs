@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::places::Queue;
 use super::plan::Place;
 use super::slot::Slot;
 use super::token::Owner;
@@ -110,7 +109,7 @@ impl<E: Engine> Worker<E> {
         }
         for plan in self.plans.indices() {
             for backend in 0..self.plans[plan].queues.len() {
-                self.serve_queue(Queue { plan, backend });
+                self.serve_queue(plan, backend);
             }
         }
         self.resume_accepting();

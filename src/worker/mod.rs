@@ -3,7 +3,7 @@
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
-//! chooses servers and keeps those who wait for one; `http` reads and edits heads; `counting`
+//! chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads; `counting`
 //! counts; `plan` keeps the configurations that are in use.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
@@ -18,6 +18,7 @@ mod http;
 mod listener;
 mod places;
 mod plan;
+mod queue;
 mod slot;
 mod token;
 

@@ -1,13 +1,16 @@
 //! Places: choosing a server that has one, waiting for one, giving one back.
 //!
-//! Who waits is served in order: a new session goes behind those that wait, and a place that a
-//! worker gives back goes to the session that waits longest over all workers, by waking its worker.
+//! Who waits is served in order: a new session goes behind those that wait for the same, and a place
+//! that a worker gives back goes to the session that waits longest over all workers, by waking its
+//! worker. Who is bound to a server by a cookie waits for that one alone, and comes before those
+//! who wait for any.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Worker;
 use super::plan::PlanIndex;
+use super::queue::{Line, Queue};
 use super::slot::Slot;
 use super::token::Key;
 use crate::config;
@@ -15,6 +18,7 @@ use crate::io::Engine;
 use crate::logic::balance::{self, Choice, Servers};
 use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
+use crate::shared::Waiters;
 use crate::snapshot::{BackendShared, ServerShared, Snapshot};
 
 /// Tries to get a place that another worker may take first, before waiting for one.
@@ -57,28 +61,38 @@ impl Servers for View<'_> {
     }
 
     fn has_room(&self, index: usize) -> bool {
-        self.shared[index].places.free() > 0
+        // A place that somebody waits for by name is not free.
+        let server = &self.shared[index];
+        server.places.free() > 0 && !server.waiting.any()
     }
-}
-
-/// A backend of one of the plans, and those who wait for it there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Queue {
-    /// Which plan.
-    pub plan: PlanIndex,
-    /// Index of the backend in it.
-    pub backend: usize,
 }
 
 impl<E: Engine> Worker<E> {
-    fn queue_of(&self, entry: &Slot<E>) -> Queue {
+    /// Where a session waits, or would wait.
+    fn line_of(&self, entry: &Slot<E>) -> Line {
         let plan = entry.place.plan;
-        let backend = self.plans[plan].backend_of(entry.place.frontend);
-        Queue { plan, backend }
+        Line {
+            plan,
+            backend: self.plans[plan].backend_of(entry.place.frontend),
+            server: entry.bound,
+        }
     }
 
-    fn backend(&self, queue: Queue) -> &BackendShared {
-        &self.plans[queue.plan].snapshot.backends[queue.backend]
+    fn backend(&self, line: Line) -> &BackendShared {
+        &self.plans[line.plan].snapshot.backends[line.backend]
+    }
+
+    /// Who waits for the same, over all workers.
+    fn waiters(&self, line: Line) -> &Waiters {
+        let backend = self.backend(line);
+        match line.server {
+            None => &backend.queue.waiting,
+            Some(server) => &backend.servers[usize::from(server)].waiting,
+        }
+    }
+
+    fn queue(&mut self, line: Line) -> &mut Queue {
+        &mut self.plans[line.plan].queues[line.backend]
     }
 
     /// The server that a session has taken, if any.
@@ -89,37 +103,52 @@ impl<E: Engine> Worker<E> {
     /// Lets go of the server that failed, if there was one, and chooses another.
     pub(super) fn choose(&mut self, slot: usize, failed: bool) {
         self.leave_server(slot, failed);
+        self.bind(slot);
         let entry = &self.sessions[slot];
-        let queue = self.queue_of(entry);
+        let line = self.line_of(entry);
         let called = entry.session.was_called();
-        let answer = if !called && self.backend(queue).queue.waiting.any() {
+        let answer = if !called && self.waiters(line).any() {
             Event::Full
         } else {
-            self.take_server(slot, queue)
+            match line.server {
+                Some(server) => self.take_named(slot, line, server),
+                None => self.take_any(slot, line),
+            }
         };
         self.answers.push_back(answer);
     }
 
-    fn take_server(&mut self, slot: usize, queue: Queue) -> Event {
+    /// Binds a session to the server that its cookie names, while that can be used: one that drains
+    /// still can. Else, or if it could not be reached, any other will do.
+    fn bind(&mut self, slot: usize) {
+        let entry = &mut self.sessions[slot];
+        let plan = &self.plans[entry.place.plan];
+        let servers = &plan.snapshot.backends[plan.backend_of(entry.place.frontend)].servers;
+        let named = entry.http.as_ref().and_then(|http| http.named);
+        entry.bound = named.filter(|server| {
+            let liveness = &servers[usize::from(*server)].liveness;
+            liveness.is_usable() && !entry.tried.contains(server)
+        });
+    }
+
+    fn take_named(&mut self, slot: usize, line: Line, server: u16) -> Event {
+        let shared = &self.backend(line).servers[usize::from(server)];
+        if !shared.places.try_take() {
+            return Event::Full;
+        }
+        self.sessions[slot].server = Some(server);
+        self.count_taken(slot);
+        Event::Chosen
+    }
+
+    fn take_any(&mut self, slot: usize, line: Line) -> Event {
         let entry = &mut self.sessions[slot];
         let client = entry
             .client
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
-        let plan = &mut self.plans[queue.plan];
-        let view = View::of(&plan.snapshot, queue.backend);
-        let named = entry.http.as_ref().and_then(|http| http.named);
-        if let Some(server) = named.filter(|server| !entry.tried.contains(server)) {
-            let shared = &view.shared[usize::from(server)];
-            if shared.liveness.is_usable() {
-                if !shared.places.try_take() {
-                    return Event::Full;
-                }
-                entry.server = Some(server);
-                self.count_taken(slot);
-                return Event::Chosen;
-            }
-        }
-        let balancer = &mut plan.balancers[queue.backend];
+        let plan = &mut self.plans[line.plan];
+        let view = View::of(&plan.snapshot, line.backend);
+        let balancer = &mut plan.balancers[line.backend];
         for _ in 0..RACES_MAX {
             match balancer.choose(client, &view, &entry.tried) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {
@@ -146,7 +175,7 @@ impl<E: Engine> Worker<E> {
             if failed {
                 self.count_connect_failure(server);
             }
-            self.give_back_server(self.backend(self.queue_of(entry)), server);
+            self.give_back_server(self.backend(self.line_of(entry)), server);
         }
         let entry = &mut self.sessions[slot];
         let left = entry.server.take();
@@ -157,7 +186,7 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn give_back_places(&mut self, entry: &Slot<E>) {
         if let Some(server) = self.server_of(entry) {
-            self.give_back_server(self.backend(self.queue_of(entry)), server);
+            self.give_back_server(self.backend(self.line_of(entry)), server);
         }
         let frontend = self.plans.frontend(entry.place);
         frontend.places.give_back();
@@ -175,7 +204,9 @@ impl<E: Engine> Worker<E> {
 
     fn give_back_server(&self, backend: &BackendShared, server: &ServerShared) {
         server.places.give_back();
-        if let Some(worker) = backend.queue.waiting.oldest() {
+        // Those who can go nowhere else come first.
+        let named = server.waiting.oldest();
+        if let Some(worker) = named.or_else(|| backend.queue.waiting.oldest()) {
             // Not served here and now: this may be inside an event of another session.
             self.shared.wake(worker);
         }
@@ -184,15 +215,14 @@ impl<E: Engine> Worker<E> {
     /// Appends a session to those that wait. One that was called in vain keeps its place in front.
     pub(super) fn enqueue(&mut self, slot: usize) {
         let key = self.key(slot);
-        let queue = self.queue_of(&self.sessions[slot]);
-        let waiting = &mut self.plans[queue.plan].queues[queue.backend];
+        let line = self.line_of(&self.sessions[slot]);
         if self.calling == Some(key) {
-            waiting.push_front(key);
+            self.queue(line).push_first(line.server, key);
         } else {
-            waiting.push_back(key);
+            self.queue(line).push(line.server, key);
         }
-        self.announce(queue);
-        if !self.is_full(queue) {
+        self.announce(line);
+        if !self.is_full(line) {
             // A place was given back between the choice and the announcement, or the last server
             // went down.
             self.shared.wake(self.index);
@@ -201,55 +231,106 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn dequeue(&mut self, slot: usize) {
         let key = self.key(slot);
-        let queue = self.queue_of(&self.sessions[slot]);
-        self.plans[queue.plan].queues[queue.backend].retain(|waiting| *waiting != key);
-        self.announce(queue);
+        let line = self.line_of(&self.sessions[slot]);
+        self.queue(line).remove(line.server, key);
+        self.announce(line);
+        self.pass_on(line);
     }
 
-    /// Calls those that wait for a place of this backend, longest first, until one finds none.
-    pub(super) fn serve_queue(&mut self, queue: Queue) {
-        while let Some(key) = self.plans[queue.plan].queues[queue.backend].pop_front() {
+    /// Calls those that wait here for servers of this backend, in each line longest first, until
+    /// one finds no place.
+    pub(super) fn serve_queue(&mut self, plan: PlanIndex, backend: usize) {
+        let named: Vec<u16> = self.plans[plan].queues[backend].named().collect();
+        for server in named.into_iter().map(Some).chain([None]) {
+            self.serve(Line {
+                plan,
+                backend,
+                server,
+            });
+        }
+    }
+
+    fn serve(&mut self, line: Line) {
+        while let Some(key) = self.queue(line).pop(line.server) {
             self.calling = Some(key);
             self.drive(key.slot as usize, Event::PlaceFreed);
-            if self.plans[queue.plan].queues[queue.backend].front() == Some(&key) {
+            if self.queue(line).first(line.server) == Some(key) {
                 break;
             }
         }
         self.calling = None;
-        self.announce(queue);
-        if self.plans[queue.plan].queues[queue.backend].is_empty()
-            && let Some(worker) = self.backend(queue).queue.waiting.oldest()
-            && worker != self.index
-            && !self.is_full(queue)
+        self.announce(line);
+        self.pass_on(line);
+    }
+
+    /// What this worker was woken for and does not need is for the next: one that waits for the
+    /// same, then one that waits for any server.
+    fn pass_on(&self, line: Line) {
+        let here = self.plans[line.plan].queues[line.backend].first(line.server);
+        if here.is_some() || self.is_full(line) {
+            return;
+        }
+        let next = self.waiters(line).oldest();
+        if let Some(worker) = next.filter(|worker| *worker != self.index) {
+            self.shared.wake(worker);
+            return;
+        }
+        let any = Line {
+            server: None,
+            ..line
+        };
+        if line.server.is_some()
+            && let Some(worker) = self.waiters(any).oldest()
+            && !self.is_full(any)
         {
-            // What this worker was woken for and does not need is for the next.
             self.shared.wake(worker);
         }
     }
 
     /// Whether a choice would have to wait now.
-    fn is_full(&self, queue: Queue) -> bool {
-        let snapshot = &self.plans[queue.plan].snapshot;
-        balance::is_full(&View::of(snapshot, queue.backend))
-    }
-
-    /// Tells the others who waits here for the servers of this backend, in all plans that have it.
-    pub(super) fn announce(&self, queue: Queue) {
-        let shared = &self.backend(queue).queue;
-        let (mut count, mut since) = (0, None);
-        for (_, plan) in self.plans.iter() {
-            for (backend, waiting) in plan.snapshot.backends.iter().zip(&plan.queues) {
-                let Some(first) = waiting.front() else {
-                    continue;
-                };
-                if Arc::ptr_eq(&backend.queue, shared) {
-                    count += waiting.len() as u64;
-                    since = since.into_iter().chain(self.queued_since(*first)).min();
-                }
+    fn is_full(&self, line: Line) -> bool {
+        let snapshot = &self.plans[line.plan].snapshot;
+        match line.server {
+            None => balance::is_full(&View::of(snapshot, line.backend)),
+            Some(server) => {
+                let server = snapshot.server(line.backend, usize::from(server));
+                server.liveness.is_usable() && server.places.free() == 0
             }
         }
-        shared.sessions_waiting[self.index].0.set(count);
-        shared.waiting.announce(self.index, since);
+    }
+
+    /// Tells the others who waits here for the same, in all plans that have it.
+    pub(super) fn announce(&self, line: Line) {
+        let backend = self.backend(line);
+        let server = line
+            .server
+            .map(|server| &backend.servers[usize::from(server)]);
+        let (mut count, mut since) = (0, None);
+        for (_, plan) in self.plans.iter() {
+            let backends = plan.snapshot.backends.iter().zip(&plan.queues);
+            for (other, queue) in backends {
+                if queue.len() == 0 || !Arc::ptr_eq(&other.queue, &backend.queue) {
+                    continue;
+                }
+                count += queue.len() as u64;
+                let same = |index: &u16| {
+                    server.is_some_and(|server| {
+                        Arc::ptr_eq(&other.servers[usize::from(*index)], server)
+                    })
+                };
+                let first = match line.server {
+                    None => queue.first(None),
+                    Some(_) => queue
+                        .named()
+                        .find(same)
+                        .and_then(|index| queue.first(Some(index))),
+                };
+                let first = first.and_then(|key| self.queued_since(key));
+                since = since.into_iter().chain(first).min();
+            }
+        }
+        backend.queue.sessions_waiting[self.index].0.set(count);
+        self.waiters(line).announce(self.index, since);
     }
 
     fn queued_since(&self, key: Key) -> Option<Instant> {

@@ -1,15 +1,14 @@
 //! The snapshots that a worker uses: the newest for new sessions, older ones for as long as a
 //! session or a listener that began with them is there.
 
-use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use slab::Slab;
 
 use super::http::Cookie;
+use super::queue::Queue;
 use super::slot::Slot;
-use super::token::Key;
 use crate::config::{AccessLog, Balance, Frontend, Mode};
 use crate::io::Engine;
 use crate::logic::balance::{Algorithm, Balancer};
@@ -37,8 +36,8 @@ pub struct Plan {
     pub balancers: Vec<Balancer>,
     /// Sticky cookies, by index of the backend.
     pub cookies: Vec<Option<Cookie>>,
-    /// Sessions that wait for a place, by index of the backend, longest first.
-    pub queues: Vec<VecDeque<Key>>,
+    /// Sessions that wait for a place, by index of the backend.
+    pub queues: Vec<Queue>,
     /// The client's address is needed, for the log or for hashing, by index of the frontend.
     pub wants_client: Vec<bool>,
     /// Sessions and listeners that name it.
@@ -61,7 +60,7 @@ impl Plan {
             policies: config.frontends.iter().map(policy).collect(),
             balancers: balancers.collect(),
             cookies: config.backends.iter().map(Cookie::of).collect(),
-            queues: config.backends.iter().map(|_| VecDeque::new()).collect(),
+            queues: config.backends.iter().map(|_| Queue::default()).collect(),
             wants_client: wants_client.collect(),
             users: 0,
             snapshot,

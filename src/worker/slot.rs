@@ -113,6 +113,8 @@ pub struct Slot<E: Engine> {
     pub place: Place,
     /// Index of the chosen server in the frontend's backend; its place is taken.
     pub server: Option<u16>,
+    /// Index of the server that its cookie binds it to.
+    pub bound: Option<u16>,
     /// A receive waits for a free buffer, by side.
     pub starved: [bool; 2],
     /// The two connections, by side.
