@@ -26,12 +26,17 @@ ROOT = HERE.parent.parent
 IDLE_SESSIONS = 8000
 # Descriptors that a balancer needs besides those of its sessions.
 RESERVED_FILES = 2000
-# Name -> path, connections, header.
+CLOSE = "Connection: close"
+# The cookie that names the server in both configurations of HTTP mode.
+COOKIE = "Cookie: theme=dark; SRV=w"
+# Name -> path, connections, headers.
 WRK_SCENARIOS = {
-    "small": ("/100", 64, None),
-    "16k": ("/16k", 64, None),
-    "1m": ("/1m", 16, None),
-    "churn": ("/100", 64, "Connection: close"),
+    "small": ("/100", 64, []),
+    "16k": ("/16k", 64, []),
+    "1m": ("/1m", 16, []),
+    "churn": ("/100", 64, [CLOSE]),
+    "http-small": ("/100", 64, [COOKIE]),
+    "http-churn": ("/100", 64, [COOKIE, CLOSE]),
 }
 SCENARIOS = [*WRK_SCENARIOS, "idle"]
 
@@ -72,10 +77,16 @@ def build():
     return target.resolve() / "release" / "ringway"
 
 
-def wrk_command(port, path, connections, header, seconds):
+def takes_part(name, scenario):
+    """Whether the balancer is measured in this scenario: each mode has its own."""
+    return name.endswith("-http") == scenario.startswith("http-")
+
+
+def wrk_command(port, path, connections, headers, seconds):
     """The load of one run."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "summary.lua")]
-    command += ["-H", header] if header else []
+    for header in headers:
+        command += ["-H", header]
     return [*command, f"http://127.0.0.1:{port}{path}"]
 
 
@@ -90,11 +101,11 @@ def run_wrk(command):
 
 def measure_requests(balancer, scenario, seconds):
     """CPU time of the balancer for each request of a wrk run, after a warm-up."""
-    path, connections, header = WRK_SCENARIOS[scenario]
-    run_wrk(wrk_command(balancer.port, path, connections, header, 1))
+    path, connections, headers = WRK_SCENARIOS[scenario]
+    run_wrk(wrk_command(balancer.port, path, connections, headers, 1))
     ran_before, waited_before = balancer.cpu_us()
     stolen_before = machine.stolen_us(balancer.cpu)
-    result = run_wrk(wrk_command(balancer.port, path, connections, header, seconds))
+    result = run_wrk(wrk_command(balancer.port, path, connections, headers, seconds))
     ran, waited = balancer.cpu_us()
     cpu_us = ran - ran_before
     disturbed_us = waited - waited_before + machine.stolen_us(balancer.cpu) - stolen_before
@@ -166,6 +177,8 @@ def measure(options, balancers, names):
     for scenario in options.scenario:
         for number in range(1, options.rounds + 1):
             for name in names:
+                if not takes_part(name, scenario):
+                    continue
                 with balancers.start(name) as balancer:
                     if scenario == "idle":
                         sample = measure_idle(balancer, idle_sessions)
@@ -173,7 +186,7 @@ def measure(options, balancers, names):
                         sample = measure_requests(balancer, scenario, options.seconds)
                 samples.append({"scenario": scenario, "round": number, "balancer": name, **sample})
                 mark = f"   ERRORS: {sample['errors']}" if sample["errors"] else ""
-                print(f"  {scenario:6} {number:2} {name:15} {sample['value']:10.1f} {sample['unit']}{mark}", flush=True)
+                print(f"  {scenario:10} {number:2} {name:15} {sample['value']:10.1f} {sample['unit']}{mark}", flush=True)
     return samples
 
 

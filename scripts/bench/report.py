@@ -7,7 +7,8 @@ COLUMNS = [
     "scenario", "round", "balancer", "value", "unit", "requests", "seconds", "requests_per_second",
     "cpu_us", "disturbed_us", "errors", "p50_us", "p99_us",
 ]
-REFERENCE = "haproxy"
+# What a balancer is compared with: the one of these that took part in the scenario.
+REFERENCES = ["haproxy", "haproxy-http"]
 # Share of the balancer's CPU time that it spent waiting for its CPU, above which a cell is remarked on.
 DISTURBED = 0.05
 
@@ -38,7 +39,8 @@ def summarise(samples):
     rows = []
     for (scenario, balancer), runs in values.items():
         numbers = [run["value"] for run in runs.values()]
-        reference = values.get((scenario, REFERENCE), {})
+        references = (values.get((scenario, name)) for name in REFERENCES)
+        reference = next(filter(None, references), {})
         ratios = [
             run["value"] / reference[number]["value"]
             for number, run in runs.items()

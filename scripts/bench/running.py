@@ -177,7 +177,7 @@ def nginx_command(config, directory):
 class Balancers:
     """The balancers under test: how each is configured and started, in the order of a round."""
 
-    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream"]
+    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream", "ringway-http", "haproxy-http"]
 
     def __init__(self, binary, directory, server_port, cpu):
         self.binary, self.directory = binary, directory
@@ -185,8 +185,8 @@ class Balancers:
 
     def template(self, name):
         """The configuration it runs with, a file beside this one."""
-        kind = {"ringway": "ringway.toml", "nginx-stream": "nginx-stream.conf"}
-        return kind.get(name, f"{name}.cfg")
+        kinds = {"ringway": "toml", "nginx": "conf", "haproxy": "cfg"}
+        return f"{name}.{kinds[name.partition('-')[0]]}"
 
     def start(self, name):
         """A fresh process in front of the HTTP server; use it as a context."""
@@ -194,7 +194,7 @@ class Balancers:
         values = {"LISTEN": port, "SERVER": self.server_port, "DIR": self.directory}
         template = self.template(name)
         config = fill(template, self.directory / template, values)
-        if name == "ringway":
+        if name.startswith("ringway"):
             command = [self.binary, "run", "-c", config]
         elif name == "nginx-stream":
             command = nginx_command(config, self.directory)
