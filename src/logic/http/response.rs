@@ -4,6 +4,7 @@ use super::caching::Caching;
 use super::cookie;
 use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
 use super::lines::{Ending, Line, Lines, Span};
+use memchr::memchr;
 use std::ops::Range;
 
 /// What the beginning of a server's bytes is.
@@ -154,8 +155,8 @@ fn walk<'b>(window: &'b [u8], mut lines: Lines<'b>) -> Option<ResponseHead<'b>> 
         let value = if is_folded(text) {
             text
         } else {
-            let (name, value) = split(text);
-            field = Field::of(name);
+            let value;
+            (field, value) = split(text);
             value
         };
         facts.field(field, value, &line);
@@ -167,11 +168,15 @@ fn is_folded(text: &[u8]) -> bool {
     text.first().copied().is_some_and(field::is_space)
 }
 
-/// Name and value of a line. White space before the colon is passed over, since clients may.
-fn split(text: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memchr(b':', text) {
-        Some(colon) => (field::trim_end(&text[..colon]), &text[colon + 1..]),
-        None => (text, b""),
+/// The field of a line, and its value. White space before the colon is passed over, since clients
+/// may; a line without a colon is no field.
+fn split(text: &[u8]) -> (Field, &[u8]) {
+    match memchr(b':', text) {
+        Some(colon) => {
+            let name = field::trim_end(&text[..colon]);
+            (Field::of(name), &text[colon + 1..])
+        }
+        None => (Field::Other, text),
     }
 }
 
@@ -272,8 +277,7 @@ impl ResponseHead<'_> {
         while let Some(line) = lines.next_lenient() {
             let text = line.text(self.head);
             if !is_folded(text) {
-                let (name, value) = split(text);
-                let field = Field::of(name);
+                let (field, value) = split(text);
                 let ours = field == Field::SetCookie
                     && cookie.is_some_and(|cookie| cookie::sets(value, cookie.as_bytes()));
                 removed_cookie |= ours;
