@@ -1,4 +1,5 @@
-//! The rules one by one; the heads that real programs send are in `tests/http_heads`.
+//! How the parts fit for a caller; the rules, one by one, and the heads that real programs send
+//! are in `tests/http_heads`.
 
 use super::*;
 
@@ -32,4 +33,86 @@ fn a_plain_request() {
         out.escape_ascii().to_string(),
         "GET /a?b HTTP/1.1\\r\\nHost: x\\r\\nCookie: a=1; c=2\\r\\nConnection: close\\r\\n\\r\\n"
     );
+}
+
+#[test]
+fn each_refusal_has_its_answer() {
+    let cases: [(&[u8], Refusal, Option<u16>); 4] = [
+        (
+            b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
+            Refusal::Malformed,
+            Some(400),
+        ),
+        (b"PRI * HTTP/2.0\r\n\r\n", Refusal::Http2, Some(400)),
+        (b"\x16\x03\x01", Refusal::Tls, None),
+        (&[b'G'; 20], Refusal::TooLong, Some(431)),
+    ];
+    for (bytes, refusal, status) in cases {
+        let scan = scan_request(bytes, &mut 0, bytes.len() as u32, None);
+        assert_eq!(scan, RequestScan::Refused(refusal));
+        assert_eq!(refusal.status(), status);
+    }
+}
+
+#[test]
+fn a_head_that_goes_on_is_searched_from_where_the_search_ended() {
+    let whole = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=B\r\n\r\n";
+    let mut searched = 0;
+    for (len, want) in [
+        (20, 20),
+        (24, 23),
+        (whole.len() - 1, whole.len() as u32 - 2),
+    ] {
+        let scan = scan_request(&whole[..len], &mut searched, 1024, Some("SRV"));
+        // A CR is looked at again, since it means nothing without what follows.
+        assert_eq!((scan, searched), (RequestScan::Partial, want));
+    }
+    let RequestScan::Whole(head) = scan_request(whole, &mut searched, 1024, Some("SRV")) else {
+        panic!("not whole");
+    };
+    // Lines that were passed over before are known as well.
+    assert_eq!((head.method, head.cookie), (&b"GET"[..], Some(&b"B"[..])));
+}
+
+#[test]
+fn without_a_sticky_cookie_nothing_is_looked_for() {
+    let bytes = b"GET / HTTP/1.1\r\nCookie: SRV=B\r\n\r\n";
+    let RequestScan::Whole(head) = scan_request(bytes, &mut 0, 1024, None) else {
+        panic!("not whole");
+    };
+    assert_eq!(head.cookie, None);
+    let mut out = b"old".to_vec();
+    assert!(!head.rewrite(false, &mut out) && out.is_empty());
+}
+
+#[test]
+fn an_interim_answer_and_the_final_one() {
+    let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: SRV=x\r\n\r\n";
+    let ResponseScan::Interim { len } = scan_response(bytes, &mut 0, 1024) else {
+        panic!("not interim");
+    };
+    let ResponseScan::Whole(head) = scan_response(&bytes[len as usize..], &mut 0, 1024) else {
+        panic!("not whole");
+    };
+    let edit = ResponseEdit {
+        cookie: Some("SRV"),
+        set_cookie: Some("SRV=B"),
+        close: true,
+        method: b"GET",
+    };
+    let mut out = Vec::new();
+    let done = head.rewrite(&edit, &mut out);
+    assert!(done.changed && done.removed_cookie);
+    let want = "HTTP/1.1 200 OK\r\nSet-Cookie: SRV=B\r\nCache-Control: private\r\n\
+                Connection: close\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&out), want);
+    // Without anything to do it is told so.
+    let nothing = ResponseEdit {
+        cookie: None,
+        set_cookie: None,
+        close: false,
+        method: b"GET",
+    };
+    assert_eq!(head.rewrite(&nothing, &mut out), Rewritten::default());
+    assert!(out.is_empty());
 }
