@@ -1,15 +1,17 @@
 //! The program: reads the command line, does what it says, chooses the exit status.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
 use ringway::config::{self, Config, Problem};
+use ringway::control::reload::Source;
 use ringway::{control, demo, doctor, log as logging};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { file, overrides } => run(&file, &overrides),
+        Command::Run { file, overrides } => run(file, overrides),
         Command::Check {
             file,
             print_effective,
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
         Command::Tcp { pool, overrides } => {
             let resolver = &config::system_resolver;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
-            serve_simple(config, &overrides)
+            serve_simple(config, overrides)
         }
         Command::Http {
             pool,
@@ -27,20 +29,20 @@ fn main() -> ExitCode {
             let resolver = &config::system_resolver;
             let (listen, servers) = (&pool.listen, &pool.servers);
             let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
-            serve_simple(config, &overrides)
+            serve_simple(config, overrides)
         }
         Command::Demo => finish(demo::run()),
         Command::Doctor => doctor::run(),
     }
 }
 
-fn run(file: &File, overrides: &Overrides) -> ExitCode {
+fn run(file: File, overrides: Overrides) -> ExitCode {
     match config::load(&file.path) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.warnings);
             }
-            serve(loaded.config, overrides)
+            serve(loaded.config, overrides, Some(file))
         }
         Err(report) => {
             eprintln!("{report}");
@@ -69,9 +71,9 @@ fn check(file: &File, print_effective: bool) -> ExitCode {
     }
 }
 
-fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: &Overrides) -> ExitCode {
+fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> ExitCode {
     match config {
-        Ok(config) => serve(config, overrides),
+        Ok(config) => serve(config, overrides, None),
         Err(problems) => {
             for problem in problems {
                 eprintln!("error: {problem}");
@@ -81,18 +83,36 @@ fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: &Overrides) -> 
     }
 }
 
-fn serve(mut config: Config, overrides: &Overrides) -> ExitCode {
-    if let Some(workers) = overrides.workers {
-        config.global.workers = Some(usize::from(workers));
-    }
-    if let Some(address) = &overrides.admin
-        && let Err(problem) = config.set_admin(address, &config::system_resolver)
-    {
-        eprintln!("error: --admin {address}: {problem}");
+/// Runs until a signal ends it. `file`: where the configuration comes from, and a reload finds the
+/// next one.
+fn serve(mut config: Config, overrides: Overrides, file: Option<File>) -> ExitCode {
+    if let Err(problem) = apply(&overrides, &mut config) {
+        eprintln!("error: {problem}");
         return ExitCode::FAILURE;
     }
     logging::init();
-    finish(control::run(config, |_| {}))
+    let source = file.map(|file| -> Source {
+        Arc::new(move || {
+            let loaded = config::load(&file.path).map_err(|report| report.to_string())?;
+            let warnings = loaded.warnings.to_string();
+            let mut config = loaded.config;
+            apply(&overrides, &mut config)?;
+            Ok((config, warnings))
+        })
+    });
+    finish(control::run(config, source, |_| {}))
+}
+
+/// Gives the command line the last word.
+fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
+    if let Some(workers) = overrides.workers {
+        config.global.workers = Some(usize::from(workers));
+    }
+    if let Some(address) = &overrides.admin {
+        let set = config.set_admin(address, &config::system_resolver);
+        set.map_err(|problem| format!("--admin {address}: {problem}"))?;
+    }
+    Ok(())
 }
 
 fn finish(result: Result<(), control::StartError>) -> ExitCode {

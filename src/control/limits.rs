@@ -47,7 +47,7 @@ pub struct Limits {
 impl Limits {
     /// What `files_max` open files and this host's memory allow.
     pub fn of(config: &Config, workers: usize, files_max: u64) -> Self {
-        // One for each worker; of an inherited one, the first is the descriptor itself.
+        // One for each worker, and a handle of the control plane on it.
         let frontends = config.frontends.iter();
         let listeners: usize = frontends.map(|frontend| frontend.listen.len()).sum();
         let backends = config.backends.iter();
@@ -57,7 +57,7 @@ impl Limits {
         let reserve = DESCRIPTORS_BASE
             + workers as u64 * DESCRIPTORS_WORKER
             + checked as u64 * DESCRIPTORS_CHECK
-            + (listeners * workers) as u64
+            + (2 * listeners * workers) as u64
             + admin;
         let free = files_max.saturating_sub(reserve);
         // 2 for a session and 2/8 for its share of a pipe.
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn sessions_follow_from_open_files() {
         let limits = Limits::of(&config(None), 2, 20_000);
-        // 20,000 - 64 - 2 * 2 - 2 = 19,930 descriptors at 2.25 each.
-        assert_eq!(limits.sessions_max, 8_857);
+        // 20,000 - 64 - 2 * 2 - 2 * 2 = 19,928 descriptors at 2.25 each.
+        assert_eq!(limits.sessions_max, 8_856);
         assert_eq!(limits.pipes_max, 553);
     }
 

@@ -1,75 +1,268 @@
-//! Opening the listeners of all frontends, one for each worker, or saying in a sentence why not.
+//! The listeners of all frontends: opening them, one for each worker, or saying in a sentence why
+//! not; and what a reload makes of them.
+//!
+//! The control plane keeps a handle of its own on each. That is what lets it refuse new clients at
+//! an address that goes away, on all its sockets at once, before the workers take what still waits
+//! there: what is in the queue of a listening socket when it is closed is reset.
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
 use super::StartError;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Frontend, Listen};
 use crate::io::{Listener, socket};
+use crate::worker::Listening;
 
 /// The first descriptor that systemd passes.
 const LISTEN_FDS_START: i32 = 3;
 
-/// Open listeners of all frontends.
+/// An address or an inherited socket on which all workers accept.
+struct Entry {
+    /// As it was written when it was opened.
+    listen: Listen,
+    /// The name of the frontend that it was written for.
+    frontend: String,
+    /// With the port that the kernel chose.
+    address: SocketAddr,
+    /// The length of its queues.
+    backlog: u32,
+    /// Handles on the sockets, by index of the worker, with what the worker calls them.
+    sockets: Vec<(u64, Listener)>,
+}
+
+/// All that is open.
+#[derive(Default)]
 pub struct Listeners {
-    /// For each worker: listeners with the index of their frontend.
-    pub by_worker: Vec<Vec<(u16, Listener)>>,
-    /// For each frontend: the addresses, in the order of the configuration.
+    entries: Vec<Entry>,
+    /// Of the newest socket.
+    id: u64,
+}
+
+/// An entry of the configuration that is to come.
+enum Found {
+    /// It is open: its index.
+    Open(usize),
+    /// It was opened for it, with what each worker is to get.
+    New(Entry, Vec<Listener>),
+}
+
+/// Everything that a configuration needs, open and not in use yet. Dropping it leaves things as
+/// they were.
+pub struct Prepared {
+    /// By index of the frontend, in the order of the configuration.
+    found: Vec<Vec<Found>>,
+    /// Lengths of queues, by index of the frontend.
+    backlogs: Vec<u32>,
+    names: Vec<String>,
+    /// Of the newest socket.
+    id: u64,
+    /// Indices of entries that are not wanted any more.
+    removed: Vec<usize>,
+}
+
+impl Prepared {
+    /// Whether something is closed by it.
+    pub fn removes(&self) -> bool {
+        !self.removed.is_empty()
+    }
+}
+
+/// What a configuration means for workers and readers.
+pub struct Applied {
+    /// By index of the worker: all its listeners.
+    pub by_worker: Vec<Vec<Listening<Listener>>>,
+    /// By index of the frontend: the addresses, in the order of the configuration.
     pub addresses: Vec<Vec<SocketAddr>>,
 }
 
-/// Opens everything that `config` names.
-///
-/// # Errors
-///
-/// The first listener that can't be had.
-pub fn open(config: &Config, workers: usize) -> Result<Listeners, StartError> {
-    let activated = Activated::from_environment();
-    let mut listeners = Listeners {
-        by_worker: (0..workers).map(|_| Vec::new()).collect(),
-        addresses: Vec::new(),
-    };
-    for (index, frontend) in config.frontends.iter().enumerate() {
-        let mut addresses = Vec::new();
-        for listen in &frontend.listen {
-            let opened = match listen {
-                Listen::Address(address) => bind(*address, frontend.backlog, workers),
-                Listen::Descriptor(descriptor) => inherit(*descriptor, workers),
-                Listen::Systemd(name) => activated
-                    .descriptor(name)
-                    .and_then(|descriptor| inherit(descriptor, workers)),
-            };
-            let (address, opened) = opened.map_err(|error| StartError::Listen {
-                what: format!("{} (frontend {})", name_of(listen), frontend.name),
-                why: reason(listen, &error),
-            })?;
-            addresses.push(address);
-            for (worker, listener) in listeners.by_worker.iter_mut().zip(opened) {
-                worker.push((index as u16, listener));
-            }
-        }
-        listeners.addresses.push(addresses);
-    }
-    Ok(listeners)
+/// When listeners are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Sockets may be inherited.
+    Start,
+    /// What was inherited stays, and nothing else can be: a number may mean any descriptor of this
+    /// process by now.
+    Reload,
 }
 
-/// One socket for each worker, all on the same address; the kernel spreads connections over them.
-fn bind(
-    address: SocketAddr,
-    backlog: u32,
-    workers: usize,
-) -> Result<(SocketAddr, Vec<Listener>), Error> {
-    if address.port() != 0 {
-        socket::check_free(address)?;
+impl Listeners {
+    /// Opens what `config` needs and is not open.
+    ///
+    /// # Errors
+    ///
+    /// The first listener that can't be had.
+    pub fn prepare(
+        &self,
+        config: &Config,
+        workers: usize,
+        moment: Moment,
+    ) -> Result<Prepared, StartError> {
+        let mut unused: Vec<usize> = (0..self.entries.len()).collect();
+        let mut id = self.id;
+        let mut found = Vec::new();
+        for frontend in &config.frontends {
+            let mut of_frontend = Vec::new();
+            for listen in &frontend.listen {
+                let open = (unused.iter())
+                    .position(|index| self.entries[*index].serves(listen, &frontend.name));
+                of_frontend.push(match open {
+                    Some(position) => Found::Open(unused.remove(position)),
+                    None => self.open(listen, frontend, workers, moment, &mut id)?,
+                });
+            }
+            found.push(of_frontend);
+        }
+        let frontends = config.frontends.iter();
+        Ok(Prepared {
+            found,
+            backlogs: frontends.clone().map(|frontend| frontend.backlog).collect(),
+            names: frontends.map(|frontend| frontend.name.clone()).collect(),
+            id,
+            removed: unused,
+        })
     }
-    let first = Listener::bind(address, backlog)?;
-    let bound = first.address()?;
-    let mut listeners = vec![first];
-    for _ in 1..workers {
-        listeners.push(Listener::bind(bound, backlog)?);
+
+    fn open(
+        &self,
+        listen: &Listen,
+        frontend: &Frontend,
+        workers: usize,
+        moment: Moment,
+        id: &mut u64,
+    ) -> Result<Found, StartError> {
+        let opened = match (listen, moment) {
+            (Listen::Address(address), _) => self.bind(*address, frontend.backlog, workers),
+            (Listen::Descriptor(descriptor), Moment::Start) => inherit(*descriptor, workers),
+            (Listen::Systemd(name), Moment::Start) => Activated::from_environment()
+                .descriptor(name)
+                .and_then(|descriptor| inherit(descriptor, workers)),
+            (Listen::Descriptor(_) | Listen::Systemd(_), Moment::Reload) => {
+                let why = "a socket is inherited at the start only: this needs a restart";
+                return Err(StartError::Listen {
+                    what: format!("{listen} (frontend {})", frontend.name),
+                    why: why.to_owned(),
+                });
+            }
+        };
+        let shared = opened.and_then(|(address, sockets)| {
+            let for_workers: Result<Vec<_>, _> = sockets.iter().map(Listener::share).collect();
+            Ok((address, sockets, for_workers?))
+        });
+        let (address, sockets, for_workers) = shared.map_err(|error| StartError::Listen {
+            what: format!("{listen} (frontend {})", frontend.name),
+            why: reason(listen, &error),
+        })?;
+        let numbered = sockets.into_iter().map(|socket| {
+            *id += 1;
+            (*id, socket)
+        });
+        let entry = Entry {
+            listen: listen.clone(),
+            frontend: frontend.name.clone(),
+            address,
+            backlog: frontend.backlog,
+            sockets: numbered.collect(),
+        };
+        Ok(Found::New(entry, for_workers))
     }
-    Ok((bound, listeners))
+
+    /// Refuses new clients where `prepared` closes listeners. Those whose connection is being
+    /// established still come to their queues.
+    pub fn refuse_new(&self, prepared: &Prepared) {
+        for index in &prepared.removed {
+            for (_, socket) in &self.entries[*index].sockets {
+                // Failing that, more clients may meet a closing door.
+                let _ = socket.refuse_new();
+            }
+        }
+    }
+
+    /// Makes `prepared` what is open, and gives up the handles on what is not wanted any more. The
+    /// workers are to get what comes back.
+    pub fn apply(&mut self, prepared: Prepared, workers: usize) -> Applied {
+        let mut old: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
+        let mut applied = Applied {
+            by_worker: (0..workers).map(|_| Vec::new()).collect(),
+            addresses: Vec::new(),
+        };
+        for (frontend, found) in prepared.found.into_iter().enumerate() {
+            let mut addresses = Vec::new();
+            for found in found {
+                let (mut entry, opened) = match found {
+                    Found::New(entry, opened) => (entry, opened.into_iter().map(Some).collect()),
+                    Found::Open(index) => match old[index].take() {
+                        Some(entry) => (entry, Vec::new()),
+                        None => continue,
+                    },
+                };
+                entry.set_backlog(prepared.backlogs[frontend]);
+                entry.frontend.clone_from(&prepared.names[frontend]);
+                addresses.push(entry.address);
+                let mut opened = opened.into_iter();
+                for (worker, (id, _)) in entry.sockets.iter().enumerate() {
+                    applied.by_worker[worker % workers].push(Listening {
+                        id: *id,
+                        frontend: frontend as u16,
+                        opened: opened.next().flatten(),
+                    });
+                }
+                self.entries.push(entry);
+            }
+            applied.addresses.push(addresses);
+        }
+        self.id = prepared.id;
+        applied
+    }
+
+    /// One socket for each worker, all on the same address; the kernel spreads connections over
+    /// them.
+    fn bind(
+        &self,
+        address: SocketAddr,
+        backlog: u32,
+        workers: usize,
+    ) -> Result<(SocketAddr, Vec<Listener>), Error> {
+        let ours = self.entries.iter().any(|entry| entry.overlaps(address));
+        if address.port() != 0 && !ours {
+            socket::check_free(address)?;
+        }
+        let first = Listener::bind(address, backlog)?;
+        let bound = first.address()?;
+        let mut listeners = vec![first];
+        for _ in 1..workers {
+            listeners.push(Listener::bind(bound, backlog)?);
+        }
+        Ok((bound, listeners))
+    }
+}
+
+impl Entry {
+    /// Whether it is what this entry of a frontend asks for.
+    fn serves(&self, listen: &Listen, frontend: &str) -> bool {
+        match listen {
+            Listen::Address(address) if address.port() != 0 => self.address == *address,
+            // Any port is right; the one that the frontend has had so far is.
+            Listen::Address(_) => self.listen == *listen && self.frontend == frontend,
+            Listen::Descriptor(_) | Listen::Systemd(_) => self.listen == *listen,
+        }
+    }
+
+    /// Whether a socket on this address would share clients with it.
+    fn overlaps(&self, address: SocketAddr) -> bool {
+        let wild = self.address.ip().is_unspecified() || address.ip().is_unspecified();
+        self.address.port() == address.port() && (wild || self.address.ip() == address.ip())
+    }
+
+    fn set_backlog(&mut self, backlog: u32) {
+        if self.backlog != backlog {
+            self.backlog = backlog;
+            for (_, socket) in &self.sockets {
+                // It listens already, so nothing speaks against listening with another length.
+                let _ = socket.set_backlog(backlog);
+            }
+        }
+    }
 }
 
 /// One inherited socket, on which all workers accept.
@@ -82,14 +275,6 @@ fn inherit(descriptor: i32, workers: usize) -> Result<(SocketAddr, Vec<Listener>
     }
     listeners.push(first);
     Ok((address, listeners))
-}
-
-fn name_of(listen: &Listen) -> String {
-    match listen {
-        Listen::Address(address) => address.to_string(),
-        Listen::Descriptor(descriptor) => format!("fd:{descriptor}"),
-        Listen::Systemd(name) => format!("systemd:{name}"),
-    }
 }
 
 fn reason(listen: &Listen, error: &Error) -> String {

@@ -6,6 +6,7 @@ mod admin;
 pub mod health;
 mod limits;
 mod listeners;
+pub mod reload;
 mod workers;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -23,6 +24,8 @@ use crate::shared::Shared;
 use crate::snapshot::{Registry, Snapshot};
 use admin::Admin;
 use health::Health;
+use listeners::{Listeners, Moment};
+use reload::{Reload, Reloader, Source};
 use workers::{Crew, Workers};
 
 /// How long an aborted session may take to be torn down.
@@ -71,7 +74,8 @@ pub struct Bound {
 }
 
 /// What is in use.
-pub(crate) struct Active {
+#[derive(Debug)]
+pub struct Active {
     /// The configuration, and what is shared of it.
     pub snapshot: Arc<Snapshot>,
     /// Where its frontends listen, by index.
@@ -79,33 +83,47 @@ pub(crate) struct Active {
 }
 
 /// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
-/// open.
+/// open. A reload reads the configuration from `source`; `None`: there is none to read.
 ///
 /// # Errors
 ///
 /// It could not start, or an internal error ended it.
-pub fn run(config: Config, started: impl FnOnce(&Bound)) -> Result<(), StartError> {
+pub fn run(
+    config: Config,
+    source: Option<Source>,
+    started: impl FnOnce(&Bound),
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System("cannot start the control plane", error))?;
-    runtime.block_on(serve(config, started))
+    let result = runtime.block_on(serve(config, source, started));
+    // Whoever still reads a configuration is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
-async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    source: Option<Source>,
+    started: impl FnOnce(&Bound),
+) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
     let mut stop = Signals::new()?;
+    let hangup = listen_for(SignalKind::hangup())?;
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
-    let shutdown_timeout = config.global.shutdown_timeout;
-    let snapshot = Registry::new(worker_count).snapshot(config);
+    let mut registry = Registry::new(worker_count);
+    let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
     let crew = Crew::new(&limits)?;
     let mut health = Health::start(&snapshot, crew.orders().clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
-    let listeners = listeners::open(config, worker_count)?;
+    let mut listeners = Listeners::default();
+    let prepared = listeners.prepare(config, worker_count, Moment::Start)?;
+    let applied = listeners.apply(prepared, worker_count);
     let admin = match config.admin.as_ref().and_then(|admin| admin.listen) {
         Some(listen) => Some(Admin::bind(listen).await?),
         None => None,
@@ -113,39 +131,57 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
     let log = Writer::start()
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let bound = Bound {
-        frontends: listeners.addresses.clone(),
+        frontends: applied.addresses.clone(),
         admin: admin.as_ref().map(Admin::address),
     };
-    let mut workers = Workers::start(&snapshot, &limits, crew, listeners, &log)?;
+    let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
         }
     }
+    let (active_sender, active) = watch::channel(Arc::new(Active {
+        snapshot: Arc::clone(&snapshot),
+        bound: applied.addresses,
+    }));
+    let (reloader, requests) = Reloader::new(active.clone());
     if let Some(admin) = admin {
         let statuses = health.statuses().clone();
         log::info!("admin listens on http://{}", admin.address());
-        let (_, active) = watch::channel(Arc::new(Active {
-            snapshot: Arc::clone(&snapshot),
-            bound: bound.frontends.clone(),
-        }));
         admin.start(admin::State::new(
-            active,
+            active.clone(),
             Arc::clone(workers.shared()),
             Box::new(move |server| statuses.server(server)),
+            reloader,
         ));
     }
+    let reload = Reload {
+        source,
+        registry,
+        listeners,
+        orders: workers.orders().clone(),
+        statuses: health.statuses().clone(),
+        active: active_sender,
+        workers: worker_count,
+    };
+    let mut reload = tokio::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
     started(&bound);
 
     tokio::select! {
         name = stop.next() => {
-            log::info!("{name}: finishing open sessions, at most {shutdown_timeout:?}");
+            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+            log::info!("{name}: finishing open sessions, at most {timeout:?}");
         }
         () = workers.any_ended() => {}
         () = health.ended() => workers.shared().mark_failed(),
+        _ = &mut reload => workers.shared().mark_failed(),
     }
     workers.shared().mark_stopping();
+    // With it go the control plane's handles on the listeners, which would keep them open.
+    reload.abort();
+    let _ = reload.await;
+    let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();
     tokio::select! {
         () = workers.all_ended() => {}
@@ -171,18 +207,15 @@ async fn serve(config: Config, started: impl FnOnce(&Bound)) -> Result<(), Start
 
 /// The signals that ask to stop.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self, StartError> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| StartError::System("cannot listen for signals", error))
-        };
         Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen_for(SignalKind::terminate())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
         })
     }
 
@@ -192,6 +225,10 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, StartError> {
+    signal(kind).map_err(|error| StartError::System("cannot listen for signals", error))
 }
 
 fn report_totals(shared: &Shared) {

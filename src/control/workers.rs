@@ -9,26 +9,30 @@ use tokio::sync::watch;
 
 use super::StartError;
 use super::limits::Limits;
-use super::listeners::Listeners;
 use crate::io::{Engine, Features, Listener, SetupError, Uring, UringOptions, Waker, host};
 use crate::log::Writer;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::worker::{Command, LogSink, Setup, Worker};
+use crate::worker::{Command, Listening, LogSink, Setup, Worker};
 
 /// The way of orders to all workers, which may still have to be started.
 #[derive(Clone)]
 pub struct Orders {
-    senders: Vec<Sender<Command>>,
+    senders: Vec<Sender<Command<Listener>>>,
     shared: Arc<Shared>,
 }
 
 impl Orders {
     /// Sends an order to all of them, and wakes them.
-    pub fn send(&self, command: &Command) {
-        for sender in &self.senders {
+    pub fn send(&self, command: impl Fn() -> Command<Listener>) {
+        self.send_each(self.senders.iter().map(|_| command()));
+    }
+
+    /// Sends an order to each of them, by index, and wakes them.
+    pub fn send_each(&self, commands: impl Iterator<Item = Command<Listener>>) {
+        for (sender, command) in self.senders.iter().zip(commands) {
             // One that has ended needs no orders.
-            let _ = sender.send(command.clone());
+            let _ = sender.send(command);
         }
         self.wake();
     }
@@ -50,7 +54,7 @@ impl Orders {
 pub struct Crew {
     orders: Orders,
     /// By index of the worker.
-    ends: Vec<(Waker, Receiver<Command>)>,
+    ends: Vec<(Waker, Receiver<Command<Listener>>)>,
 }
 
 impl Crew {
@@ -100,8 +104,8 @@ struct Thread {
     waker: Waker,
     snapshot: Arc<Snapshot>,
     shared: Arc<Shared>,
-    listeners: Vec<(u16, Listener)>,
-    commands: Receiver<Command>,
+    listeners: Vec<Listening<Listener>>,
+    commands: Receiver<Command<Listener>>,
     log: LogSink,
     seed: u64,
     ready: Sender<Result<Features, SetupError>>,
@@ -117,7 +121,7 @@ impl Workers {
         snapshot: &Arc<Snapshot>,
         limits: &Limits,
         crew: Crew,
-        listeners: Listeners,
+        listeners: Vec<Vec<Listening<Listener>>>,
         log: &Writer,
     ) -> Result<Self, StartError> {
         let system = |what| move |error| StartError::System(what, error);
@@ -134,7 +138,7 @@ impl Workers {
             ended,
             features: Features::default(),
         };
-        let workers_made = listeners.by_worker.into_iter().zip(crew.ends);
+        let workers_made = listeners.into_iter().zip(crew.ends);
         for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
             let thread = Thread {
                 index,
@@ -186,6 +190,11 @@ impl Workers {
         )
     }
 
+    /// The way of orders to them.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
     /// What they share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.orders.shared
@@ -198,12 +207,12 @@ impl Workers {
 
     /// Tells all to stop accepting and to end with their last session.
     pub fn stop(&self) {
-        self.orders.send(&Command::Stop);
+        self.orders.send(|| Command::Stop);
     }
 
     /// Tells all to end their sessions now.
     pub fn abort(&self) {
-        self.orders.send(&Command::Abort);
+        self.orders.send(|| Command::Abort);
     }
 
     /// Waits until one has ended.

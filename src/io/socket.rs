@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
 
 use super::Fault;
 
@@ -93,6 +93,38 @@ impl Listener {
     /// Out of descriptors.
     pub fn share(&self) -> io::Result<Self> {
         Ok(Listener(self.0.try_clone()?))
+    }
+
+    /// Changes the length of its accept queue.
+    ///
+    /// # Errors
+    ///
+    /// It does not listen.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        SockRef::from(&self.0).listen(backlog)
+    }
+
+    /// Drops what would begin further connections; those that are being established still are. A
+    /// client that tries meanwhile tries again a second later, and is refused if it is closed then.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no memory for the filter.
+    pub fn refuse_new(&self) -> io::Result<()> {
+        /// Where a TCP header has its flags, and the one that begins a connection.
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 2;
+        let code = |code: u32| code as u16;
+        let load_flags = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
+        let jump_if_set = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
+        let verdict = code(libc::BPF_RET | libc::BPF_K);
+        SockRef::from(&self.0).attach_filter(&[
+            SockFilter::new(load_flags, 0, 0, FLAGS),
+            SockFilter::new(jump_if_set, 0, 1, SYN),
+            SockFilter::new(verdict, 0, 0, 0),
+            SockFilter::new(verdict, 0, 0, u32::MAX),
+        ])
     }
 
     /// The address that it is bound to.

@@ -64,6 +64,11 @@ impl<E: Engine> Worker<E> {
                 None => break,
             }
         }
+        self.set_timer(slot);
+    }
+
+    /// Sees to it that the session is looked at no later than its deadline.
+    pub(super) fn set_timer(&mut self, slot: usize) {
         let entry = &self.sessions[slot];
         let Place { plan, frontend } = entry.place;
         let policy = &self.plans[plan].policies[usize::from(frontend)];

@@ -33,7 +33,10 @@ impl<E: Engine> Worker<E> {
     pub fn is_done(&self) -> bool {
         self.stopping
             && self.sessions.is_empty()
-            && self.listeners.iter().all(|accepting| accepting.is_done())
+            && self
+                .listeners
+                .iter()
+                .all(|(_, accepting)| accepting.is_done())
     }
 
     /// One turn of the loop.
@@ -51,6 +54,9 @@ impl<E: Engine> Worker<E> {
         self.feed_starved();
         if self.short_until.is_some_and(|until| until <= self.now) {
             self.short_until = None;
+            self.resume_accepting();
+        }
+        if self.parked_retry.is_some_and(|at| at <= self.now) {
             self.resume_accepting();
         }
         while std::mem::take(&mut self.resume_due) {
@@ -74,6 +80,11 @@ impl<E: Engine> Worker<E> {
         self.aborting
     }
 
+    /// Configurations that sessions or listeners still use, the newest included.
+    pub fn snapshots_in_use(&self) -> usize {
+        self.plans.len()
+    }
+
     /// Sessions that are open.
     pub fn sessions_open(&self) -> usize {
         self.sessions.len()
@@ -92,6 +103,7 @@ impl<E: Engine> Worker<E> {
         let next = [
             self.timers.next_wakeup(),
             self.short_until,
+            self.parked_retry,
             self.tally_due(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -105,6 +117,7 @@ impl<E: Engine> Worker<E> {
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
                 Command::CutSessions(server) => self.cut_sessions(&server),
+                Command::Adopt(adoption) => self.adopt(*adoption),
             }
         }
         for plan in self.plans.indices() {
@@ -125,11 +138,12 @@ impl<E: Engine> Worker<E> {
     fn abort(&mut self) {
         self.aborting = true;
         self.stop();
-        for accepting in &mut self.listeners {
+        for (_, accepting) in &mut self.listeners {
             for socket in accepting.take_parked() {
                 self.engine.reset(socket);
             }
         }
+        self.announce_paused();
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {
             if self.sessions.contains(slot) {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Worker;
+use super::adopt::Listening;
 use super::plan::Place;
 use super::token::Owner;
 use crate::io::{Engine, Fault};
@@ -31,19 +32,25 @@ enum State {
 
 /// A listener of this worker.
 pub struct Accepting<E: Engine> {
+    /// As the control plane calls it.
+    pub id: u64,
     /// Whose clients come here.
-    place: Place,
+    pub place: Place,
     /// `None` once it is closed.
     listener: Option<E::Listener>,
+    /// The configuration no longer has it: it is closed as soon as that is possible.
+    leaving: bool,
     state: State,
     /// Accepted connections for which there was no place, longest first.
     parked: VecDeque<E::Socket>,
 }
 
 impl<E: Engine> Accepting<E> {
-    pub fn new(place: Place, listener: E::Listener) -> Self {
+    pub fn new(id: u64, place: Place, listener: E::Listener) -> Self {
         Accepting {
+            id,
             place,
+            leaving: false,
             listener: Some(listener),
             state: State::Idle,
             parked: VecDeque::new(),
@@ -74,7 +81,7 @@ impl<E: Engine> Worker<E> {
             Err(Fault::Reset) => {}
             Err(fault) => self.note_shortage(fault),
         }
-        if self.stopping {
+        if self.stopping || self.listeners[index].leaving {
             self.close_listener_if_idle(index);
         } else if more {
             if self.free_places(self.listeners[index].place) < MULTISHOT_PLACES_MIN {
@@ -124,7 +131,7 @@ impl<E: Engine> Worker<E> {
         let (State::Idle, Some(listener)) = (accepting.state, &accepting.listener) else {
             return;
         };
-        if self.stopping || self.short_until.is_some() {
+        if self.stopping || accepting.leaving || self.short_until.is_some() {
             return;
         }
         if free == 0 || !accepting.parked.is_empty() {
@@ -149,6 +156,7 @@ impl<E: Engine> Worker<E> {
     fn waits(&self, accepting: &Accepting<E>) -> bool {
         let could_accept = accepting.state == State::Idle
             && accepting.listener.is_some()
+            && !accepting.leaving
             && self.short_until.is_none()
             && !self.stopping;
         !accepting.parked.is_empty() || could_accept
@@ -156,13 +164,13 @@ impl<E: Engine> Worker<E> {
 
     /// Tells the other workers whether this one waits for places, and looks once more: one may
     /// have been given back in between.
-    fn announce_paused(&mut self) {
+    pub(super) fn announce_paused(&mut self) {
         let since = |waits: bool| waits.then_some(self.now);
         let (mut any, mut place_free) = (false, false);
         for place in self.places_of_listeners() {
             let mut listeners = self.listeners.iter();
             let waits =
-                listeners.any(|accepting| accepting.place == place && self.waits(accepting));
+                listeners.any(|(_, accepting)| accepting.place == place && self.waits(accepting));
             let shared = self.plans.frontend(place);
             shared.paused.announce(self.index, since(waits));
             any |= waits;
@@ -171,12 +179,17 @@ impl<E: Engine> Worker<E> {
         self.shared.paused.announce(self.index, since(any));
         self.paused = any;
         self.resume_due |= place_free;
+        // Workers that do not know a frontend any more do not pass its places on.
+        let mut listeners = self.listeners.iter();
+        let parked =
+            listeners.any(|(_, accepting)| accepting.leaving && !accepting.parked.is_empty());
+        self.parked_retry = parked.then(|| self.now + SHORTAGE_PAUSE);
     }
 
     /// The frontends of all listeners, each once.
     fn places_of_listeners(&self) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        for accepting in &self.listeners {
+        for (_, accepting) in &self.listeners {
             if !places.contains(&accepting.place) {
                 places.push(accepting.place);
             }
@@ -186,7 +199,8 @@ impl<E: Engine> Worker<E> {
 
     /// Begins sessions of connections that had no place, then accepts wherever that is possible.
     pub(super) fn resume_accepting(&mut self) {
-        for index in 0..self.listeners.len() {
+        self.parked_retry = None;
+        for index in self.listener_indices() {
             let place = self.listeners[index].place;
             while !self.listeners[index].parked.is_empty() && self.take_places(place) {
                 if let Some(socket) = self.listeners[index].parked.pop_front() {
@@ -194,6 +208,7 @@ impl<E: Engine> Worker<E> {
                 }
             }
             self.accept(index);
+            self.forget_if_done(index);
         }
         if self.paused {
             self.announce_paused();
@@ -222,14 +237,67 @@ impl<E: Engine> Worker<E> {
             return;
         }
         self.short_until = Some(self.now + SHORTAGE_PAUSE);
-        for index in 0..self.listeners.len() {
+        for index in self.listener_indices() {
             self.cancel_accept(index);
+        }
+    }
+
+    pub(super) fn listener_indices(&self) -> Vec<usize> {
+        self.listeners.iter().map(|(index, _)| index).collect()
+    }
+
+    /// Takes an open listener, and whoever comes there from the next turn on.
+    pub(super) fn add_listener(&mut self, listening: Listening<E::Listener>) {
+        let Some(listener) = listening.opened else {
+            debug_assert!(false, "a listener that should be here is not");
+            return;
+        };
+        let plan = self.plans.newest();
+        let frontend = listening.frontend;
+        let place = Place { plan, frontend };
+        self.plans.acquire(plan);
+        self.listeners
+            .insert(Accepting::new(listening.id, place, listener));
+    }
+
+    /// Gives the clients of a listener to another place.
+    pub(super) fn move_listener(&mut self, index: usize, place: Place) {
+        self.plans.acquire(place.plan);
+        let old = std::mem::replace(&mut self.listeners[index].place, place);
+        self.plans.release(old.plan);
+    }
+
+    /// Takes what waits in the queue of a listener, and closes it.
+    pub(super) fn leave_listener(&mut self, index: usize) {
+        self.listeners[index].leaving = true;
+        self.cancel_accept(index);
+        self.close_listener_if_idle(index);
+    }
+
+    /// Drops a listener that is closed, once all who came there are sessions.
+    fn forget_if_done(&mut self, index: usize) {
+        let accepting = &self.listeners[index];
+        if accepting.leaving && accepting.is_done() {
+            let place = accepting.place;
+            let frontend = self.plans.frontend(place);
+            frontend.paused.announce(self.index, None);
+            self.listeners.remove(index);
+            self.plans.release(place.plan);
+        }
+    }
+
+    /// Nobody here waits for places, as far as others know. Whoever calls this sees to it that
+    /// those who do say so again.
+    pub(super) fn withdraw_paused(&mut self) {
+        for place in self.places_of_listeners() {
+            let frontend = self.plans.frontend(place);
+            frontend.paused.announce(self.index, None);
         }
     }
 
     /// Stops accepting: what waits in a listener's queue is still taken, then it is closed.
     pub(super) fn stop_accepting(&mut self) {
-        for index in 0..self.listeners.len() {
+        for index in self.listener_indices() {
             self.cancel_accept(index);
             self.close_listener_if_idle(index);
         }
@@ -246,6 +314,7 @@ impl<E: Engine> Worker<E> {
             self.admit(index, socket);
         }
         self.engine.close_listener(listener);
+        self.forget_if_done(index);
         if self.paused {
             self.announce_paused();
         }

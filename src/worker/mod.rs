@@ -4,12 +4,13 @@
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
 //! chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads; `counting`
-//! counts; `plan` keeps the configurations that are in use.
+//! counts; `plan` keeps the configurations that are in use and `adopt` takes a new one.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
 
 mod access;
+mod adopt;
 mod apply;
 mod counting;
 mod dispatch;
@@ -30,10 +31,11 @@ use crossbeam_channel::Receiver;
 use slab::Slab;
 
 pub use access::{AccessRecord, LogMessage, LogSink};
+pub use adopt::{Adoption, Listening};
 use counting::Tally;
 pub use http::Exchange;
 use listener::Accepting;
-use plan::{Place, Plans};
+use plan::Plans;
 use slot::Slot;
 use token::Key;
 
@@ -48,14 +50,15 @@ use crate::snapshot::{ServerShared, Snapshot};
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 /// An order from the control plane. The worker's waker is called after it was sent.
-#[derive(Clone, Debug)]
-pub enum Command {
+pub enum Command<L> {
     /// Stop accepting, and end when the last session has ended.
     Stop,
     /// End the sessions that are still open.
     Abort,
     /// End the sessions that are connected to this server: it is down.
     CutSessions(Arc<ServerShared>),
+    /// Take this configuration for all that is new.
+    Adopt(Box<Adoption<L>>),
 }
 
 /// What a worker is made from.
@@ -68,10 +71,10 @@ pub struct Setup<E: Engine> {
     pub snapshot: Arc<Snapshot>,
     /// What it shares.
     pub shared: Arc<Shared>,
-    /// Its listeners, each with the index of its frontend.
-    pub listeners: Vec<(u16, E::Listener)>,
+    /// Its listeners, all of them opened.
+    pub listeners: Vec<Listening<E::Listener>>,
     /// Orders from the control plane.
-    pub commands: Receiver<Command>,
+    pub commands: Receiver<Command<E::Listener>>,
     /// Where warnings and records of ended sessions go.
     pub log: LogSink,
     /// What the engine's clock shows at the start of the process.
@@ -86,7 +89,7 @@ pub struct Worker<E: Engine> {
     engine: E,
     plans: Plans,
     shared: Arc<Shared>,
-    commands: Receiver<Command>,
+    commands: Receiver<Command<E::Listener>>,
     log: LogSink,
     clock_zero: u64,
     /// The time, read once per turn of the loop.
@@ -99,7 +102,7 @@ pub struct Worker<E: Engine> {
     scratch: Vec<u8>,
     /// The waiting session that is being called.
     calling: Option<Key>,
-    listeners: Vec<Accepting<E>>,
+    listeners: Slab<Accepting<E>>,
     /// Accepting pauses until then, for want of descriptors or memory.
     short_until: Option<Instant>,
     /// Receives that found no buffer.
@@ -109,6 +112,8 @@ pub struct Worker<E: Engine> {
     stopping: bool,
     /// Nothing that comes now becomes a session any more.
     aborting: bool,
+    /// When connections of closed listeners look for places again.
+    parked_retry: Option<Instant>,
     /// Said to the others that this worker waits for places to accept.
     paused: bool,
     /// Places were given back that this worker waits for.
@@ -133,12 +138,13 @@ impl<E: Engine> Worker<E> {
             generation: 0,
             scratch: Vec::new(),
             calling: None,
-            listeners: Vec::new(),
+            listeners: Slab::new(),
             short_until: None,
             starved: VecDeque::new(),
             answers: VecDeque::new(),
             stopping: false,
             aborting: false,
+            parked_retry: None,
             paused: false,
             resume_due: false,
             warn_after: Instant::ZERO,
@@ -151,11 +157,8 @@ impl<E: Engine> Worker<E> {
             clock_zero: setup.clock_zero,
             plans: Plans::new(setup.snapshot, setup.seed),
         };
-        let plan = worker.plans.newest();
-        for (frontend, listener) in setup.listeners {
-            worker.plans.acquire(plan);
-            let place = Place { plan, frontend };
-            worker.listeners.push(Accepting::new(place, listener));
+        for listening in setup.listeners {
+            worker.add_listener(listening);
         }
         worker
     }

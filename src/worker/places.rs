@@ -69,7 +69,7 @@ impl Servers for View<'_> {
 
 impl<E: Engine> Worker<E> {
     /// Where a session waits, or would wait.
-    fn line_of(&self, entry: &Slot<E>) -> Line {
+    pub(super) fn line_of(&self, entry: &Slot<E>) -> Line {
         let plan = entry.place.plan;
         Line {
             plan,
@@ -91,7 +91,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn queue(&mut self, line: Line) -> &mut Queue {
+    pub(super) fn queue(&mut self, line: Line) -> &mut Queue {
         &mut self.plans[line.plan].queues[line.backend]
     }
 
@@ -103,6 +103,7 @@ impl<E: Engine> Worker<E> {
     /// Lets go of the server that failed, if there was one, and chooses another.
     pub(super) fn choose(&mut self, slot: usize, failed: bool) {
         self.leave_server(slot, failed);
+        self.renew(slot);
         self.bind(slot);
         let entry = &self.sessions[slot];
         let line = self.line_of(entry);
@@ -333,7 +334,7 @@ impl<E: Engine> Worker<E> {
         self.waiters(line).announce(self.index, since);
     }
 
-    fn queued_since(&self, key: Key) -> Option<Instant> {
+    pub(super) fn queued_since(&self, key: Key) -> Option<Instant> {
         self.sessions[key.slot as usize].session.queued_since()
     }
 }

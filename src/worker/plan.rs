@@ -114,7 +114,9 @@ impl Plans {
 
     /// Takes a snapshot for all that is new.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) {
-        self.newest = self.table.insert(Plan::new(snapshot, self.seed)) as PlanIndex;
+        // Or every turn of a reloading process would begin with the same server.
+        let seed = self.seed.wrapping_add(snapshot.version);
+        self.newest = self.table.insert(Plan::new(snapshot, seed)) as PlanIndex;
         self.sweep_due = true;
     }
 
@@ -135,9 +137,27 @@ impl Plans {
         plans.map(|(index, plan)| (index as PlanIndex, plan))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
     /// What all workers share of the frontend at this place.
     pub fn frontend(&self, place: Place) -> &Arc<FrontendShared> {
         self[place.plan].frontend(place.frontend)
+    }
+
+    /// The same frontend in the newest plan, if that has it.
+    pub fn newest_place(&self, place: Place) -> Option<Place> {
+        if place.plan == self.newest {
+            return Some(place);
+        }
+        let newest = &self[self.newest].snapshot;
+        let frontend = newest.index_of(self.frontend(place))?;
+        Some(Place {
+            plan: self.newest,
+            frontend: frontend as u16,
+        })
     }
 
     /// A session or a listener names it from now on.

@@ -62,6 +62,15 @@ impl Queue {
         first
     }
 
+    /// Takes all out, with what they wait for.
+    pub fn drain(&mut self) -> Vec<(Option<u16>, Key)> {
+        let any = self.any.drain(..).map(|key| (None, key));
+        let named = std::mem::take(&mut self.named).into_iter();
+        let named =
+            named.flat_map(|(server, line)| line.into_iter().map(move |key| (Some(server), key)));
+        any.chain(named).collect()
+    }
+
     /// Takes one out, wherever it stands.
     pub fn remove(&mut self, server: Option<u16>, key: Key) {
         self.line(server).retain(|waiting| *waiting != key);
@@ -109,5 +118,8 @@ mod tests {
         assert_eq!(queue.pop(Some(7)), None);
         assert_eq!(queue.named().count(), 0);
         assert_eq!(queue.len(), 1);
+        queue.push(Some(7), key(4));
+        assert_eq!(queue.drain(), [(None, key(2)), (Some(7), key(4))]);
+        assert_eq!(queue.len(), 0);
     }
 }

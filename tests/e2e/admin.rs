@@ -445,8 +445,9 @@ fn same_shape(value: &Value, example: &Value, at: &str) {
         }
         (Value::Number(number), Value::Number(_)) => assert!(number.is_u64(), "{at}: {number}"),
         (Value::Bool(_), Value::Bool(_)) => {}
-        // A limit that may be absent.
-        (Value::Null, _) | (_, Value::Null) if at.ends_with("/limit") => {}
+        // A limit or a reload that may be absent.
+        (Value::Null, _) | (_, Value::Null)
+            if ["/limit", "/last"].iter().any(|end| at.ends_with(end)) => {}
         _ => panic!("{at}: {value} is not like {example}"),
     }
 }
@@ -487,7 +488,7 @@ fn the_statistics_have_the_documented_shape() {
     let example = json!({
         "process": {
             "version": "", "pid": 0, "started": "time", "uptime_s": 0, "stopping": false,
-            "sessions": sessions,
+            "sessions": sessions, "reload": { "version": 0, "last": null },
         },
         "workers": [{
             "index": 0, "sessions": { "current": 0, "total": 0 },

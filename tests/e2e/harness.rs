@@ -52,6 +52,12 @@ impl Launch {
         launch
     }
 
+    /// One more argument.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// At most this many open files.
     pub fn open_files_max(mut self, count: usize) -> Self {
         self.shell.push(format!("ulimit -n {count}"));
@@ -100,7 +106,7 @@ impl Launch {
             stdout: Lines::gather(child.stdout.take().expect("a pipe")),
             stderr: Lines::gather(child.stderr.take().expect("a pipe")),
             shown: format!("{command:?}\n{}", self.configuration),
-            _directory: self.directory,
+            directory: self.directory,
             status: None,
             child,
         }
@@ -126,7 +132,7 @@ pub struct Ringway {
     stdout: Lines,
     stderr: Lines,
     shown: String,
-    _directory: ScratchDirectory,
+    directory: ScratchDirectory,
 }
 
 impl Ringway {
@@ -220,6 +226,37 @@ impl Ringway {
         let names = self.of_threads("comm");
         let found = names.iter().find(|name| name.starts_with("iou-wrk"));
         assert!(found.is_none(), "threads: {names:?}");
+    }
+
+    /// Replaces its configuration file, in one step as far as readers can see.
+    pub fn configure(&self, configuration: &str) {
+        let new = self.directory.path().join("new.toml");
+        fs::write(&new, configuration).expect("the scratch directory takes files");
+        let file = self.directory.path().join("ringway.toml");
+        fs::rename(new, file).expect("a file can be renamed");
+    }
+
+    /// Removes its configuration file.
+    pub fn unconfigure(&self) {
+        let file = self.directory.path().join("ringway.toml");
+        fs::remove_file(file).expect("it is there");
+    }
+
+    /// Replaces its configuration file and has it reload; returns the line that says how that went.
+    #[track_caller]
+    pub fn reload(&self, configuration: &str) -> String {
+        let results = |lines: &[String]| -> Vec<String> {
+            let lines = lines.iter();
+            let results = lines.filter(|line| line.contains("reloaded"));
+            results.cloned().collect()
+        };
+        let so_far: Vec<String> = (self.stderr.so_far().lines().map(str::to_owned)).collect();
+        let before = results(&so_far).len();
+        self.configure(configuration);
+        self.signal(Signal::HUP);
+        self.stderr.wait_for("how the reload went", |lines| {
+            results(lines).into_iter().nth(before)
+        })
     }
 
     /// Sends a signal.

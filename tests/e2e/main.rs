@@ -27,6 +27,7 @@ mod logging;
 mod peers;
 mod pressure;
 mod relaying;
+mod reload;
 mod shortage;
 mod starting;
 mod stopping;

@@ -6,6 +6,7 @@
 //! gone, no bound is exceeded, everything ends in time. A failure names its seed:
 //! `RINGWAY_SIM_SEED=N cargo test --test sim` runs it alone, `RINGWAY_SIM_RUNS=N` runs more.
 
+mod control;
 mod kernel;
 mod random;
 mod stream;
@@ -17,13 +18,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use control::{Control, Looked, configuration};
 use crossbeam_channel::{Sender, unbounded};
-use kernel::{Ended, Kernel, Weather, World};
+use kernel::{Ended, Kernel, Listener, Weather, World};
 use random::Random;
-use ringway::config::{self, Config};
-use ringway::shared::{Counter, Shared, WorkerCounters};
-use ringway::snapshot::{Registry, ServerCounters, Snapshot};
-use ringway::worker::{Command, LogMessage, LogSink, Setup, Worker};
+use ringway::shared::{Shared, WorkerCounters};
+use ringway::snapshot::BackendShared;
+use ringway::worker::{Adoption, Command, LogMessage, LogSink, Setup, Worker};
 
 /// Runs by default: a few seconds in a debug build.
 const RUNS: u64 = 3_000;
@@ -37,6 +38,9 @@ const TURNS_TO_END: u64 = 10_000;
 /// Turns after which everybody has left who waited when the last server went down.
 const TURNS_TO_LEAVE: u64 = 100;
 
+/// Reloads of a run: reading a configuration takes longer than all else in it.
+const RELOADS_MAX: usize = 12;
+
 /// What a run found, to see that the runs together reach what they are for.
 #[derive(Debug, Default)]
 struct Coverage {
@@ -45,14 +49,17 @@ struct Coverage {
     spliced: u64,
     faults: u64,
     codes: HashMap<String, u64>,
+    reloads: u64,
+    /// Turns in which sessions of several configurations were open.
+    mixed: u64,
 }
 
 struct Run {
     world: Rc<RefCell<World>>,
-    snapshot: Arc<Snapshot>,
+    control: Control,
     shared: Arc<Shared>,
     workers: Vec<Worker<Kernel>>,
-    orders: Vec<Sender<Command>>,
+    orders: Vec<Sender<Command<Listener>>>,
     log: crossbeam_channel::Receiver<LogMessage>,
     clients_left: u64,
     aborted: bool,
@@ -60,54 +67,14 @@ struct Run {
     cut: bool,
     /// Percent of turns in which a server goes down or comes back.
     flips: u64,
-    /// Turns since all servers are down and the workers were told so.
-    turns_down: u64,
-}
-
-fn configuration(random: &mut Random) -> Config {
-    let algorithms = [
-        "round_robin",
-        "least_conn",
-        "random",
-        "source_hash",
-        "first",
-    ];
-    let algorithm = algorithms[random.below(5) as usize];
-    let mut text = format!(
-        "[global]\nmax_sessions = {}\n\
-         [defaults]\nconnect_timeout = \"500ms\"\nidle_timeout = \"2s\"\n\
-         half_closed_timeout = \"1s\"\nqueue_timeout = \"{}ms\"\nretries = {}\n\
-         [frontend.f]\nlisten = [\"127.0.0.1:1\"]\nbackend = \"b\"\n",
-        random.up_to(20),
-        1 + random.below(2_000),
-        random.below(4),
-    );
-    if random.chance(30) {
-        text += &format!("max_sessions = {}\n", random.up_to(5));
-    }
-    if random.chance(30) {
-        // Somebody looks, so that the bytes of open sessions are counted.
-        text += "[admin]\nlisten = \"127.0.0.1:0\"\n";
-    }
-    text += &format!("[backend.b]\nbalance = \"{algorithm}\"\nservers = [\n");
-    for server in 1..=random.up_to(4) {
-        text += &format!("{{ name = \"s{server}\", address = \"127.0.0.1:{server}\"");
-        if random.chance(40) {
-            text += &format!(", max_sessions = {}", random.up_to(4));
-        }
-        if random.chance(30) {
-            text += &format!(", weight = {}", random.below(4));
-        }
-        if random.chance(20) {
-            text += ", backup = true";
-        }
-        text += " },\n";
-    }
-    text += "]\n";
-    match config::parse("sim.toml", &text, &config::system_resolver) {
-        Ok(loaded) => loaded.config,
-        Err(report) => panic!("{report}"),
-    }
+    /// Percent of turns in which another configuration is taken.
+    reloads: u64,
+    /// The workers were told to stop.
+    stopping: bool,
+    /// Turns in which a worker used several configurations.
+    mixed: u64,
+    /// Turns since all servers are down and the workers were told so, by name of the backend.
+    turns_down: HashMap<String, u64>,
 }
 
 fn weather(random: &mut Random) -> Weather {
@@ -140,15 +107,20 @@ fn weather(random: &mut Random) -> Weather {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let config = configuration(&mut random);
+        let mut percent = |max: u64| {
+            if random.chance(30) {
+                random.up_to(max)
+            } else {
+                0
+            }
+        };
+        let (flips, reloads) = (percent(20), percent(5));
+        let looked = Looked::from(&mut random);
+        let config = configuration(&mut random, looked, reloads > 0);
         let weather = weather(&mut random);
         let clients_left = random.up_to(30);
         let worker_count = 1 + random.below(2) as usize;
-        let flips = if random.chance(30) {
-            random.up_to(20)
-        } else {
-            0
-        };
+        let remembers = random.chance(50);
         let clock_zero = 1_000_000_000;
         let world = Rc::new(RefCell::new(World::new(random, weather)));
         let mut kernels: Vec<Kernel> = (0..worker_count)
@@ -165,20 +137,21 @@ impl Run {
             .collect();
         let sessions_max = config.global.sessions_max.unwrap_or(u32::MAX);
         let shared = Arc::new(Shared::new(sessions_max, wakers));
-        let snapshot = Registry::new(worker_count).snapshot(config);
+        let mut control = Control::new(worker_count, remembers);
+        let snapshot = control.adopt(config);
         let (sender, log) = unbounded();
         let mut workers = Vec::new();
         let mut orders = Vec::new();
-        for (index, mut engine) in kernels.drain(..).enumerate() {
+        let listeners = control.listeners(|worker| kernels[worker].listener());
+        for (index, (engine, listeners)) in kernels.into_iter().zip(listeners).enumerate() {
             let (order, commands) = unbounded();
             orders.push(order);
-            let listener = engine.listener();
             workers.push(Worker::new(Setup {
                 index,
                 engine,
                 snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
-                listeners: vec![(0, listener)],
+                listeners,
                 commands,
                 log: LogSink::new(sender.clone()),
                 clock_zero,
@@ -187,7 +160,7 @@ impl Run {
         }
         Run {
             world,
-            snapshot,
+            control,
             shared,
             workers,
             orders,
@@ -196,7 +169,10 @@ impl Run {
             aborted: false,
             cut: false,
             flips,
-            turns_down: 0,
+            reloads,
+            stopping: false,
+            mixed: 0,
+            turns_down: HashMap::new(),
         }
     }
 
@@ -220,13 +196,18 @@ impl Run {
         for _ in 0..self.draw(3) {
             self.arrive();
         }
-        self.order(Command::Stop);
+        self.order(|| Command::Stop);
+        self.stopping = true;
+        if self.reloads > 0 && self.draw(100) < 20 {
+            // Too late: it is to change nothing.
+            self.reload();
+        }
         if self.world.borrow_mut().random.chance(50) {
             for _ in 0..self.draw(20) {
                 self.turn();
             }
             self.aborted = true;
-            self.order(Command::Abort);
+            self.order(|| Command::Abort);
         }
         let mut turns = 0;
         while !self.workers.iter().all(Worker::is_done) {
@@ -244,7 +225,7 @@ impl Run {
     /// What a run that hangs looks like.
     fn describe(&mut self) -> String {
         let mut text = format!("{:?}\n", self.world.borrow().weather);
-        text += &format!("{:?}\n", self.snapshot.config);
+        text += &format!("{:?}\n", self.control.newest().config);
         for worker in &mut self.workers {
             text += &worker.engine().describe();
         }
@@ -262,9 +243,32 @@ impl Run {
         self.world.borrow_mut().random.below(bound)
     }
 
-    fn order(&self, command: Command) {
+    fn order(&self, command: impl Fn() -> Command<Listener>) {
         for (index, order) in self.orders.iter().enumerate() {
-            order.send(command.clone()).expect("the worker is there");
+            let sent = order.send(command());
+            assert!(sent.is_ok(), "the worker is there");
+            self.shared.wake(index);
+        }
+    }
+
+    /// What the control plane and the health thread do when there is another configuration.
+    fn reload(&mut self) {
+        let config = {
+            let random = &mut self.world.borrow_mut().random;
+            configuration(random, self.control.looked(), true)
+        };
+        let sessions_max = config.global.sessions_max;
+        self.shared.places.set_max(sessions_max);
+        let snapshot = self.control.adopt(config);
+        let workers = &mut self.workers;
+        let listeners = (self.control).listeners(|worker| workers[worker].engine().listener());
+        for (index, listeners) in listeners.into_iter().enumerate() {
+            let sent = self.orders[index].send(Command::Adopt(Box::new(Adoption {
+                snapshot: Arc::clone(&snapshot),
+                listeners,
+                adopted: Box::new(|| {}),
+            })));
+            assert!(sent.is_ok(), "the worker is there");
             self.shared.wake(index);
         }
     }
@@ -279,6 +283,10 @@ impl Run {
         if flips {
             self.flip();
         }
+        let reloads = self.world.borrow_mut().random.chance(self.reloads);
+        if reloads && !self.stopping && self.control.reloads() < RELOADS_MAX {
+            self.reload();
+        }
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
                 let started = || counters.0.sessions_started.get();
@@ -291,43 +299,45 @@ impl Run {
             }
         }
         self.check_nobody_waits_for_nothing();
-        let open = self.sessions_open();
-        let frontend_max = self.snapshot.config.frontends[0].sessions_max;
-        for max in [self.snapshot.config.global.sessions_max, frontend_max]
-            .into_iter()
-            .flatten()
-        {
-            assert!(open <= max as usize, "{open} sessions, at most {max}");
-        }
+        let mixed = self
+            .workers
+            .iter()
+            .any(|worker| worker.snapshots_in_use() > 1);
+        self.mixed += u64::from(mixed);
+        self.control.check_bounds(self.shared.places.used());
     }
 
     /// What the health thread does when a server goes down, comes back or changes its weight.
     fn flip(&mut self) {
-        let servers = &self.snapshot.config.backends[0].servers;
-        let index = self.draw(servers.len() as u64) as usize;
-        let liveness = &self.snapshot.backends[0].servers[index].liveness;
+        let snapshot = Arc::clone(self.control.newest());
+        let backend = self.draw(snapshot.backends.len() as u64) as usize;
+        let written = &snapshot.config.backends[backend].servers;
+        let index = self.draw(written.len() as u64) as usize;
+        let server = snapshot.server(backend, index);
         let usable = self.draw(100) < 50;
-        let weight = u32::from(servers[index].weight) * self.draw(4) as u32;
-        liveness.publish(usable, weight);
+        let weight = u32::from(written[index].weight) * self.draw(4) as u32;
+        server.liveness.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
-            let server = Arc::clone(self.snapshot.server(0, index));
-            self.order(Command::CutSessions(server));
+            self.order(|| Command::CutSessions(Arc::clone(server)));
         }
         for worker in 0..self.workers.len() {
             self.shared.wake(worker);
         }
-        self.turns_down = 0;
+        self.turns_down.clear();
     }
 
     /// With no server left, those who wait for a place are sent away and not kept.
     fn check_nobody_waits_for_nothing(&mut self) {
-        let backend = &self.snapshot.backends[0];
-        if backend.has_usable() {
-            self.turns_down = 0;
-        } else {
-            self.turns_down += 1;
-            let waits = self.turns_down > TURNS_TO_LEAVE && backend.queue.waiting.any();
+        let snapshots = self.control.in_use();
+        for (index, backend) in self.control.newest().backends.iter().enumerate() {
+            let name = &self.control.newest().config.backends[index].name;
+            let same = |other: &&BackendShared| Arc::ptr_eq(&other.queue, &backend.queue);
+            let mut all = snapshots.iter().flat_map(|snapshot| &snapshot.backends);
+            let usable = all.any(|other| same(&other) && other.has_usable());
+            let turns = self.turns_down.entry(name.clone()).or_default();
+            *turns = if usable { 0 } else { *turns + 1 };
+            let waits = *turns > TURNS_TO_LEAVE && backend.queue.waiting.any();
             assert!(!waits, "somebody waits for no server");
         }
     }
@@ -346,24 +356,31 @@ impl Run {
             worker.engine().assert_clean();
         }
         assert_eq!(self.shared.places.used(), 0, "places are left");
-        assert_eq!(self.snapshot.frontends[0].places.used(), 0);
-        let backend = &self.snapshot.backends[0];
-        assert!(
-            backend
-                .servers
-                .iter()
-                .all(|server| server.places.used() == 0)
-        );
-        assert!(!backend.queue.waiting.any(), "somebody still waits");
-        for worker in 0..self.workers.len() {
-            check_counters(&self.shared.workers[worker].0, &self.snapshot, worker);
+        let workers: Vec<&WorkerCounters> = (self.shared.workers.iter())
+            .map(|worker| &worker.0)
+            .collect();
+        for worker in &workers {
+            assert_eq!(worker.stale_completions.get(), 0);
+            assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
         }
+        if !self.aborted {
+            for worker in &self.workers {
+                assert_eq!(worker.snapshots_in_use(), 1, "an old one is kept");
+            }
+        }
+        for message in self.log.try_iter() {
+            if let LogMessage::Sessions(_, records) = message {
+                for record in records {
+                    let code = record.summary.outcome.code().map(char::from);
+                    *coverage.codes.entry(String::from_iter(code)).or_default() += 1;
+                }
+            }
+        }
+        self.workers.clear();
+        coverage.mixed += self.mixed;
+        coverage.reloads += self.control.check_end(&workers);
         let world = self.world.borrow();
-        for server in &self.snapshot.config.backends[0].servers {
-            let open_max = world.open_max_by_address.get(&server.address);
-            let max = server.sessions_max.unwrap_or(u32::MAX);
-            assert!(open_max.is_none_or(|open| *open <= max), "{}", server.name);
-        }
+        self.control.check_servers(&world.open_max_by_address);
         let by_stream: HashMap<u64, &Ended> = world
             .servers
             .iter()
@@ -385,14 +402,6 @@ impl Run {
         coverage.sessions += world.clients.len() as u64;
         coverage.faults += world.faults;
         coverage.spliced += world.spliced;
-        for message in self.log.try_iter() {
-            if let LogMessage::Sessions(_, records) = message {
-                for record in records {
-                    let code = record.summary.outcome.code().map(char::from);
-                    *coverage.codes.entry(String::from_iter(code)).or_default() += 1;
-                }
-            }
-        }
     }
 
     fn check_pair(&self, client: &Ended, server: &Ended, coverage: &mut Coverage) {
@@ -424,51 +433,6 @@ impl Run {
     }
 }
 
-/// What is counted twice must agree.
-fn check_counters(worker: &WorkerCounters, snapshot: &Snapshot, index: usize) {
-    assert_eq!(worker.stale_completions.get(), 0);
-    assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
-    let [frontend] = &*snapshot.frontends else {
-        panic!("one frontend")
-    };
-    let frontend = &frontend.counters[index].0;
-    let of_worker = [
-        worker.sessions_started.get(),
-        worker.bytes_from_clients.get(),
-        worker.bytes_from_servers.get(),
-    ];
-    let of_frontend = [
-        frontend.sessions_started.get(),
-        frontend.bytes_from_clients.get(),
-        frontend.bytes_from_servers.get(),
-    ];
-    assert_eq!(of_worker, of_frontend);
-    let [backend] = &*snapshot.backends else {
-        panic!("one backend")
-    };
-    assert_eq!(backend.queue.sessions_waiting[index].0.get(), 0);
-    let sum = |count: fn(&ServerCounters) -> &Counter| -> u64 {
-        let servers = backend.servers.iter();
-        servers
-            .map(|server| count(&server.counters[index].0).get())
-            .sum()
-    };
-    let of_servers = [
-        sum(|server| &server.bytes_from_clients),
-        sum(|server| &server.bytes_from_server),
-        sum(|server| &server.connect_failures),
-        sum(|server| &server.retries),
-    ];
-    let of_worker = [
-        worker.bytes_from_clients.get(),
-        worker.bytes_from_servers.get(),
-        worker.connect_failures.get(),
-        worker.retries.get(),
-    ];
-    assert_eq!(of_worker, of_servers);
-    assert!(sum(|server| &server.sessions_started) >= sum(|server| &server.connect_failures));
-}
-
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -493,6 +457,8 @@ fn whatever_happens() {
     assert!(coverage.complete > RUNS / 2, "{coverage:?}");
     assert!(coverage.faults > RUNS, "{coverage:?}");
     assert!(coverage.spliced > 1_000_000, "{coverage:?}");
+    assert!(coverage.reloads > RUNS / 2, "{coverage:?}");
+    assert!(coverage.mixed > RUNS, "{coverage:?}");
     for code in [
         "--", "CD", "SD", "SC", "sC", "sQ", "RC", "cD", "KD", "KQ", "DD",
     ] {

@@ -27,6 +27,27 @@ pub(super) struct Process {
     /// It takes no new sessions and ends with the last one.
     pub stopping: bool,
     pub sessions: Sessions,
+    pub reload: Reload,
+}
+
+/// The configuration in use.
+#[derive(Debug, Serialize)]
+pub(super) struct Reload {
+    /// 1 at the start, one more with each reload.
+    pub version: u64,
+    /// The last reload; null: there was none.
+    pub last: Option<LastReload>,
+}
+
+/// How the last reload ended.
+#[derive(Debug, Serialize)]
+pub(super) struct LastReload {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The configuration that it read is in use.
+    pub ok: bool,
+    /// Why it is not; null if it is.
+    pub error: Option<String>,
 }
 
 /// Sessions of the process, a frontend or a server.

@@ -29,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::health::ServerStatus;
+use super::reload::Reloader;
 use super::{Active, StartError, listeners};
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
@@ -68,6 +69,7 @@ pub(super) struct State {
     active: watch::Receiver<Arc<Active>>,
     shared: Arc<Shared>,
     statuses: Statuses,
+    reloader: Reloader,
     started: SystemTime,
     clock: Instant,
 }
@@ -78,11 +80,13 @@ impl State {
         active: watch::Receiver<Arc<Active>>,
         shared: Arc<Shared>,
         statuses: Statuses,
+        reloader: Reloader,
     ) -> Self {
         State {
             active,
             shared,
             statuses,
+            reloader,
             started: SystemTime::now(),
             clock: Instant::now(),
         }

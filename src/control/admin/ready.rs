@@ -71,7 +71,8 @@ mod tests {
         };
         let bound = Vec::new();
         let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));
-        State::new(active, shared, Box::new(status))
+        let reloader = crate::control::reload::Reloader::new(active.clone()).0;
+        State::new(active, shared, Box::new(status), reloader)
     }
 
     #[test]

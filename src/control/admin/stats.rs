@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::State;
 use super::document::{
-    BackendStats, Checks, FrontendStats, Process, ServerStats, Sessions, Stats, Worker,
-    WorkerSessions,
+    BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats, Sessions, Stats,
+    Worker, WorkerSessions,
 };
 use crate::config::Server;
 use crate::control::Active;
+use crate::control::reload::Reloader;
 use crate::shared::{Counter, Padded, Places, WorkerCounters};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
 
@@ -49,6 +50,19 @@ fn process(state: &State) -> Process {
             &state.shared.places,
             state.shared.workers.iter().map(started).sum(),
         ),
+        reload: reload(&state.reloader),
+    }
+}
+
+fn reload(reloader: &Reloader) -> Reload {
+    let last = reloader.last().map(|outcome| LastReload {
+        at: time(outcome.at),
+        ok: outcome.result.is_ok(),
+        error: outcome.result.err(),
+    });
+    Reload {
+        version: reloader.version(),
+        last,
     }
 }
 
@@ -200,7 +214,12 @@ mod tests {
         });
         let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
         let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
-        let mut state = State::new(active, Arc::new(shared), statuses);
+        let mut state = State::new(
+            active.clone(),
+            Arc::new(shared),
+            statuses,
+            Reloader::new(active).0,
+        );
         state.started = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1500);
         state
     }
@@ -221,6 +240,7 @@ mod tests {
                 "uptime_s": 0,
                 "stopping": false,
                 "sessions": { "current": 1, "max": 2, "limit": 10, "total": 15 },
+                "reload": { "version": 1, "last": null },
             })
         );
         assert_eq!(

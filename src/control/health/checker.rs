@@ -96,6 +96,10 @@ impl Checker {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::SetAdmin { server, admin }) => self.set_admin(server, admin),
+                    Some(Order::Adopt { snapshot, done }) => {
+                        self.adopt(&snapshot, self.now());
+                        let _ = done.send(());
+                    }
                     Some(Order::Stop) | None => return,
                 },
                 Some(server) = suspects.recv() => self.suspect(server),
@@ -277,8 +281,8 @@ impl Checker {
         };
         let backend = target.backend;
         if change.to == "down" && self.pools[backend].on_down == OnDown::Close {
-            let server = Arc::clone(&target.shared);
-            self.workers.send(&Command::CutSessions(server));
+            let cut = || Command::CutSessions(Arc::clone(&target.shared));
+            self.workers.send(cut);
         }
         self.look_at_pool(backend, now);
     }

@@ -43,6 +43,10 @@ enum Order {
         server: u64,
         admin: Admin,
     },
+    Adopt {
+        snapshot: Arc<Snapshot>,
+        done: oneshot::Sender<()>,
+    },
     Stop,
 }
 
@@ -122,6 +126,14 @@ impl Statuses {
         let server = server.id;
         // The health thread ends with the process only.
         let _ = self.0.orders.send(Order::SetAdmin { server, admin });
+    }
+
+    /// Has a snapshot checked from now on, and waits until its servers are known.
+    pub async fn adopt(&self, snapshot: &Arc<Snapshot>) {
+        let (done, is_done) = oneshot::channel();
+        let snapshot = Arc::clone(snapshot);
+        let _ = self.0.orders.send(Order::Adopt { snapshot, done });
+        let _ = is_done.await;
     }
 
     /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.

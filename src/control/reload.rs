@@ -1,0 +1,224 @@
+//! Reloading: reading the file again and putting it into effect, or saying why nothing changed.
+//!
+//! One task owns all that changes with a configuration, so that one reload follows the other. It
+//! first makes sure that everything can be had, and only then changes anything. SIGHUP asks for a
+//! reload, and so does whoever has a [`Reloader`].
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Active;
+use super::health::Statuses;
+use super::limits::Limits;
+use super::listeners::{Listeners, Moment};
+use super::workers::Orders;
+use crate::config::Config;
+use crate::io::host;
+use crate::snapshot::Registry;
+use crate::worker::{Adoption, Command};
+
+/// Requests that may wait for a reload.
+const REQUESTS_MAX: usize = 16;
+
+/// How long connections that are being established at an address that goes away may take: the
+/// round trip of nearly every client.
+const SETTLE_TIME: Duration = Duration::from_millis(200);
+
+/// Reads the configuration once more: it and the warnings about it, or the report of what is wrong
+/// with it. It may block.
+pub type Source = Arc<dyn Fn() -> Result<(Config, String), String> + Send + Sync>;
+
+/// How a reload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The version that is in use after it.
+    pub version: u64,
+    /// When it ended.
+    pub at: SystemTime,
+    /// Warnings about the file, if any; or why nothing has changed: the report of what is wrong with the
+    /// file, as `ringway check` prints it, or one sentence.
+    pub result: Result<String, String>,
+}
+
+/// What asks for reloads. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Reloader {
+    requests: mpsc::Sender<oneshot::Sender<Outcome>>,
+    last: watch::Receiver<Option<Outcome>>,
+    active: watch::Receiver<Arc<Active>>,
+}
+
+/// The other end of a [`Reloader`].
+pub(super) struct Requests {
+    requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    last: watch::Sender<Option<Outcome>>,
+}
+
+impl Reloader {
+    /// One, with its other end.
+    pub(super) fn new(active: watch::Receiver<Arc<Active>>) -> (Self, Requests) {
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let (last_sender, last) = watch::channel(None);
+        let reloader = Reloader {
+            requests: sender,
+            last,
+            active,
+        };
+        let requests = Requests {
+            requests,
+            last: last_sender,
+        };
+        (reloader, requests)
+    }
+
+    /// Reloads, and waits until that has succeeded for all workers or has failed.
+    pub async fn reload(&self) -> Outcome {
+        let (sender, outcome) = oneshot::channel();
+        // Either fails only when the task has ended.
+        let _ = self.requests.send(sender).await;
+        outcome.await.unwrap_or_else(|_| Outcome {
+            version: self.version(),
+            at: SystemTime::now(),
+            result: Err("the process is stopping: nothing is reloaded any more".to_owned()),
+        })
+    }
+
+    /// How the last reload ended; `None`: there was none.
+    pub fn last(&self) -> Option<Outcome> {
+        self.last.borrow().clone()
+    }
+
+    /// The version of the configuration that is in use: 1 at the start of the process.
+    pub fn version(&self) -> u64 {
+        self.active.borrow().snapshot.version
+    }
+}
+
+/// All that changes with a configuration.
+pub(super) struct Reload {
+    /// `None`: the process has no file.
+    pub source: Option<Source>,
+    pub registry: Registry,
+    pub listeners: Listeners,
+    pub orders: Orders,
+    pub statuses: Statuses,
+    pub active: watch::Sender<Arc<Active>>,
+    pub workers: usize,
+}
+
+impl Reload {
+    /// Serves requests and signals for as long as it is polled.
+    pub async fn run(mut self, mut requests: Requests, mut hangup: Signal) {
+        loop {
+            let request = tokio::select! {
+                request = requests.requests.recv() => match request {
+                    Some(request) => Some(request),
+                    None => return,
+                },
+                Some(()) = hangup.recv() => None,
+            };
+            log::info!("reloading the configuration");
+            let result = self.reload().await;
+            let outcome = Outcome {
+                version: self.active.borrow().snapshot.version,
+                at: SystemTime::now(),
+                result,
+            };
+            report(&outcome);
+            requests.last.send_replace(Some(outcome.clone()));
+            if let Some(request) = request {
+                // Whoever asked may have gone.
+                let _ = request.send(outcome);
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<String, String> {
+        let source = self.source.clone();
+        let source = source.ok_or("there is no configuration file to reload")?;
+        let read = tokio::task::spawn_blocking(move || source()).await;
+        let (config, warnings) = read.map_err(|error| format!("internal error: {error}"))??;
+        self.check_restart(&config)?;
+        let prepared = (self.listeners)
+            .prepare(&config, self.workers, Moment::Reload)
+            .map_err(|error| error.to_string())?;
+        // From here on nothing fails.
+        if prepared.removes() {
+            self.listeners.refuse_new(&prepared);
+            tokio::time::sleep(SETTLE_TIME).await;
+        }
+        let limits = Limits::of(&config, self.workers, host::raise_file_limit());
+        limits.report(&config);
+        let places = &self.orders.shared().places;
+        places.set_max(Some(limits.sessions_max));
+        let snapshot = self.registry.snapshot(config);
+        // Workers are to find the servers with their health.
+        self.statuses.adopt(&snapshot).await;
+        let applied = self.listeners.apply(prepared, self.workers);
+        let before = Arc::clone(&self.active.borrow());
+        for (frontend, addresses) in snapshot.config.frontends.iter().zip(&applied.addresses) {
+            for address in addresses {
+                if !before.bound.iter().flatten().any(|old| old == address) {
+                    log::info!("frontend {} listens on {address}", frontend.name);
+                }
+            }
+        }
+        let (alive, mut all_adopted) = mpsc::channel::<()>(1);
+        let adoptions = applied.by_worker.into_iter().map(|listeners| {
+            let alive = alive.clone();
+            Command::Adopt(Box::new(Adoption {
+                snapshot: Arc::clone(&snapshot),
+                listeners,
+                adopted: Box::new(move || drop(alive)),
+            }))
+        });
+        self.orders.send_each(adoptions);
+        drop(alive);
+        // Ends when the last worker has dropped its end.
+        let _ = all_adopted.recv().await;
+        self.active.send_replace(Arc::new(Active {
+            snapshot,
+            bound: applied.addresses,
+        }));
+        Ok(warnings)
+    }
+
+    /// Refuses what cannot change while the process runs.
+    fn check_restart(&self, config: &Config) -> Result<(), String> {
+        let active = self.active.borrow();
+        let workers = config.global.workers;
+        let workers = workers.unwrap_or_else(|| host::cpus().len());
+        if workers != self.workers {
+            return Err(format!(
+                "a change of `workers` from {} to {workers} needs a restart",
+                self.workers
+            ));
+        }
+        if config.admin != active.snapshot.config.admin {
+            return Err("a change of [admin] needs a restart".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn report(outcome: &Outcome) {
+    let version = outcome.version;
+    match &outcome.result {
+        Ok(warnings) => {
+            if !warnings.is_empty() {
+                log::warn!("{warnings}");
+            }
+            log::info!("reloaded: version {version} of the configuration is in use");
+        }
+        Err(reasons) => {
+            // A report has lines of its own.
+            let space = if reasons.contains('\n') { '\n' } else { ' ' };
+            log::error!(
+                "not reloaded, version {version} of the configuration stays in use:{space}{reasons}"
+            );
+        }
+    }
+}
