@@ -262,6 +262,8 @@ impl Control {
             for backend in &snapshot.backends {
                 let mut servers = backend.servers.iter();
                 assert!(servers.all(|server| server.places.used() == 0));
+                let mut servers = backend.servers.iter();
+                assert!(servers.all(|server| !server.waiting.any()));
                 assert!(!backend.queue.waiting.any(), "somebody still waits");
                 for waiting in &backend.queue.sessions_waiting {
                     assert_eq!(waiting.0.get(), 0);

@@ -32,8 +32,9 @@ const RUNS: u64 = 3_000;
 /// Turns of all workers after which a run hangs.
 const TURNS_MAX: u64 = 30_000;
 
-/// Turns that sessions may take to end after the last client came, and after the abort.
-const TURNS_TO_END: u64 = 10_000;
+/// Turns that sessions may take to end after the last client came, and after the abort: while
+/// servers come and go, time passes slowly, a quarter of a millisecond with each.
+const TURNS_TO_END: u64 = 30_000;
 
 /// Turns after which everybody has left who waited when the last server went down.
 const TURNS_TO_LEAVE: u64 = 100;
