@@ -3,7 +3,7 @@
 set -euo pipefail
 
 missing=()
-for pair in nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3; do
+for pair in nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium; do
   PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)
