@@ -12,7 +12,9 @@ use crate::clients::connect;
 pub struct Answer {
     /// The number in the first line.
     pub status: u16,
-    /// The lines behind it, names in small letters.
+    /// The lines of the head, as they came but for their ends.
+    pub lines: Vec<String>,
+    /// All but the first, names in small letters.
     head: Vec<(String, String)>,
     /// As long as `Content-Length` says.
     pub body: String,
@@ -27,8 +29,25 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The values of a header that may be there more than once.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.iter().filter(|(field, _)| field == name);
+        fields.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Reads one; `None`: the connection ends or breaks before.
     pub fn read(stream: &TcpStream) -> Option<Self> {
+        let mut answer = Self::read_head(stream)?;
+        let length = answer.header("content-length").unwrap_or("0");
+        let mut body = vec![0; length.parse().expect("a length")];
+        let mut stream = stream;
+        stream.read_exact(&mut body).ok()?;
+        answer.body = String::from_utf8(body).expect("text");
+        Some(answer)
+    }
+
+    /// Reads one that has no body, whatever its head says.
+    pub fn read_head(stream: &TcpStream) -> Option<Self> {
         let lines = std::iter::from_fn(|| line(stream)).take_while(|line| !line.is_empty());
         let lines: Vec<String> = lines.collect();
         let (first, fields) = lines.split_first()?;
@@ -37,17 +56,12 @@ impl Answer {
             let (name, value) = line.split_once(':').expect("a header");
             (name.to_lowercase(), value.trim().to_owned())
         };
-        let mut answer = Answer {
+        Some(Answer {
             status,
             head: fields.iter().map(field).collect(),
             body: String::new(),
-        };
-        let length = answer.header("content-length").unwrap_or("0");
-        let mut body = vec![0; length.parse().expect("a length")];
-        let mut stream = stream;
-        stream.read_exact(&mut body).ok()?;
-        answer.body = String::from_utf8(body).expect("text");
-        Some(answer)
+            lines,
+        })
     }
 }
 

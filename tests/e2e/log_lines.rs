@@ -99,11 +99,24 @@ pub struct Access {
     pub code: String,
     /// Connect attempts after the first.
     pub retries: u32,
+    /// HTTP mode: of the answer, -1 for none.
+    pub status: Option<i32>,
+    /// HTTP mode: method and target, or what came instead.
+    pub request: Option<String>,
 }
 
 impl Access {
-    /// Reads a line; whatever stands before its seven fields, as a time in brackets, is skipped.
+    /// Reads a line; whatever stands before its seven fields, as a time in brackets, is skipped, and
+    /// two more may follow in HTTP mode.
     pub fn parse(line: &str) -> Option<Self> {
+        let http = line.strip_suffix('"');
+        let (line, http) = match http.and_then(|line| line.split_once(" \"")) {
+            Some((line, request)) => {
+                let (line, status) = line.rsplit_once(' ')?;
+                (line, Some((status.parse().ok()?, request)))
+            }
+            None => (line, None),
+        };
         let words: Vec<&str> = line.split_whitespace().collect();
         let [client, frontend, server, times, bytes, code, retries] =
             words[words.len().checked_sub(7)?..]
@@ -133,6 +146,8 @@ impl Access {
             bytes_from_server,
             code: code.into(),
             retries: retries.parse().ok()?,
+            status: http.map(|(status, _)| status),
+            request: http.map(|(_, request)| request.into()),
         })
     }
 }

@@ -12,6 +12,7 @@
 mod clients;
 mod harness;
 mod http;
+mod http_servers;
 mod log_lines;
 mod pattern;
 mod servers;
@@ -22,6 +23,7 @@ mod admin;
 mod choosing;
 mod health;
 mod health_load;
+mod http_cookie;
 mod limits;
 mod logging;
 mod peers;

@@ -16,6 +16,7 @@ pub struct Setup {
     backend: String,
     servers: String,
     health_check: String,
+    sticky: String,
 }
 
 impl Setup {
@@ -31,7 +32,18 @@ impl Setup {
             backend: String::new(),
             servers: String::new(),
             health_check: String::new(),
+            sticky: String::new(),
         }
+    }
+
+    /// The same in HTTP mode, with the sticky cookie `SRV`.
+    pub fn http() -> Self {
+        Self::plain_http().sticky(r#"cookie = "SRV""#)
+    }
+
+    /// The same in HTTP mode, without a sticky cookie.
+    pub fn plain_http() -> Self {
+        Self::new().frontend(r#"mode = "http""#)
     }
 
     /// Adds a server.
@@ -98,6 +110,12 @@ impl Setup {
         self
     }
 
+    /// Adds a line to `[backend.app.sticky]`, which makes that section.
+    pub fn sticky(mut self, line: &str) -> Self {
+        writeln!(self.sticky, "{line}").expect("memory");
+        self
+    }
+
     /// The text of the configuration.
     pub fn text(&self) -> String {
         let Self {
@@ -110,6 +128,7 @@ impl Setup {
             backend,
             servers,
             health_check,
+            sticky,
         } = self;
         let mut text = format!(
             "[global]\nworkers = {workers}\n{global}\n{admin}[defaults]\n{defaults}\n\
@@ -118,6 +137,9 @@ impl Setup {
         );
         if !health_check.is_empty() {
             text += &format!("[backend.app.health_check]\n{health_check}");
+        }
+        if !sticky.is_empty() {
+            text += &format!("[backend.app.sticky]\n{sticky}");
         }
         text
     }
