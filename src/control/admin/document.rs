@@ -3,6 +3,7 @@
 //! Names are stable: later versions add fields, and do not rename or remove any. `stats` fills
 //! them in; README describes them for operators.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::Serialize;
@@ -97,6 +98,12 @@ pub(super) struct FrontendStats {
     pub sessions: Sessions,
     pub bytes_from_clients: u64,
     pub bytes_from_servers: u64,
+    /// HTTP mode: answers of our own, by status.
+    pub answers: BTreeMap<u16, u64>,
+    /// HTTP mode: answers of servers that passed as they are.
+    pub opaque_answers: u64,
+    /// HTTP mode: first requests for a sticky backend that came through a proxy.
+    pub proxied_requests: u64,
 }
 
 /// One backend.

@@ -15,6 +15,7 @@ use super::document::{
 use crate::config::Server;
 use crate::control::Active;
 use crate::control::reload::Reloader;
+use crate::logic::session::Answer;
 use crate::shared::{Counter, Padded, Places, WorkerCounters};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
 
@@ -106,6 +107,11 @@ fn frontend(active: &Active, index: usize) -> FrontendStats {
     let frontend = &config.frontends[index];
     let shared = &active.snapshot.frontends[index];
     let counters = &shared.counters;
+    let answers = |answer: Answer| {
+        let counts = counters.iter();
+        let counts = counts.map(|worker| worker.0.answers[answer.index()].get());
+        (answer.status(), counts.sum())
+    };
     FrontendStats {
         name: frontend.name.clone(),
         listen: active.bound[index].clone(),
@@ -113,6 +119,9 @@ fn frontend(active: &Active, index: usize) -> FrontendStats {
         sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
         bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
+        answers: Answer::ALL.into_iter().map(answers).collect(),
+        opaque_answers: sum(counters, |all| &all.opaque_answers),
+        proxied_requests: sum(counters, |all| &all.proxied_requests),
     }
 }
 
@@ -191,6 +200,9 @@ mod tests {
             let frontend = &snapshot.frontends[0].counters[worker].0;
             frontend.sessions_started.add(5 * times);
             frontend.bytes_from_clients.add(10 * times);
+            frontend.answers[Answer::Unavailable.index()].add(2 * times);
+            frontend.opaque_answers.add(4 * times);
+            frontend.proxied_requests.add(times);
             let queue = &snapshot.backends[0].queue;
             queue.sessions_waiting[worker].0.set(3 * times);
             let server = &snapshot.server(0, 1).counters[worker].0;
@@ -256,6 +268,9 @@ mod tests {
                 "sessions": { "current": 0, "max": 0, "limit": null, "total": 15 },
                 "bytes_from_clients": 30,
                 "bytes_from_servers": 0,
+                "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
+                "opaque_answers": 12,
+                "proxied_requests": 3,
             }])
         );
         let backend = &stats["backends"][0];
@@ -297,6 +312,9 @@ mod tests {
             "shortages",
             "frontends",
             "listen",
+            "answers",
+            "opaque_answers",
+            "proxied_requests",
             "backends",
             "servers",
             "state",
