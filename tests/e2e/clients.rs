@@ -94,6 +94,15 @@ pub fn is_silent(stream: &TcpStream) -> bool {
     matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
+/// Reads all until the stream ends in order.
+#[track_caller]
+pub fn read_all(mut stream: &TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = stream.read_to_end(&mut all);
+    read.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&all)));
+    all
+}
+
 /// Reads on until the stream ends, and says how it ended.
 pub fn ending(mut stream: &TcpStream) -> Ending {
     let mut buffer = [0; 4096];

@@ -189,6 +189,18 @@ impl Ringway {
         fs::read_dir(self.proc("fd")).map_or(0, Iterator::count)
     }
 
+    /// How many of them are ends of kernel pipes.
+    pub fn pipes(&self) -> usize {
+        let descriptors = fs::read_dir(self.proc("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets
+            .filter(|target| target.to_string_lossy().starts_with("pipe:"))
+            .count()
+    }
+
     /// Its resident memory in bytes.
     pub fn memory(&self) -> usize {
         let status = fs::read_to_string(self.proc("status")).expect("the process runs");

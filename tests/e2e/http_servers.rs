@@ -1,6 +1,6 @@
 //! Servers that speak HTTP: they keep connections open, and the record of what they were asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -11,26 +11,34 @@ use crate::servers::{LOOPBACK, Server};
 pub struct Request {
     /// From the first byte through the empty line.
     pub head: String,
-    /// As long as `Content-Length` says.
+    /// As long as `Content-Length` says, or empty if it was left.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Reads one; `None`: the connection ends or breaks before.
+    /// Reads one with its body; `None`: the connection ends or breaks before.
     pub fn read(from: &mut impl BufRead) -> Option<Self> {
+        let mut request = Self::read_head(from)?;
+        let length = |line: &str| -> Option<usize> {
+            let (name, value) = line.split_once(':')?;
+            let is_length = name.eq_ignore_ascii_case("content-length");
+            is_length.then(|| value.trim().parse().expect("a length"))
+        };
+        let length = request.head.lines().find_map(length).unwrap_or(0);
+        request.body = vec![0; length];
+        from.read_exact(&mut request.body).ok()?;
+        Some(request)
+    }
+
+    /// The same, and the body is left where it is.
+    pub fn read_head(from: &mut impl BufRead) -> Option<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") && !head.ends_with("\n\n") {
             if !matches!(from.read_line(&mut head), Ok(1..)) {
                 return None;
             }
         }
-        let length = |line: &str| -> Option<usize> {
-            let (name, value) = line.split_once(':')?;
-            let is_length = name.eq_ignore_ascii_case("content-length");
-            is_length.then(|| value.trim().parse().expect("a length"))
-        };
-        let mut body = vec![0; head.lines().find_map(length).unwrap_or(0)];
-        from.read_exact(&mut body).ok()?;
+        let body = Vec::new();
         Some(Self { head, body })
     }
 

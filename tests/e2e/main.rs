@@ -17,6 +17,7 @@ mod log_lines;
 mod pattern;
 mod servers;
 mod setup;
+mod taken;
 mod wait;
 
 mod admin;
@@ -24,6 +25,8 @@ mod choosing;
 mod health;
 mod health_load;
 mod http_cookie;
+mod http_heads;
+mod http_streams;
 mod limits;
 mod logging;
 mod peers;
