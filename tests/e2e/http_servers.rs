@@ -113,11 +113,6 @@ impl HttpServer {
         self.server.accepted()
     }
 
-    /// How many connections it has now.
-    pub fn open(&self) -> usize {
-        self.server.open()
-    }
-
     /// What it was asked so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic").clone()
