@@ -1,0 +1,155 @@
+//! Relaying through buffers: backpressure, the end of a stream, resets.
+
+use super::*;
+
+#[test]
+fn small_messages_go_back_and_forth_through_one_buffer_each() {
+    let mut story = Story::relaying();
+    for _ in 0..100 {
+        assert_eq!(story.on(received(CLIENT, 40)), "send-s:40 recv-c");
+        assert_eq!(
+            story.on(Event::Sent {
+                to: SERVER,
+                len: 40
+            }),
+            "release-c"
+        );
+        assert_eq!(story.on(received(SERVER, 100)), "send-c:100 recv-s");
+        assert_eq!(
+            story.on(Event::Sent {
+                to: CLIENT,
+                len: 100
+            }),
+            "release-s"
+        );
+    }
+    assert_eq!(story.session.bytes(CLIENT), 4_000);
+    assert_eq!(story.session.bytes(SERVER), 10_000);
+    assert_eq!(story.session.held(CLIENT) + story.session.held(SERVER), 0);
+}
+
+#[test]
+fn a_slow_sink_stops_the_source_at_two_chunks() {
+    let mut story = Story::relaying();
+    assert_eq!(story.on(received(SERVER, 100)), "send-c:100 recv-s");
+    assert_eq!(story.on(received(SERVER, 200)), "", "no third receive");
+    assert_eq!(story.session.held(SERVER), 300);
+    // A part is taken: the rest goes next, and there is no room yet.
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 60
+        }),
+        "send-c:40"
+    );
+    // No room after all: wait for it, then try again.
+    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 0 }), "pollout-c");
+    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 40
+        }),
+        "release-s send-c:200 recv-s"
+    );
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 200
+        }),
+        "release-s"
+    );
+}
+
+#[test]
+fn a_receive_that_stays_armed_is_not_made_again() {
+    let mut story = Story::relaying();
+    let piece = |len, armed| Event::Received {
+        from: CLIENT,
+        news: Received {
+            len,
+            full: false,
+            more: false,
+            armed,
+        },
+    };
+    assert_eq!(story.on(piece(10, true)), "send-s:10");
+    // Behind the chunk on its way out, pieces are joined.
+    assert_eq!(story.on(piece(20, true)), "");
+    assert_eq!(story.on(piece(30, true)), "");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 10
+        }),
+        "release-c send-s:50"
+    );
+    assert_eq!(story.on(piece(5, false)), "", "its share is used up");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 50
+        }),
+        "release-c send-s:5 recv-c"
+    );
+}
+
+#[test]
+fn the_end_is_passed_on_after_every_byte_before_it() {
+    let mut story = Story::relaying();
+    let _ = story.on(received(CLIENT, 10));
+    assert_eq!(story.on(Event::Ended { from: CLIENT }), "", "not yet");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: SERVER,
+            len: 10
+        }),
+        "release-c end-s"
+    );
+    // The other direction goes on.
+    assert_eq!(story.on(received(SERVER, 7)), "send-c:7 recv-s");
+    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 7 }), "release-s");
+    // Both are through: closing says the same as another shutdown.
+    assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
+    assert_eq!(story.code(), "--");
+}
+
+#[test]
+fn a_reset_is_passed_on() {
+    for (from, code) in [(CLIENT, "CD"), (SERVER, "SD")] {
+        let mut story = Story::relaying();
+        let fault = Fault::Reset;
+        let cancel = story.on(Event::ReceiveFailed { from, fault });
+        assert_eq!(cancel, format!("cancel-{}", side(from.other())));
+        let side = from.other();
+        let used = Use::Read;
+        assert_eq!(story.on(Event::Canceled { side, used }), "");
+        let used = Use::Cancel;
+        assert_eq!(story.on(Event::Canceled { side, used }), "reset");
+        assert_eq!(story.code(), code);
+    }
+}
+
+#[test]
+fn a_broken_sink_does_not_lose_what_it_said_before() {
+    let mut story = Story::relaying();
+    let _ = story.on(received(CLIENT, 10));
+    // The server refuses the rest of the request, but has answered.
+    let failed = Event::SendFailed {
+        to: SERVER,
+        fault: Fault::Reset,
+    };
+    assert_eq!(story.on(failed), "release-c");
+    assert_eq!(story.on(received(SERVER, 99)), "send-c:99 recv-s");
+    assert_eq!(
+        story.on(Event::Sent {
+            to: CLIENT,
+            len: 99
+        }),
+        "release-s"
+    );
+    // More from the client goes nowhere.
+    assert_eq!(story.on(received(CLIENT, 10)), "release-c");
+    assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
+    assert_eq!(story.code(), "SD");
+}

@@ -1,0 +1,102 @@
+//! Choosing, waiting and connecting: what fails, and what is tried next.
+
+use super::*;
+
+#[test]
+fn a_failed_connect_is_tried_elsewhere_as_often_as_allowed() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
+    let refused = Event::ConnectFailed(Fault::Refused);
+    assert_eq!(story.on(refused), "choose-other");
+    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(refused), "reset", "one retry is allowed");
+    assert_eq!(story.code(), "SC");
+    assert_eq!(story.session.summary(story.now).retries, 1);
+}
+
+#[test]
+fn a_connect_that_takes_too_long_is_cancelled_and_tried_elsewhere() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
+    assert_eq!(story.session.deadline(&story.policy), Some(at(5)));
+    story.now = at(5);
+    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.session.deadline(&story.policy), None);
+    let gone = Event::ConnectFailed(Fault::TimedOut);
+    assert_eq!(
+        story.on(gone),
+        "",
+        "the cancellation still names the socket"
+    );
+    let canceled = Event::Canceled {
+        side: SERVER,
+        used: Use::Cancel,
+    };
+    assert_eq!(story.on(canceled), "choose-other");
+    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.session.deadline(&story.policy), Some(at(10)));
+    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.on(canceled), "", "the connect is still out");
+    assert_eq!(story.on(gone), "reset");
+    assert_eq!(story.code(), "sC");
+}
+
+#[test]
+fn a_connect_that_stands_at_the_last_moment_is_used_and_can_still_be_ended() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen, Event::TimedOut]);
+    assert_eq!(story.on(Event::Connected), "recv-c recv-s");
+    // The late cancellation is still out; the kill needs one that comes after the receives.
+    assert_eq!(story.on(Event::Killed(Killer::Operator)), "cancel-c");
+    let canceled = Event::Canceled {
+        side: SERVER,
+        used: Use::Cancel,
+    };
+    assert_eq!(story.on(canceled), "cancel-s");
+}
+
+#[test]
+fn waiting_counts_from_the_first_moment_through_vain_calls() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
+    story.now = at(2);
+    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::Full), "enqueue");
+    assert_eq!(story.session.queued_since(), Some(at(0)));
+    assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
+    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(
+        story.session.summary(story.now).waited,
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn nobody_waits_for_ever() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    story.now = at(3);
+    assert_eq!(story.on(Event::TimedOut), "dequeue cancel-c");
+    assert_eq!(story.code(), "sQ");
+    assert_eq!(
+        story.session.summary(story.now).waited,
+        Duration::from_secs(3)
+    );
+}
+
+#[test]
+fn a_shortage_pauses_and_ends_with_the_connect_timeout() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen, Event::Shortage]);
+    let mut pauses = 0;
+    while let Some(deadline) = story.session.deadline(&story.policy) {
+        story.now = deadline;
+        let actions = story.on(Event::TimedOut);
+        if actions == "reset" {
+            break;
+        }
+        assert_eq!(actions, "choose");
+        assert_eq!(story.on(Event::Chosen), "connect");
+        assert_eq!(story.on(Event::Shortage), "");
+        pauses += 1;
+    }
+    assert_eq!(story.code(), "RC");
+    assert_eq!(pauses, 49, "a tenth of a second each, five seconds in all");
+    assert_eq!(story.session.summary(story.now).retries, 0);
+}

@@ -1,0 +1,121 @@
+//! Relaying through kernel pipes: the way there and back.
+
+use super::*;
+
+#[test]
+fn two_full_buffers_lead_to_splicing_and_small_moves_lead_back() {
+    let mut story = Story::relaying();
+    assert_eq!(story.on(received(SERVER, FULL)), "send-c:65536 recv-s");
+    assert_eq!(
+        story.on(received(SERVER, FULL)),
+        "",
+        "what is held goes out first"
+    );
+    let sent = Event::Sent {
+        to: CLIENT,
+        len: FULL,
+    };
+    assert_eq!(story.on(sent), "release-s send-c:65536");
+    assert_eq!(story.on(sent), "release-s in-s");
+    let in_pipe = |len| Event::SplicedIn {
+        from: SERVER,
+        moved: Moved::Bytes(len),
+    };
+    let out_of_pipe = |len| Event::SplicedOut {
+        from: SERVER,
+        moved: Moved::Bytes(len),
+    };
+    // A full pipe means that more is there; the sink takes it in two pieces.
+    assert_eq!(story.on(in_pipe(PIPE_BYTES_MAX)), "out-s:131072");
+    assert_eq!(story.on(out_of_pipe(100_000)), "pollout-c");
+    assert_eq!(story.on(Event::Writable { to: CLIENT }), "out-s:31072");
+    assert_eq!(story.on(out_of_pipe(31_072)), "in-s");
+    // A pipe that did not fill means that the source is empty: the pipe is given back.
+    assert_eq!(story.on(in_pipe(70_000)), "out-s:70000");
+    assert_eq!(story.on(out_of_pipe(70_000)), "pipe-s pollin-s");
+    for _ in 0..SMALL_BEFORE_BUFFERS {
+        assert_eq!(story.on(Event::Readable { from: SERVER }), "in-s");
+        assert_eq!(story.on(in_pipe(100)), "out-s:100");
+        assert_eq!(story.on(out_of_pipe(100)), "pipe-s pollin-s");
+    }
+    assert_eq!(story.on(Event::Readable { from: SERVER }), "in-s");
+    assert_eq!(story.on(in_pipe(100)), "out-s:100");
+    assert_eq!(story.on(out_of_pipe(100)), "pipe-s recv-s");
+    // The end of a spliced stream.
+    assert_eq!(story.on(received(SERVER, 5)), "send-c:5 recv-s");
+}
+
+/// Small moves that leave a direction splicing.
+const SMALL_BEFORE_BUFFERS: usize = 3;
+
+#[test]
+fn a_spliced_stream_ends_like_any_other() {
+    let mut story = Story::relaying();
+    for _ in 0..2 {
+        let _ = story.on(received(CLIENT, FULL));
+    }
+    let sent = Event::Sent {
+        to: SERVER,
+        len: FULL,
+    };
+    let _ = story.on(sent);
+    assert_eq!(story.on(sent), "release-c in-c");
+    let ended = Event::SplicedIn {
+        from: CLIENT,
+        moved: Moved::End,
+    };
+    assert_eq!(story.on(ended), "pipe-c end-s");
+    assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
+    assert_eq!(story.code(), "--");
+}
+
+#[test]
+fn without_a_kernel_pipe_buffers_go_on() {
+    let mut story = Story::relaying();
+    for _ in 0..2 {
+        let _ = story.on(received(CLIENT, FULL));
+    }
+    let sent = Event::Sent {
+        to: SERVER,
+        len: FULL,
+    };
+    let _ = story.on(sent);
+    let _ = story.on(sent);
+    let none = Event::SplicedIn {
+        from: CLIENT,
+        moved: Moved::NoPipe,
+    };
+    assert_eq!(story.on(none), "recv-c");
+    assert_eq!(story.on(received(CLIENT, 9)), "send-s:9 recv-c");
+}
+
+#[test]
+fn a_long_transfer_lets_others_have_their_turn() {
+    let mut story = Story::relaying();
+    for _ in 0..2 {
+        let _ = story.on(received(SERVER, FULL));
+    }
+    let sent = Event::Sent {
+        to: CLIENT,
+        len: FULL,
+    };
+    let _ = story.on(sent);
+    let _ = story.on(sent);
+    let mut moved = 0u32;
+    loop {
+        let _ = story.on(Event::SplicedIn {
+            from: SERVER,
+            moved: Moved::Bytes(PIPE_BYTES_MAX),
+        });
+        let next = story.on(Event::SplicedOut {
+            from: SERVER,
+            moved: Moved::Bytes(PIPE_BYTES_MAX),
+        });
+        moved += PIPE_BYTES_MAX;
+        if next == "pipe-s pollin-s" {
+            break;
+        }
+        assert!(moved <= 1024 * 1024, "no pause after {moved} bytes");
+    }
+    assert_eq!(moved, 1024 * 1024);
+}
