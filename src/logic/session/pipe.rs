@@ -144,24 +144,29 @@ impl Pipe {
     }
 
     /// The end of the head has not come.
-    pub fn head_partial(&mut self, out: &mut Actions) {
-        self.receive(out);
+    pub fn head_partial(&mut self, out: &mut Actions) -> Progress {
+        debug_assert!(self.awaits_head(), "no head was looked for");
+        if !self.ended {
+            self.receive(out);
+        }
+        self.progress()
     }
 
     /// The chunk begins with interim answers, which go out at once.
     pub fn head_interim(&mut self, len: u32, out: &mut Actions) {
-        debug_assert!(self.front == 0 && len <= self.back, "more than came");
+        debug_assert!(self.awaits_head(), "no head was looked for");
+        debug_assert!(len <= self.back, "more than came");
         self.front = len;
         self.back -= len;
         self.send(out);
-        if self.back == 0 {
+        if self.back == 0 && !self.ended {
             self.receive(out);
         }
     }
 
     /// The head is whole; with what came after it, it is `len` bytes now. It is kept.
     pub fn head_whole(&mut self, len: u32) {
-        debug_assert!(self.front == 0, "a chunk before the head");
+        debug_assert!(self.awaits_head(), "no head was looked for");
         self.mode = Mode::Buffers { full: 0 };
         self.front = len;
         self.back = 0;
@@ -275,9 +280,10 @@ impl Pipe {
         }
         out.push(Action::Release { from: self.from });
         if self.mode == Mode::Head {
-            // What came behind the interim answers.
             if self.back > 0 {
+                // What came behind the interim answers may be a whole head.
                 self.read_head(out);
+                return Progress::Going;
             }
             return self.progress();
         }

@@ -15,7 +15,10 @@ impl Session {
                 self.pipe(from).received(news, out);
             }
             Event::Head { from, found } => match found {
-                Head::Partial => self.pipe(from).head_partial(out),
+                Head::Partial => {
+                    // The session ends with the end of its request.
+                    let _ = self.pipe(from).head_partial(out);
+                }
                 Head::Whole { len } => {
                     self.pipe(from).head_whole(len);
                     self.state = State::Choosing;

@@ -15,7 +15,10 @@ impl Session {
                 self.pipe(from).received(news, out);
             }
             Event::Head { from, found } => match found {
-                Head::Partial => self.pipe(from).head_partial(out),
+                Head::Partial => {
+                    let progress = self.pipe(from).head_partial(out);
+                    self.settle(now, from, progress, out);
+                }
                 Head::Interim { len } => self.pipe(from).head_interim(len, out),
                 Head::Whole { len } => {
                     self.pipe(from).head_whole(len);

@@ -82,6 +82,43 @@ fn an_interim_answer_that_finds_no_room_goes_on_later() {
 }
 
 #[test]
+fn a_server_that_ends_behind_an_interim_answer_has_answered_if_the_next_head_came() {
+    let mut story = Story::awaiting().after(&[
+        received(SERVER, 60),
+        head(SERVER, Head::Interim { len: 25 }),
+    ]);
+    assert_eq!(story.on(Event::Ended { from: SERVER }), "");
+    assert_eq!(story.on(sent(CLIENT, 25)), "release-s read-s");
+    assert_eq!(story.on(head(SERVER, WHOLE(44))), "send-c:44");
+    assert_eq!(story.on(sent(CLIENT, 44)), "release-s end-c");
+    assert_eq!(story.on(Event::Ended { from: CLIENT }), "free");
+    assert_eq!(story.code(), "--");
+}
+
+#[test]
+fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered() {
+    let mut story = Story::awaiting().after(&[
+        received(SERVER, 60),
+        head(SERVER, Head::Interim { len: 25 }),
+        Event::Ended { from: SERVER },
+        sent(CLIENT, 25),
+    ]);
+    let actions = story.on(head(SERVER, Head::Partial));
+    assert_eq!(actions, "release-s answer-502", "nothing is read any more");
+    assert_eq!(story.code(), "SH");
+    // The same behind two interim answers.
+    let mut story = Story::awaiting().after(&[
+        received(SERVER, 60),
+        head(SERVER, Head::Interim { len: 25 }),
+        Event::Ended { from: SERVER },
+        sent(CLIENT, 25),
+    ]);
+    let interim = Head::Interim { len: 35 };
+    assert_eq!(story.on(head(SERVER, interim)), "send-c:35");
+    assert_eq!(story.on(sent(CLIENT, 35)), "release-s answer-502");
+}
+
+#[test]
 fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
     // Nothing came.
     let mut story = Story::awaiting();
