@@ -72,7 +72,7 @@ def arguments():
 
 def build():
     """Builds the release binary; returns its path even when that failed, for the notice later."""
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=False)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--examples"], cwd=ROOT, check=False)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target.resolve() / "release" / "ringway"
 

@@ -177,7 +177,9 @@ def nginx_command(config, directory):
 class Balancers:
     """The balancers under test: how each is configured and started, in the order of a round."""
 
-    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream", "ringway-http", "haproxy-http"]
+    # The baselines of benches/relays, which take no configuration.
+    RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
+    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream", *RELAYS, "ringway-http", "haproxy-http"]
 
     def __init__(self, binary, directory, server_port, cpu):
         self.binary, self.directory = binary, directory
@@ -191,15 +193,21 @@ class Balancers:
     def start(self, name):
         """A fresh process in front of the HTTP server; use it as a context."""
         port = free_port()
+        command = self.command(name, port)
+        if not shutil.which(str(command[0])):
+            raise StartFailed(f"{command[0]} is not there")
+        return Program(name, command, port, self.cpu, self.directory)
+
+    def command(self, name, port):
+        """What starts it on this port."""
+        if name in self.RELAYS:
+            relay = self.binary.parent / "examples" / name
+            return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{self.server_port}"]
         values = {"LISTEN": port, "SERVER": self.server_port, "DIR": self.directory}
         template = self.template(name)
         config = fill(template, self.directory / template, values)
         if name.startswith("ringway"):
-            command = [self.binary, "run", "-c", config]
-        elif name == "nginx-stream":
-            command = nginx_command(config, self.directory)
-        else:
-            command = ["haproxy", "-db", "-f", config]
-        if not shutil.which(str(command[0])):
-            raise StartFailed(f"{command[0]} is not there")
-        return Program(name, command, port, self.cpu, self.directory)
+            return [self.binary, "run", "-c", config]
+        if name == "nginx-stream":
+            return nginx_command(config, self.directory)
+        return ["haproxy", "-db", "-f", config]
