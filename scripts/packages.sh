@@ -7,6 +7,7 @@ for pair in nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromi
   PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)
+[ -e /usr/lib/python3/dist-packages/websockets ] || missing+=(python3-websockets)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 as_root=()

@@ -30,6 +30,8 @@ mod http_failures;
 mod http_heads;
 mod http_inspect;
 mod http_load;
+mod http_peers;
+mod http_random;
 mod http_streams;
 mod limits;
 mod logging;

@@ -12,7 +12,7 @@ use crate::setup::Setup;
 use crate::wait::eventually;
 
 /// A running nginx that serves the files of a directory.
-struct Nginx {
+pub struct Nginx {
     process: Child,
     address: SocketAddr,
     directory: ScratchDirectory,
@@ -21,7 +21,7 @@ struct Nginx {
 
 impl Nginx {
     /// Starts it on a port that is reserved for it, and waits until it answers.
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = ScratchDirectory::new();
         let path = directory.path().display();
         let port = RefusingPort::new();
@@ -58,8 +58,13 @@ impl Nginx {
         nginx
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Adds a file of this length to what it serves, and returns its content.
-    fn serve(&self, name: &str, length: usize) -> Vec<u8> {
+    pub fn serve(&self, name: &str, length: usize) -> Vec<u8> {
         let content = Pattern::new(length as u64).message(length);
         fs::write(self.directory.path().join(name), &content).expect("a file");
         content
@@ -74,7 +79,7 @@ impl Drop for Nginx {
 }
 
 /// Runs curl and returns what it prints.
-fn curl(arguments: &[&str]) -> Vec<u8> {
+pub fn curl(arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new("curl");
     command
         .args([
