@@ -216,6 +216,7 @@ fn who_does_not_finish_the_head_in_time_gets_408() {
     }
     client.set_read_timeout(Some(DEADLINE)).expect("a time");
     own_answer(&client, 408);
+    drop(client);
 
     for line in ringway.sessions_ended(4) {
         assert_eq!((line.code.as_str(), line.status), ("cR--", Some(408)));
