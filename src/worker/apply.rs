@@ -163,11 +163,9 @@ impl<E: Engine> Worker<E> {
         let side = from;
         let token = Owner::Session { key, side, used }.token();
         let entry = &self.sessions[key.slot as usize];
-        let how = if entry.session.in_head(from) {
-            let held = entry.chunks[from.index()].newest();
-            Receive::Once(BUFFER_BYTES - held.map_or(0, |(_, chunk)| chunk.len))
-        } else {
-            Receive::Stream
+        let how = match entry.session.head_held(from) {
+            Some(held) => Receive::Once(BUFFER_BYTES - held),
+            None => Receive::Stream,
         };
         if let Some(socket) = entry.socket(from) {
             self.engine.receive(socket, how, poll_first, token);

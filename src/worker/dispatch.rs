@@ -127,7 +127,8 @@ impl<E: Engine> Worker<E> {
         let chunks = &mut entry.chunks[from.index()];
         let start = HEADROOM_BYTES;
         let chunk = Chunk { start, len };
-        let joined = entry.session.in_head(from) && chunks.newest().is_some();
+        // An interim answer that waits for room is no part of the head.
+        let joined = entry.session.head_held(from).is_some_and(|held| held > 0);
         let buffer = if joined {
             buffer
         } else if let Err(buffer) = chunks.push(buffer, chunk) {

@@ -246,7 +246,8 @@ pub enum Action {
     /// Poll the client for a reset or hang-up.
     WatchClient,
     /// Receive into fresh buffers, at most one buffer's worth in all, which are appended to the
-    /// chunks from this side; into the newest chunk while [`Session::in_head`](super::Session::in_head).
+    /// chunks from this side; behind the part of a head that is held, if there
+    /// is one ([`Session::head_held`](super::Session::head_held)).
     Receive {
         /// The side to read.
         from: Side,

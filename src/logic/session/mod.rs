@@ -247,9 +247,10 @@ impl Session {
         self.pipes[from.index()].held()
     }
 
-    /// What comes from this side belongs to a head that is not whole yet.
-    pub fn in_head(&self, from: Side) -> bool {
-        self.pipes[from.index()].in_head()
+    /// If what comes from this side belongs to a head that is not whole yet: how much of that is
+    /// held, in the newest chunk.
+    pub fn head_held(&self, from: Side) -> Option<u32> {
+        self.pipes[from.index()].head_held()
     }
 
     /// Bytes in the kernel pipe of the direction from `from`.

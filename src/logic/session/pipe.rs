@@ -143,6 +143,11 @@ impl Pipe {
         self.mode == Mode::Head
     }
 
+    /// Bytes of a head that is not whole yet, without the interim answers before it.
+    pub fn head_held(&self) -> Option<u32> {
+        self.in_head().then_some(self.back)
+    }
+
     /// The end of the head has not come.
     pub fn head_partial(&mut self, out: &mut Actions) -> Progress {
         debug_assert!(self.awaits_head(), "no head was looked for");

@@ -11,7 +11,7 @@ fn a_request_in_pieces_waits_until_it_is_whole() {
     assert_eq!(story.on(Event::Accepted), "recv-c");
     for _ in 0..3 {
         assert_eq!(story.on(received(CLIENT, 10)), "read-c");
-        assert!(story.session.in_head(CLIENT));
+        assert!(story.session.head_held(CLIENT).is_some());
         assert_eq!(story.on(head(CLIENT, Head::Partial)), "recv-c");
     }
     assert_eq!(story.on(received(CLIENT, 10)), "read-c");
@@ -42,9 +42,9 @@ fn an_answer_in_pieces_goes_out_whole() {
     assert_eq!(story.on(received(SERVER, 7)), "read-s");
     assert_eq!(story.on(head(SERVER, Head::Partial)), "recv-s");
     assert_eq!(story.on(received(SERVER, 50)), "read-s");
-    assert!(story.session.in_head(SERVER));
+    assert_eq!(story.session.head_held(SERVER), Some(57));
     assert_eq!(story.on(head(SERVER, WHOLE(90))), "send-c:90 recv-s");
-    assert!(!story.session.in_head(SERVER));
+    assert_eq!(story.session.head_held(SERVER), None);
     assert_eq!(story.on(received(SERVER, 5)), "");
     assert_eq!(story.on(Event::Ended { from: SERVER }), "");
     assert_eq!(story.on(sent(CLIENT, 90)), "release-s send-c:5");
@@ -76,6 +76,7 @@ fn an_interim_answer_that_finds_no_room_goes_on_later() {
         head(SERVER, Head::Interim { len: 25 }),
     ]);
     assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
+    assert_eq!(story.session.head_held(SERVER), Some(35), "only behind it");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:25");
     assert_eq!(story.on(sent(CLIENT, 20)), "send-c:5");
     assert_eq!(story.on(sent(CLIENT, 5)), "release-s read-s");
