@@ -7,6 +7,7 @@ pub mod health;
 mod limits;
 mod listeners;
 pub mod reload;
+mod systemd;
 mod workers;
 
 use std::fmt;
@@ -167,9 +168,21 @@ async fn serve(
     let mut reload = tokio::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
     started(&bound);
+    systemd::ready();
 
     tokio::select! {
         name = stop.next() => {
+            let grace = active.borrow().snapshot.config.global.shutdown_grace;
+            workers.shared().mark_stopping();
+            systemd::stopping();
+            if !grace.is_zero() {
+                log::info!("{name}: not ready any more, but accepting for {grace:?}");
+                tokio::select! {
+                    () = tokio::time::sleep(grace) => {}
+                    () = workers.any_ended() => {}
+                    name = stop.next() => end_at_once(name),
+                }
+            }
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
             log::info!("{name}: finishing open sessions, at most {timeout:?}");
         }
@@ -185,10 +198,7 @@ async fn serve(
     workers.stop();
     tokio::select! {
         () = workers.all_ended() => {}
-        name = stop.next() => {
-            log::warn!("{name} once more: ending at once");
-            std::process::exit(0);
-        }
+        name = stop.next() => end_at_once(name),
         () = tokio::time::sleep(shutdown_timeout) => {
             log::warn!("{} sessions are still open and are cut", workers.sessions_open());
             workers.abort();
@@ -203,6 +213,12 @@ async fn serve(
         return Err(StartError::WorkerFailed);
     }
     Ok(())
+}
+
+/// A second signal asks for the end.
+fn end_at_once(name: &str) -> ! {
+    log::warn!("{name} once more: ending at once");
+    std::process::exit(0);
 }
 
 /// The signals that ask to stop.

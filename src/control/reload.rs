@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Active;
 use super::health::Statuses;
 use super::limits::Limits;
 use super::listeners::{Listeners, Moment};
 use super::workers::Orders;
+use super::{Active, systemd};
 use crate::config::Config;
 use crate::io::host;
 use crate::snapshot::Registry;
@@ -26,6 +26,9 @@ const REQUESTS_MAX: usize = 16;
 /// How long connections that are being established at an address that goes away may take: the
 /// round trip of nearly every client.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
+
+/// Why there is no reload after a signal to stop.
+const STOPPING: &str = "the process is stopping: nothing is reloaded any more";
 
 /// Reads the configuration once more: it and the warnings about it, or the report of what is wrong
 /// with it. It may block.
@@ -82,7 +85,7 @@ impl Reloader {
         outcome.await.unwrap_or_else(|_| Outcome {
             version: self.version(),
             at: SystemTime::now(),
-            result: Err("the process is stopping: nothing is reloaded any more".to_owned()),
+            result: Err(STOPPING.to_owned()),
         })
     }
 
@@ -120,8 +123,15 @@ impl Reload {
                 },
                 Some(()) = hangup.recv() => None,
             };
-            log::info!("reloading the configuration");
-            let result = self.reload().await;
+            let result = if self.orders.shared().is_stopping() {
+                Err(STOPPING.to_owned())
+            } else {
+                log::info!("reloading the configuration");
+                systemd::reloading();
+                let result = self.reload().await;
+                systemd::ready();
+                result
+            };
             let outcome = Outcome {
                 version: self.active.borrow().snapshot.version,
                 at: SystemTime::now(),

@@ -58,6 +58,12 @@ impl Launch {
         self
     }
 
+    /// With this variable in its environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.shell.push(format!("export {name}='{value}'"));
+        self
+    }
+
     /// At most this many open files.
     pub fn open_files_max(mut self, count: usize) -> Self {
         self.shell.push(format!("ulimit -n {count}"));

@@ -1,15 +1,18 @@
 //! The end of the process: open sessions may finish, but not for ever.
 
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::clients::{connect, connect_named, ending, round_trip};
+use crate::harness::ScratchDirectory;
+use crate::http::get;
 use crate::log_lines::Access;
 use crate::servers::Server;
 use crate::setup::Setup;
-use crate::wait::eventually;
+use crate::wait::{DEADLINE, eventually};
 
 /// Returns once the address refuses connections.
 fn refuses(address: SocketAddr) {
@@ -103,4 +106,71 @@ fn shutdown_timeout_cuts_what_does_not_finish() {
     );
     assert_eq!(ringway.session_ended().code, "KD");
     eventually("the server is freed", || server.open() == 0);
+}
+
+#[test]
+fn during_the_grace_it_is_not_ready_but_accepts() {
+    let server = Server::echo();
+    let mut ringway = Setup::new()
+        .admin()
+        .global(r#"shutdown_grace = "700ms""#)
+        .server("a", server.address())
+        .start();
+    let (web, admin) = (ringway.address(), ringway.admin());
+    assert_eq!(get(admin, "/readyz").status, 200);
+
+    let start = Instant::now();
+    ringway.signal(Signal::TERM);
+    eventually("it is not ready", || get(admin, "/readyz").status == 503);
+    assert_eq!(get(admin, "/readyz").body, "stopping\n");
+    let client = connect(web);
+    round_trip(&client, b"in the grace");
+    assert!(
+        start.elapsed() < Duration::from_millis(600),
+        "too slow to tell"
+    );
+    refuses(web);
+    assert!(start.elapsed() >= Duration::from_millis(650));
+    round_trip(&client, b"afterwards");
+    drop(client);
+    assert_eq!(ringway.exit_code(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let server = Server::echo();
+    let directory = ScratchDirectory::new();
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager
+        .set_read_timeout(Some(DEADLINE))
+        .expect("a deadline");
+    let told = || {
+        let mut message = [0; 4096];
+        let len = manager.recv(&mut message).expect("a message");
+        let text = str::from_utf8(&message[..len]).expect("text");
+        let (first, second) = text.split_once('\n').unwrap_or((text, ""));
+        (first.to_owned(), second.trim_end().to_owned())
+    };
+    let setup = Setup::new().server("a", server.address());
+    let launch = setup.launch();
+    let path = path.display().to_string();
+    let mut ringway = launch.variable("NOTIFY_SOCKET", &path).start();
+    let ready = (
+        format!("MAINPID={}", ringway.pid().as_raw_nonzero()),
+        "READY=1".to_owned(),
+    );
+    assert_eq!(told(), ready);
+
+    ringway.reload(&setup.text());
+    let (first, second) = told();
+    assert_eq!(first, "RELOADING=1");
+    let time = second
+        .strip_prefix("MONOTONIC_USEC=")
+        .map(str::parse::<u64>);
+    assert!(matches!(time, Some(Ok(1..))), "{second}");
+    assert_eq!(told(), ready);
+    ringway.signal(Signal::TERM);
+    assert_eq!(told().0, "STOPPING=1");
+    assert_eq!(ringway.exit_code(), Some(0));
 }

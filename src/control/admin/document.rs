@@ -25,7 +25,7 @@ pub(super) struct Process {
     /// RFC 3339, UTC.
     pub started: String,
     pub uptime_s: u64,
-    /// It takes no new sessions and ends with the last one.
+    /// It is about to take no new sessions and to end with the last one.
     pub stopping: bool,
     pub sessions: Sessions,
     pub reload: Reload,
