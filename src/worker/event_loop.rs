@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::Place;
+use super::sessions::Walk;
 use super::slot::Slot;
 use super::token::Owner;
 use super::{Command, Worker};
@@ -62,6 +63,7 @@ impl<E: Engine> Worker<E> {
         while std::mem::take(&mut self.resume_due) {
             self.resume_accepting();
         }
+        self.walk();
         self.plans.sweep();
         self.tally(happened);
         let dropped = self.log.flush();
@@ -100,6 +102,9 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.has_buffers() {
             return Some(Duration::ZERO);
         }
+        if !self.walks.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let next = [
             self.timers.next_wakeup(),
             self.short_until,
@@ -118,6 +123,7 @@ impl<E: Engine> Worker<E> {
                 Command::Abort => self.abort(),
                 Command::CutSessions(server) => self.cut_sessions(&server),
                 Command::Adopt(adoption) => self.adopt(*adoption),
+                Command::Sessions(errand) => self.walks.push_back(Walk::new(errand)),
             }
         }
         for plan in self.plans.indices() {

@@ -4,7 +4,8 @@
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
 //! chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads; `counting`
-//! counts; `plan` keeps the configurations that are in use and `adopt` takes a new one.
+//! counts; `plan` keeps the configurations that are in use and `adopt` takes a new one; `sessions`
+//! lists and closes open sessions for the operator.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -20,6 +21,7 @@ mod listener;
 mod places;
 mod plan;
 mod queue;
+mod sessions;
 mod slot;
 mod token;
 
@@ -36,6 +38,8 @@ use counting::Tally;
 pub use http::Exchange;
 use listener::Accepting;
 use plan::Plans;
+use sessions::Walk;
+pub use sessions::{Errand, Filter, Reply, Report, SessionId, SessionInfo, Task};
 use slot::Slot;
 use token::Key;
 
@@ -59,6 +63,8 @@ pub enum Command<L> {
     CutSessions(Arc<ServerShared>),
     /// Take this configuration for all that is new.
     Adopt(Box<Adoption<L>>),
+    /// Do something with open sessions, a few in each turn.
+    Sessions(Errand),
 }
 
 /// What a worker is made from.
@@ -124,6 +130,8 @@ pub struct Worker<E: Engine> {
     warn_mixed_after: Instant,
     /// How far the bytes of open sessions are counted.
     tally: Tally,
+    /// Errands under way, the next first.
+    walks: VecDeque<Walk>,
 }
 
 impl<E: Engine> Worker<E> {
@@ -150,6 +158,7 @@ impl<E: Engine> Worker<E> {
             warn_after: Instant::ZERO,
             warn_mixed_after: Instant::ZERO,
             tally,
+            walks: VecDeque::new(),
             engine: setup.engine,
             shared: setup.shared,
             commands: setup.commands,

@@ -281,6 +281,32 @@ impl Session {
         matches!(self.state, State::Relaying)
     }
 
+    /// Whether it is over, but for what the kernel still holds.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    /// What it waits for, in a word for operators.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            State::ReadingHead => "reading",
+            State::Choosing => "choosing",
+            State::Queued { .. } => "queued",
+            State::Short { .. } => "short",
+            State::Connecting { .. } => "connecting",
+            State::Relaying => "relaying",
+            State::Clearing { .. } | State::Answering { .. } | State::Lingering { .. } => {
+                "answering"
+            }
+            State::Closing { .. } => "closing",
+        }
+    }
+
+    /// When something of it moved last.
+    pub fn last_activity(&self) -> Instant {
+        self.last_activity
+    }
+
     /// It was called from the queue and has no answer yet.
     pub fn was_called(&self) -> bool {
         self.called_since.is_some()

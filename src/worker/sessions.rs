@@ -1,0 +1,238 @@
+//! Open sessions, for the operator: listing those of a kind, closing them.
+//!
+//! An [`Errand`] looks at every place in the table of sessions, a few in each turn of the loop, so
+//! that a million of them delay no byte. Errands take turns with each other. Each worker reports
+//! for itself; the control plane puts the reports together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Worker;
+use super::slot::Slot;
+use crate::io::Engine;
+use crate::logic::session::{Event, Killer, Side};
+
+/// Places in the table that are looked at in one turn: some ten microseconds, and a system call
+/// for each if clients' addresses are asked for.
+const SLOTS_PER_TURN: usize = 128;
+
+/// What names a session in this process for good: a place is used again, a moment is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId {
+    /// Index of its worker.
+    pub worker: usize,
+    /// Its place in the worker's table.
+    pub slot: usize,
+    /// When it was accepted, in nanoseconds of the worker's clock.
+    pub started: u64,
+}
+
+/// Which sessions are meant: those for which everything holds that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// This one.
+    pub id: Option<SessionId>,
+    /// Those of the frontend of this name.
+    pub frontend: Option<String>,
+    /// Those of the backend of this name.
+    pub backend: Option<String>,
+    /// Those with a server of this name.
+    pub server: Option<String>,
+    /// Those of clients with this address.
+    pub client: Option<IpAddr>,
+}
+
+/// What is to be done with the sessions that are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Describe them, up to so many.
+    List(usize),
+    /// End them.
+    Close,
+}
+
+/// A session, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// What names it.
+    pub id: SessionId,
+    /// Where its client comes from, if the kernel still knows.
+    pub client: Option<SocketAddr>,
+    /// Name of its frontend.
+    pub frontend: String,
+    /// Name of its backend.
+    pub backend: String,
+    /// Name of its server, if one was chosen.
+    pub server: Option<String>,
+    /// Since it was accepted.
+    pub age: Duration,
+    /// Since anything moved.
+    pub idle: Duration,
+    /// Bytes read from each side, by the side's index.
+    pub bytes: [u64; 2],
+    /// What it waits for, in a word.
+    pub state: &'static str,
+}
+
+/// What one worker found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Those that are listed.
+    pub sessions: Vec<SessionInfo>,
+    /// How many were meant.
+    pub count: u64,
+}
+
+/// Takes the report of one worker. It must not block.
+pub type Reply = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// Something to be done with open sessions, by each worker.
+#[derive(Clone)]
+pub struct Errand {
+    /// What.
+    pub task: Task,
+    /// With which.
+    pub filter: Filter,
+    /// Who is told, once by each worker.
+    pub reply: Reply,
+}
+
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Errand")
+            .field("task", &self.task)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An errand under way.
+pub(super) struct Walk {
+    errand: Errand,
+    /// The next place in the table.
+    slot: usize,
+    report: Report,
+}
+
+impl Walk {
+    pub fn new(errand: Errand) -> Self {
+        let slot = errand.filter.id.map_or(0, |id| id.slot);
+        Walk {
+            errand,
+            slot,
+            report: Report::default(),
+        }
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    /// Once in each turn: goes on with the errand that waits longest.
+    pub(super) fn walk(&mut self) {
+        let Some(mut walk) = self.walks.pop_front() else {
+            return;
+        };
+        let end = match walk.errand.filter.id {
+            Some(id) if id.worker == self.index => id.slot.saturating_add(1),
+            Some(_) => 0,
+            None => self.sessions.capacity(),
+        };
+        let stop = walk.slot.saturating_add(SLOTS_PER_TURN).min(end);
+        while walk.slot < stop {
+            self.visit(&mut walk);
+            walk.slot += 1;
+        }
+        if walk.slot < end {
+            self.walks.push_back(walk);
+        } else {
+            (walk.errand.reply)(walk.report);
+        }
+    }
+
+    fn visit(&mut self, walk: &mut Walk) {
+        let slot = walk.slot;
+        let errand = &walk.errand;
+        if !self.may_be_meant(slot, &errand.filter) {
+            return;
+        }
+        let client = match (errand.task, errand.filter.client) {
+            (Task::Close, None) => None,
+            (Task::List(_), _) | (Task::Close, Some(_)) => self.client(slot),
+        };
+        let wanted = errand.filter.client.map(|client| client.to_canonical());
+        if wanted.is_some() && wanted != client.map(|client| client.ip().to_canonical()) {
+            return;
+        }
+        walk.report.count += 1;
+        match errand.task {
+            Task::List(max) if walk.report.sessions.len() < max => {
+                let info = self.describe(slot, client);
+                walk.report.sessions.push(info);
+            }
+            Task::List(_) => {}
+            Task::Close => self.drive(slot, Event::Killed(Killer::Operator)),
+        }
+    }
+
+    /// Whether there is an open session, and everything holds for it but, perhaps, the client.
+    fn may_be_meant(&self, slot: usize, filter: &Filter) -> bool {
+        let Some(entry) = self.sessions.get(slot) else {
+            return false;
+        };
+        let (frontend, backend, server) = self.names(entry);
+        let is = |wanted: &Option<String>, name: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| Some(wanted) == name)
+        };
+        filter.id.is_none_or(|id| id == self.id(slot, entry))
+            && is(&filter.frontend, Some(frontend))
+            && is(&filter.backend, Some(backend))
+            && is(&filter.server, server)
+            && !entry.session.is_closing()
+    }
+
+    /// Of its frontend, its backend, and the server if one was chosen.
+    fn names<'a>(&'a self, entry: &Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
+        let config = &self.plans[entry.place.plan].snapshot.config;
+        let frontend = &config.frontends[usize::from(entry.place.frontend)];
+        let backend = &config.backends[frontend.backend];
+        let server = entry
+            .server
+            .map(|server| &backend.servers[usize::from(server)]);
+        let server = server.map(|server| server.name.as_str());
+        (&frontend.name, &backend.name, server)
+    }
+
+    fn id(&self, slot: usize, entry: &Slot<E>) -> SessionId {
+        SessionId {
+            worker: self.index,
+            slot,
+            started: entry.session.started().as_nanos(),
+        }
+    }
+
+    /// Where the client of a session comes from. The kernel is asked if nobody needed it before.
+    fn client(&mut self, slot: usize) -> Option<SocketAddr> {
+        let entry = self.sessions.get_mut(slot)?;
+        if entry.client.is_none() {
+            let socket = entry.sockets[Side::Client.index()].as_ref()?;
+            entry.client = self.engine.peer(socket);
+        }
+        entry.client
+    }
+
+    fn describe(&self, slot: usize, client: Option<SocketAddr>) -> SessionInfo {
+        let entry = &self.sessions[slot];
+        let (frontend, backend, server) = self.names(entry);
+        SessionInfo {
+            id: self.id(slot, entry),
+            client,
+            frontend: frontend.to_owned(),
+            backend: backend.to_owned(),
+            server: server.map(str::to_owned),
+            age: self.now.duration_since(entry.session.started()),
+            idle: self.now.duration_since(entry.session.last_activity()),
+            bytes: Side::BOTH.map(|side| entry.session.bytes(side)),
+            state: entry.session.word(),
+        }
+    }
+}
