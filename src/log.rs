@@ -122,18 +122,18 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts it.
+    /// Starts it. Workers' warnings are told to `warned` too.
     ///
     /// # Errors
     ///
     /// No thread could be made.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start(warned: impl Fn(&str) + Send + 'static) -> std::io::Result<Self> {
         let (sender, receiver) = bounded(BATCHES_MAX);
         let (alive, ended) = bounded(0);
         std::thread::Builder::new()
             .name("log".to_string())
             .spawn(move || {
-                write_all(&receiver);
+                write_all(&receiver, warned);
                 drop::<Sender<()>>(alive);
             })?;
         Ok(Writer { sender, ended })
@@ -152,10 +152,13 @@ impl Writer {
     }
 }
 
-fn write_all(receiver: &Receiver<LogMessage>) {
+fn write_all(receiver: &Receiver<LogMessage>, warned: impl Fn(&str)) {
     for message in receiver {
         match message {
-            LogMessage::Warning(text) => log::warn!("{text}"),
+            LogMessage::Warning(text) => {
+                log::warn!("{text}");
+                warned(&text);
+            }
             LogMessage::Sessions(snapshot, records) => {
                 FORM.set(snapshot.config.global.access_log);
                 for record in &records {

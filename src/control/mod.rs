@@ -2,11 +2,16 @@
 //!
 //! It runs on the main thread and may block; workers never wait for it.
 
+mod actions;
 mod admin;
 pub mod health;
+mod journal;
 mod limits;
 mod listeners;
+mod overrides;
 pub mod reload;
+mod sessions;
+mod state_file;
 mod systemd;
 mod workers;
 
@@ -22,11 +27,16 @@ use crate::config::Config;
 use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
-use crate::snapshot::{Registry, Snapshot};
+use crate::snapshot::{Registry, ServerShared, Snapshot};
+use actions::Actions;
 use admin::Admin;
+pub use admin::Token;
 use health::Health;
+use journal::{Entry, Journal};
 use listeners::{Listeners, Moment};
+use overrides::Overrides;
 use reload::{Reload, Reloader, Source};
+use state_file::StateFile;
 use workers::{Crew, Workers};
 
 /// How long an aborted session may take to be torn down.
@@ -42,6 +52,8 @@ pub enum StartError {
         /// What the kernel said, and what to do.
         why: String,
     },
+    /// The admin listener is not configured as it could be.
+    Admin(String),
     /// The kernel refuses io_uring.
     IoUring(SetupError),
     /// Something else of the system failed.
@@ -54,6 +66,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Listen { what, why } => write!(f, "cannot listen on {what}: {why}"),
+            StartError::Admin(why) => f.write_str(why),
             StartError::IoUring(error) => f.write_str(&probe::explain(error)),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
             StartError::WorkerFailed => {
@@ -119,21 +132,28 @@ async fn serve(
     let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
     let crew = Crew::new(&limits)?;
-    let mut health = Health::start(&snapshot, crew.orders().clone())
+    let journal = Journal::new();
+    let overrides = Arc::new(overrides(config, &journal)?);
+    let mut health = Health::start(&snapshot, crew.orders().clone(), journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
+    // In effect before the first probe.
+    overrides
+        .put_into_effect(&snapshot, health.statuses())
+        .await;
     health.first_round().await;
     let mut listeners = Listeners::default();
     let prepared = listeners.prepare(config, worker_count, Moment::Start)?;
     let applied = listeners.apply(prepared, worker_count);
-    let admin = match config.admin.as_ref().and_then(|admin| admin.listen) {
-        Some(listen) => Some(Admin::bind(listen).await?),
+    let admin = match &config.admin {
+        Some(admin) => Some(Admin::bind(admin).await?),
         None => None,
     };
-    let log = Writer::start()
+    let for_log = journal.clone();
+    let log = Writer::start(move |text| for_log.record(Entry::warning(text)))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let bound = Bound {
         frontends: applied.addresses.clone(),
-        admin: admin.as_ref().map(Admin::address),
+        admin: admin.as_ref().and_then(Admin::address),
     };
     let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
@@ -146,15 +166,27 @@ async fn serve(
         bound: applied.addresses,
     }));
     let (reloader, requests) = Reloader::new(active.clone());
+    // Removed when this function ends.
+    let mut _socket_file = None;
     if let Some(admin) = admin {
+        if let Some(address) = admin.address() {
+            log::info!("admin listens on http://{address}");
+        }
+        if let Some(socket) = admin.socket() {
+            log::info!("admin listens on {}", socket.display());
+        }
         let statuses = health.statuses().clone();
-        log::info!("admin listens on http://{}", admin.address());
-        admin.start(admin::State::new(
-            active.clone(),
-            Arc::clone(workers.shared()),
-            Box::new(move |server| statuses.server(server)),
-            reloader,
-        ));
+        let actions = Actions {
+            statuses: statuses.clone(),
+            overrides: Arc::clone(&overrides),
+            orders: workers.orders().clone(),
+            journal: journal.clone(),
+        };
+        let told = Box::new(move |server: &ServerShared| statuses.server(server));
+        let shared = Arc::clone(workers.shared());
+        // The task that reloads goes on for as long as somebody could ask it.
+        let state = admin::State::new(active.clone(), shared, told, reloader.clone());
+        _socket_file = admin.start(state, actions);
     }
     let reload = Reload {
         source,
@@ -162,6 +194,8 @@ async fn serve(
         listeners,
         orders: workers.orders().clone(),
         statuses: health.statuses().clone(),
+        overrides,
+        journal,
         active: active_sender,
         workers: worker_count,
     };
@@ -219,6 +253,20 @@ async fn serve(
 fn end_at_once(name: &str) -> ! {
     log::warn!("{name} once more: ending at once");
     std::process::exit(0);
+}
+
+/// What operators wanted when the last process ended, if that is kept.
+fn overrides(config: &Config, journal: &Journal) -> Result<Overrides, StartError> {
+    let Some(path) = &config.global.state_file else {
+        return Ok(Overrides::new(Vec::new(), None, journal.clone()));
+    };
+    let found = state_file::load(path).unwrap_or_else(|why| {
+        journal.warn(why);
+        Vec::new()
+    });
+    let file = StateFile::start(path.clone())
+        .map_err(|error| StartError::System("cannot start the state file's thread", error))?;
+    Ok(Overrides::new(found, Some(file), journal.clone()))
 }
 
 /// The signals that ask to stop.

@@ -11,8 +11,10 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::health::Statuses;
+use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
 use super::listeners::{Listeners, Moment};
+use super::overrides::Overrides;
 use super::workers::Orders;
 use super::{Active, systemd};
 use crate::config::Config;
@@ -108,6 +110,8 @@ pub(super) struct Reload {
     pub listeners: Listeners,
     pub orders: Orders,
     pub statuses: Statuses,
+    pub overrides: Arc<Overrides>,
+    pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
     pub workers: usize,
 }
@@ -137,7 +141,7 @@ impl Reload {
                 at: SystemTime::now(),
                 result,
             };
-            report(&outcome);
+            report(&self.journal, &outcome);
             requests.last.send_replace(Some(outcome.clone()));
             if let Some(request) = request {
                 // Whoever asked may have gone.
@@ -167,6 +171,8 @@ impl Reload {
         let snapshot = self.registry.snapshot(config);
         // Workers are to find the servers with their health.
         self.statuses.adopt(&snapshot).await;
+        let overrides = Arc::clone(&self.overrides);
+        overrides.put_into_effect(&snapshot, &self.statuses).await;
         let applied = self.listeners.apply(prepared, self.workers);
         let before = Arc::clone(&self.active.borrow());
         for (frontend, addresses) in snapshot.config.frontends.iter().zip(&applied.addresses) {
@@ -214,21 +220,33 @@ impl Reload {
     }
 }
 
-fn report(outcome: &Outcome) {
+fn report(journal: &Journal, outcome: &Outcome) {
     let version = outcome.version;
-    match &outcome.result {
+    let text = match &outcome.result {
         Ok(warnings) => {
             if !warnings.is_empty() {
                 log::warn!("{warnings}");
             }
-            log::info!("reloaded: version {version} of the configuration is in use");
+            let text = format!("reloaded: version {version} of the configuration is in use");
+            log::info!("{text}");
+            text
         }
         Err(reasons) => {
             // A report has lines of its own.
             let space = if reasons.contains('\n') { '\n' } else { ' ' };
-            log::error!(
+            let text = format!(
                 "not reloaded, version {version} of the configuration stays in use:{space}{reasons}"
             );
+            log::error!("{text}");
+            text
         }
-    }
+    };
+    let reason = outcome.result.clone().err();
+    journal.record(Entry {
+        kind: Kind::Reload,
+        to: Some(version.to_string()),
+        reason: reason.unwrap_or_default(),
+        text,
+        ..Entry::default()
+    });
 }

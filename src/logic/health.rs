@@ -95,13 +95,16 @@ impl Operational {
 pub enum Admin {
     /// New sessions, if it is up.
     Ready,
-    /// No new sessions; it is still checked.
+    /// No new sessions but those that a cookie leads there; it is still checked.
     Drain,
-    /// No new sessions and no checks.
+    /// No new sessions at all, and no checks.
     Maint,
 }
 
 impl Admin {
+    /// All of them.
+    pub const ALL: [Admin; 3] = [Admin::Ready, Admin::Drain, Admin::Maint];
+
     /// The word of logs and statistics.
     pub const fn word(self) -> &'static str {
         match self {
@@ -356,27 +359,39 @@ impl Health {
         self.cause
     }
 
-    /// Whether new sessions may go there.
+    /// Whether new sessions may go there, be it by a cookie.
     pub fn is_usable(&self) -> bool {
         let up = match self.operational() {
             Operational::Unchecked | Operational::Up { .. } => true,
             Operational::Down { .. } => false,
         };
-        up && self.admin == Admin::Ready
-    }
-
-    /// The weight for balancing: comparable among the servers of a backend, in [`WEIGHT_PARTS`] of
-    /// the configured one if the backend has slow start.
-    pub fn weight(&self, now: Instant) -> u32 {
-        match self.rules.slow_start {
-            None => self.rules.weight,
-            Some(_) => self.rules.weight * self.parts(now),
+        up && match self.admin {
+            Admin::Ready | Admin::Drain => true,
+            Admin::Maint => false,
         }
     }
 
-    /// The same in the unit of the configuration, rounded up.
+    /// The weight for balancing: comparable among the servers of a backend, in [`WEIGHT_PARTS`] of
+    /// the one that was set if the backend has slow start; 0 while it drains.
+    pub fn weight(&self, now: Instant) -> u32 {
+        match (self.admin, self.rules.slow_start) {
+            (Admin::Drain, _) => 0,
+            (Admin::Ready | Admin::Maint, None) => self.rules.weight,
+            (Admin::Ready | Admin::Maint, Some(_)) => self.rules.weight * self.parts(now),
+        }
+    }
+
+    /// What balancing would go by if the server were ready, in the unit of the configuration,
+    /// rounded up.
     pub fn weight_shown(&self, now: Instant) -> u32 {
         (self.rules.weight * self.parts(now)).div_ceil(WEIGHT_PARTS)
+    }
+
+    /// Sets the weight, 0..=256, at once but for what slow start withholds. Returns the one
+    /// before, if that was another.
+    pub fn set_weight(&mut self, weight: u32) -> Option<u32> {
+        let before = std::mem::replace(&mut self.rules.weight, weight);
+        (before != weight).then_some(before)
     }
 
     /// When the weight should be looked at again, while it rises.

@@ -55,7 +55,7 @@ fn a_connection_takes_request_after_request() {
     let mut client = connect(ringway.admin());
 
     for path in ["/healthz", "/api/v1/stats", "/nothing", "/readyz"] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         client.write_all(request.as_bytes()).expect("it is taken");
         let answer = Answer::read(&client).expect("an answer");
         let expected = if path == "/nothing" { 404 } else { 200 };
@@ -366,7 +366,7 @@ fn a_client_that_does_not_read_is_closed() {
     let ringway = setup.start();
     let before = ringway.descriptors();
     let mut client = connect_narrow(ringway.admin());
-    let request = b"GET /api/v1/stats HTTP/1.1\r\nHost: a\r\n\r\n";
+    let request = b"GET /api/v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
     client
         .write_all(&request.repeat(500))
@@ -413,9 +413,21 @@ fn garbage_is_refused_and_does_no_harm() {
     assert_eq!(get(admin, "/healthz").status, 200);
 }
 
+/// Values that may be absent.
+const OPTIONAL: [&str; 8] = [
+    "/last",
+    "/limit",
+    "/operator",
+    "/server",
+    "/client",
+    "/from",
+    "/to",
+    "/who",
+];
+
 /// Fails unless a value has exactly the shape of an example: the same names, the same types.
 #[track_caller]
-fn same_shape(value: &Value, example: &Value, at: &str) {
+pub fn same_shape(value: &Value, example: &Value, at: &str) {
     match (value, example) {
         (Value::Object(value), Value::Object(example)) => {
             let names = |object: &serde_json::Map<String, Value>| -> Vec<String> {
@@ -445,20 +457,19 @@ fn same_shape(value: &Value, example: &Value, at: &str) {
         }
         (Value::Number(number), Value::Number(_)) => assert!(number.is_u64(), "{at}: {number}"),
         (Value::Bool(_), Value::Bool(_)) => {}
-        // A limit or a reload that may be absent.
-        (Value::Null, _) | (_, Value::Null)
-            if ["/limit", "/last"].iter().any(|end| at.ends_with(end)) => {}
+        (Value::Null, _) | (_, Value::Null) if OPTIONAL.iter().any(|name| at.ends_with(name)) => {}
         _ => panic!("{at}: {value} is not like {example}"),
     }
 }
 
-/// The example of README, which also has a line for each of its fields.
-fn documented() -> Value {
+/// The example of README below a heading, which also has a line for each of its fields.
+pub fn documented(heading: &str) -> Value {
     let readme = include_str!("../../README.md");
     let (_, section) = readme
-        .split_once("\n## Admin listener\n")
+        .split_once(&format!("\n### {heading}\n"))
         .expect("a section");
     let (section, _) = section.split_once("\n## ").expect("a next section");
+    let section = section.split("\n### ").next().expect("its text");
     let (_, example) = section.split_once("```json\n").expect("an example");
     let (example, table) = example.split_once("```").expect("its end");
     let example: Value = serde_json::from_str(example).expect("JSON");
@@ -485,6 +496,7 @@ fn the_statistics_have_the_documented_shape() {
     round_trip(&connect(ringway.address()), b"some traffic");
 
     let sessions = json!({ "current": 0, "max": 0, "limit": 0, "total": 0 });
+    let operator = json!({ "who": "", "time": "time", "reason": "" });
     let example = json!({
         "process": {
             "version": "", "pid": 0, "started": "time", "uptime_s": 0, "stopping": false,
@@ -504,7 +516,8 @@ fn the_statistics_have_the_documented_shape() {
             "servers": [{
                 "name": "one of a, spare", "address": "address",
                 "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
-                "reason": "", "since": "time", "weight": 0, "backup": false,
+                "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
+                "operator": operator, "backup": false,
                 "sessions": sessions, "bytes_from_client": 0, "bytes_from_server": 0,
                 "connect_failures": 0, "retries": 0,
                 "checks": { "passed": 0, "failed": 0, "downs": 0 },
@@ -513,7 +526,7 @@ fn the_statistics_have_the_documented_shape() {
     });
     let all = stats(ringway.admin());
     same_shape(&all, &example, "");
-    same_shape(&all, &documented(), "");
+    same_shape(&all, &documented("`/api/v1/stats`"), "");
     assert_eq!(all["process"]["pid"], ringway.pid().as_raw_nonzero().get());
     assert_eq!(all["workers"].as_array().map(Vec::len), Some(2));
     let spare = &all["backends"][0]["servers"][1];

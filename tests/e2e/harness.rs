@@ -114,6 +114,7 @@ impl Launch {
             shown: format!("{command:?}\n{}", self.configuration),
             directory: self.directory,
             status: None,
+            killed: false,
             child,
         }
     }
@@ -131,6 +132,17 @@ impl Launch {
     }
 }
 
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status.
+    pub code: Option<i32>,
+    /// What it printed to standard output.
+    pub output: String,
+    /// What it printed to standard error.
+    pub errors: String,
+}
+
 /// The process under test; it is killed when dropped, and shown when the test fails.
 pub struct Ringway {
     child: Child,
@@ -138,6 +150,8 @@ pub struct Ringway {
     stdout: Lines,
     stderr: Lines,
     shown: String,
+    /// The test killed it.
+    killed: bool,
     directory: ScratchDirectory,
 }
 
@@ -178,6 +192,21 @@ impl Ringway {
         };
         self.stderr
             .wait_for("the admin listener", |lines| lines.iter().find_map(address))
+    }
+
+    /// What one command of the program prints and how it ends; it is not to run for long.
+    pub fn command(arguments: &[&str]) -> Finished {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringway"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .env_remove("RUST_LOG")
+            .output()
+            .expect("the program starts");
+        Finished {
+            code: output.status.code(),
+            output: String::from_utf8(output.stdout).expect("text"),
+            errors: String::from_utf8(output.stderr).expect("text"),
+        }
     }
 
     /// The process.
@@ -345,10 +374,19 @@ impl Ringway {
     }
 }
 
+impl Ringway {
+    /// It has ended as the test wanted it to, by a signal: that is no fault.
+    pub fn forget(mut self) {
+        assert!(!self.runs(), "it still runs");
+        self.killed = true;
+    }
+}
+
 impl Drop for Ringway {
     fn drop(&mut self) {
         let ended = !self.runs();
-        let ended_badly = ended && self.status.is_none_or(|status| status.code().is_none());
+        let ended_badly =
+            ended && !self.killed && self.status.is_none_or(|status| status.code().is_none());
         let names = self.of_threads("comm");
         let _ = self.child.kill();
         let status = self.child.wait();

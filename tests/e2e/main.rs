@@ -21,6 +21,10 @@ mod taken;
 mod wait;
 
 mod admin;
+mod admin_access;
+mod admin_actions;
+mod admin_events;
+mod admin_sessions;
 mod choosing;
 mod health;
 mod health_load;
@@ -41,5 +45,6 @@ mod relaying;
 mod reload;
 mod shortage;
 mod starting;
+mod state_file;
 mod stopping;
 mod timeouts;

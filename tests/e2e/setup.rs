@@ -10,7 +10,7 @@ pub struct Setup {
     workers: usize,
     listen: String,
     global: String,
-    admin: &'static str,
+    admin: String,
     defaults: String,
     frontend: String,
     backend: String,
@@ -26,7 +26,7 @@ impl Setup {
             workers: 2,
             listen: "127.0.0.1:0".into(),
             global: String::new(),
-            admin: "",
+            admin: String::new(),
             defaults: String::new(),
             frontend: String::new(),
             backend: String::new(),
@@ -81,8 +81,16 @@ impl Setup {
     }
 
     /// An admin listener on a free port.
-    pub fn admin(mut self) -> Self {
-        self.admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    pub fn admin(self) -> Self {
+        self.admin_with("listen = \"127.0.0.1:0\"")
+    }
+
+    /// Adds a line to `[admin]`, which makes that section.
+    pub fn admin_with(mut self, line: &str) -> Self {
+        if self.admin.is_empty() {
+            self.admin = "[admin]\n".into();
+        }
+        writeln!(self.admin, "{line}").expect("memory");
         self
     }
 

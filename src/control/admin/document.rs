@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use crate::control::overrides::Attribution;
+
 /// Everything.
 #[derive(Debug, Serialize)]
 pub(super) struct Stats {
@@ -129,8 +131,12 @@ pub(super) struct ServerStats {
     pub reason: String,
     /// Since when; RFC 3339, UTC.
     pub since: String,
-    /// Its share now.
+    /// Its share now, or when it is ready again.
     pub weight: u32,
+    /// What the configuration says.
+    pub weight_configured: u16,
+    /// Who set `admin_state` or `weight` last; null: nobody, it is as configured.
+    pub operator: Option<Attribution>,
     pub backup: bool,
     /// Sessions that it was given.
     pub sessions: Sessions,

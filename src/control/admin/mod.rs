@@ -1,65 +1,60 @@
-//! The admin listener: tells over HTTP how the process is, and changes nothing.
+//! The admin listener: tells over HTTP how the process is, and takes orders from operators.
 //!
 //! It runs on the control plane's thread, next to nothing else. Workers never wait for it: what
-//! it shows is read from atomics. Clients are bounded in number and time, whatever they do: see
-//! the constants.
+//! it shows is read from atomics, and what it asks of them they do a piece at a time.
 //!
-//! `document` is what `/api/v1/stats` answers and `stats` fills it in; `ready` answers `/readyz`.
+//! | Module | Concern |
+//! | --- | --- |
+//! | `server`, `socket` | connections: their bounds, the Unix socket's file |
+//! | `access`, `token` | who may do what |
+//! | `body`, `error` | what requests bring, how they are refused |
+//! | `probes`, `ready` | `/healthz`, `/readyz` |
+//! | `stats`, `document` | `/api/v1/stats` |
+//! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
+//! | `sessions` | `/api/v1/sessions` |
+//! | `events` | `/api/v1/events` |
+//! | `reload` | `/api/v1/reload` |
+//!
+//! A route is added by a module with a function `routes`, which [`router`] merges.
 
+mod access;
+mod body;
 mod document;
+mod error;
+mod events;
+mod probes;
 mod ready;
+mod reload;
+mod server;
+mod servers;
+mod sessions;
+mod socket;
 mod stats;
+mod token;
 
-use std::convert::Infallible;
-use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
-use axum::extract;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 
+use super::actions::Actions;
 use super::health::ServerStatus;
 use super::reload::Reloader;
 use super::{Active, StartError, listeners};
+use crate::config;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
-use document::Stats;
-
-/// Clients at once; a further one is told so and closed.
-const CLIENTS_MAX: usize = 64;
-
-/// Descriptors that it may have open: a listener, the clients and one that is turned away.
-pub(super) const DESCRIPTORS_MAX: u64 = CLIENTS_MAX as u64 + 2;
-
-/// How long a client may take to send a request's head, and be silent between two requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a request may take in all, and a client to take its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// For how long a connection is used; the answer to the next request then closes it.
-const CONNECTION_TIME: Duration = Duration::from_secs(60);
-
-/// The longest head of a request; hyper allows no less than 8 KiB.
-const HEAD_MAX: usize = 16 * 1024;
-
-/// How long accepting pauses when descriptors or memory are short.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a client is told that is one too many.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
-    Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\r\n\
-    too many clients\n";
+use access::Guard;
+use error::Refusal;
+pub(super) use server::DESCRIPTORS_MAX;
+use socket::SocketFile;
+pub use token::Token;
 
 /// Tells the health of a server.
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
@@ -98,151 +93,129 @@ impl State {
     }
 }
 
-/// The listener, before it serves.
+/// What routes are made of.
+struct Parts {
+    state: Arc<State>,
+    actions: Arc<Actions>,
+    guard: Guard,
+}
+
+/// The listeners, before they serve.
 pub(super) struct Admin {
-    listener: TcpListener,
-    address: SocketAddr,
+    tcp: Option<(TcpListener, SocketAddr)>,
+    unix: Option<(UnixListener, SocketFile)>,
+    token: Option<Token>,
 }
 
 impl Admin {
-    /// Opens it.
+    /// Opens what is configured.
     ///
     /// # Errors
     ///
-    /// The address can't be had.
-    pub async fn bind(address: SocketAddr) -> Result<Self, StartError> {
-        let bound = TcpListener::bind(address).await.and_then(|listener| {
-            let address = listener.local_addr()?;
-            Ok(Admin { listener, address })
-        });
-        bound.map_err(|error| StartError::Listen {
-            what: format!("{address} (admin)"),
-            why: listeners::refusal(&address, &error),
-        })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves on the current runtime for as long as that runs.
-    pub fn start(self, state: State) {
-        tokio::spawn(accept(self.listener, router(Arc::new(state))));
-    }
-}
-
-async fn accept(listener: TcpListener, router: Router) {
-    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
-    loop {
-        let client = match listener.accept().await {
-            Ok((client, _)) => client,
-            // The client left before it was accepted, or something is short.
-            Err(_) => {
-                tokio::time::sleep(SHORTAGE_PAUSE).await;
-                continue;
-            }
+    /// An address or a path can't be had, or the token can't be read.
+    pub async fn bind(config: &config::Admin) -> Result<Self, StartError> {
+        let token = config.token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(StartError::Admin)?;
+        let tcp = match config.listen {
+            Some(address) => Some(bind_tcp(address).await?),
+            None => None,
         };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    serve(client, router).await;
-                    drop(place);
-                });
-            }
-            Err(_) => turn_away(client),
+        let unix = config.socket.as_deref().map(bind_unix).transpose()?;
+        Ok(Admin { tcp, unix, token })
+    }
+
+    /// Where it listens over TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(_, file)| file.path())
+    }
+
+    /// Serves on the current runtime for as long as that runs. The socket's file is there until
+    /// what is returned is dropped.
+    #[must_use]
+    pub fn start(self, state: State, actions: Actions) -> Option<SocketFile> {
+        let router = router(&Parts {
+            state: Arc::new(state),
+            actions: Arc::new(actions),
+            guard: Guard::new(self.token),
+        });
+        if let Some((listener, _)) = self.tcp {
+            tokio::spawn(server::accept_tcp(listener, router.clone()));
         }
+        let (listener, file) = self.unix?;
+        tokio::spawn(server::accept_unix(listener, router));
+        Some(file)
     }
 }
 
-/// Tells a client that there is no place for it, as far as that goes without waiting.
-fn turn_away(client: TcpStream) {
-    if let Ok(mut client) = client.into_std() {
-        // Bytes that were not read when it is closed would make a reset of it.
-        let _ = client.read(&mut [0; HEAD_MAX]);
-        let _ = client.write(TOO_MANY);
-    }
-}
-
-/// Answers the requests of one client, until either side has had enough. Bodies are never read.
-async fn serve(client: TcpStream, router: Router) {
-    let (begun, mut requests) = watch::channel(());
-    let since = Instant::now();
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
-        begun.send_replace(());
-        let last = since.elapsed() >= CONNECTION_TIME;
-        let answer = router.call(request);
-        async move {
-            let mut answer: Response = match answer.await {
-                Ok(answer) => answer,
-                Err(never) => match never {},
-            };
-            if last {
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(header::CONNECTION, close);
-            }
-            Ok::<_, Infallible>(answer)
-        }
+async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = TcpListener::bind(address).await.and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .half_close(true)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(client), service);
-    tokio::pin!(connection);
-    loop {
-        tokio::select! {
-            // Errors are the client's: it broke off, was too slow or does not speak HTTP.
-            _ = &mut connection => return,
-            Ok(()) = requests.changed() => {}
-            () = tokio::time::sleep(REQUEST_TIMEOUT) => return,
-        }
-    }
+    bound.map_err(|error| StartError::Listen {
+        what: format!("{address} (admin)"),
+        why: listeners::refusal(&address, &error),
+    })
 }
 
-fn router(state: Arc<State>) -> Router {
+fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path).map_err(|why| StartError::Listen {
+        what: format!("{} (admin)", path.display()),
+        why,
+    })
+}
+
+fn router(parts: &Parts) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/api/v1/stats", get(stats))
+        .merge(probes::routes(parts))
+        .merge(stats::routes(parts))
+        .merge(events::routes(parts))
+        .merge(servers::routes(parts))
+        .merge(sessions::routes(parts))
+        .merge(reload::routes(parts))
         .fallback(unknown)
-        .method_not_allowed_fallback(only_get)
-        .layer(axum::middleware::map_response(uncached))
-        .with_state(state)
+        .method_not_allowed_fallback(other_method)
+        .layer(axum::middleware::map_response(secured))
 }
 
-async fn healthz() -> &'static str {
-    "ok\n"
+async fn unknown() -> Refusal {
+    Refusal::not_found(
+        "there is no such path: see /healthz, /readyz, /api/v1/stats, /api/v1/sessions and \
+         /api/v1/events",
+    )
 }
 
-async fn readyz(extract::State(state): extract::State<Arc<State>>) -> Response {
-    let reasons = ready::reasons(&state);
-    if reasons.is_empty() {
-        return "ok\n".into_response();
+async fn other_method() -> Refusal {
+    let why = "this method is not allowed here: the header Allow says which are";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, why)
+}
+
+/// Every answer holds for this moment only, and is nothing that a browser should run, guess about
+/// or show inside another page, unless it says otherwise itself.
+async fn secured(mut answer: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in HEADERS {
+        let headers = answer.headers_mut();
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
-    let body = reasons.join("\n") + "\n";
-    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-}
-
-async fn stats(extract::State(state): extract::State<Arc<State>>) -> Response {
-    axum::Json(Stats::read(&state)).into_response()
-}
-
-async fn unknown() -> Response {
-    let body = "not found; there are /healthz, /readyz and /api/v1/stats\n";
-    (StatusCode::NOT_FOUND, body).into_response()
-}
-
-async fn only_get() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed\n").into_response()
-}
-
-/// Every answer holds for this moment only.
-async fn uncached(mut answer: Response) -> Response {
-    let no_store = HeaderValue::from_static("no-store");
-    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
     answer
 }

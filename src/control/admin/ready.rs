@@ -1,7 +1,6 @@
 //! Whether this process should get clients, and if not, why.
 
 use super::State;
-use crate::snapshot::ServerShared;
 
 /// The reasons against it, one a line; empty: it is ready.
 pub(super) fn reasons(state: &State) -> Vec<String> {
@@ -14,16 +13,10 @@ pub(super) fn reasons(state: &State) -> Vec<String> {
     backends
         .filter(|(_, shared)| {
             let mut servers = shared.servers.iter();
-            !servers.any(|server| takes_sessions(state, server))
+            !servers.any(|server| (state.statuses)(server).balanced)
         })
         .map(|(backend, _)| format!("backend {}: no usable server", backend.name))
         .collect()
-}
-
-/// Whether balancing may choose this server, others or not.
-fn takes_sessions(state: &State, server: &ServerShared) -> bool {
-    let status = (state.statuses)(server);
-    status.usable && status.weight > 0
 }
 
 #[cfg(test)]
@@ -37,9 +30,10 @@ mod tests {
     use crate::control::health::ServerStatus;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
+    use crate::snapshot::ServerShared;
 
-    /// Backends `a` and `b` with two servers each, usable with these weights or not at all.
-    fn state(weights: [[Option<u32>; 2]; 2]) -> State {
+    /// Backends `a` and `b` with two servers each, which balancing may choose or not.
+    fn state(balanced: [[bool; 2]; 2]) -> State {
         let text = r#"
             [frontend.f]
             listen = ["127.0.0.1:0"]
@@ -53,15 +47,17 @@ mod tests {
         let snapshot = Registry::new(0).snapshot(config);
         let shared = Arc::new(Shared::new(10, Vec::new()));
         let ids = [0, 1].map(|backend| [0, 1].map(|server| snapshot.server(backend, server).id));
-        let weight = move |wanted: &ServerShared| {
-            let mut all = ids.as_flattened().iter().zip(weights.as_flattened());
-            all.find_map(|(id, weight)| (*id == wanted.id).then_some(*weight))
+        let is_balanced = move |wanted: &ServerShared| {
+            let mut all = ids.as_flattened().iter().zip(balanced.as_flattened());
+            all.any(|(id, balanced)| *id == wanted.id && *balanced)
         };
         let status = move |server: &ServerShared| ServerStatus {
             operational: "up",
             admin: "ready",
-            usable: weight(server).flatten().is_some(),
-            weight: weight(server).flatten().unwrap_or(1),
+            usable: true,
+            balanced: is_balanced(server),
+            weight: 1,
+            by: None,
             cause: String::new(),
             changed: SystemTime::UNIX_EPOCH,
             checks_passed: 0,
@@ -77,22 +73,22 @@ mod tests {
 
     #[test]
     fn every_backend_needs_a_server_that_balancing_may_choose() {
-        let (up, light, down) = (Some(1), Some(0), None);
+        let (up, down) = (true, false);
         let none = |backend: &str| format!("backend {backend}: no usable server");
-        for (weights, expected) in [
+        for (balanced, expected) in [
             ([[up, up], [up, up]], vec![]),
-            ([[up, down], [light, up]], vec![]),
+            ([[up, down], [down, up]], vec![]),
             ([[up, up], [down, down]], vec![none("b")]),
-            ([[light, down], [up, down]], vec![none("a")]),
-            ([[light, light], [down, light]], vec![none("a"), none("b")]),
+            ([[down, down], [up, down]], vec![none("a")]),
+            ([[down, down], [down, down]], vec![none("a"), none("b")]),
         ] {
-            assert_eq!(reasons(&state(weights)), expected, "{weights:?}");
+            assert_eq!(reasons(&state(balanced)), expected, "{balanced:?}");
         }
     }
 
     #[test]
     fn stopping_is_reason_enough() {
-        let state = state([[None; 2]; 2]);
+        let state = state([[true; 2]; 2]);
         state.shared.mark_stopping();
         assert_eq!(reasons(&state), ["stopping"]);
     }

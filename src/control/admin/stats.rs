@@ -1,23 +1,36 @@
-//! Reading the statistics: sums over the blocks of the workers.
+//! `/api/v1/stats`: reading the statistics, sums over the blocks of the workers.
 //!
 //! Numbers are read one after the other while workers go on counting, so they need not agree with
 //! each other.
 
-use std::time::SystemTime;
+use std::sync::Arc;
 
-use jiff::Timestamp;
+use axum::routing::get;
+use axum::{Json, Router, extract};
 
-use super::State;
 use super::document::{
     BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats, Sessions, Stats,
     Worker, WorkerSessions,
 };
+use super::{Parts, State};
 use crate::config::Server;
 use crate::control::Active;
+use crate::control::journal::rfc3339;
 use crate::control::reload::Reloader;
 use crate::logic::session::Answer;
 use crate::shared::{Counter, Padded, Places, WorkerCounters};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    Router::new()
+        .route("/api/v1/stats", parts.guard.reads(get(stats)))
+        .with_state(Arc::clone(&parts.state))
+}
+
+async fn stats(extract::State(state): extract::State<Arc<State>>) -> Json<Stats> {
+    Json(Stats::read(&state))
+}
 
 impl Stats {
     /// Reads them all. No lock is taken and no worker asked.
@@ -44,7 +57,7 @@ fn process(state: &State) -> Process {
     Process {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        started: time(state.started),
+        started: rfc3339(state.started),
         uptime_s: state.clock.elapsed().as_secs(),
         stopping: state.shared.is_stopping(),
         sessions: sessions(
@@ -57,7 +70,7 @@ fn process(state: &State) -> Process {
 
 fn reload(reloader: &Reloader) -> Reload {
     let last = reloader.last().map(|outcome| LastReload {
-        at: time(outcome.at),
+        at: rfc3339(outcome.at),
         ok: outcome.result.is_ok(),
         error: outcome.result.err(),
     });
@@ -140,7 +153,7 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
     }
 }
 
-fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
+pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
     let counters = &shared.counters;
     let status = (state.statuses)(shared);
     ServerStats {
@@ -149,8 +162,10 @@ fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats 
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,
-        since: time(status.changed),
+        since: rfc3339(status.changed),
         weight: status.weight,
+        weight_configured: server.weight,
+        operator: status.by,
         backup: server.backup,
         sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
         bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
@@ -165,16 +180,9 @@ fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats 
     }
 }
 
-/// As the log shows times, to the millisecond.
-fn time(time: SystemTime) -> String {
-    // A clock so wrong that it has no date is shown as the beginning of 1970.
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{time:.3}")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::SystemTime;
 
     use serde_json::{Value, json};
     use tokio::sync::watch;
@@ -216,7 +224,9 @@ mod tests {
             operational: if server.id == second { "down" } else { "up" },
             admin: "ready",
             usable: server.id != second,
+            balanced: server.id != second,
             weight: 5,
+            by: None,
             cause: "L4CON refused".to_owned(),
             changed: SystemTime::UNIX_EPOCH,
             checks_passed: 11,

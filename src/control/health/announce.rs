@@ -1,12 +1,14 @@
-//! The lines that the log gets when health changes.
+//! What the log and the journal are told when health changes.
 
 use std::time::Duration;
 
 use crate::config::format_duration;
+use crate::control::journal::{Entry, Journal, Kind};
+use crate::control::overrides::Attribution;
 use crate::logic::health::{Cause, Change};
 
-/// A server's state changed. `server` is `BACKEND/SERVER`.
-pub fn server_changed(server: &str, change: &Change) {
+/// A server's state changed. `server` is `BACKEND/SERVER`; `by` is who ordered something last.
+pub fn server_changed(journal: &Journal, server: &str, change: &Change, by: Option<&Attribution>) {
     let Change { from, to, .. } = *change;
     let level = match to {
         "down" => log::Level::Warn,
@@ -14,6 +16,8 @@ pub fn server_changed(server: &str, change: &Change) {
     };
     let cause = change.cause.to_string();
     let lasted_ms = u64::try_from(change.lasted.as_millis()).unwrap_or(u64::MAX);
+    let by = by.filter(|_| change.cause == Cause::Operator);
+    let text = sentence(server, change, by);
     log::log!(
         level,
         server = server,
@@ -21,11 +25,24 @@ pub fn server_changed(server: &str, change: &Change) {
         to = to,
         cause = cause.as_str(),
         lasted_ms = lasted_ms;
-        "{}", sentence(server, change)
+        "{text}"
     );
+    journal.record(Entry {
+        kind: if by.is_some() {
+            Kind::Admin
+        } else {
+            Kind::State
+        },
+        server: Some(server.to_owned()),
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+        reason: by.map_or(cause, |by| by.reason.clone()),
+        who: by.map(|by| by.who.clone()),
+        text,
+    });
 }
 
-fn sentence(server: &str, change: &Change) -> String {
+fn sentence(server: &str, change: &Change, by: Option<&Attribution>) -> String {
     let Change {
         from,
         to,
@@ -42,29 +59,80 @@ fn sentence(server: &str, change: &Change) -> String {
                  was {from} for {lasted}"
             )
         }
-        None => format!("server {server} is {to}: {cause}, was {from} for {lasted}"),
+        None => format!(
+            "server {server} is {to}: {cause}{}, was {from} for {lasted}",
+            attributed(by)
+        ),
     }
 }
 
+/// Who and why, in brackets.
+fn attributed(by: Option<&Attribution>) -> String {
+    match by {
+        None => String::new(),
+        Some(by) if by.reason.is_empty() => format!(" ({})", by.who),
+        Some(by) => format!(" ({}: {})", by.who, by.reason),
+    }
+}
+
+/// An operator changed the weight of a server, from the first to the second.
+pub fn weight_changed(
+    journal: &Journal,
+    server: &str,
+    (from, to): (u32, u32),
+    by: Option<&Attribution>,
+) {
+    let text = format!(
+        "server {server} has weight {to}: {}{}, had {from}",
+        Cause::Operator,
+        attributed(by)
+    );
+    log::info!(server = server, weight = to; "{text}");
+    journal.record(Entry {
+        kind: Kind::Weight,
+        server: Some(server.to_owned()),
+        from: Some(from.to_string()),
+        to: Some(to.to_string()),
+        reason: by.map(|by| by.reason.clone()).unwrap_or_default(),
+        who: by.map(|by| by.who.clone()),
+        text,
+    });
+}
+
 /// The last usable server of a backend is gone.
-pub fn backend_lost(backend: &str) {
-    log::error!(backend = backend, to = "down"; "backend {backend} has no usable server");
+pub fn backend_lost(journal: &Journal, backend: &str) {
+    let text = format!("backend {backend} has no usable server");
+    log::error!(backend = backend, to = "down"; "{text}");
+    backend_changed(journal, backend, ("up", "down"), text);
 }
 
 /// It has a usable server again.
-pub fn backend_back(backend: &str, lost: Duration) {
+pub fn backend_back(journal: &Journal, backend: &str, lost: Duration) {
     let lost_ms = u64::try_from(lost.as_millis()).unwrap_or(u64::MAX);
-    log::warn!(
-        backend = backend,
-        to = "up",
-        lasted_ms = lost_ms;
-        "backend {backend} has a usable server again, had none for {}", rounded(lost)
+    let text = format!(
+        "backend {backend} has a usable server again, had none for {}",
+        rounded(lost)
     );
+    log::warn!(backend = backend, to = "up", lasted_ms = lost_ms; "{text}");
+    backend_changed(journal, backend, ("down", "up"), text);
+}
+
+fn backend_changed(journal: &Journal, backend: &str, (from, to): (&str, &str), text: String) {
+    journal.record(Entry {
+        kind: Kind::Backend,
+        server: Some(backend.to_owned()),
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+        text,
+        ..Entry::default()
+    });
 }
 
 /// This host could not probe.
-pub fn cannot_probe(cause: Cause) {
-    log::warn!("servers cannot be checked, and keep their state: {cause}");
+pub fn cannot_probe(journal: &Journal, cause: Cause) {
+    journal.warn(format!(
+        "servers cannot be checked, and keep their state: {cause}"
+    ));
 }
 
 /// A duration without digits that nobody wants to know.
@@ -94,7 +162,7 @@ mod tests {
             lasted: Duration::from_millis(4 * 3_600_000 + 12_345),
         };
         assert_eq!(
-            sentence("app/web2", &change),
+            sentence("app/web2", &change, None),
             "server app/web2 is down: L4CON connection refused, 3/3 checks failed, was up for 4h"
         );
         let change = Change {
@@ -105,7 +173,7 @@ mod tests {
             lasted: Duration::from_millis(12_345),
         };
         assert_eq!(
-            sentence("app/web2", &change),
+            sentence("app/web2", &change, None),
             "server app/web2 is up: L7OK 200, 2/2 checks passed, was down for 12s"
         );
         let change = Change {
@@ -116,8 +184,21 @@ mod tests {
             lasted: Duration::from_millis(345),
         };
         assert_eq!(
-            sentence("app/web2", &change),
+            sentence("app/web2", &change, None),
             "server app/web2 is drain: operator, was ready for 345ms"
+        );
+        let mut by = Attribution {
+            who: "uid 0, pid 7".to_owned(),
+            ..Attribution::default()
+        };
+        assert_eq!(
+            sentence("app/web2", &change, Some(&by)),
+            "server app/web2 is drain: operator (uid 0, pid 7), was ready for 345ms"
+        );
+        by.reason = "kernel update".to_owned();
+        assert_eq!(
+            sentence("app/web2", &change, Some(&by)),
+            "server app/web2 is drain: operator (uid 0, pid 7: kernel update), was ready for 345ms"
         );
     }
 

@@ -17,8 +17,9 @@ use super::schedule::{self, Agenda, Task};
 use super::target::{Pool, Target};
 use super::{Order, Statuses};
 use crate::config::OnDown;
+use crate::control::journal::Journal;
 use crate::control::workers::Orders;
-use crate::logic::health::{Admin, Cause, Change, Operational};
+use crate::logic::health::{Cause, Change, Operational};
 use crate::logic::time::Instant;
 use crate::snapshot::Snapshot;
 use crate::worker::Command;
@@ -43,6 +44,7 @@ pub struct Checker {
     probes: JoinSet<Judged>,
     pub(super) statuses: Statuses,
     workers: Orders,
+    pub(super) journal: Journal,
     /// Servers without a first result.
     pub(super) awaited: usize,
     /// Servers that were ever checked.
@@ -63,7 +65,7 @@ impl Checker {
     pub fn new(
         snapshot: &Snapshot,
         statuses: Statuses,
-        workers: Orders,
+        (workers, journal): (Orders, Journal),
         first_round: oneshot::Sender<()>,
     ) -> Self {
         let mut checker = Checker {
@@ -73,6 +75,7 @@ impl Checker {
             probes: JoinSet::new(),
             statuses,
             workers,
+            journal,
             awaited: 0,
             phases: 0,
             first_round: Some(first_round),
@@ -95,7 +98,10 @@ impl Checker {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(Order::SetAdmin { server, admin }) => self.set_admin(server, admin),
+                    Some(Order::Obey { server, wish, done }) => {
+                        self.obey(server, &wish);
+                        let _ = done.send(());
+                    }
                     Some(Order::Adopt { snapshot, done }) => {
                         self.adopt(&snapshot, self.now());
                         let _ = done.send(());
@@ -109,7 +115,7 @@ impl Checker {
         }
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         Instant::ZERO + self.start.elapsed()
     }
 
@@ -195,7 +201,7 @@ impl Checker {
             && self.warn_after <= now
         {
             self.warn_after = now + WARNING_PAUSE;
-            announce::cannot_probe(cause);
+            announce::cannot_probe(&self.journal, cause);
         }
         let change = target.health.probed(now, cause);
         self.follow(id, change, now);
@@ -213,28 +219,6 @@ impl Checker {
             if !target.probing {
                 self.plan_probe(id, self.now());
             }
-        }
-    }
-
-    fn set_admin(&mut self, id: u64, admin: Admin) {
-        let now = self.now();
-        let Some(target) = self.targets.get_mut(&id) else {
-            return;
-        };
-        let from = target.health.admin();
-        let change = target.health.set_admin(now, admin);
-        if change.is_none() {
-            return;
-        }
-        if from == Admin::Maint {
-            // What happened meanwhile is not known.
-            target.probed_at = now;
-        } else if admin == Admin::Maint {
-            target.probe_due = None;
-        }
-        self.follow(id, change, now);
-        if from == Admin::Maint {
-            self.plan_probe_at(id, now);
         }
     }
 
@@ -290,7 +274,8 @@ impl Checker {
     /// Says that a server has changed.
     pub(super) fn announce(&self, id: u64, change: &Change) {
         if let Some(target) = self.targets.get(&id) {
-            announce::server_changed(&target.name, change);
+            let by = target.by.as_ref();
+            announce::server_changed(&self.journal, &target.name, change, by);
             let when = SystemTime::now();
             self.statuses.changed(&target.shared, change, when);
         }
@@ -303,11 +288,11 @@ impl Checker {
         match pool.lost_since {
             None if !usable => {
                 pool.lost_since = Some(now);
-                announce::backend_lost(&pool.name);
+                announce::backend_lost(&self.journal, &pool.name);
             }
             Some(since) if usable => {
                 pool.lost_since = None;
-                announce::backend_back(&pool.name, now.duration_since(since));
+                announce::backend_back(&self.journal, &pool.name, now.duration_since(since));
             }
             None | Some(_) => {}
         }
@@ -321,7 +306,9 @@ impl Checker {
         let health = &target.health;
         let liveness = &target.shared.liveness;
         let (usable, weight) = (health.is_usable(), health.weight(now));
-        let turned = usable != liveness.is_usable();
+        let balanced = |usable, weight| usable && weight > 0;
+        let turned = usable != liveness.is_usable()
+            || balanced(usable, weight) != balanced(liveness.is_usable(), liveness.weight());
         if turned || weight != liveness.weight() {
             liveness.publish(usable, weight);
         }

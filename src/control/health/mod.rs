@@ -13,6 +13,7 @@
 
 mod announce;
 mod checker;
+mod operator;
 mod probe;
 mod schedule;
 mod target;
@@ -26,6 +27,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::journal::Journal;
+use super::overrides::{Attribution, Wish};
 use super::workers::Orders;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
 use crate::logic::time::Instant;
@@ -38,10 +41,12 @@ const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 /// To the health thread.
 #[derive(Debug)]
 enum Order {
-    SetAdmin {
+    Obey {
         /// [`ServerShared::id`]
         server: u64,
-        admin: Admin,
+        wish: Wish,
+        /// Told, or dropped, when it is done.
+        done: oneshot::Sender<()>,
     },
     Adopt {
         snapshot: Arc<Snapshot>,
@@ -57,10 +62,15 @@ pub struct ServerStatus {
     pub operational: &'static str,
     /// `"ready"`, `"drain"` or `"maint"`.
     pub admin: &'static str,
-    /// Whether new sessions may go there.
+    /// Whether new sessions may go there, be it by a cookie.
     pub usable: bool,
-    /// The weight in effect: while slow start goes on, less than the configured one.
+    /// Whether balancing gives it new sessions, others or not.
+    pub balanced: bool,
+    /// The weight in effect while it is ready: while slow start goes on, less than the one that was
+    /// set.
     pub weight: u32,
+    /// Who set its administrative state or its weight last; `None`: nobody did.
+    pub by: Option<Attribution>,
     /// Of the last result or change, such as `L4OK` or `L7STS 503`; `INI` before the first.
     pub cause: String,
     /// When the operational or the administrative state changed last.
@@ -93,7 +103,9 @@ impl ServerStatus {
             operational: Operational::Unchecked.word(),
             admin: Admin::Ready.word(),
             usable: true,
+            balanced: weight > 0,
             weight,
+            by: None,
             cause: Cause::Initial.to_string(),
             changed: SystemTime::now(),
             checks_passed: 0,
@@ -121,11 +133,13 @@ impl Statuses {
         }
     }
 
-    /// Orders an administrative state. It is in effect a moment later.
-    pub fn set_admin(&self, server: &ServerShared, admin: Admin) {
+    /// Orders what an operator wishes. It is in effect when the answer comes, which it does at once.
+    pub fn obey(&self, server: &ServerShared, wish: Wish) -> oneshot::Receiver<()> {
         let server = server.id;
+        let (done, answer) = oneshot::channel();
         // The health thread ends with the process only.
-        let _ = self.0.orders.send(Order::SetAdmin { server, admin });
+        let _ = self.0.orders.send(Order::Obey { server, wish, done });
+        answer
     }
 
     /// Has a snapshot checked from now on, and waits until its servers are known.
@@ -159,6 +173,7 @@ impl Statuses {
             status.operational = health.operational().word();
             status.admin = health.admin().word();
             status.usable = health.is_usable();
+            status.balanced = health.is_usable() && health.weight(now) > 0;
             status.weight = health.weight_shown(now);
             status.cause = health.cause().to_string();
         });
@@ -195,7 +210,11 @@ impl Health {
     /// # Errors
     ///
     /// No thread or no runtime could be made.
-    pub fn start(snapshot: &Arc<Snapshot>, workers: Orders) -> std::io::Result<Self> {
+    pub fn start(
+        snapshot: &Arc<Snapshot>,
+        workers: Orders,
+        journal: Journal,
+    ) -> std::io::Result<Self> {
         let (order_sender, orders) = mpsc::unbounded_channel();
         let (suspect_sender, suspects) = mpsc::unbounded_channel();
         let (first_sender, first_round) = oneshot::channel();
@@ -214,7 +233,8 @@ impl Health {
                 let _alive = alive;
                 // A task, because waking the runtime's main future costs a system call each time.
                 let task = async move {
-                    let checker = Checker::new(&snapshot, for_thread, workers, first_sender);
+                    let checker =
+                        Checker::new(&snapshot, for_thread, (workers, journal), first_sender);
                     checker.run(suspects, orders).await;
                 };
                 // A panic has said so by itself; that the thread ends is noticed.

@@ -11,6 +11,7 @@ use super::checker::Checker;
 use super::probe::Probe;
 use super::schedule;
 use crate::config::{Backend, OnDown};
+use crate::control::overrides::Attribution;
 use crate::logic::health::{CheckRules, Health, Rules};
 use crate::logic::time::Instant;
 use crate::snapshot::{BackendShared, ServerShared, Snapshot};
@@ -41,6 +42,12 @@ pub struct Target {
     pub suspected_at: Option<Instant>,
     /// It has had no result yet.
     pub awaited: bool,
+    /// The weight of the configuration.
+    pub weight_configured: u32,
+    /// What an operator set in its place.
+    pub weight_set: Option<u32>,
+    /// The operator whose order came last.
+    pub by: Option<Attribution>,
 }
 
 /// A backend.
@@ -144,6 +151,9 @@ impl Checker {
             suspected: false,
             suspected_at: None,
             awaited,
+            weight_configured: backend.servers[server].weight.into(),
+            weight_set: None,
+            by: None,
         };
         self.targets.insert(id, target);
         if awaited {
@@ -173,7 +183,11 @@ impl Checker {
         if target.probe.is_none() && std::mem::take(&mut target.awaited) {
             self.awaited -= 1;
         }
-        let rules = rules(backend, server);
+        let mut rules = rules(backend, server);
+        target.weight_configured = rules.weight;
+        if let Some(weight) = target.weight_set {
+            rules.weight = weight;
+        }
         let planned_anew = target.health.rules().check != rules.check;
         let change = target.health.set_rules(now, rules);
         let idle = !target.probing;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config;
 use crate::control::limits::Limits;
+use crate::control::overrides::AdminState;
 use crate::control::workers::Crew;
 use crate::shared::Shared;
 use crate::snapshot::Registry;
@@ -24,7 +25,7 @@ fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let snapshot = Registry::new(1).snapshot(config);
     let crew = Crew::new(&limits).unwrap();
     let shared = Arc::clone(crew.orders().shared());
-    let health = Health::start(&snapshot, crew.orders().clone()).unwrap();
+    let health = Health::start(&snapshot, crew.orders().clone(), Journal::new()).unwrap();
     (health, shared, snapshot)
 }
 
@@ -39,6 +40,14 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+fn wish(state: Option<AdminState>, weight: Option<u16>) -> Wish {
+    let by = Attribution {
+        who: "somebody".to_owned(),
+        ..Attribution::default()
+    };
+    Wish { state, weight, by }
 }
 
 const CHECK: &str = "[backend.b.health_check]\ninterval = \"20ms\"\ntimeout = \"20ms\"\n";
@@ -78,16 +87,26 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
         let statuses = health.statuses().clone();
         let server = snapshot.server(0, 0);
         let liveness = &server.liveness;
-        for (admin, word, usable) in [
-            (Admin::Drain, "drain", false),
-            (Admin::Maint, "maint", false),
-            (Admin::Ready, "ready", true),
+        for (state, word, usable, balanced) in [
+            (AdminState::Drain, "drain", true, false),
+            (AdminState::Maint, "maint", false, false),
+            (AdminState::Ready, "ready", true, true),
         ] {
-            statuses.set_admin(server, admin);
-            until(word, || statuses.server(server).admin == word).await;
+            let wish = wish(Some(state), None);
+            statuses.obey(server, wish.clone()).await.unwrap();
             let status = statuses.server(server);
-            assert_eq!((status.operational, status.usable), (operational, usable));
-            until(word, || liveness.is_usable() == usable).await;
+            assert_eq!((status.operational, status.admin), (operational, word));
+            assert_eq!((status.usable, status.balanced), (usable, balanced));
+            assert_eq!(status.by, Some(wish.by));
+            assert_eq!(liveness.is_usable(), usable);
+            assert_eq!(usable && liveness.weight() > 0, balanced);
+        }
+        for (weight, balanced) in [(0, false), (7, true)] {
+            let wish = wish(None, Some(weight));
+            statuses.obey(server, wish).await.unwrap();
+            let status = statuses.server(server);
+            let expected = (u32::from(weight), balanced, true);
+            assert_eq!((status.weight, status.balanced, status.usable), expected);
         }
         if !check.is_empty() {
             let before = statuses.server(server).checks_passed;

@@ -104,7 +104,7 @@ fn the_interval_follows_the_counter() {
 
 #[test]
 fn the_operator_and_the_probes_are_apart() {
-    let all = [Admin::Ready, Admin::Drain, Admin::Maint];
+    let all = Admin::ALL;
     for (from, to) in all.into_iter().flat_map(|from| all.map(|to| (from, to))) {
         for up in [true, false] {
             let mut health = server(1, 1);
@@ -114,11 +114,14 @@ fn the_operator_and_the_probes_are_apart() {
             assert_eq!(change.is_some(), from != to);
             // Out of maintenance it is assumed to be up.
             let up = up || from == Admin::Maint && to != Admin::Maint;
-            assert_eq!(
+            let found = (
                 health.is_usable(),
-                up && to == Admin::Ready,
-                "{from:?} {to:?}"
+                health.weight(at(4)),
+                health.weight_shown(at(4)),
             );
+            // A cookie leads to a server that drains, balancing does not.
+            let expected = (up && to != Admin::Maint, u32::from(to != Admin::Drain), 1);
+            assert_eq!(found, expected, "{from:?} {to:?}");
             let word = if up { "up" } else { "down" };
             assert_eq!(health.operational().word(), word, "{from:?} {to:?}");
             if let Some(change) = change.filter(|_| from != Admin::Ready) {
@@ -171,6 +174,32 @@ fn the_weight_rises_after_a_return_and_not_at_the_start() {
     health.set_admin(at(310), Admin::Drain);
     health.set_admin(at(364), Admin::Ready);
     assert_eq!(health.weight(at(364)), 128, "draining is no absence");
+}
+
+#[test]
+fn the_operator_sets_weights() {
+    let mut health = server(1, 1);
+    assert_eq!(health.set_weight(1), None);
+    assert_eq!(health.set_weight(0), Some(1));
+    assert_eq!((health.weight(at(0)), health.is_usable()), (0, true));
+    assert_eq!(health.set_weight(256), Some(0));
+    assert_eq!(
+        (health.weight(at(0)), health.weight_shown(at(0))),
+        (256, 256)
+    );
+    let slow_start = Some(Duration::from_secs(64));
+    let mut health = Health::new(
+        Rules {
+            slow_start,
+            ..rules(1, 1)
+        },
+        at(0),
+    );
+    health.set_admin(at(0), Admin::Maint);
+    health.set_admin(at(100), Admin::Ready);
+    health.set_weight(10);
+    assert_eq!(health.weight(at(132)), 10 * 32, "half of what it will be");
+    assert_eq!(health.weight_shown(at(132)), 5);
 }
 
 #[test]

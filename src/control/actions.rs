@@ -1,0 +1,96 @@
+//! What operators do to a running process: set a server's state and weight, close sessions.
+//!
+//! The admin listener calls this; nothing here knows of HTTP. Each action is attributed, logged and in
+//! the journal, and what is to outlive the process is in the state file before it is confirmed.
+
+use std::sync::Arc;
+
+use super::health::Statuses;
+use super::journal::{Entry, Journal, Kind};
+use super::overrides::{Attribution, Overrides, Wish};
+use super::sessions;
+use super::workers::Orders;
+use crate::config::Server;
+use crate::snapshot::ServerShared;
+use crate::worker::{Filter, Report, Task};
+
+/// The ways to whoever carries them out.
+pub struct Actions {
+    /// The health thread.
+    pub statuses: Statuses,
+    /// What holds beside the configuration.
+    pub overrides: Arc<Overrides>,
+    /// The workers.
+    pub orders: Orders,
+    /// Where it is recorded.
+    pub journal: Journal,
+}
+
+/// A server, as all of the control plane knows it.
+pub struct Target<'a> {
+    /// Name of its backend.
+    pub backend: &'a str,
+    /// What the configuration says of it.
+    pub server: &'a Server,
+    /// What is shared of it.
+    pub shared: &'a ServerShared,
+}
+
+impl Actions {
+    /// Sets what is wished of a server. It is in effect, and in the state file, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// It is in effect, but could not be saved: a sentence.
+    pub async fn set_server(&self, target: &Target<'_>, wish: Wish) -> Result<(), String> {
+        self.overrides.add(target.backend, target.server, &wish);
+        // A thread that has ended ends the process.
+        let _ = self.statuses.obey(target.shared, wish).await;
+        self.overrides.save().await
+    }
+
+    /// Closes the open sessions that are meant, and returns how many. `what` names so many of them
+    /// for the log.
+    ///
+    /// # Errors
+    ///
+    /// A worker did not answer.
+    pub async fn close_sessions(
+        &self,
+        filter: Filter,
+        what: impl FnOnce(u64) -> String,
+        by: &Attribution,
+    ) -> Result<u64, &'static str> {
+        let server = filter.backend.as_ref().zip(filter.server.as_ref());
+        let server = server.map(|(backend, server)| format!("{backend}/{server}"));
+        let closed = sessions::ask(&self.orders, Task::Close, filter)
+            .await?
+            .count;
+        if closed > 0 {
+            let why = match by.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            let text = format!("{} closed: operator ({}{why})", what(closed), by.who);
+            log::info!("{text}");
+            self.journal.record(Entry {
+                kind: Kind::Sessions,
+                server,
+                reason: by.reason.clone(),
+                who: Some(by.who.clone()),
+                text,
+                ..Entry::default()
+            });
+        }
+        Ok(closed)
+    }
+
+    /// Describes the open sessions that are meant, up to so many, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// A worker did not answer.
+    pub async fn list_sessions(&self, filter: Filter, max: usize) -> Result<Report, &'static str> {
+        sessions::ask(&self.orders, Task::List(max), filter).await
+    }
+}

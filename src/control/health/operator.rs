@@ -1,0 +1,63 @@
+//! The health thread's side of orders: what an operator wishes becomes the state of a server.
+
+use super::announce;
+use super::checker::Checker;
+use crate::control::overrides::Wish;
+use crate::logic::health::Admin;
+use crate::logic::time::Instant;
+
+impl Checker {
+    /// Does what is wished of a server. What it is already changes nothing but who wished it.
+    pub(super) fn obey(&mut self, id: u64, wish: &Wish) {
+        let now = self.now();
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        target.by = Some(wish.by.clone());
+        let by = target.by.clone();
+        self.statuses
+            .change(&target.shared, |status| status.by = by);
+        if let Some(weight) = wish.weight {
+            self.set_weight(id, weight.into(), now);
+        }
+        if let Some(state) = wish.state {
+            self.set_admin(id, state.into(), now);
+        }
+    }
+
+    fn set_weight(&mut self, id: u64, weight: u32, now: Instant) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        target.weight_set = (weight != target.weight_configured).then_some(weight);
+        let Some(before) = target.health.set_weight(weight) else {
+            return;
+        };
+        let by = target.by.as_ref();
+        announce::weight_changed(&self.journal, &target.name, (before, weight), by);
+        let backend = target.backend;
+        self.publish(id, now);
+        self.look_at_pool(backend, now);
+    }
+
+    fn set_admin(&mut self, id: u64, admin: Admin, now: Instant) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let from = target.health.admin();
+        let change = target.health.set_admin(now, admin);
+        if change.is_none() {
+            return;
+        }
+        if from == Admin::Maint {
+            // What happened meanwhile is not known.
+            target.probed_at = now;
+        } else if admin == Admin::Maint {
+            target.probe_due = None;
+        }
+        self.follow(id, change, now);
+        if from == Admin::Maint {
+            self.plan_probe_at(id, now);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What operators want of servers, beside what the configuration says.
+//!
+//! Kept by name, so that it outlives a reload, and in the state file, so that it outlives the
+//! process. An entry holds as long as the line of its server says what it said when the entry was
+//! made: whoever changes the line means the line.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::health::Statuses;
+use super::journal::{Entry, Journal, Kind, rfc3339};
+use super::state_file::StateFile;
+use crate::config::{Config, Server};
+use crate::logic::health::Admin;
+use crate::snapshot::Snapshot;
+
+/// An administrative state, as files and requests write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdminState {
+    /// See [`Admin::Ready`].
+    #[default]
+    Ready,
+    /// See [`Admin::Drain`].
+    Drain,
+    /// See [`Admin::Maint`].
+    Maint,
+}
+
+impl From<AdminState> for Admin {
+    fn from(state: AdminState) -> Self {
+        match state {
+            AdminState::Ready => Admin::Ready,
+            AdminState::Drain => Admin::Drain,
+            AdminState::Maint => Admin::Maint,
+        }
+    }
+}
+
+/// Who changed something, when and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// `uid 0, pid 4711` over the Unix socket, the client's address over TCP.
+    pub who: String,
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// In the operator's words; may be empty.
+    pub reason: String,
+}
+
+/// Longest reason in characters.
+const REASON_MAX: usize = 256;
+
+impl Attribution {
+    /// Somebody, now.
+    ///
+    /// # Errors
+    ///
+    /// The reason is too long or has control characters: a sentence.
+    pub fn now(who: String, reason: Option<String>) -> Result<Self, String> {
+        let reason = reason.unwrap_or_default();
+        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
+            return Err(format!(
+                "reason must be one line of at most {REASON_MAX} characters"
+            ));
+        }
+        let time = rfc3339(SystemTime::now());
+        Ok(Attribution { who, time, reason })
+    }
+}
+
+/// What the configuration said of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    address: SocketAddr,
+    weight: u16,
+    max_sessions: Option<u32>,
+    backup: bool,
+}
+
+impl Line {
+    fn of(server: &Server) -> Self {
+        Line {
+            address: server.address,
+            weight: server.weight,
+            max_sessions: server.sessions_max,
+            backup: server.backup,
+        }
+    }
+}
+
+/// What an operator wants of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Name of its backend.
+    pub backend: String,
+    /// Its name.
+    pub server: String,
+    /// The administrative state.
+    pub state: AdminState,
+    /// The weight, if it is not that of the configuration.
+    pub weight: Option<u16>,
+    /// Who set it last.
+    #[serde(flatten)]
+    pub by: Attribution,
+    /// What the configuration said then.
+    line: Line,
+}
+
+impl Override {
+    fn wish(&self) -> Wish {
+        Wish {
+            state: Some(self.state),
+            weight: self.weight,
+            by: self.by.clone(),
+        }
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.state == AdminState::Ready && self.weight.is_none()
+    }
+}
+
+/// A change that an operator orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The administrative state, if it is to change.
+    pub state: Option<AdminState>,
+    /// The weight, if it is to change.
+    pub weight: Option<u16>,
+    /// Who wants it.
+    pub by: Attribution,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Overrides {
+    /// By names of backend and server.
+    entries: Mutex<BTreeMap<(String, String), Override>>,
+    file: Option<StateFile>,
+    journal: Journal,
+}
+
+impl Overrides {
+    /// Begins with `found`, and writes what changes to `file`.
+    pub fn new(found: Vec<Override>, file: Option<StateFile>, journal: Journal) -> Self {
+        let key = |entry: &Override| (entry.backend.clone(), entry.server.clone());
+        let entries = found.into_iter().map(|entry| (key(&entry), entry));
+        Overrides {
+            entries: Mutex::new(entries.collect()),
+            file,
+            journal,
+        }
+    }
+
+    /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is
+    /// gone or whose line has changed are dropped: such a server is to be as its line says.
+    pub async fn put_into_effect(&self, snapshot: &Snapshot, statuses: &Statuses) {
+        let (wishes, dropped) = self.adopt(&snapshot.config);
+        for ((backend, server), wish) in wishes {
+            // A thread that has ended ends the process.
+            let server = snapshot.server(backend, server);
+            let _ = statuses.obey(server, wish).await;
+        }
+        if dropped {
+            // What goes wrong is logged.
+            let _ = self.save().await;
+        }
+    }
+
+    /// What is wanted of servers, by their indices, and whether entries were dropped.
+    fn adopt(&self, config: &Config) -> (Vec<((usize, usize), Wish)>, bool) {
+        let mut wishes = Vec::new();
+        let mut entries = self.entries();
+        let before = entries.len();
+        entries.retain(|_, entry| {
+            let Some((indices, server)) = find(config, &entry.backend, &entry.server) else {
+                return false;
+            };
+            let holds = entry.line == Line::of(server);
+            let wish = if holds {
+                entry.wish()
+            } else {
+                self.line_wins(entry, server)
+            };
+            wishes.push((indices, wish));
+            holds
+        });
+        (wishes, entries.len() < before)
+    }
+
+    /// The line of a server has changed since the entry was made.
+    fn line_wins(&self, entry: &Override, server: &Server) -> Wish {
+        let name = format!("{}/{}", entry.backend, entry.server);
+        let by = Attribution {
+            who: "the configuration".to_owned(),
+            time: rfc3339(SystemTime::now()),
+            reason: format!("its line has changed since it was set by {}", entry.by.who),
+        };
+        let text = format!("server {name} is as its line says: {}", by.reason);
+        log::info!("{text}");
+        self.journal.record(Entry {
+            kind: Kind::Admin,
+            server: Some(name),
+            reason: by.reason.clone(),
+            who: Some(by.who.clone()),
+            text,
+            ..Entry::default()
+        });
+        Wish {
+            state: Some(AdminState::Ready),
+            weight: Some(server.weight),
+            by,
+        }
+    }
+
+    /// Adds a wish to what is wanted of a server.
+    pub fn add(&self, backend: &str, server: &Server, wish: &Wish) {
+        let key = (backend.to_owned(), server.name.clone());
+        let line = Line::of(server);
+        let mut entries = self.entries();
+        let before = entries.remove(&key).filter(|entry| entry.line == line);
+        let weight = wish
+            .weight
+            .or(before.as_ref().and_then(|entry| entry.weight));
+        let entry = Override {
+            backend: backend.to_owned(),
+            server: server.name.clone(),
+            state: wish
+                .state
+                .or(before.map(|entry| entry.state))
+                .unwrap_or_default(),
+            weight: weight.filter(|weight| *weight != server.weight),
+            by: wish.by.clone(),
+            line,
+        };
+        if !entry.says_nothing() {
+            entries.insert(key, entry);
+        }
+    }
+
+    /// Writes all to the state file, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, which is logged and in the journal too.
+    pub async fn save(&self) -> Result<(), String> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let entries = self.entries().values().cloned().collect();
+        // Without an answer there is no thread any more, which is as bad.
+        let lost = || Err("state_file can't be written: its thread has ended".to_owned());
+        let saved = file.save(entries).await.unwrap_or_else(|_| lost());
+        saved.inspect_err(|why| self.journal.warn(why.clone()))
+    }
+
+    /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<(String, String), Override>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The indices of a server, and what the configuration says of it.
+fn find<'a>(
+    config: &'a Config,
+    backend: &str,
+    server: &str,
+) -> Option<((usize, usize), &'a Server)> {
+    let mut backends = config.backends.iter();
+    let backend_index = backends.position(|candidate| candidate.name == backend)?;
+    let servers = &config.backends[backend_index].servers;
+    let index = servers
+        .iter()
+        .position(|candidate| candidate.name == server)?;
+    Some(((backend_index, index), &servers[index]))
+}
