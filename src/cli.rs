@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Balance;
+use crate::operator;
 
 /// Where the configuration lies unless told otherwise.
 const CONFIG_FILE: &str = "/etc/ringway/ringway.toml";
@@ -67,6 +68,16 @@ Examples:
 
 Exit status: 0 this host can run the balancer, 1 it can't.";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  ringway completions bash > /etc/bash_completion.d/ringway
+  ringway completions zsh > /usr/local/share/zsh/site-functions/_ringway";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  ringway man | man -l -
+  ringway man /usr/local/share/man/man1";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -119,6 +130,21 @@ pub enum Command {
     /// Say whether this host can run the balancer, and what to change
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor,
+    /// Ask a running process
+    #[command(flatten)]
+    Operator(operator::Command),
+    /// Print the script that completes this command line in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Which configuration file.

@@ -22,7 +22,7 @@
 //! # Who may know whom
 //!
 //! ```text
-//!               main -- cli
+//!               main -- cli ------- operator --> HTTP to a running process
 //!                 |
 //!   demo ---- control ------ log     the control plane: starts, stops, may block
 //!                 |           |
@@ -44,6 +44,7 @@ pub mod doctor;
 pub mod io;
 pub mod log;
 pub mod logic;
+pub mod operator;
 pub mod shared;
 pub mod snapshot;
 pub mod worker;

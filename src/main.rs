@@ -1,5 +1,6 @@
 //! The program: reads the command line, does what it says, chooses the exit status.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
 use ringway::config::{self, Config, Problem};
 use ringway::control::reload::Source;
-use ringway::{control, demo, doctor, log as logging};
+use ringway::{control, demo, doctor, log as logging, operator};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -33,6 +34,16 @@ fn main() -> ExitCode {
         }
         Command::Demo => finish(demo::run()),
         Command::Doctor => doctor::run(),
+        Command::Operator(command) => operator::run(command),
+        Command::Completions { shell } => print(&operator::completions(shell)),
+        Command::Man { folder } => match operator::man_pages(folder.as_deref()) {
+            Ok(Some(page)) => print(&page),
+            Ok(None) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: the pages can't be written: {error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -113,6 +124,17 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
         set.map_err(|problem| format!("--admin {address}: {problem}"))?;
     }
     Ok(())
+}
+
+/// Prints what was made.
+fn print(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: standard output takes nothing: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn finish(result: Result<(), control::StartError>) -> ExitCode {

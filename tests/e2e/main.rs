@@ -26,6 +26,7 @@ mod admin_actions;
 mod admin_events;
 mod admin_sessions;
 mod choosing;
+mod commands;
 mod health;
 mod health_load;
 mod http_answers;

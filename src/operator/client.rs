@@ -1,0 +1,201 @@
+//! A small HTTP client for the admin listener, over TCP and over its Unix socket.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::Failure;
+use super::args::Process;
+use super::target::{Address, Target};
+
+/// How long a connection and an answer may take, unless it is known to take longer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks one process. Each request has a connection of its own.
+#[derive(Debug)]
+pub(super) struct Client {
+    target: Target,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Finds the process that is meant.
+    ///
+    /// # Errors
+    ///
+    /// Nothing says where it is.
+    pub fn new(process: &Process) -> Result<Self, Failure> {
+        let target = Target::find(process)?;
+        let timeout = TIMEOUT;
+        Ok(Client { target, timeout })
+    }
+
+    /// Answers may take this long.
+    pub fn patient(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks for what is there.
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Orders something.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Orders that something ends.
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let answer = async {
+            let response = self.send(method, path, body).await?;
+            let status = response.status();
+            Ok((status, self.read(response).await?))
+        };
+        let (status, bytes) = self.in_time(answer).await?;
+        if !status.is_success() {
+            return Err(self.refusal(status, &bytes));
+        }
+        serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
+    }
+
+    /// Asks for an answer that goes on.
+    pub async fn open(&self, path: &str) -> Result<Incoming, Failure> {
+        let answer = async {
+            let response = self.send(Method::GET, path, None).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response.into_body());
+            }
+            Err(self.refusal(status, &self.read(response).await?))
+        };
+        self.in_time(answer).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::new(format!(
+                "{} did not answer within {}s: it may be overloaded",
+                self.target.address,
+                self.timeout.as_secs()
+            ))),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONNECTION, "close");
+        if let Some(token) = &self.target.token {
+            request = request.header(header::AUTHORIZATION, token.bearer());
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let refused = |error: io::Error| self.unreachable(&error);
+        match &self.target.address {
+            Address::Socket(socket) => {
+                let stream = UnixStream::connect(socket).await.map_err(refused)?;
+                let request = request.header(header::HOST, "localhost");
+                self.exchange(stream, request.body(Full::new(bytes))).await
+            }
+            Address::Tcp(authority) => {
+                let stream = TcpStream::connect(authority).await.map_err(refused)?;
+                // By its address, because a name could be anybody's.
+                let host = stream.peer_addr().map_err(refused)?.to_string();
+                let request = request.header(header::HOST, host);
+                self.exchange(stream, request.body(Full::new(bytes))).await
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let request =
+            request.map_err(|why| Failure::new(format!("nothing can be asked: {why}")))?;
+        let shaken = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(|_| self.broken())?;
+        // It ends with the answer.
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await;
+        response.map_err(|_| self.broken())
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Bytes, Failure> {
+        let body = response.into_body().collect().await;
+        Ok(body.map_err(|_| self.broken())?.to_bytes())
+    }
+
+    /// What the process said against a request.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
+        let value: Result<Value, _> = serde_json::from_slice(body);
+        match (value, std::str::from_utf8(body)) {
+            (Ok(value), _) => match value["error"].as_str() {
+                Some(why) => Failure::new(why),
+                None => self.stranger(status),
+            },
+            (Err(_), Ok(text)) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                Failure::new(format!("{}: {}", self.target.address, text.trim()))
+            }
+            (Err(_), _) => self.stranger(status),
+        }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Failure {
+        let address = &self.target.address;
+        Failure::new(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
+                "no process listens at {address}: start it, or name another by --admin SOCKET-OR-URL"
+            ),
+            ErrorKind::PermissionDenied => {
+                format!("{address} is for the user that the process runs as, and for root")
+            }
+            _ => format!("{address} can't be reached: {error}"),
+        })
+    }
+
+    fn broken(&self) -> Failure {
+        let address = &self.target.address;
+        Failure::new(format!("{address} broke the connection off: try again"))
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        Failure::new(format!(
+            "what answers at {} is no admin listener of ringway (status {})",
+            self.target.address,
+            status.as_u16()
+        ))
+    }
+}

@@ -1,0 +1,150 @@
+//! Operators' commands: they ask a running process over its admin listener, and print the answer.
+//!
+//! They are a program of their own inside the same binary: nothing here touches workers or the
+//! control plane, and the only way to the process is HTTP.
+//!
+//! `args` is how they are told, `target` where the process is found, `client` how it is asked; the
+//! other modules are the commands.
+
+mod args;
+mod client;
+mod events;
+mod generate;
+mod servers;
+mod sessions;
+mod status;
+mod table;
+mod target;
+mod top;
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+pub use args::Command;
+use client::Client;
+pub use generate::{completions, man_pages};
+
+/// How long a reload may take: names are resolved, and every worker takes part.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Why a command did not do what it should: one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    fn new(why: impl Into<String>) -> Self {
+        Failure(why.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Does what is asked, and says what came of it. The exit status is 0 if it is done, else 1.
+pub fn run(command: Command) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("this host has no means left: {error}")));
+    let done = runtime.and_then(|runtime| runtime.block_on(execute(command)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Status { process, json } => status::show(&Client::new(&process)?, json).await,
+        Command::Top { process, interval } => top::run(&Client::new(&process)?, interval).await,
+        Command::Drain {
+            process,
+            server,
+            why,
+            leave,
+        } => servers::leave(&Client::new(&process)?, &server, "drain", &why, &leave).await,
+        Command::Maint {
+            process,
+            server,
+            why,
+            leave,
+        } => servers::leave(&Client::new(&process)?, &server, "maint", &why, &leave).await,
+        Command::Ready {
+            process,
+            server,
+            why,
+        } => servers::ready(&Client::new(&process)?, &server, &why).await,
+        Command::Weight {
+            process,
+            server,
+            weight,
+            why,
+        } => servers::weigh(&Client::new(&process)?, &server, weight, &why).await,
+        Command::Sessions {
+            process,
+            server,
+            backend,
+            frontend,
+            client,
+            limit,
+            json,
+        } => {
+            let wanted = sessions::Wanted {
+                server,
+                backend,
+                frontend,
+                client,
+                limit,
+            };
+            sessions::list(&Client::new(&process)?, &wanted, json).await
+        }
+        Command::Kill {
+            process,
+            ids,
+            server,
+        } => sessions::kill(&Client::new(&process)?, &ids, server.as_ref()).await,
+        Command::Reload { process } => {
+            reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
+        }
+        Command::Events {
+            process,
+            no_follow,
+            since,
+            json,
+        } => events::show(&Client::new(&process)?, since, no_follow, json).await,
+    }
+}
+
+async fn reload(client: &Client) -> Result<(), Failure> {
+    let answer = client.post("/api/v1/reload", &json!({})).await?;
+    let warnings = answer["warnings"].as_str().unwrap_or_default();
+    if !warnings.is_empty() {
+        eprintln!("{warnings}");
+    }
+    say(&format!(
+        "reloaded: version {} of the configuration is in use",
+        answer["version"]
+    ))
+}
+
+/// Prints a line. Nobody reads on after `ringway events | head`: that is no failure of ours.
+fn say(line: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::new(format!(
+            "standard output takes nothing: {error}"
+        ))),
+    }
+}

@@ -1,0 +1,109 @@
+//! `ringway drain`, `ready`, `maint`, `weight`: the state of a server, and the wait for its last
+//! session.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::args::{Leave, ServerName, Why};
+use super::client::Client;
+use super::status::{list, number, state, word};
+use super::{Failure, say};
+use crate::config::format_duration;
+
+/// How often the sessions that are left are looked at.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// Takes sessions away from a server, and waits for the end of the last one if that is wanted.
+pub(super) async fn leave(
+    client: &Client,
+    server: &ServerName,
+    to: &str,
+    why: &Why,
+    leave: &Leave,
+) -> Result<(), Failure> {
+    let change = json!({
+        "state": to, "reason": why.reason, "close_sessions": leave.close_sessions,
+    });
+    set(client, server, &change).await?;
+    if leave.wait {
+        return wait(client, server, leave.timeout).await;
+    }
+    Ok(())
+}
+
+/// Gives a server sessions again.
+pub(super) async fn ready(client: &Client, server: &ServerName, why: &Why) -> Result<(), Failure> {
+    let change = json!({ "state": "ready", "reason": why.reason });
+    set(client, server, &change).await
+}
+
+/// Sets the weight of a server.
+pub(super) async fn weigh(
+    client: &Client,
+    server: &ServerName,
+    weight: u16,
+    why: &Why,
+) -> Result<(), Failure> {
+    set(
+        client,
+        server,
+        &json!({ "weight": weight, "reason": why.reason }),
+    )
+    .await
+}
+
+async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), Failure> {
+    let path = format!("/api/v1/servers/{}/{}", name.backend, name.server);
+    let server = client.post(&path, change).await?;
+    if let Some(closed) = server["sessions_closed"].as_u64() {
+        say(&format!("{name}: sessions closed: {closed}"))?;
+    }
+    if let Some(warning) = server["warning"].as_str() {
+        eprintln!("warning: {warning}");
+    }
+    say(&format!(
+        "{name} is {}, weight {}, sessions open: {}",
+        state(&server),
+        number(&server["weight"]),
+        number(&server["sessions"]["current"])
+    ))
+}
+
+/// Says how many sessions are left whenever that changes, until none is.
+async fn wait(client: &Client, name: &ServerName, timeout: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + timeout;
+    let mut said = None;
+    loop {
+        let left = sessions_left(client, name).await?;
+        if left == 0 {
+            return say(&format!("{name} has no session left"));
+        }
+        if said != Some(left) {
+            say(&format!("{name}: sessions left: {left}"))?;
+            said = Some(left);
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(format!(
+                "sessions of {name} that are still open after {}: {left}; `ringway sessions {name}` \
+                 lists them, `ringway kill --server {name}` closes them",
+                format_duration(timeout)
+            )));
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+async fn sessions_left(client: &Client, name: &ServerName) -> Result<u64, Failure> {
+    let stats = client.get("/api/v1/stats").await?;
+    let mut backends = list(&stats["backends"]).iter();
+    let server = backends
+        .find(|backend| word(&backend["name"]) == name.backend)
+        .and_then(|backend| {
+            let mut servers = list(&backend["servers"]).iter();
+            servers.find(|server| word(&server["name"]) == name.server)
+        });
+    // One that a reload took away has sessions all the same, but nobody can wait for them here.
+    let gone = || Failure::new(format!("there is no server {name} any more"));
+    Ok(number(&server.ok_or_else(gone)?["sessions"]["current"]))
+}

@@ -1,0 +1,113 @@
+//! `ringway sessions` and `ringway kill`.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::args::ServerName;
+use super::client::Client;
+use super::status::{list as items, number, word};
+use super::table::{Align, Table, bytes, millis};
+use super::{Failure, say};
+
+/// Which sessions.
+pub(super) struct Wanted {
+    pub server: Option<ServerName>,
+    pub backend: Option<String>,
+    pub frontend: Option<String>,
+    pub client: Option<IpAddr>,
+    pub limit: u32,
+}
+
+impl Wanted {
+    fn path(&self) -> String {
+        let mut path = format!("/api/v1/sessions?limit={}", self.limit);
+        if let Some(name) = &self.server {
+            path += &format!("&backend={}&server={}", name.backend, name.server);
+        }
+        if let Some(backend) = &self.backend {
+            path += &format!("&backend={backend}");
+        }
+        if let Some(frontend) = &self.frontend {
+            path += &format!("&frontend={frontend}");
+        }
+        if let Some(client) = &self.client {
+            path += &format!("&client={client}");
+        }
+        path
+    }
+}
+
+/// Prints them.
+pub(super) async fn list(client: &Client, wanted: &Wanted, json: bool) -> Result<(), Failure> {
+    let answer = client.get(&wanted.path()).await?;
+    if json {
+        return say(&format!("{answer:#}"));
+    }
+    let sessions = items(&answer["sessions"]);
+    let mut lines = table(sessions).lines();
+    let (shown, count) = (sessions.len() as u64, number(&answer["count"]));
+    if shown < count {
+        lines.push(format!("{shown} of {count} sessions; --limit shows more"));
+    }
+    say(&lines.join("\n"))
+}
+
+fn table(sessions: &[Value]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("ID", Left),
+        ("CLIENT", Left),
+        ("FRONTEND", Left),
+        ("SERVER", Left),
+        ("STATE", Left),
+        ("AGE", Right),
+        ("IDLE", Right),
+        ("IN", Right),
+        ("OUT", Right),
+    ]);
+    for session in sessions {
+        let server = session["server"].as_str().unwrap_or("-");
+        table.row(vec![
+            word(&session["id"]).to_owned(),
+            session["client"].as_str().unwrap_or("-").to_owned(),
+            word(&session["frontend"]).to_owned(),
+            format!("{}/{server}", word(&session["backend"])),
+            word(&session["state"]).to_owned(),
+            millis(number(&session["age_ms"])),
+            millis(number(&session["idle_ms"])),
+            bytes(number(&session["bytes_from_client"])),
+            bytes(number(&session["bytes_from_server"])),
+        ]);
+    }
+    table
+}
+
+/// Closes the sessions of these names, or all of a server.
+pub(super) async fn kill(
+    client: &Client,
+    ids: &[String],
+    server: Option<&ServerName>,
+) -> Result<(), Failure> {
+    if let Some(name) = server {
+        let path = format!("/api/v1/servers/{}/{}", name.backend, name.server);
+        let answer = client
+            .post(&path, &json!({ "close_sessions": true }))
+            .await?;
+        let closed = number(&answer["sessions_closed"]);
+        return say(&format!("{name}: sessions closed: {closed}"));
+    }
+    // Each is tried; what went wrong with the last that did is what the command ends with.
+    let mut failure = None;
+    for id in ids {
+        match client.delete(&format!("/api/v1/sessions/{id}")).await {
+            Ok(_) => say(&format!("session {id} closed"))?,
+            Err(why) => {
+                if let Some(earlier) = failure.replace(why) {
+                    eprintln!("error: {earlier}");
+                }
+            }
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}

@@ -1,0 +1,213 @@
+//! `ringway status`: the process in a line, its frontends and servers in tables.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::client::Client;
+use super::table::{Align, Table, bytes, duration};
+use super::{Failure, say};
+
+/// Prints it.
+pub(super) async fn show(client: &Client, json: bool) -> Result<(), Failure> {
+    let stats = client.get("/api/v1/stats").await?;
+    if json {
+        return say(&format!("{stats:#}"));
+    }
+    say(&text(&stats, SystemTime::now()).join("\n"))
+}
+
+/// The lines, as they are at this time.
+pub(super) fn text(stats: &Value, now: SystemTime) -> Vec<String> {
+    let mut lines = vec![process(&stats["process"]), String::new()];
+    lines.extend(frontends(stats).lines());
+    lines.push(String::new());
+    lines.extend(servers(stats, now).lines());
+    lines
+}
+
+pub(super) fn process(process: &Value) -> String {
+    let stopping = match process["stopping"].as_bool() {
+        Some(true) => ", stopping",
+        Some(false) | None => "",
+    };
+    format!(
+        "ringway {}, pid {}, up {}, {} of {} sessions{stopping}",
+        word(&process["version"]),
+        number(&process["pid"]),
+        duration(number(&process["uptime_s"])),
+        number(&process["sessions"]["current"]),
+        limit(&process["sessions"]["limit"]),
+    )
+}
+
+fn frontends(stats: &Value) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("FRONTEND", Left),
+        ("LISTEN", Left),
+        ("BACKEND", Left),
+        ("SESSIONS", Right),
+        ("LIMIT", Right),
+        ("TOTAL", Right),
+        ("IN", Right),
+        ("OUT", Right),
+    ]);
+    for frontend in list(&stats["frontends"]) {
+        let listen: Vec<&str> = list(&frontend["listen"]).iter().map(word).collect();
+        let sessions = &frontend["sessions"];
+        table.row(vec![
+            word(&frontend["name"]).to_owned(),
+            listen.join(" "),
+            word(&frontend["backend"]).to_owned(),
+            number(&sessions["current"]).to_string(),
+            limit(&sessions["limit"]),
+            number(&sessions["total"]).to_string(),
+            bytes(number(&frontend["bytes_from_clients"])),
+            bytes(number(&frontend["bytes_from_servers"])),
+        ]);
+    }
+    table
+}
+
+fn servers(stats: &Value, now: SystemTime) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("SERVER", Left),
+        ("ADDRESS", Left),
+        ("STATE", Left),
+        ("FOR", Right),
+        ("WEIGHT", Right),
+        ("SESSIONS", Right),
+        ("LIMIT", Right),
+        ("TOTAL", Right),
+        ("FAILED", Right),
+        ("WHY", Left),
+    ]);
+    for backend in list(&stats["backends"]) {
+        for server in list(&backend["servers"]) {
+            let sessions = &server["sessions"];
+            table.row(vec![
+                format!("{}/{}", word(&backend["name"]), word(&server["name"])),
+                word(&server["address"]).to_owned(),
+                state(server),
+                age(word(&server["since"]), now),
+                number(&server["weight"]).to_string(),
+                number(&sessions["current"]).to_string(),
+                limit(&sessions["limit"]),
+                number(&sessions["total"]).to_string(),
+                number(&server["connect_failures"]).to_string(),
+                why(server),
+            ]);
+        }
+    }
+    table
+}
+
+/// Both states in a word or two: the operator's first, if it is not the usual one.
+pub(super) fn state(server: &Value) -> String {
+    let (state, admin) = (word(&server["state"]), word(&server["admin_state"]));
+    let backup = match server["backup"].as_bool() {
+        Some(true) => " (backup)",
+        Some(false) | None => "",
+    };
+    match admin {
+        "ready" => format!("{state}{backup}"),
+        "maint" => format!("maint{backup}"),
+        _ => format!("{admin}, {state}{backup}"),
+    }
+}
+
+/// What the last probe found, or what the operator said.
+pub(super) fn why(server: &Value) -> String {
+    let operator = &server["operator"];
+    let (reason, who) = (word(&operator["reason"]), word(&operator["who"]));
+    match (word(&server["admin_state"]), reason) {
+        ("ready", _) => word(&server["reason"]).to_owned(),
+        (_, "") => who.to_owned(),
+        (_, reason) => format!("{reason} ({who})"),
+    }
+}
+
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+pub(super) fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+pub(super) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
+fn limit(value: &Value) -> String {
+    value
+        .as_u64()
+        .map_or_else(|| "-".to_owned(), |limit| limit.to_string())
+}
+
+/// How long ago a time was.
+fn age(time: &str, now: SystemTime) -> String {
+    let then = time.parse::<Timestamp>().ok();
+    let since = then.and_then(|then| now.duration_since(SystemTime::from(then)).ok());
+    duration(since.map_or(0, |since| since.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_process_fits_on_a_page() {
+        let sessions = |current| json!({ "current": current, "limit": null, "total": 43 });
+        let server = |name: &str, admin: &str| {
+            json!({
+                "name": name, "address": "127.0.0.1:9101", "state": "up", "admin_state": admin,
+                "reason": "L4OK", "since": "1970-01-01T00:00:10.000Z", "weight": 2, "backup": false,
+                "operator": { "who": "uid 0, pid 7", "time": "", "reason": "kernel update" },
+                "sessions": sessions(1), "connect_failures": 0,
+            })
+        };
+        let stats = json!({
+            "process": {
+                "version": "0.1.0", "pid": 1683, "uptime_s": 65, "stopping": false,
+                "sessions": { "current": 3, "limit": 8828 },
+            },
+            "frontends": [{
+                "name": "web", "listen": ["127.0.0.1:80", "[::1]:80"], "backend": "app",
+                "sessions": sessions(3), "bytes_from_clients": 17_200, "bytes_from_servers": 51_600,
+            }],
+            "backends": [{
+                "name": "app", "servers": [server("web1", "ready"), server("web2", "drain")],
+            }],
+        });
+        let text = text(&stats, UNIX_EPOCH + Duration::from_secs(100)).join("\n");
+        let expected = "\
+ringway 0.1.0, pid 1683, up 1m5s, 3 of 8828 sessions
+
+FRONTEND  LISTEN                 BACKEND  SESSIONS  LIMIT  TOTAL      IN     OUT
+web       127.0.0.1:80 [::1]:80  app             3      -     43  17 KiB  50 KiB
+
+SERVER    ADDRESS         STATE       FOR  WEIGHT  SESSIONS  LIMIT  TOTAL  FAILED  WHY
+app/web1  127.0.0.1:9101  up        1m30s       2         1      -     43       0  L4OK
+app/web2  127.0.0.1:9101  drain, up  1m30s       2         1      -     43       0  kernel update (uid 0, pid 7)";
+        // Columns are padded: compare without the number of spaces.
+        let squeezed = |text: &str| -> Vec<String> {
+            let lines = text.lines();
+            lines
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                .collect()
+        };
+        assert_eq!(squeezed(&text), squeezed(expected));
+        assert!(
+            text.contains("\nweb       127.0.0.1:80 [::1]:80  app "),
+            "{text}"
+        );
+    }
+}
