@@ -136,6 +136,9 @@ pub struct Wish {
     pub by: Attribution,
 }
 
+/// By the indices of backend and server.
+type Wishes = Vec<((usize, usize), Wish)>;
+
 /// All of them.
 #[derive(Debug)]
 pub struct Overrides {
@@ -173,7 +176,7 @@ impl Overrides {
     }
 
     /// What is wanted of servers, by their indices, and whether entries were dropped.
-    fn adopt(&self, config: &Config) -> (Vec<((usize, usize), Wish)>, bool) {
+    fn adopt(&self, config: &Config) -> (Wishes, bool) {
         let mut wishes = Vec::new();
         let mut entries = self.entries();
         let before = entries.len();
@@ -278,4 +281,115 @@ fn find<'a>(
         .iter()
         .position(|candidate| candidate.name == server)?;
     Some(((backend_index, index), &servers[index]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{parse, system_resolver};
+
+    /// Backend `app` with these servers: name and further keys.
+    fn config(servers: &[(&str, &str)]) -> Config {
+        let servers: Vec<String> = (servers.iter())
+            .map(|(name, keys)| format!("{{ name = \"{name}\", address = \"[::1]:1\"{keys} }}"))
+            .collect();
+        let text = format!(
+            "[frontend.f]\nlisten = [\"[::1]:0\"]\nbackend = \"app\"\n\
+             [backend.app]\nservers = [{}]\n",
+            servers.join(", ")
+        );
+        match parse("x.toml", &text, &system_resolver) {
+            Ok(loaded) => loaded.config,
+            Err(report) => panic!("{report}"),
+        }
+    }
+
+    fn wish(state: Option<AdminState>, weight: Option<u16>, who: &str) -> Wish {
+        let by = Attribution {
+            who: who.to_owned(),
+            ..Attribution::default()
+        };
+        Wish { state, weight, by }
+    }
+
+    fn overrides() -> Overrides {
+        Overrides::new(Vec::new(), None, Journal::new())
+    }
+
+    /// State and weight of what is wanted, by the index of the server.
+    fn wanted(overrides: &Overrides, config: &Config) -> Vec<(usize, AdminState, Option<u16>)> {
+        let (wishes, _) = overrides.adopt(config);
+        let wishes = wishes.into_iter();
+        wishes
+            .map(|((_, server), wish)| (server, wish.state.unwrap(), wish.weight))
+            .collect()
+    }
+
+    #[test]
+    fn wishes_add_up_until_they_say_what_the_line_says() {
+        use AdminState::{Drain, Ready};
+        let config = config(&[("a", ", weight = 2"), ("b", "")]);
+        let [a, b] = [0, 1].map(|index| &config.backends[0].servers[index]);
+        let overrides = overrides();
+        overrides.add("app", b, &wish(None, Some(9), "x"));
+        overrides.add("app", a, &wish(Some(Drain), None, "x"));
+        overrides.add("app", a, &wish(None, Some(7), "y"));
+        let all = [(0, Drain, Some(7)), (1, Ready, Some(9))];
+        assert_eq!(wanted(&overrides, &config), all);
+        overrides.add("app", a, &wish(Some(Ready), None, "z"));
+        assert_eq!(wanted(&overrides, &config)[0], (0, Ready, Some(7)));
+        overrides.add("app", a, &wish(None, Some(2), "z"));
+        assert_eq!(wanted(&overrides, &config), [(1, Ready, Some(9))]);
+    }
+
+    #[test]
+    fn an_entry_holds_as_long_as_its_line() {
+        use AdminState::{Drain, Ready};
+        let old = config(&[("a", ""), ("b", ""), ("c", "")]);
+        let overrides = overrides();
+        for server in &old.backends[0].servers {
+            overrides.add("app", server, &wish(Some(Drain), Some(9), "somebody"));
+        }
+        // Another order, a changed line, a server that is gone.
+        let new = config(&[("b", ", max_sessions = 5"), ("a", "")]);
+        let (wishes, dropped) = overrides.adopt(&new);
+        assert!(dropped);
+        let [(_, a), (_, b)] = &wishes[..] else {
+            panic!("{wishes:?}");
+        };
+        assert_eq!((wishes[0].0, wishes[1].0), ((0, 1), (0, 0)));
+        assert_eq!(
+            (a.state, a.weight, a.by.who.as_str()),
+            (Some(Drain), Some(9), "somebody")
+        );
+        assert_eq!((b.state, b.weight), (Some(Ready), Some(1)));
+        assert!(b.by.reason.contains("somebody"), "{b:?}");
+        // It does not come back with the line.
+        assert_eq!(wanted(&overrides, &old), [(0, Drain, Some(9))]);
+        assert!(!overrides.adopt(&new).1);
+    }
+
+    #[test]
+    fn a_wish_for_a_changed_line_begins_anew() {
+        use AdminState::Ready;
+        let (old, new) = (config(&[("a", "")]), config(&[("a", ", backup = true")]));
+        let overrides = overrides();
+        let drain = wish(Some(AdminState::Drain), None, "x");
+        overrides.add("app", &old.backends[0].servers[0], &drain);
+        overrides.add(
+            "app",
+            &new.backends[0].servers[0],
+            &wish(None, Some(9), "y"),
+        );
+        assert_eq!(wanted(&overrides, &new), [(0, Ready, Some(9))]);
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let now = |reason: &str| Attribution::now("x".to_owned(), Some(reason.to_owned()));
+        assert_eq!(now("ä".repeat(256).as_str()).unwrap().reason.len(), 512);
+        assert!(
+            now(&"x".repeat(257)).is_err() && now("a\nb").is_err() && now("\u{1b}[2J").is_err()
+        );
+    }
 }

@@ -20,8 +20,8 @@ pub(super) async fn show(
         let answer = client
             .get(&format!("/api/v1/events?follow=false&since={since}"))
             .await?;
-        let events = list(&answer["events"]).iter();
-        return events.map(|event| say(&line(event, json))).collect();
+        let mut events = list(&answer["events"]).iter();
+        return events.try_for_each(|event| say(&line(event, json)));
     }
     let mut body = client
         .open(&format!("/api/v1/events?since={since}"))

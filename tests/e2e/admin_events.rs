@@ -171,7 +171,8 @@ fn a_stream_tells_what_was_and_what_is() {
     // Nothing happens for longer than a request may take otherwise: the stream goes on.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(11) {
-        assert_eq!(stream.line().trim_end_matches('\r').len() < 10, true);
+        // A comment, or the length of one.
+        assert!(stream.line().len() < 10);
     }
     weigh(&socket, 10, "later");
     assert_eq!(stream.next()["reason"], "later");
