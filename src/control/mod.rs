@@ -132,6 +132,11 @@ async fn serve(
     let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
     let crew = Crew::new(&limits)?;
+    // Early: a second process with the same configuration is to end before it changes a file.
+    let admin = match &config.admin {
+        Some(admin) => Some(Admin::bind(admin).await?),
+        None => None,
+    };
     let journal = Journal::new();
     let overrides = Arc::new(overrides(config, &journal)?);
     let mut health = Health::start(&snapshot, crew.orders().clone(), journal.clone())
@@ -144,10 +149,6 @@ async fn serve(
     let mut listeners = Listeners::default();
     let prepared = listeners.prepare(config, worker_count, Moment::Start)?;
     let applied = listeners.apply(prepared, worker_count);
-    let admin = match &config.admin {
-        Some(admin) => Some(Admin::bind(admin).await?),
-        None => None,
-    };
     let for_log = journal.clone();
     let log = Writer::start(move |text| for_log.record(Entry::warning(text)))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
