@@ -26,6 +26,7 @@ impl<E: Engine> Worker<E> {
             generation: self.generation,
             place,
             server: None,
+            has_place: false,
             bound: None,
             starved: [false; 2],
             sockets: [Some(socket), None],
@@ -91,6 +92,7 @@ impl<E: Engine> Worker<E> {
                 let key = self.key(slot);
                 self.receive(key, from, poll_first);
             }
+            Action::LeaveServer => self.close_server(slot),
             Action::ReadHead { from } => self.read_head(slot, from),
             Action::Answer(answer) => self.answer(slot, answer),
             Action::Send { to, len } => self.send(slot, to, len),

@@ -137,8 +137,7 @@ impl<E: Engine> Worker<E> {
         if !shared.places.try_take() {
             return Event::Full;
         }
-        self.sessions[slot].server = Some(server);
-        self.count_taken(slot);
+        self.took_place(slot, server);
         Event::Chosen
     }
 
@@ -153,8 +152,7 @@ impl<E: Engine> Worker<E> {
         for _ in 0..RACES_MAX {
             match balancer.choose(client, &view, &entry.tried) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {
-                    entry.server = Some(index as u16);
-                    self.count_taken(slot);
+                    self.took_place(slot, index as u16);
                     return Event::Chosen;
                 }
                 Choice::Server(_) => {}
@@ -165,18 +163,31 @@ impl<E: Engine> Worker<E> {
         Event::Full
     }
 
-    /// Closes the connection to a server that could not be had and gives its place back.
-    fn leave_server(&mut self, slot: usize, failed: bool) {
+    fn took_place(&mut self, slot: usize, server: u16) {
+        let entry = &mut self.sessions[slot];
+        entry.server = Some(server);
+        entry.has_place = true;
+        self.count_taken(slot);
+    }
+
+    /// Closes the connection to the server, if there is one, and gives its place back. The session
+    /// still knows which it was.
+    pub(super) fn close_server(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
         if let Some(socket) = entry.sockets[Side::Server.index()].take() {
             self.engine.close(socket);
         }
-        let entry = &self.sessions[slot];
-        if let Some(server) = self.server_of(entry) {
-            if failed {
-                self.count_connect_failure(server);
-            }
-            self.give_back_server(self.backend(self.line_of(entry)), server);
+        if std::mem::take(&mut entry.has_place) {
+            self.give_back_server(&self.sessions[slot]);
+        }
+    }
+
+    /// The same with a server that is not the session's any more, perhaps because it could not be
+    /// had.
+    fn leave_server(&mut self, slot: usize, failed: bool) {
+        self.close_server(slot);
+        if failed && let Some(server) = self.server_of(&self.sessions[slot]) {
+            self.count_connect_failure(server);
         }
         let entry = &mut self.sessions[slot];
         let left = entry.server.take();
@@ -186,8 +197,8 @@ impl<E: Engine> Worker<E> {
     }
 
     pub(super) fn give_back_places(&mut self, entry: &Slot<E>) {
-        if let Some(server) = self.server_of(entry) {
-            self.give_back_server(self.backend(self.line_of(entry)), server);
+        if entry.has_place {
+            self.give_back_server(entry);
         }
         let frontend = self.plans.frontend(entry.place);
         frontend.places.give_back();
@@ -203,7 +214,12 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn give_back_server(&self, backend: &BackendShared, server: &ServerShared) {
+    fn give_back_server(&self, entry: &Slot<E>) {
+        let Some(server) = self.server_of(entry) else {
+            debug_assert!(false, "a place without a server");
+            return;
+        };
+        let backend = self.backend(self.line_of(entry));
         server.places.give_back();
         // Those who can go nowhere else come first.
         let named = server.waiting.oldest();

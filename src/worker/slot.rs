@@ -111,8 +111,10 @@ pub struct Slot<E: Engine> {
     pub generation: u16,
     /// Its frontend, and the configuration that it began with.
     pub place: Place,
-    /// Index of the chosen server in the frontend's backend; its place is taken.
+    /// Index of the chosen server in the frontend's backend.
     pub server: Option<u16>,
+    /// A place on that server is taken.
+    pub has_place: bool,
     /// Index of the server that its cookie binds it to.
     pub bound: Option<u16>,
     /// A receive waits for a free buffer, by side.

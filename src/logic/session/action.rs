@@ -260,6 +260,9 @@ pub enum Action {
         /// The side that it comes from.
         from: Side,
     },
+    /// Close the connection to the server and give its place back, if there is one: nothing of it
+    /// is in flight, and it is not needed any more.
+    LeaveServer,
     /// HTTP mode: make an answer of our own the only chunk from the server. Answered at once by
     /// [`Event::Answered`].
     Answer(Answer),

@@ -1,8 +1,9 @@
-//! HTTP mode: an answer of our own, and a close that lets the client read it.
+//! A close that lets the client read everything; in HTTP mode, an answer of our own before it.
 //!
 //! A connection that is closed while bytes of the client are unread is reset by the kernel, and
-//! the reset may overtake the answer. So our direction is ended, and what the client still sends is
-//! read and dropped until it leaves, within [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT).
+//! the reset may overtake what was sent before. So our direction is ended, and what the client still
+//! sends is read and dropped until it leaves, within [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT). The
+//! server is not kept for that.
 
 use super::action::{Action, Actions, Event, Farewell, Side, Use};
 use super::answer::Answer;
@@ -36,6 +37,7 @@ impl Session {
 
     fn give(&mut self, since: Instant, answer: Answer, out: &mut Actions) {
         self.state = State::Answering { since };
+        out.push(Action::LeaveServer);
         out.push(Action::Answer(answer));
     }
 
@@ -101,7 +103,6 @@ impl Session {
             Event::Answered { len } => self.pipe(Side::Server).answer(len, out),
             Event::Sent { to, len } => {
                 if self.pipe(to.other()).answer_sent(len, out) {
-                    out.push(Action::ShutdownWrite { to });
                     self.linger(since, out);
                 }
             }
@@ -142,8 +143,10 @@ impl Session {
         }
     }
 
-    /// The answer is on its way: waits for the client to leave.
-    fn linger(&mut self, since: Instant, out: &mut Actions) {
+    /// The last byte for the client is on its way, and the server is not there any more: waits for
+    /// the client to leave.
+    pub(super) fn linger(&mut self, since: Instant, out: &mut Actions) {
+        out.push(Action::ShutdownWrite { to: Side::Client });
         if self.pipe(Side::Client).ended {
             self.leave(Farewell::Finish, out);
             return;

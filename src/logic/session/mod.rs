@@ -20,6 +20,8 @@
 //!
 //!   HTTP mode: what ends a session before the answer of a server has begun leads to
 //!   Clearing --(nothing of the server in flight)--> Answering --(sent)--> Lingering --> Closing
+//!
+//!   A server that has ended and takes nothing any more: Relaying --(sent)--> Lingering --> Closing
 //! ```
 //!
 //! A session does no I/O and reads no clock. The worker tells it what happened with
@@ -52,7 +54,7 @@ use pipe::Pipe;
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a client may take for an answer of ours and for leaving after it.
+/// How long a client may take for an answer of ours, and for leaving when it has all that it gets.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a session understands of its bytes.
@@ -103,7 +105,7 @@ enum State {
     Clearing { since: Instant, answer: Answer },
     /// The client, which is to take an answer of ours.
     Answering { since: Instant },
-    /// The client, which has its answer and is to leave.
+    /// The client, which has all that it gets and is to leave.
     Lingering { since: Instant },
     /// Operations that the kernel still holds.
     Closing { farewell: Farewell },

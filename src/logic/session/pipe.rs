@@ -385,6 +385,11 @@ impl Pipe {
         self.return_pipe(out);
     }
 
+    /// The sink is gone before the source has ended.
+    pub fn is_broken_off(&self) -> bool {
+        self.finished && !self.ended
+    }
+
     fn progress(&self) -> Progress {
         if self.ended && self.awaits_head() {
             Progress::Cut

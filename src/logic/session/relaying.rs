@@ -146,7 +146,11 @@ impl Session {
             Progress::Finished => {}
         }
         self.pipe(from).finished = true;
-        if self.pipe(from.other()).finished {
+        if from == Side::Server && self.pipe(Side::Client).is_broken_off() {
+            // The client may still be sending what nobody takes any more.
+            out.push(Action::LeaveServer);
+            self.linger(now, out);
+        } else if self.pipe(from.other()).finished {
             let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
             self.end(outcome.who, outcome.phase, Farewell::Finish, out);
         } else {

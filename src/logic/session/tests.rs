@@ -123,6 +123,7 @@ fn short(action: &Action) -> String {
         Action::Dequeue => "dequeue".to_string(),
         Action::WatchClient => "watch".to_string(),
         Action::Receive { from, .. } => format!("recv-{}", side(*from)),
+        Action::LeaveServer => "leave".to_string(),
         Action::ReadHead { from } => format!("read-{}", side(*from)),
         Action::Answer(answer) => format!("answer-{}", answer.status()),
         Action::Send { to, len } => format!("send-{}:{len}", side(*to)),

@@ -32,7 +32,7 @@ fn the_time_for_the_request_begins_with_the_connection() {
     let _ = story.on(head(CLIENT, Head::Partial));
     assert_eq!(story.session.deadline(&story.policy), Some(at(10)));
     story.now = at(10);
-    assert_eq!(story.on(Event::TimedOut), "release-c answer-408");
+    assert_eq!(story.on(Event::TimedOut), "release-c leave answer-408");
     assert_eq!(story.code(), "cR");
 }
 
@@ -105,7 +105,7 @@ fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered(
         sent(CLIENT, 25),
     ]);
     let actions = story.on(head(SERVER, Head::Partial));
-    assert_eq!(actions, "release-s answer-502", "nothing is read any more");
+    assert_eq!(actions, "release-s leave answer-502", "nothing is read any more");
     assert_eq!(story.code(), "SH");
     // The same behind two interim answers.
     let mut story = Story::awaiting().after(&[
@@ -116,7 +116,7 @@ fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered(
     ]);
     let interim = Head::Interim { len: 35 };
     assert_eq!(story.on(head(SERVER, interim)), "send-c:35");
-    assert_eq!(story.on(sent(CLIENT, 35)), "release-s answer-502");
+    assert_eq!(story.on(sent(CLIENT, 35)), "release-s leave answer-502");
 }
 
 #[test]
@@ -124,19 +124,19 @@ fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
     // Nothing came.
     let mut story = Story::awaiting();
     let ended = Event::Ended { from: SERVER };
-    assert_eq!(story.on(ended), "answer-502");
+    assert_eq!(story.on(ended), "leave answer-502");
     assert_eq!(story.code(), "SH");
     // A part came.
     let part = [received(SERVER, 12), head(SERVER, Head::Partial)];
     let mut story = Story::awaiting().after(&part);
-    assert_eq!(story.on(ended), "release-s answer-502");
+    assert_eq!(story.on(ended), "release-s leave answer-502");
     // The same by a reset.
     let mut story = Story::awaiting().after(&part);
     let failed = Event::ReceiveFailed {
         from: SERVER,
         fault: Fault::Reset,
     };
-    assert_eq!(story.on(failed), "release-s answer-502");
+    assert_eq!(story.on(failed), "release-s leave answer-502");
     assert_eq!(story.code(), "SH");
 }
 
@@ -161,7 +161,7 @@ fn a_server_that_does_not_answer_in_time() {
     story.now = at(300);
     assert_eq!(story.on(Event::TimedOut), "cancel-s");
     assert_eq!(story.on(canceled(SERVER, Use::Read)), "");
-    assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "answer-504");
+    assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave answer-504");
     assert_eq!(story.code(), "sH");
     assert_eq!(story.session.deadline(&story.policy), Some(at(305)));
 }
@@ -180,16 +180,16 @@ fn a_server_that_breaks_after_its_answer_began_is_passed_on() {
 #[test]
 fn who_has_no_server_gets_an_answer() {
     let mut story = Story::requested();
-    assert_eq!(story.on(Event::NoServer), "release-c answer-503");
+    assert_eq!(story.on(Event::NoServer), "release-c leave answer-503");
     assert_eq!(story.code(), "SC");
 
     let mut story = Story::requested().after(&[Event::Full]);
-    assert_eq!(story.on(Event::TimedOut), "dequeue release-c answer-503");
+    assert_eq!(story.on(Event::TimedOut), "dequeue release-c leave answer-503");
     assert_eq!(story.code(), "sQ");
 
     let refused = Event::ConnectFailed(Fault::Refused);
     let mut story = Story::requested().after(&[Event::Chosen, refused, Event::Chosen]);
-    assert_eq!(story.on(refused), "release-c answer-503");
+    assert_eq!(story.on(refused), "release-c leave answer-503");
     assert_eq!(story.code(), "SC");
 
     let mut story = Story::requested().after(&[
@@ -200,12 +200,12 @@ fn who_has_no_server_gets_an_answer() {
         canceled(SERVER, Use::Cancel),
     ]);
     let given_up = Event::ConnectFailed(Fault::TimedOut);
-    assert_eq!(story.on(given_up), "release-c answer-503");
+    assert_eq!(story.on(given_up), "release-c leave answer-503");
     assert_eq!(story.code(), "sC");
 
     let mut story = Story::requested().after(&[Event::Chosen, Event::Shortage]);
     story.now = at(5);
-    assert_eq!(story.on(Event::TimedOut), "release-c answer-503");
+    assert_eq!(story.on(Event::TimedOut), "release-c leave answer-503");
     assert_eq!(story.code(), "RC");
 }
 
@@ -215,7 +215,7 @@ fn what_is_no_request_is_answered_or_closed() {
     for answer in [Answer::BadRequest, Answer::HeadTooLarge] {
         let mut story = Story::http().after(&came);
         let refused = Head::Refused(Refusal::Answer(answer));
-        let expected = format!("release-c answer-{}", answer.status());
+        let expected = format!("release-c leave answer-{}", answer.status());
         assert_eq!(story.on(head(CLIENT, refused)), expected);
         assert_eq!(story.code(), "PR");
     }

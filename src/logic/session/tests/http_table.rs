@@ -143,7 +143,7 @@ const TABLE: &[Row] = &[
         |ends| Event::Ended { from: ends.from },
         [
             "closing: free",
-            "answering: answer-502",
+            "answering: leave answer-502",
             // First the interim answer.
             "relaying:",
             "clearing:",
@@ -160,7 +160,7 @@ const TABLE: &[Row] = &[
         },
         [
             "closing: reset",
-            "answering: answer-502",
+            "answering: leave answer-502",
             // An answer of ours would stand in the middle of what the server said.
             "closing: cancel-c",
             "closing:",
@@ -284,7 +284,7 @@ const TABLE: &[Row] = &[
         "timed out",
         |_| Event::TimedOut,
         [
-            "answering: answer-408",
+            "answering: leave answer-408",
             "clearing: cancel-s",
             "closing: cancel-c cancel-s",
             "closing: cancel-c",
@@ -349,7 +349,7 @@ const FOUND: &[(&str, Head, [&str; 2])] = &[
     (
         "something to answer",
         Head::Refused(Refusal::Answer(Answer::HeadTooLarge)),
-        ["answering: release-c answer-431", "!"],
+        ["answering: release-c leave answer-431", "!"],
     ),
     (
         "something to close",
