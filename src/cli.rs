@@ -33,6 +33,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   ringway run
   ringway run -c ringway.toml --workers 4 --admin 127.0.0.1:8404
+  ringway run -c ringway.toml --takeover
 
 SIGTERM or SIGINT: stop accepting, finish open sessions, exit. A second one: exit at once.
 Messages go to standard error (RUST_LOG=debug for more), the access log to standard output.";
@@ -90,6 +91,10 @@ pub enum Command {
         /// What is to hold instead of what the file says
         #[command(flatten)]
         overrides: Overrides,
+        /// Take the listeners over from the running process, which then finishes its sessions and
+        /// ends; by this admin socket [default: what the configuration says]
+        #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true)]
+        takeover: Option<Option<PathBuf>>,
     },
     /// Validate a configuration file: prints every error of it
     #[command(after_help = CHECK_EXAMPLES)]

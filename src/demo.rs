@@ -42,7 +42,7 @@ pub fn run() -> Result<(), StartError> {
         StartError::System("the demo's configuration is not valid", error)
     })?;
     log::init();
-    control::run(config, None, |bound| {
+    control::run(config, control::Options::default(), |bound| {
         let address = bound.frontends[0][0];
         let stats = bound.admin.map_or_else(String::new, |admin| {
             format!("    curl -s http://{admin}/api/v1/stats\n")

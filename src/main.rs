@@ -1,18 +1,24 @@
 //! The program: reads the command line, does what it says, chooses the exit status.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
 use ringway::config::{self, Config, Problem};
+use ringway::control::Options;
 use ringway::control::reload::Source;
 use ringway::{control, demo, doctor, log as logging, operator};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { file, overrides } => run(file, overrides),
+        Command::Run {
+            file,
+            overrides,
+            takeover,
+        } => run(file, overrides, takeover),
         Command::Check {
             file,
             print_effective,
@@ -47,13 +53,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(file: File, overrides: Overrides) -> ExitCode {
+/// `takeover`: from the process behind this admin socket, or that of the configuration.
+fn run(file: File, overrides: Overrides, takeover: Option<Option<PathBuf>>) -> ExitCode {
     match config::load(&file.path) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.warnings);
             }
-            serve(loaded.config, overrides, Some(file))
+            let config = loaded.config;
+            let own = config.admin.as_ref().and_then(|admin| admin.socket.clone());
+            let socket = takeover.map(|named| named.or(own));
+            if socket == Some(None) {
+                eprintln!(
+                    "error: there is no admin socket to take over by: set `socket` in [admin], or \
+                     write `--takeover=SOCKET`"
+                );
+                return ExitCode::FAILURE;
+            }
+            serve(config, overrides, Some(file), socket.flatten())
         }
         Err(report) => {
             eprintln!("{report}");
@@ -84,7 +101,7 @@ fn check(file: &File, print_effective: bool) -> ExitCode {
 
 fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> ExitCode {
     match config {
-        Ok(config) => serve(config, overrides, None),
+        Ok(config) => serve(config, overrides, None, None),
         Err(problems) => {
             for problem in problems {
                 eprintln!("error: {problem}");
@@ -95,8 +112,13 @@ fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> E
 }
 
 /// Runs until a signal ends it. `file`: where the configuration comes from, and a reload finds the
-/// next one.
-fn serve(mut config: Config, overrides: Overrides, file: Option<File>) -> ExitCode {
+/// next one. `takeover`: the admin socket of the process to take over from.
+fn serve(
+    mut config: Config,
+    overrides: Overrides,
+    file: Option<File>,
+    takeover: Option<PathBuf>,
+) -> ExitCode {
     if let Err(problem) = apply(&overrides, &mut config) {
         eprintln!("error: {problem}");
         return ExitCode::FAILURE;
@@ -111,7 +133,7 @@ fn serve(mut config: Config, overrides: Overrides, file: Option<File>) -> ExitCo
             Ok((config, warnings))
         })
     });
-    finish(control::run(config, source, |_| {}))
+    finish(control::run(config, Options { source, takeover }, |_| {}))
 }
 
 /// Gives the command line the last word.

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::StartError;
 use crate::config::{Config, Frontend, Listen};
 use crate::io::{Listener, socket};
@@ -19,16 +21,48 @@ const LISTEN_FDS_START: i32 = 3;
 
 /// An address or an inherited socket on which all workers accept.
 struct Entry {
-    /// As it was written when it was opened.
-    listen: Listen,
-    /// The name of the frontend that it was written for.
-    frontend: String,
-    /// With the port that the kernel chose.
-    address: SocketAddr,
+    what: What,
     /// The length of its queues.
     backlog: u32,
     /// Handles on the sockets, by index of the worker, with what the worker calls them.
     sockets: Vec<(u64, Listener)>,
+}
+
+/// What tells an entry from others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct What {
+    /// As it was written when it was opened.
+    listen: String,
+    /// The name of the frontend that it is for.
+    frontend: String,
+    /// With the port that the kernel chose.
+    pub address: SocketAddr,
+}
+
+impl What {
+    /// Whether it is what this entry of a frontend asks for.
+    fn serves(&self, listen: &Listen, frontend: &str) -> bool {
+        match listen {
+            Listen::Address(address) if address.port() != 0 => self.address == *address,
+            // Any port is right; the one that the frontend has had so far is.
+            Listen::Address(_) => self.listen == listen.to_string() && self.frontend == frontend,
+            Listen::Descriptor(_) | Listen::Systemd(_) => self.listen == listen.to_string(),
+        }
+    }
+
+    /// Whether a socket on this address would share clients with it.
+    fn overlaps(&self, address: SocketAddr) -> bool {
+        let wild = self.address.ip().is_unspecified() || address.ip().is_unspecified();
+        self.address.port() == address.port() && (wild || self.address.ip() == address.ip())
+    }
+}
+
+/// An entry that goes from one process to another.
+pub struct Handed {
+    /// What it is.
+    pub what: What,
+    /// Handles on its sockets, at least one.
+    pub sockets: Vec<Listener>,
 }
 
 /// All that is open.
@@ -77,10 +111,9 @@ pub struct Applied {
 }
 
 /// When listeners are opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Sockets may be inherited.
-    Start,
+    /// Sockets may be inherited, and these have been handed over.
+    Start(Vec<Handed>),
     /// What was inherited stays, and nothing else can be: a number may mean any descriptor of this
     /// process by now.
     Reload,
@@ -99,16 +132,32 @@ impl Listeners {
         moment: Moment,
     ) -> Result<Prepared, StartError> {
         let mut unused: Vec<usize> = (0..self.entries.len()).collect();
-        let mut id = self.id;
+        let mut opening = Opening {
+            held: self
+                .entries
+                .iter()
+                .map(|entry| entry.what.clone())
+                .collect(),
+            workers,
+            moment,
+            id: self.id,
+        };
+        if let Moment::Start(handed) = &opening.moment {
+            opening
+                .held
+                .extend(handed.iter().map(|handed| handed.what.clone()));
+        }
         let mut found = Vec::new();
         for frontend in &config.frontends {
             let mut of_frontend = Vec::new();
             for listen in &frontend.listen {
-                let open = (unused.iter())
-                    .position(|index| self.entries[*index].serves(listen, &frontend.name));
+                let open = (unused.iter()).position(|index| {
+                    let what = &self.entries[*index].what;
+                    what.serves(listen, &frontend.name)
+                });
                 of_frontend.push(match open {
                     Some(position) => Found::Open(unused.remove(position)),
-                    None => self.open(listen, frontend, workers, moment, &mut id)?,
+                    None => opening.open(listen, frontend)?,
                 });
             }
             found.push(of_frontend);
@@ -118,53 +167,25 @@ impl Listeners {
             found,
             backlogs: frontends.clone().map(|frontend| frontend.backlog).collect(),
             names: frontends.map(|frontend| frontend.name.clone()).collect(),
-            id,
+            id: opening.id,
             removed: unused,
         })
     }
 
-    fn open(
-        &self,
-        listen: &Listen,
-        frontend: &Frontend,
-        workers: usize,
-        moment: Moment,
-        id: &mut u64,
-    ) -> Result<Found, StartError> {
-        let opened = match (listen, moment) {
-            (Listen::Address(address), _) => self.bind(*address, frontend.backlog, workers),
-            (Listen::Descriptor(descriptor), Moment::Start) => inherit(*descriptor, workers),
-            (Listen::Systemd(name), Moment::Start) => Activated::from_environment()
-                .descriptor(name)
-                .and_then(|descriptor| inherit(descriptor, workers)),
-            (Listen::Descriptor(_) | Listen::Systemd(_), Moment::Reload) => {
-                let why = "a socket is inherited at the start only: this needs a restart";
-                return Err(StartError::Listen {
-                    what: format!("{listen} (frontend {})", frontend.name),
-                    why: why.to_owned(),
-                });
-            }
+    /// Further handles on all sockets, for another process.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub fn offer(&self) -> Result<Vec<Handed>, Error> {
+        let share = |entry: &Entry| {
+            let sockets = entry.sockets.iter().map(|(_, socket)| socket.share());
+            Ok(Handed {
+                what: entry.what.clone(),
+                sockets: sockets.collect::<Result<_, Error>>()?,
+            })
         };
-        let shared = opened.and_then(|(address, sockets)| {
-            let for_workers: Result<Vec<_>, _> = sockets.iter().map(Listener::share).collect();
-            Ok((address, sockets, for_workers?))
-        });
-        let (address, sockets, for_workers) = shared.map_err(|error| StartError::Listen {
-            what: format!("{listen} (frontend {})", frontend.name),
-            why: reason(listen, &error),
-        })?;
-        let numbered = sockets.into_iter().map(|socket| {
-            *id += 1;
-            (*id, socket)
-        });
-        let entry = Entry {
-            listen: listen.clone(),
-            frontend: frontend.name.clone(),
-            address,
-            backlog: frontend.backlog,
-            sockets: numbered.collect(),
-        };
-        Ok(Found::New(entry, for_workers))
+        self.entries.iter().map(share).collect()
     }
 
     /// Refuses new clients where `prepared` closes listeners. Those whose connection is being
@@ -197,8 +218,8 @@ impl Listeners {
                     },
                 };
                 entry.set_backlog(prepared.backlogs[frontend]);
-                entry.frontend.clone_from(&prepared.names[frontend]);
-                addresses.push(entry.address);
+                entry.what.frontend.clone_from(&prepared.names[frontend]);
+                addresses.push(entry.what.address);
                 let mut opened = opened.into_iter();
                 for (worker, (id, _)) in entry.sockets.iter().enumerate() {
                     applied.by_worker[worker % workers].push(Listening {
@@ -214,6 +235,90 @@ impl Listeners {
         self.id = prepared.id;
         applied
     }
+}
+
+/// Opening what is not open yet.
+struct Opening {
+    /// All that this process has open, or had when it began.
+    held: Vec<What>,
+    workers: usize,
+    moment: Moment,
+    /// Of the newest socket.
+    id: u64,
+}
+
+impl Opening {
+    fn open(&mut self, listen: &Listen, frontend: &Frontend) -> Result<Found, StartError> {
+        let opened = match (self.take_handed(listen, frontend), listen, &self.moment) {
+            (Some(handed), _, _) => self.complete(handed, listen, frontend.backlog),
+            (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog),
+            (None, Listen::Descriptor(descriptor), Moment::Start(_)) => {
+                inherit(*descriptor, self.workers)
+            }
+            (None, Listen::Systemd(name), Moment::Start(_)) => Activated::from_environment()
+                .descriptor(name)
+                .and_then(|descriptor| inherit(descriptor, self.workers)),
+            (None, Listen::Descriptor(_) | Listen::Systemd(_), Moment::Reload) => {
+                let why = "a socket is inherited at the start only: this needs a restart";
+                return Err(StartError::Listen {
+                    what: format!("{listen} (frontend {})", frontend.name),
+                    why: why.to_owned(),
+                });
+            }
+        };
+        let shared = opened.and_then(|(address, sockets)| {
+            let for_workers: Result<Vec<_>, _> = sockets.iter().map(Listener::share).collect();
+            Ok((address, sockets, for_workers?))
+        });
+        let (address, sockets, for_workers) = shared.map_err(|error| StartError::Listen {
+            what: format!("{listen} (frontend {})", frontend.name),
+            why: reason(listen, &error),
+        })?;
+        let numbered = sockets.into_iter().map(|socket| {
+            self.id += 1;
+            (self.id, socket)
+        });
+        let entry = Entry {
+            sockets: numbered.collect(),
+            what: What {
+                listen: listen.to_string(),
+                frontend: frontend.name.clone(),
+                address,
+            },
+            backlog: frontend.backlog,
+        };
+        Ok(Found::New(entry, for_workers))
+    }
+
+    fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<Handed> {
+        let Moment::Start(handed) = &mut self.moment else {
+            return None;
+        };
+        let serves = |handed: &Handed| handed.what.serves(listen, &frontend.name);
+        Some(handed.remove(handed.iter().position(serves)?))
+    }
+
+    /// Sees to it that each worker has a socket of an address that was handed over, and each socket
+    /// a worker.
+    fn complete(
+        &self,
+        handed: Handed,
+        listen: &Listen,
+        backlog: u32,
+    ) -> Result<(SocketAddr, Vec<Listener>), Error> {
+        let address = handed.what.address;
+        let mut sockets = handed.sockets;
+        for socket in &sockets {
+            socket.set_backlog(backlog)?;
+        }
+        while sockets.len() < self.workers {
+            sockets.push(match listen {
+                Listen::Address(_) => Listener::bind(address, backlog)?,
+                Listen::Descriptor(_) | Listen::Systemd(_) => sockets[0].share()?,
+            });
+        }
+        Ok((address, sockets))
+    }
 
     /// One socket for each worker, all on the same address; the kernel spreads connections over
     /// them.
@@ -221,16 +326,15 @@ impl Listeners {
         &self,
         address: SocketAddr,
         backlog: u32,
-        workers: usize,
     ) -> Result<(SocketAddr, Vec<Listener>), Error> {
-        let ours = self.entries.iter().any(|entry| entry.overlaps(address));
+        let ours = self.held.iter().any(|what| what.overlaps(address));
         if address.port() != 0 && !ours {
             socket::check_free(address)?;
         }
         let first = Listener::bind(address, backlog)?;
         let bound = first.address()?;
         let mut listeners = vec![first];
-        for _ in 1..workers {
+        for _ in 1..self.workers {
             listeners.push(Listener::bind(bound, backlog)?);
         }
         Ok((bound, listeners))
@@ -238,22 +342,6 @@ impl Listeners {
 }
 
 impl Entry {
-    /// Whether it is what this entry of a frontend asks for.
-    fn serves(&self, listen: &Listen, frontend: &str) -> bool {
-        match listen {
-            Listen::Address(address) if address.port() != 0 => self.address == *address,
-            // Any port is right; the one that the frontend has had so far is.
-            Listen::Address(_) => self.listen == *listen && self.frontend == frontend,
-            Listen::Descriptor(_) | Listen::Systemd(_) => self.listen == *listen,
-        }
-    }
-
-    /// Whether a socket on this address would share clients with it.
-    fn overlaps(&self, address: SocketAddr) -> bool {
-        let wild = self.address.ip().is_unspecified() || address.ip().is_unspecified();
-        self.address.port() == address.port() && (wild || self.address.ip() == address.ip())
-    }
-
     fn set_backlog(&mut self, backlog: u32) {
         if self.backlog != backlog {
             self.backlog = backlog;

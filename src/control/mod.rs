@@ -13,11 +13,13 @@ pub mod reload;
 mod sessions;
 mod state_file;
 mod systemd;
+mod takeover;
 mod workers;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,6 +39,7 @@ use listeners::{Listeners, Moment};
 use overrides::Overrides;
 use reload::{Reload, Reloader, Source};
 use state_file::StateFile;
+use takeover::{Giver, Taken};
 use workers::{Crew, Workers};
 
 /// How long an aborted session may take to be torn down.
@@ -54,6 +57,8 @@ pub enum StartError {
     },
     /// The admin listener is not configured as it could be.
     Admin(String),
+    /// There is nothing to take over.
+    Takeover(String),
     /// The kernel refuses io_uring.
     IoUring(SetupError),
     /// Something else of the system failed.
@@ -67,6 +72,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Listen { what, why } => write!(f, "cannot listen on {what}: {why}"),
             StartError::Admin(why) => f.write_str(why),
+            StartError::Takeover(why) => write!(f, "cannot take over: {why}"),
             StartError::IoUring(error) => f.write_str(&probe::explain(error)),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
             StartError::WorkerFailed => {
@@ -96,22 +102,31 @@ pub struct Active {
     pub bound: Vec<Vec<SocketAddr>>,
 }
 
+/// How the balancer is to begin.
+#[derive(Default)]
+pub struct Options {
+    /// Where a reload reads the configuration; `None`: there is none to read.
+    pub source: Option<Source>,
+    /// The admin socket of the process to take over from.
+    pub takeover: Option<PathBuf>,
+}
+
 /// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
-/// open. A reload reads the configuration from `source`; `None`: there is none to read.
+/// open.
 ///
 /// # Errors
 ///
 /// It could not start, or an internal error ended it.
 pub fn run(
     config: Config,
-    source: Option<Source>,
+    options: Options,
     started: impl FnOnce(&Bound),
 ) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System("cannot start the control plane", error))?;
-    let result = runtime.block_on(serve(config, source, started));
+    let result = runtime.block_on(serve(config, options, started));
     // Whoever still reads a configuration is not waited for.
     runtime.shutdown_background();
     result
@@ -119,7 +134,7 @@ pub fn run(
 
 async fn serve(
     config: Config,
-    source: Option<Source>,
+    options: Options,
     started: impl FnOnce(&Bound),
 ) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
@@ -133,9 +148,14 @@ async fn serve(
     let config = &snapshot.config;
     let crew = Crew::new(&limits)?;
     // Early: a second process with the same configuration is to end before it changes a file.
-    let admin = match &config.admin {
-        Some(admin) => Some(Admin::bind(admin).await?),
+    let mut taken = match &options.takeover {
+        Some(socket) => Some(takeover::take(socket).map_err(StartError::Takeover)?),
         None => None,
+    };
+    let mut admin = match &config.admin {
+        Some(admin) if taken.is_none() => Some(Admin::bind(admin).await?),
+        // The process that is taken over from still has it.
+        Some(_) | None => None,
     };
     let journal = Journal::new();
     let overrides = Arc::new(overrides(config, &journal)?);
@@ -147,16 +167,24 @@ async fn serve(
         .await;
     health.first_round().await;
     let mut listeners = Listeners::default();
-    let prepared = listeners.prepare(config, worker_count, Moment::Start)?;
+    let handed = taken
+        .as_mut()
+        .map(|taken| std::mem::take(&mut taken.handed));
+    let moment = Moment::Start(handed.unwrap_or_default());
+    let prepared = listeners.prepare(config, worker_count, moment)?;
     let applied = listeners.apply(prepared, worker_count);
     let for_log = journal.clone();
     let log = Writer::start(move |text| for_log.record(Entry::warning(text)))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
+    let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
+    if let Some(taken) = taken {
+        finish_takeover(taken).await;
+        admin = bind_late(config).await;
+    }
     let bound = Bound {
         frontends: applied.addresses.clone(),
         admin: admin.as_ref().and_then(Admin::address),
     };
-    let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
     for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
         for address in addresses {
             log::info!("frontend {} listens on {address}", frontend.name);
@@ -167,8 +195,9 @@ async fn serve(
         bound: applied.addresses,
     }));
     let (reloader, requests) = Reloader::new(active.clone());
-    // Removed when this function ends.
-    let mut _socket_file = None;
+    let (giver, mut given) = Giver::new(reloader.clone());
+    // Until this is dropped, it serves.
+    let mut serving = None;
     if let Some(admin) = admin {
         if let Some(address) = admin.address() {
             log::info!("admin listens on http://{address}");
@@ -187,10 +216,10 @@ async fn serve(
         let shared = Arc::clone(workers.shared());
         // The task that reloads goes on for as long as somebody could ask it.
         let state = admin::State::new(active.clone(), shared, told, reloader.clone());
-        _socket_file = admin.start(state, actions);
+        serving = Some(admin.start(state, actions, giver.clone()));
     }
     let reload = Reload {
-        source,
+        source: options.source,
         registry,
         listeners,
         orders: workers.orders().clone(),
@@ -199,6 +228,7 @@ async fn serve(
         journal,
         active: active_sender,
         workers: worker_count,
+        takeover: Weak::new(),
     };
     let mut reload = tokio::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
@@ -220,6 +250,16 @@ async fn serve(
             }
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
             log::info!("{name}: finishing open sessions, at most {timeout:?}");
+        }
+        Some(mut given) = given.recv() => {
+            if let Some(serving) = serving.take() {
+                serving.close().await;
+            }
+            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+            log::info!("another process has taken over: finishing open sessions, at most {timeout:?}");
+            if let Err(error) = given.release() {
+                log::warn!("the other process has gone: {error}");
+            }
         }
         () = workers.any_ended() => {}
         () = health.ended() => workers.shared().mark_failed(),
@@ -248,6 +288,24 @@ async fn serve(
         return Err(StartError::WorkerFailed);
     }
     Ok(())
+}
+
+/// Tells the process that this one takes over from that it accepts now.
+async fn finish_takeover(taken: Taken) {
+    let pid = taken.pid;
+    let ready = tokio::task::spawn_blocking(|| taken.ready()).await;
+    match ready.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(()) => log::info!("took over from process {pid}"),
+        Err(error) => log::warn!("took over from process {pid}, which went away: {error}"),
+    }
+}
+
+/// Opens the admin listener of a process that serves already, which goes on without it in need.
+async fn bind_late(config: &Config) -> Option<Admin> {
+    let bound = Admin::bind(config.admin.as_ref()?).await;
+    bound
+        .map_err(|error| log::error!("there is no admin listener: {error}"))
+        .ok()
 }
 
 /// A second signal asks for the end.

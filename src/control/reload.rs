@@ -4,7 +4,7 @@
 //! first makes sure that everything can be had, and only then changes anything. SIGHUP asks for a
 //! reload, and so does whoever has a [`Reloader`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::Signal;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
-use super::listeners::{Listeners, Moment};
+use super::listeners::{Handed, Listeners, Moment};
 use super::overrides::Overrides;
 use super::workers::Orders;
 use super::{Active, systemd};
@@ -48,17 +48,29 @@ pub struct Outcome {
     pub result: Result<String, String>,
 }
 
+/// To the task.
+pub(super) enum Request {
+    Reload(oneshot::Sender<Outcome>),
+    Offer(oneshot::Sender<Result<Offer, String>>),
+}
+
+/// The listeners for another process. Nothing is reloaded while this exists.
+pub(super) struct Offer {
+    pub listeners: Vec<Handed>,
+    _under_way: Arc<()>,
+}
+
 /// What asks for reloads. Clones are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reloader {
-    requests: mpsc::Sender<oneshot::Sender<Outcome>>,
+    requests: mpsc::Sender<Request>,
     last: watch::Receiver<Option<Outcome>>,
     active: watch::Receiver<Arc<Active>>,
 }
 
 /// The other end of a [`Reloader`].
 pub(super) struct Requests {
-    requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    requests: mpsc::Receiver<Request>,
     last: watch::Sender<Option<Outcome>>,
 }
 
@@ -83,12 +95,19 @@ impl Reloader {
     pub async fn reload(&self) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         // Either fails only when the task has ended.
-        let _ = self.requests.send(sender).await;
+        let _ = self.requests.send(Request::Reload(sender)).await;
         outcome.await.unwrap_or_else(|_| Outcome {
             version: self.version(),
             at: SystemTime::now(),
             result: Err(STOPPING.to_owned()),
         })
+    }
+
+    /// What another process needs to take over.
+    pub(super) async fn offer(&self) -> Result<Offer, String> {
+        let (sender, offer) = oneshot::channel();
+        let _ = self.requests.send(Request::Offer(sender)).await;
+        offer.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
     }
 
     /// How the last reload ended; `None`: there was none.
@@ -114,6 +133,8 @@ pub(super) struct Reload {
     pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
     pub workers: usize,
+    /// While an [`Offer`] exists, another process takes over.
+    pub takeover: Weak<()>,
 }
 
 impl Reload {
@@ -122,13 +143,17 @@ impl Reload {
         loop {
             let request = tokio::select! {
                 request = requests.requests.recv() => match request {
-                    Some(request) => Some(request),
+                    Some(Request::Reload(request)) => Some(request),
+                    Some(Request::Offer(request)) => {
+                        let _ = request.send(self.offer());
+                        continue;
+                    }
                     None => return,
                 },
                 Some(()) = hangup.recv() => None,
             };
-            let result = if self.orders.shared().is_stopping() {
-                Err(STOPPING.to_owned())
+            let result = if let Err(reason) = self.check_free() {
+                Err(reason)
             } else {
                 log::info!("reloading the configuration");
                 systemd::reloading();
@@ -148,6 +173,29 @@ impl Reload {
                 let _ = request.send(outcome);
             }
         }
+    }
+
+    /// Whether anything may change now.
+    fn check_free(&self) -> Result<(), String> {
+        if self.orders.shared().is_stopping() {
+            return Err(STOPPING.to_owned());
+        }
+        if self.takeover.strong_count() > 0 {
+            return Err("another process is taking over from this one".to_owned());
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self) -> Result<Offer, String> {
+        self.check_free()?;
+        let listeners = self.listeners.offer();
+        let listeners = listeners.map_err(|error| format!("no listener can be shared: {error}"))?;
+        let under_way = Arc::new(());
+        self.takeover = Arc::downgrade(&under_way);
+        Ok(Offer {
+            listeners,
+            _under_way: under_way,
+        })
     }
 
     async fn reload(&mut self) -> Result<String, String> {

@@ -25,6 +25,7 @@
 mod buffers;
 mod engine;
 mod fault;
+pub mod handover;
 pub mod host;
 mod kernel_pipe;
 pub mod probe;

@@ -48,4 +48,5 @@ mod shortage;
 mod starting;
 mod state_file;
 mod stopping;
+mod takeover;
 mod timeouts;

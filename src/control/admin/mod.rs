@@ -14,6 +14,7 @@
 //! | `sessions` | `/api/v1/sessions` |
 //! | `events` | `/api/v1/events` |
 //! | `reload` | `/api/v1/reload` |
+//! | `takeover` | `/api/v1/takeover` |
 //!
 //! A route is added by a module with a function `routes`, which [`router`] merges.
 
@@ -30,6 +31,7 @@ mod servers;
 mod sessions;
 mod socket;
 mod stats;
+mod takeover;
 mod token;
 
 use std::net::SocketAddr;
@@ -42,10 +44,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::actions::Actions;
 use super::health::ServerStatus;
 use super::reload::Reloader;
+use super::takeover::Giver;
 use super::{Active, StartError, listeners};
 use crate::config;
 use crate::shared::Shared;
@@ -98,6 +102,24 @@ struct Parts {
     state: Arc<State>,
     actions: Arc<Actions>,
     guard: Guard,
+    giver: Giver,
+}
+
+/// What serves. The socket's file is removed when it is dropped.
+pub(super) struct Serving {
+    tasks: Vec<JoinHandle<()>>,
+    _file: Option<SocketFile>,
+}
+
+impl Serving {
+    /// Closes the listeners. Clients that are connected are served on.
+    pub async fn close(self) {
+        for task in self.tasks {
+            task.abort();
+            // It was aborted, and so the listener is closed.
+            let _ = task.await;
+        }
+    }
 }
 
 /// The listeners, before they serve.
@@ -134,21 +156,29 @@ impl Admin {
         self.unix.as_ref().map(|(_, file)| file.path())
     }
 
-    /// Serves on the current runtime for as long as that runs. The socket's file is there until
-    /// what is returned is dropped.
+    /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
-    pub fn start(self, state: State, actions: Actions) -> Option<SocketFile> {
+    pub fn start(self, state: State, actions: Actions, giver: Giver) -> Serving {
         let router = router(&Parts {
             state: Arc::new(state),
             actions: Arc::new(actions),
             guard: Guard::new(self.token),
+            giver,
         });
+        let mut serving = Serving {
+            tasks: Vec::new(),
+            _file: None,
+        };
         if let Some((listener, _)) = self.tcp {
-            tokio::spawn(server::accept_tcp(listener, router.clone()));
+            let task = tokio::spawn(server::accept_tcp(listener, router.clone()));
+            serving.tasks.push(task);
         }
-        let (listener, file) = self.unix?;
-        tokio::spawn(server::accept_unix(listener, router));
-        Some(file)
+        if let Some((listener, file)) = self.unix {
+            let task = tokio::spawn(server::accept_unix(listener, router));
+            serving.tasks.push(task);
+            serving._file = Some(file);
+        }
+        serving
     }
 }
 
@@ -178,6 +208,7 @@ fn router(parts: &Parts) -> Router {
         .merge(servers::routes(parts))
         .merge(sessions::routes(parts))
         .merge(reload::routes(parts))
+        .merge(takeover::routes(parts))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::map_response(secured))

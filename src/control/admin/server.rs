@@ -163,7 +163,11 @@ fn turn_away(client: &impl AsFd) {
 }
 
 /// Answers the requests of one client, until either side has had enough.
-async fn serve(client: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, router: Router) {
+async fn serve(
+    client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+) {
     let (pace, mut paces) = watch::channel(Pace::Within(REQUEST_TIMEOUT));
     let since = Instant::now();
     let router = TowerToHyperService::new(router);
@@ -191,7 +195,8 @@ async fn serve(client: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, router: 
         .header_read_timeout(HEAD_TIMEOUT)
         .half_close(true)
         .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(client), service);
+        .serve_connection(TokioIo::new(client), service)
+        .with_upgrades();
     tokio::pin!(connection);
     loop {
         let time_left = match *paces.borrow_and_update() {
