@@ -8,7 +8,7 @@ use crate::clients::{self, Ending, connect, ending, is_silent, read_all};
 use crate::harness::Ringway;
 use crate::http::{Answer, stats};
 use crate::http_servers::{HttpServer, Request, answer};
-use crate::servers::{Gate, RefusingPort, Server, SilentPort};
+use crate::servers::{self, Gate, RefusingPort, Server, SilentPort};
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually};
 
@@ -181,6 +181,20 @@ fn a_server_that_is_silent_too_long_gives_504() {
     assert_eq!((line.code.as_str(), line.status), ("sHNN", Some(504)));
     assert_eq!(stats(ringway.admin())["frontends"][0]["answers"]["504"], 1);
     eventually("the server is left", || server.open() == 0);
+}
+
+#[test]
+fn a_client_that_ended_its_half_waits_for_half_closed_timeout() {
+    let server = Server::never_ending();
+    let ringway = Setup::http()
+        .defaults(r#"half_closed_timeout = "200ms""#)
+        .server("a", server.address())
+        .start();
+    let mut client = connect(ringway.address());
+    client.write_all(GET).expect("taken");
+    servers::end_of_stream(&client);
+    own_answer(&client, 504);
+    assert_eq!(ringway.session_ended().code, "sHNN");
 }
 
 #[test]

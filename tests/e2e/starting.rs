@@ -1,9 +1,12 @@
 //! Ways to start, what can go wrong then, and what is said about it.
 
-use std::net::{IpAddr, Ipv6Addr, TcpListener};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
 use crate::clients::connect_named;
 use crate::harness::{Launch, Ringway};
+use crate::http::{get, send};
+use crate::http_servers::HttpServer;
 use crate::servers::{LOOPBACK, Server};
 use crate::setup::Setup;
 
@@ -173,6 +176,56 @@ fn tcp_needs_no_file() {
     let names = [connect_named(address).1, connect_named(address).1];
 
     assert!(names == ["a", "b"] || names == ["b", "a"], "{names:?}");
+}
+
+#[test]
+fn http_needs_no_file() {
+    let servers = ["a", "b"].map(HttpServer::named);
+    let addresses = servers
+        .each_ref()
+        .map(|server| server.address().to_string());
+    for cookie in [&[][..], &["--cookie", "own"]] {
+        let servers = [addresses[0].as_str(), &addresses[1]];
+        let arguments = [&["http", "--listen", "127.0.0.1:0"], cookie, &servers].concat();
+        let ringway = Launch::arguments(&arguments).start();
+        let address = ringway.addresses("")[0];
+        let first = get(address, "/");
+        let set = first.header("set-cookie").expect("a cookie");
+        let name = cookie.last().unwrap_or(&"RINGWAY");
+        assert!(set.starts_with(&format!("{name}=")), "{set}");
+
+        let pair = set.split(';').next().expect("a pair");
+        let request = format!("GET / HTTP/1.1\r\nCookie: {pair}\r\n\r\n");
+        for _ in 0..4 {
+            let answer = send(address, request.as_bytes()).expect("an answer");
+            assert_eq!(
+                (&answer.body, answer.headers("set-cookie").len()),
+                (&first.body, 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_demo_shows_three_servers_and_a_cookie() {
+    let demo = Launch::arguments(&["demo"]).start();
+    let address: SocketAddr = demo.printed("where it is", |lines| {
+        let line = lines
+            .iter()
+            .find(|line| line.contains("stand behind http://"))?;
+        let (_, address) = line.split_once("http://")?;
+        address.trim_end_matches('/').parse().ok()
+    });
+    let answers: Vec<_> = (0..12).map(|_| get(address, "/")).collect();
+    let bodies: BTreeSet<_> = answers.iter().map(|answer| &answer.body).collect();
+    assert_eq!(bodies.len(), 3, "{bodies:?}");
+    let set = answers
+        .iter()
+        .map(|answer| answer.header("set-cookie").expect("a cookie"));
+    assert!(
+        set.clone().all(|line| line.starts_with("RINGWAY=")),
+        "{set:?}"
+    );
 }
 
 /// Starts with a listener of ours as descriptor 3, and uses it.
