@@ -4,16 +4,19 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::clients::{self, Ending, connect, ending, is_silent, read_all};
+use rustix::process::Signal;
+
+use crate::clients::{self, Ending, connect, ending, read_all};
 use crate::harness::Ringway;
 use crate::http::{Answer, stats};
 use crate::http_servers::{HttpServer, Request, answer};
-use crate::servers::{self, Gate, RefusingPort, Server, SilentPort};
+use crate::servers::{self, Gate, RefusingPort, Server};
 use crate::setup::Setup;
-use crate::wait::{all_through, eventually};
+use crate::taken::until_taken;
+use crate::wait::eventually;
 
 /// A plain request.
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A server that reads one head, sends this, and then ends as told.
 fn breaking(sent: &'static [u8], how: Ending) -> Server {
@@ -39,7 +42,7 @@ fn own_answer(client: &TcpStream, status: u16) {
 
 /// Sends this, and fails unless it is answered so.
 #[track_caller]
-fn is_answered(ringway: &Ringway, request: &[u8], status: u16) {
+pub fn is_answered(ringway: &Ringway, request: &[u8], status: u16) {
     let mut client = connect(ringway.address());
     client.write_all(request).expect("taken");
     own_answer(&client, status);
@@ -105,63 +108,6 @@ fn a_server_that_breaks_within_its_body_is_not_mended() {
 }
 
 #[test]
-fn without_a_server_the_answer_is_503() {
-    let refusing = RefusingPort::new();
-    let silent = SilentPort::new();
-    let setup = |address| Setup::http().server("a", address).admin();
-    let down = setup(refusing.address()).health_check(r#"interval = "1s""#);
-    let refuses = setup(refusing.address());
-    let times_out = setup(silent.address()).defaults("connect_timeout = \"100ms\"\nretries = 1");
-    let cases = [
-        (down, "SCNN", 0),
-        (refuses, "SCNN", 3),
-        (times_out, "sCNN", 1),
-    ];
-    for (setup, code, retries) in cases {
-        let ringway = setup.start();
-        is_answered(&ringway, GET, 503);
-        let line = ringway.session_ended();
-        assert_eq!((line.code.as_str(), line.status), (code, Some(503)));
-        assert_eq!(
-            (line.retries, line.request.as_deref()),
-            (retries, Some("GET /"))
-        );
-        assert_eq!(stats(ringway.admin())["frontends"][0]["answers"]["503"], 1);
-    }
-}
-
-#[test]
-fn who_waits_for_a_place_too_long_gets_503() {
-    let server = HttpServer::named("a");
-    let ringway = Setup::http()
-        .workers(1)
-        .defaults(r#"queue_timeout = "200ms""#)
-        .server_with("a", server.address(), "max_sessions = 1")
-        .start();
-    let mut first = connect(ringway.address());
-    first.write_all(GET).expect("taken");
-    assert_eq!(Answer::read(&first).expect("an answer").status, 200);
-
-    let start = Instant::now();
-    is_answered(&ringway, GET, 503);
-    assert!(
-        start.elapsed() >= Duration::from_millis(170),
-        "{:?}",
-        start.elapsed()
-    );
-    let line = ringway.session_ended();
-    assert_eq!((line.code.as_str(), line.status), ("sQNN", Some(503)));
-    assert!(line.wait_ms >= 170, "{line:?}");
-
-    // The place is free in time.
-    let mut second = connect(ringway.address());
-    second.write_all(GET).expect("taken");
-    assert!(is_silent(&second));
-    drop(first);
-    assert_eq!(Answer::read(&second).expect("an answer").status, 200);
-}
-
-#[test]
 fn a_server_that_is_silent_too_long_gives_504() {
     let server = Server::hanging();
     let ringway = Setup::http()
@@ -224,25 +170,6 @@ fn a_client_that_leaves_before_the_answer_takes_the_server_with_it() {
     assert_eq!((line.code.as_str(), line.status), ("CHNN", Some(-1)));
 }
 
-#[test]
-fn the_method_head_gets_no_body_of_ours() {
-    let refusing = RefusingPort::new();
-    let ringway = Setup::http().server("a", refusing.address()).start();
-    let mut client = connect(ringway.address());
-    client
-        .write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .expect("taken");
-    let all = String::from_utf8(read_all(&client)).expect("text");
-    assert!(
-        all.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
-        "{all}"
-    );
-    assert!(
-        all.contains("\r\nContent-Length: 62\r\n") && all.ends_with("\r\n\r\n"),
-        "{all}"
-    );
-}
-
 /// A request with a body that is larger than all buffers on the way.
 fn send_large(mut client: &TcpStream) -> std::io::Result<()> {
     client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 16777216\r\n\r\n")?;
@@ -278,42 +205,6 @@ fn a_client_in_the_middle_of_its_body_reads_the_answer() {
 }
 
 #[test]
-fn a_session_that_waits_for_its_full_server_is_in_nobodys_way() {
-    let servers = ["a", "b"].map(HttpServer::named);
-    let ringway = Setup::http()
-        .workers(1)
-        .server_with(
-            "a",
-            servers[0].address(),
-            r#"cookie = "A", max_sessions = 1"#,
-        )
-        .server_with("b", servers[1].address(), r#"cookie = "B""#)
-        .start();
-    let with = |value: &str| {
-        let mut client = connect(ringway.address());
-        let request = format!("GET / HTTP/1.1\r\nCookie: SRV={value}\r\n\r\n");
-        client.write_all(request.as_bytes()).expect("taken");
-        client
-    };
-    let first = with("A");
-    assert_eq!(Answer::read(&first).expect("an answer").body, "a");
-
-    let waiting = with("A");
-    let before = ringway.cpu_time();
-    for _ in 0..20 {
-        assert_eq!(Answer::read(&with("B")).expect("an answer").body, "b");
-        assert_eq!(Answer::read(&with("none")).expect("an answer").body, "b");
-    }
-    all_through("it rests", Duration::from_millis(300), || {
-        is_silent(&waiting)
-    });
-    let taken = ringway.cpu_time() - before;
-    assert!(taken < Duration::from_millis(200), "it turns for {taken:?}");
-    drop(first);
-    assert_eq!(Answer::read(&waiting).expect("an answer").body, "a");
-}
-
-#[test]
 fn an_answer_of_a_server_that_does_not_read_the_body_is_delivered() {
     let server = HttpServer::start(|mut stream, _| {
         let _ = stream.write_all(&answer("403 Forbidden", &["Connection: close"], "no"));
@@ -326,4 +217,73 @@ fn an_answer_of_a_server_that_does_not_read_the_body_is_delivered() {
         assert_eq!(Answer::read(&client).expect("an answer").status, 403);
         assert_eq!(ending(&client), Ending::Closed);
     }
+}
+
+#[test]
+fn a_request_that_may_have_arrived_is_sent_to_nobody_else() {
+    let (breaks, b) = (breaking(b"", Ending::Reset), HttpServer::named("b"));
+    let ringway = Setup::http()
+        .backend(r#"balance = "first""#)
+        .server("a", breaks.address())
+        .server("b", b.address())
+        .start();
+    for _ in 0..10 {
+        is_answered(&ringway, GET, 502);
+    }
+    assert_eq!((breaks.accepted(), b.accepted()), (10, 0));
+}
+
+#[test]
+fn failures_leave_nothing_behind() {
+    let (closes, resets) = (
+        breaking(b"", Ending::Closed),
+        breaking(b"HTTP/1.1 ", Ending::Reset),
+    );
+    let refusing = RefusingPort::new();
+    let ringway = Setup::http()
+        .defaults("retries = 0")
+        .server("closes", closes.address())
+        .server("resets", resets.address())
+        .server("refuses", refusing.address())
+        .start();
+    let before = ringway.descriptors();
+    for round in 0..100 {
+        let mut client = connect(ringway.address());
+        client.write_all(GET).expect("taken");
+        if round % 3 == 0 {
+            clients::reset(client);
+            continue;
+        }
+        let status = Answer::read(&client).expect("an answer").status;
+        assert!([502, 503].contains(&status), "{status}");
+    }
+    ringway.sessions_ended(100);
+    eventually("all descriptors are given back", || {
+        ringway.descriptors() <= before
+    });
+}
+
+#[test]
+fn the_end_of_the_process_waits_for_no_head() {
+    let server = Server::hanging();
+    let mut ringway = Setup::http()
+        .workers(1)
+        .global(r#"shutdown_timeout = "200ms""#)
+        .server("a", server.address())
+        .start();
+    let mut waiting = connect(ringway.address());
+    waiting.write_all(GET).expect("taken");
+    eventually("the server has it", || server.open() == 1);
+    let mut unfinished = connect(ringway.address());
+    unfinished.write_all(b"GET / HTTP/1.1\r\n").expect("taken");
+    until_taken(&unfinished);
+
+    ringway.signal(Signal::TERM);
+    assert_eq!(ringway.exit_code(), Some(0));
+    let mut codes: Vec<_> = (ringway.sessions_ended(2).into_iter())
+        .map(|line| line.code)
+        .collect();
+    codes.sort();
+    assert_eq!(codes, ["KHNN", "KR--"]);
+    assert_eq!(ending(&unfinished), Ending::Reset);
 }

@@ -154,3 +154,33 @@ fn without_a_section_sticky_cookies_are_nobodys_business() {
     let line = ringway.session_ended();
     assert_eq!(line.code, "----");
 }
+
+#[test]
+fn the_longest_cookie_fits_into_the_longest_head() {
+    const HEAD_MAX: usize = 65_536;
+    let (first, last) = ("HTTP/1.1 200 OK\r\nX: ", "\r\nContent-Length: 4\r\n\r\n");
+    let filling = "x".repeat(HEAD_MAX - first.len() - last.len());
+    let server = HttpServer::answering(format!("{first}{filling}{last}body"));
+    let (name, value) = ("n".repeat(64), "v".repeat(64));
+    let (path, label) = (format!("/{}", "p".repeat(1_023)), "d".repeat(60));
+    let domain = [label.as_str(); 4].join(".");
+    let ringway = Setup::plain_http()
+        .frontend("head_max = \"64KiB\"\ninspect = \"close\"")
+        .server_with("a", server.address(), &format!("cookie = \"{value}\""))
+        .sticky(&format!(
+            "cookie = \"{name}\"\npath = \"{path}\"\ndomain = \"{domain}\""
+        ))
+        .sticky("secure = true\nsame_site = \"Strict\"\nmax_age = \"400d\"")
+        .start();
+
+    let answer = ask(&ringway, "");
+
+    let set = format!(
+        "{name}={value}; Path={path}; HttpOnly; SameSite=Strict; Domain={domain}; \
+         Max-Age=34560000; Secure"
+    );
+    assert_eq!(answer.headers("set-cookie"), [set]);
+    assert_eq!(answer.header("x"), Some(filling.as_str()));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.body, "body");
+}

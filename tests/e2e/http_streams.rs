@@ -10,7 +10,7 @@ use crate::clients::{Ending, connect, connect_narrow, ending, round_trip};
 use crate::http::Answer;
 use crate::http_servers::{Request, answer};
 use crate::pattern;
-use crate::servers::{self, Server};
+use crate::servers::{self, RefusingPort, Server};
 use crate::setup::Setup;
 use crate::wait::{DEADLINE, eventually};
 
@@ -123,4 +123,34 @@ fn a_kept_alive_session_is_spliced_when_much_comes() {
         .write_all(head("GET /small HTTP/1.1", 0).as_bytes())
         .expect("taken");
     assert_eq!(Answer::read(&client).expect("an answer").body, "x");
+}
+
+#[test]
+fn a_body_goes_whole_to_the_server_that_could_be_had() {
+    const LENGTH: usize = 8 << 20;
+    let server = Server::start(|mut stream| {
+        read_request(stream).expect("a request");
+        pattern::receive(stream, 6, LENGTH);
+        stream
+            .write_all(&answer("200 OK", &[], "b"))
+            .expect("taken");
+    });
+    let refusing = [(); 3].map(|()| RefusingPort::new());
+    let ringway = (refusing.iter().zip(["x", "y", "z"]))
+        .fold(Setup::http(), |setup, (port, name)| {
+            setup.server(name, port.address())
+        })
+        .backend(r#"balance = "first""#)
+        .server("b", server.address())
+        .start();
+
+    let mut client = connect(ringway.address());
+    let mut first = head("POST / HTTP/1.1", LENGTH).into_bytes();
+    let body = pattern::Pattern::new(6).message(LENGTH);
+    first.extend(&body[..20_000]);
+    client.write_all(&first).expect("taken");
+    client.write_all(&body[20_000..]).expect("taken");
+    assert_eq!(Answer::read(&client).expect("an answer").body, "b");
+    drop(client);
+    assert_eq!(ringway.session_ended().retries, 3);
 }

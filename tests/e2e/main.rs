@@ -40,6 +40,7 @@ mod http_peers;
 mod http_random;
 mod http_set_cookie;
 mod http_streams;
+mod http_unavailable;
 mod limits;
 mod logging;
 mod peers;
