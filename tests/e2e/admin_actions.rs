@@ -1,5 +1,6 @@
 //! What operators order must hold: for new sessions, for open ones, and in what is shown.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -318,4 +319,90 @@ fn a_reload_is_ordered_and_keeps_what_operators_ordered() {
             .is_some_and(|text| text.starts_with("not reloaded")),
         "{last}"
     );
+}
+
+/// Answers the first request of each connection with its name.
+fn web_server(name: &'static str) -> Server {
+    Server::start(move |mut stream| {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+            head.push(byte[0]);
+        }
+        let len = name.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n{name}");
+        let _ = stream.write_all(answer.as_bytes());
+    })
+}
+
+#[test]
+fn cookies_lead_to_a_server_that_drains_and_not_to_one_in_maintenance() {
+    let admin = Admin::new();
+    let servers = ["a", "b"].map(web_server);
+    let setup = admin
+        .setup()
+        .frontend("mode = \"http\"")
+        .server_with("a", servers[0].address(), "cookie = \"s-a\"")
+        .server_with("b", servers[1].address(), "cookie = \"s-b\"");
+    let text = setup.text() + "[backend.app.sticky]\ncookie = \"SRV\"\n";
+    let ringway = crate::harness::Launch::config(&text).start();
+    let name = |cookie: &str| {
+        let headers = [("Cookie", cookie)];
+        let headers = if cookie.is_empty() { &[][..] } else { &headers };
+        let answer = ask(ringway.address(), "GET /", headers, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let all = |cookie: &str| -> Vec<String> { (0..6).map(|_| name(cookie)).collect() };
+    assert_eq!(all("SRV=s-a"), ["a"; 6]);
+
+    admin.set("a", &json!({ "state": "drain" }));
+    assert_eq!(all("SRV=s-a"), ["a"; 6]);
+    assert_eq!(all(""), ["b"; 6]);
+    admin.set("a", &json!({ "state": "maint" }));
+    assert_eq!(all("SRV=s-a"), ["b"; 6]);
+    admin.set("a", &json!({ "state": "ready", "weight": 0 }));
+    assert_eq!(
+        (all("SRV=s-a"), all("")),
+        (
+            ["a"; 6].map(str::to_owned).to_vec(),
+            ["b"; 6].map(str::to_owned).to_vec()
+        )
+    );
+}
+
+#[test]
+fn who_waits_for_a_server_by_its_cookie_goes_elsewhere_when_it_is_in_maintenance() {
+    let admin = Admin::new();
+    let open = Server::named("HTTP/1.1 200 OK\n");
+    let other = web_server("b");
+    let setup = admin
+        .setup()
+        .defaults("queue_timeout = \"1m\"")
+        .frontend("mode = \"http\"")
+        .server_with("a", open.address(), "cookie = \"s-a\", max_sessions = 1")
+        .server_with("b", other.address(), "cookie = \"s-b\"");
+    let text = setup.text() + "[backend.app.sticky]\ncookie = \"SRV\"\n";
+    let ringway = crate::harness::Launch::config(&text).start();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=s-a\r\n\r\n";
+    let [first, waiting] = [(); 2].map(|()| {
+        let mut client = connect(ringway.address());
+        client.write_all(request).expect("it is taken");
+        client
+    });
+    eventually("one waits", || {
+        let stats = ask(admin.socket().as_path(), "GET /api/v1/stats", &[], "").json();
+        stats["backends"][0]["sessions_waiting"] == 1
+    });
+
+    admin.set("a", &json!({ "state": "maint" }));
+
+    let answers = [&first, &waiting].map(|client| crate::http::line(&mut &*client));
+    assert!(
+        answers
+            .iter()
+            .all(|line| line.as_deref() == Some("HTTP/1.1 200 OK")),
+        "{answers:?}"
+    );
+    assert_eq!(other.accepted(), 1);
 }
