@@ -510,6 +510,8 @@ fn the_statistics_have_the_documented_shape() {
         "frontends": [{
             "name": "one of web", "listen": ["address"], "backend": "one of app",
             "sessions": sessions, "bytes_from_clients": 0, "bytes_from_servers": 0,
+            "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 0, "504": 0 },
+            "opaque_answers": 0, "proxied_requests": 0,
         }],
         "backends": [{
             "name": "one of app", "balance": "one of round_robin", "sessions_waiting": 0,

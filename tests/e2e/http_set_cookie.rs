@@ -56,12 +56,11 @@ fn a_cookie_of_the_same_name_from_the_server_is_removed() {
     let set = format!("Set-Cookie: {SET_A}");
     let without = ask(&ringway, "");
     assert_eq!(without.lines, expected(&[&set, "Cache-Control: private"]));
+    assert_eq!(ringway.session_ended().code, "--NI");
     let with = ask(&ringway, "Cookie: SRV=A\r\n");
     assert_eq!((with.lines, with.body.as_str()), (expected(&[]), "hello"));
 
-    let lines = ringway.sessions_ended(2);
-    let codes: Vec<_> = lines.iter().map(|line| line.code.as_str()).collect();
-    assert_eq!(codes, ["--NI", "--VD"]);
+    assert_eq!(ringway.sessions_ended(2)[1].code, "--VD");
 }
 
 #[test]
