@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::clients::{connect, connect_named, is_silent, read_line, round_trip};
+use crate::clients::{connect, connect_named, is_silent, read_line, ready, round_trip};
 use crate::harness::{Launch, Ringway};
 use crate::http::stats;
 use crate::servers::{LOOPBACK, RefusingPort, Server};
@@ -388,4 +388,40 @@ fn the_command_line_has_the_last_word_again() {
         stats(ringway.admin())["workers"].as_array().map(Vec::len),
         Some(1)
     );
+}
+
+/// Connects again and again until that is refused. Whoever gets a connection must be served.
+fn until_refused(address: SocketAddr) -> u64 {
+    let mut count = 0;
+    while let Ok(stream) = TcpStream::connect(address) {
+        assert_eq!(read_line(&ready(stream)), "a");
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn an_address_that_goes_away_serves_or_refuses_and_never_resets() {
+    let server = Server::named("a");
+    let setup = Setup::new().server("a", server.address());
+    let ringway = setup.start();
+    for _ in 0..5 {
+        let before = ringway
+            .errors_so_far()
+            .matches("frontend api listens")
+            .count();
+        reloads(&ringway, &(setup.text() + &beside("api")));
+        let api = ringway.addresses("frontend api ")[before];
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..4)
+                .map(|_| scope.spawn(move || until_refused(api)))
+                .collect();
+            let count = server.accepted();
+            eventually("clients come", || server.accepted() > count + 100);
+            reloads(&ringway, &setup.text());
+            for client in clients {
+                assert!(client.join().expect("nobody is reset") > 0);
+            }
+        });
+    }
 }
