@@ -213,3 +213,28 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
     }
     socket.bind(&address.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn who_is_new_is_refused_and_who_waits_is_not() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = listener.address().unwrap();
+        let mut waiting = TcpStream::connect(address).unwrap();
+        let handle = listener.share().unwrap();
+        handle.refuse_new().unwrap();
+        let refused = TcpStream::connect_timeout(&address, Duration::from_millis(50));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(handle);
+        let (mut accepted, _) = TcpListener::from(listener.0).accept().unwrap();
+        waiting.write_all(b"to").unwrap();
+        accepted.read_exact(&mut [0; 2]).unwrap();
+        accepted.write_all(b"fro").unwrap();
+        waiting.read_exact(&mut [0; 3]).unwrap();
+    }
+}
