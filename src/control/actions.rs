@@ -11,6 +11,7 @@ use super::overrides::{Attribution, Overrides, Wish};
 use super::sessions;
 use super::workers::Orders;
 use crate::config::Server;
+use crate::logic::session::Killer;
 use crate::snapshot::ServerShared;
 use crate::worker::{Filter, Report, Task};
 
@@ -63,9 +64,8 @@ impl Actions {
     ) -> Result<u64, &'static str> {
         let server = filter.backend.as_ref().zip(filter.server.as_ref());
         let server = server.map(|(backend, server)| format!("{backend}/{server}"));
-        let closed = sessions::ask(&self.orders, Task::Close, filter)
-            .await?
-            .count;
+        let task = Task::Close(Killer::Operator);
+        let closed = sessions::ask(&self.orders, task, filter).await?.count;
         if closed > 0 {
             let why = match by.reason.as_str() {
                 "" => String::new(),

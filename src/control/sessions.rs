@@ -8,8 +8,12 @@ use tokio::sync::mpsc;
 use super::workers::Orders;
 use crate::worker::{Command, Errand, Filter, Reply, Report, Task};
 
-/// How long workers may take. They answer at once unless they are stuck.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long workers may take to list sessions. They answer at once unless they are stuck.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long they may take to close them: the kernel needs time for each, and other sessions are not
+/// to notice it.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Has every worker do it, and returns what all of them found together, the oldest session first
 /// and no more than a list is to have.
@@ -40,8 +44,13 @@ pub async fn ask(orders: &Orders, task: Task, filter: Filter) -> Result<Report, 
         }
         all
     };
-    let collected = tokio::time::timeout(TIMEOUT, collect).await;
-    let mut all = collected.map_err(|_| "a worker did not answer in time: try again")?;
+    let timeout = match task {
+        Task::List(_) => LIST_TIMEOUT,
+        Task::Close(_) => CLOSE_TIMEOUT,
+    };
+    let collected = tokio::time::timeout(timeout, collect).await;
+    let mut all =
+        collected.map_err(|_| "a worker did not answer in time: look again in a moment")?;
     all.sessions
         .sort_by_key(|session| std::cmp::Reverse(session.age));
     if let Task::List(max) = task {

@@ -30,6 +30,9 @@ pub use generate::{completions, man_pages};
 /// How long a reload may take: names are resolved, and every worker takes part.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// How long it may take to close many sessions.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// Why a command did not do what it should: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure(String);
@@ -71,13 +74,19 @@ async fn execute(command: Command) -> Result<(), Failure> {
             server,
             why,
             leave,
-        } => servers::leave(&Client::new(&process)?, &server, "drain", &why, &leave).await,
+        } => {
+            let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
+            servers::leave(&client, &server, "drain", &why, &leave).await
+        }
         Command::Maint {
             process,
             server,
             why,
             leave,
-        } => servers::leave(&Client::new(&process)?, &server, "maint", &why, &leave).await,
+        } => {
+            let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
+            servers::leave(&client, &server, "maint", &why, &leave).await
+        }
         Command::Ready {
             process,
             server,
@@ -111,7 +120,10 @@ async fn execute(command: Command) -> Result<(), Failure> {
             process,
             ids,
             server,
-        } => sessions::kill(&Client::new(&process)?, &ids, server.as_ref()).await,
+        } => {
+            let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
+            sessions::kill(&client, &ids, server.as_ref()).await
+        }
         Command::Reload { process } => {
             reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
         }

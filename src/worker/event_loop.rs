@@ -1,18 +1,15 @@
 //! One turn: wait in the kernel, read the clock, take completions, let timers expire, see to those
 //! who wait for a buffer or a place, count.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::Place;
 use super::sessions::Walk;
-use super::slot::Slot;
 use super::token::Owner;
 use super::{Command, Worker};
 use crate::io::Engine;
 use crate::logic::session::{Event, Killer};
 use crate::logic::time::Instant;
-use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
     /// Runs until it was told to stop and its last session has ended.
@@ -121,9 +118,8 @@ impl<E: Engine> Worker<E> {
             match command {
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
-                Command::CutSessions(server) => self.cut_sessions(&server),
                 Command::Adopt(adoption) => self.adopt(*adoption),
-                Command::Sessions(errand) => self.walks.push_back(Walk::new(errand)),
+                Command::Sessions(errand) => self.walks.push_back(Walk::new(errand, self.now)),
             }
         }
         for plan in self.plans.indices() {
@@ -154,22 +150,6 @@ impl<E: Engine> Worker<E> {
         for slot in open {
             if self.sessions.contains(slot) {
                 self.drive(slot, Event::Killed(Killer::Operator));
-            }
-        }
-    }
-
-    /// Ends the sessions that are connected to a server. One that is still connecting goes on: if
-    /// that fails, it is tried elsewhere.
-    fn cut_sessions(&mut self, server: &Arc<ServerShared>) {
-        let meant = |slot: &Slot<E>| {
-            let taken = self.plans[slot.place.plan].server_of(slot);
-            taken.is_some_and(|taken| Arc::ptr_eq(taken, server)) && slot.session.is_connected()
-        };
-        let open = self.sessions.iter().filter(|(_, slot)| meant(slot));
-        let open: Vec<usize> = open.map(|(slot, _)| slot).collect();
-        for slot in open {
-            if self.sessions.contains(slot) {
-                self.drive(slot, Event::Killed(Killer::Down));
             }
         }
     }

@@ -48,7 +48,7 @@ use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
-use crate::snapshot::{ServerShared, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// How long after a warning of a shortage the next one may come.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -59,8 +59,6 @@ pub enum Command<L> {
     Stop,
     /// End the sessions that are still open.
     Abort,
-    /// End the sessions that are connected to this server: it is down.
-    CutSessions(Arc<ServerShared>),
     /// Take this configuration for all that is new.
     Adopt(Box<Adoption<L>>),
     /// Do something with open sessions, a few in each turn.

@@ -1,4 +1,4 @@
-//! Open sessions, for the operator: listing those of a kind, closing them.
+//! Open sessions, for the control plane: listing those of a kind, closing them.
 //!
 //! An [`Errand`] looks at every place in the table of sessions, a few in each turn of the loop, so
 //! that a million of them delay no byte. Errands take turns with each other. Each worker reports
@@ -12,10 +12,17 @@ use super::Worker;
 use super::slot::Slot;
 use crate::io::Engine;
 use crate::logic::session::{Event, Killer, Side};
+use crate::logic::time::Instant;
+use crate::snapshot::ServerShared;
 
 /// Places in the table that are looked at in one turn: some ten microseconds, and a system call
 /// for each if clients' addresses are asked for.
 const SLOTS_PER_TURN: usize = 128;
+
+/// Sessions that are ended in one turn. The cancellation of each has the kernel look at all
+/// operations of the ring, and again at those that were cancelled before it in the same turn: by the
+/// hundred that would take milliseconds each.
+const CLOSES_PER_TURN: u64 = 2;
 
 /// What names a session in this process for good: a place is used again, a moment is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +36,7 @@ pub struct SessionId {
 }
 
 /// Which sessions are meant: those for which everything holds that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// This one.
     pub id: Option<SessionId>,
@@ -41,6 +48,8 @@ pub struct Filter {
     pub server: Option<String>,
     /// Those of clients with this address.
     pub client: Option<IpAddr>,
+    /// Those that are connected to this server.
+    pub connected_to: Option<Arc<ServerShared>>,
 }
 
 /// What is to be done with the sessions that are meant.
@@ -48,8 +57,8 @@ pub struct Filter {
 pub enum Task {
     /// Describe them, up to so many.
     List(usize),
-    /// End them.
-    Close,
+    /// End those that were open when the errand came, by order of this one.
+    Close(Killer),
 }
 
 /// A session, as operators see it.
@@ -98,6 +107,22 @@ pub struct Errand {
     pub reply: Reply,
 }
 
+impl Errand {
+    /// Ends the sessions that are connected to a server that is down. One that is still connecting
+    /// goes on: if that fails, it is tried elsewhere.
+    pub fn cut(server: &Arc<ServerShared>) -> Self {
+        let connected_to = Some(Arc::clone(server));
+        Errand {
+            task: Task::Close(Killer::Down),
+            filter: Filter {
+                connected_to,
+                ..Filter::default()
+            },
+            reply: Arc::new(|_| {}),
+        }
+    }
+}
+
 impl std::fmt::Debug for Errand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Errand")
@@ -110,18 +135,29 @@ impl std::fmt::Debug for Errand {
 /// An errand under way.
 pub(super) struct Walk {
     errand: Errand,
+    /// When it came.
+    since: Instant,
     /// The next place in the table.
     slot: usize,
     report: Report,
 }
 
 impl Walk {
-    pub fn new(errand: Errand) -> Self {
+    pub fn new(errand: Errand, now: Instant) -> Self {
         let slot = errand.filter.id.map_or(0, |id| id.slot);
         Walk {
             errand,
+            since: now,
             slot,
             report: Report::default(),
+        }
+    }
+
+    /// How many sessions it has ended.
+    fn closed(&self) -> u64 {
+        match self.errand.task {
+            Task::List(_) => 0,
+            Task::Close(_) => self.report.count,
         }
     }
 }
@@ -138,7 +174,8 @@ impl<E: Engine> Worker<E> {
             None => self.sessions.capacity(),
         };
         let stop = walk.slot.saturating_add(SLOTS_PER_TURN).min(end);
-        while walk.slot < stop {
+        let closes_before = walk.closed();
+        while walk.slot < stop && walk.closed() < closes_before + CLOSES_PER_TURN {
             self.visit(&mut walk);
             walk.slot += 1;
         }
@@ -152,12 +189,12 @@ impl<E: Engine> Worker<E> {
     fn visit(&mut self, walk: &mut Walk) {
         let slot = walk.slot;
         let errand = &walk.errand;
-        if !self.may_be_meant(slot, &errand.filter) {
+        if !self.may_be_meant(walk) {
             return;
         }
         let client = match (errand.task, errand.filter.client) {
-            (Task::Close, None) => None,
-            (Task::List(_), _) | (Task::Close, Some(_)) => self.client(slot),
+            (Task::Close(_), None) => None,
+            (Task::List(_), _) | (Task::Close(_), Some(_)) => self.client(slot),
         };
         let wanted = errand.filter.client.map(|client| client.to_canonical());
         if wanted.is_some() && wanted != client.map(|client| client.ip().to_canonical()) {
@@ -170,23 +207,31 @@ impl<E: Engine> Worker<E> {
                 walk.report.sessions.push(info);
             }
             Task::List(_) => {}
-            Task::Close => self.drive(slot, Event::Killed(Killer::Operator)),
+            Task::Close(killer) => self.drive(slot, Event::Killed(killer)),
         }
     }
 
     /// Whether there is an open session, and everything holds for it but, perhaps, the client.
-    fn may_be_meant(&self, slot: usize, filter: &Filter) -> bool {
-        let Some(entry) = self.sessions.get(slot) else {
+    fn may_be_meant(&self, walk: &Walk) -> bool {
+        let Some(entry) = self.sessions.get(walk.slot) else {
             return false;
         };
+        let filter = &walk.errand.filter;
         let (frontend, backend, server) = self.names(entry);
         let is = |wanted: &Option<String>, name: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == name)
         };
-        filter.id.is_none_or(|id| id == self.id(slot, entry))
+        let is_connected_to = |wanted: &Arc<ServerShared>| {
+            let server = self.plans[entry.place.plan].server_of(entry);
+            let taken = server.is_some_and(|server| Arc::ptr_eq(server, wanted));
+            taken && entry.session.is_connected()
+        };
+        filter.id.is_none_or(|id| id == self.id(walk.slot, entry))
             && is(&filter.frontend, Some(frontend))
             && is(&filter.backend, Some(backend))
             && is(&filter.server, server)
+            && filter.connected_to.as_ref().is_none_or(is_connected_to)
+            && entry.session.started() <= walk.since
             && !entry.session.is_closing()
     }
 

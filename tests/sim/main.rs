@@ -320,7 +320,7 @@ impl Run {
         server.liveness.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
-            self.order(|| Command::CutSessions(Arc::clone(server)));
+            self.order(|| Command::Sessions(Errand::cut(server)));
         }
         for worker in 0..self.workers.len() {
             self.shared.wake(worker);

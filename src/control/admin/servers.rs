@@ -13,10 +13,12 @@ use super::access::Peer;
 use super::body::JsonBody;
 use super::document::ServerStats;
 use super::error::Refusal;
+use super::server::Connection;
 use super::{Parts, State, stats};
 use crate::config::Config;
 use crate::control::actions::{Actions, Target};
 use crate::control::overrides::{AdminState, Attribution, Wish};
+use crate::control::sessions::CLOSE_TIMEOUT;
 use crate::worker::Filter;
 
 /// The largest weight, as in the configuration.
@@ -75,6 +77,7 @@ struct Changed {
 async fn change(
     extract::State(context): extract::State<Context>,
     Extension(peer): Extension<Peer>,
+    Extension(connection): Extension<Connection>,
     Path((backend, server)): Path<(String, String)>,
     JsonBody(change): JsonBody<Change>,
 ) -> Result<Json<Changed>, Refusal> {
@@ -107,6 +110,7 @@ async fn change(
     }
     let mut sessions_closed = None;
     if change.close_sessions {
+        connection.allow(2 * CLOSE_TIMEOUT);
         let name = format!("{}/{}", target.backend, target.server.name);
         let what = |count| match count {
             1 => format!("1 session of server {name}"),

@@ -108,6 +108,7 @@ async fn list(
         backend: wanted.backend,
         server: wanted.server,
         client: wanted.client,
+        connected_to: None,
     };
     let report = actions.list_sessions(filter, limit).await.map_err(late)?;
     Ok(Json(Sessions {

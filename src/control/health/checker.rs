@@ -22,7 +22,7 @@ use crate::control::workers::Orders;
 use crate::logic::health::{Cause, Change, Operational};
 use crate::logic::time::Instant;
 use crate::snapshot::Snapshot;
-use crate::worker::Command;
+use crate::worker::{Command, Errand};
 
 /// How long after a warning that this host cannot probe the next one may come.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -265,7 +265,7 @@ impl Checker {
         };
         let backend = target.backend;
         if change.to == "down" && self.pools[backend].on_down == OnDown::Close {
-            let cut = || Command::CutSessions(Arc::clone(&target.shared));
+            let cut = || Command::Sessions(Errand::cut(&target.shared));
             self.workers.send(cut);
         }
         self.look_at_pool(backend, now);
