@@ -24,7 +24,7 @@ use kernel::{Ended, Kernel, Listener, Weather, World};
 use random::Random;
 use ringway::shared::{Shared, WorkerCounters};
 use ringway::snapshot::BackendShared;
-use ringway::worker::{Adoption, Command, LogMessage, LogSink, Setup, Worker};
+use ringway::worker::{Adoption, Command, Errand, LogMessage, LogSink, Setup, Worker};
 
 /// Runs by default: a few seconds in a debug build.
 const RUNS: u64 = 3_000;
