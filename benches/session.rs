@@ -4,7 +4,7 @@
 
 use divan::{Bencher, black_box};
 use ringway::logic::session::{
-    Action, Actions, Event, Moved, Policy, Protocol, Received, Session, Side,
+    Action, Actions, Event, Head, Moved, Policy, Protocol, Received, Session, Side,
 };
 use ringway::logic::time::Instant;
 use std::time::Duration;
@@ -80,6 +80,46 @@ fn session_without_bytes(bencher: Bencher) {
             actions += deliver(&mut session, Event::Ended { from }, &policy);
         }
         assert_eq!(actions, 2, "the end is passed on once, then all is freed");
+    });
+}
+
+/// A session of HTTP mode: two heads of one piece each, then both ends.
+#[divan::bench]
+fn session_with_heads(bencher: Bencher) {
+    let policy = Policy {
+        protocol: Protocol::Http,
+        ..policy()
+    };
+    let head = |from, len| Event::Head {
+        from,
+        found: Head::Whole { len },
+    };
+    let events = [
+        Event::Accepted,
+        received(Side::Client, 400),
+        head(Side::Client, 380),
+        Event::Chosen,
+        Event::Connected,
+        Event::Sent {
+            to: Side::Server,
+            len: 380,
+        },
+        received(Side::Server, 900),
+        head(Side::Server, 960),
+        Event::Sent {
+            to: Side::Client,
+            len: 960,
+        },
+        Event::Ended { from: Side::Client },
+        Event::Ended { from: Side::Server },
+    ];
+    bencher.bench_local(|| {
+        let mut session = Session::new(Instant::ZERO, Protocol::Http);
+        let mut actions = 0;
+        for event in events {
+            actions += deliver(&mut session, event, &policy);
+        }
+        assert_eq!(actions, 14, "the last of them frees the slot");
     });
 }
 

@@ -5,9 +5,11 @@
 //! second read or write in flight on a socket, no buffer used by two, bytes in order.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ringway::io::{
@@ -15,8 +17,9 @@ use ringway::io::{
     Spliced, Token,
 };
 
+use crate::heads::Heads;
 use crate::random::Random;
-use crate::stream::{Arrival, Piece, Pieces};
+use crate::stream::{Arrival, Content, Piece, Pieces, letter};
 
 /// Steps for which a peer may not read.
 const STALL_STEPS_MAX: u64 = 20;
@@ -24,6 +27,9 @@ const STALL_STEPS_MAX: u64 = 20;
 /// Waits without a completion after which nobody is about to do anything: more than the longest
 /// stall takes.
 const QUIET_WAITS: u64 = 120;
+
+/// Waits between two jumps of the clock: some turns of every worker.
+const TURNS_BETWEEN_JUMPS: u64 = 8;
 
 /// A socket of the worker. Dropping it without closing it is a leak.
 #[derive(Debug)]
@@ -48,15 +54,30 @@ impl Drop for Listener {
     }
 }
 
-/// A buffer with the piece that was received into it.
+/// A buffer with what was received into it; `None` once it was given back or lent.
 #[derive(Debug)]
-pub struct Buffer {
-    piece: Piece,
+pub struct Buffer(Option<Content>);
+
+impl Buffer {
+    fn content(&self) -> &Content {
+        self.0.as_ref().expect("it is here")
+    }
+
+    fn content_mut(&mut self) -> &mut Content {
+        self.0.as_mut().expect("it is here")
+    }
+
+    fn of(piece: Piece) -> Self {
+        Buffer(Some(Content {
+            piece,
+            ..Content::default()
+        }))
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if !std::thread::panicking() && self.piece.len != u64::MAX {
+        if !std::thread::panicking() && self.0.is_some() {
             panic!("a buffer was dropped, not released");
         }
     }
@@ -80,6 +101,31 @@ pub struct Peer {
     pub stalls: u64,
     /// It takes so many bytes that it has not read.
     pub window: u64,
+    /// It sends what is before this offset by itself, as a server does with interim answers.
+    pub pauses_at: u64,
+    /// The beginning of its stream, in HTTP mode; letters follow.
+    pub head: Rc<[u8]>,
+}
+
+impl Peer {
+    /// Its stream begins with this; sometimes it ends inside.
+    fn begin(&mut self, head: Vec<u8>, random: &mut Random) {
+        self.to_send = if random.chance(8) {
+            random.below(head.len() as u64)
+        } else {
+            self.to_send + head.len() as u64
+        };
+        self.head = head.into();
+        if self.resets_at.is_some() {
+            self.resets_at = Some(random.below(self.to_send + 1));
+        }
+    }
+
+    /// The byte of its stream at this offset.
+    pub fn byte(&self, offset: u64) -> u8 {
+        let in_head = self.head.get(offset as usize).copied();
+        in_head.unwrap_or_else(|| letter(self.stream, offset))
+    }
 }
 
 /// A socket as the kernel knows it.
@@ -102,14 +148,17 @@ struct Connection {
     /// An address that never answers.
     silent: bool,
     address: Option<SocketAddr>,
+    /// How many configurations there were beside the first when it was accepted, by a worker that
+    /// had the newest.
+    configuration: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
 enum Operation {
     Accept { listener: u64, multi: bool },
     Connect,
-    Receive { credit: u64 },
-    Send { whole: Piece, start: u64 },
+    Receive { credit: u64, head: Option<u64> },
+    Send { content: Content, chunk: Chunk },
     Poll { interest: Interest },
     Cancel,
     Waker,
@@ -161,11 +210,25 @@ pub struct World {
     pub spliced: u64,
     /// Waits in a row without a completion.
     quiet: u64,
+    /// When each kernel has something to do at the latest.
+    due: HashMap<u64, u64>,
+    /// What streams begin with, in HTTP mode.
+    pub heads: Option<Heads>,
+    /// Buffers that were wanted for bytes of the worker's own, and not to be had.
+    pub buffers_refused: u64,
+    /// Addresses to which a connect failed.
+    pub refused: HashSet<SocketAddr>,
+    /// How many configurations workers were told to take.
+    pub ordered: u64,
 }
 
 /// A connection that the worker has closed.
 #[derive(Debug)]
 pub struct Ended {
+    /// Of its socket.
+    pub id: u64,
+    /// Of the server, if it is one.
+    pub address: Option<SocketAddr>,
     pub peer: Peer,
     pub arrival: Arrival,
     /// Bytes of the peer that were read.
@@ -174,6 +237,24 @@ pub struct Ended {
     pub read_to_the_end: bool,
     pub peer_reset: bool,
     pub by_reset: bool,
+    /// There was one configuration only while it was open.
+    pub settled: bool,
+}
+
+impl Ended {
+    /// Where it came from, if it is a client.
+    pub fn client_address(&self) -> SocketAddr {
+        client_address(self.id)
+    }
+
+    /// Its peer wanted to send all that it had, and then to end.
+    pub fn is_peaceful(&self) -> bool {
+        self.peer.ends && self.peer.resets_at.is_none()
+    }
+}
+
+fn client_address(id: u64) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1024 + (id % 60_000) as u16))
 }
 
 impl World {
@@ -192,6 +273,11 @@ impl World {
             faults: 0,
             spliced: 0,
             quiet: 0,
+            due: HashMap::new(),
+            heads: None,
+            buffers_refused: 0,
+            refused: HashSet::new(),
+            ordered: 0,
         }
     }
 
@@ -200,8 +286,27 @@ impl World {
         self.next_id
     }
 
-    /// A peer with plans of its own.
-    pub fn peer(&mut self) -> Peer {
+    /// A client with plans of its own.
+    pub fn client(&mut self) -> Peer {
+        let mut peer = self.peer();
+        if let Some(heads) = &self.heads {
+            peer.begin(heads.request(&mut self.random), &mut self.random);
+        }
+        peer
+    }
+
+    /// A server with plans of its own.
+    fn server(&mut self) -> Peer {
+        let mut peer = self.peer();
+        if let Some(heads) = &self.heads {
+            let (text, interim_len) = heads.answers(&mut self.random);
+            peer.begin(text, &mut self.random);
+            peer.pauses_at = interim_len as u64;
+        }
+        peer
+    }
+
+    fn peer(&mut self) -> Peer {
         self.next_stream += 1;
         let random = &mut self.random;
         // Either much at a time or little in all, or a run would take for ever.
@@ -226,7 +331,15 @@ impl World {
                 0
             },
             window,
+            pauses_at: 0,
+            head: Rc::default(),
         }
+    }
+
+    /// The number of the newest configuration, if a worker that has taken so many has it.
+    fn newest(&self, adopted: &AtomicU64) -> Option<u64> {
+        let adopted = adopted.load(Ordering::SeqCst);
+        (adopted == self.ordered).then_some(adopted)
     }
 
     fn fault(&mut self, percent: u64) -> bool {
@@ -258,6 +371,7 @@ impl Connection {
             connected: true,
             silent: false,
             address: None,
+            configuration: None,
         }
     }
 
@@ -272,7 +386,11 @@ impl Connection {
             return;
         }
         let room = 200_000u64.saturating_sub(self.readable);
-        let left = (self.peer.to_send - sent).min(room);
+        let part = match self.peer.pauses_at.saturating_sub(sent) {
+            0 => self.peer.to_send,
+            before => self.peer.to_send.min(sent + before),
+        };
+        let left = (part - sent).min(room);
         if left > 0 {
             self.readable += random.up_to(left);
         } else if sent == self.peer.to_send && self.peer.ends {
@@ -308,10 +426,38 @@ impl Connection {
         self.arrival.accept(piece);
         self.unread += piece.len;
     }
+
+    /// The next bytes of the peer, as they lie in a buffer.
+    fn take_text(&mut self, len: u64) -> Content {
+        let Piece { stream, offset, .. } = self.take(len);
+        let mut memory = vec![0; HEADROOM_BYTES as usize];
+        memory.extend((offset..offset + len).map(|offset| self.peer.byte(offset)));
+        Content {
+            stream: Some(stream),
+            memory: Rc::new(memory),
+            piece: Piece::default(),
+        }
+    }
+
+    fn give_part(&mut self, content: &Content, chunk: Chunk) {
+        if content.memory.is_empty() {
+            let start = u64::from(chunk.start - HEADROOM_BYTES);
+            self.give(content.piece.part(start, u64::from(chunk.len)));
+        } else {
+            self.arrival
+                .accept_text(content.stream, &content.memory[range(chunk)]);
+            self.unread += u64::from(chunk.len);
+        }
+    }
+}
+
+fn range(chunk: Chunk) -> std::ops::Range<usize> {
+    chunk.start as usize..(chunk.start + chunk.len) as usize
 }
 
 /// The kernel of one worker.
 pub struct Kernel {
+    id: u64,
     pub world: Rc<RefCell<World>>,
     connections: HashMap<u64, Connection>,
     listeners: Vec<u64>,
@@ -322,12 +468,16 @@ pub struct Kernel {
     buffers_out: usize,
     pub buffers_out_max: usize,
     /// The worker was woken.
-    pub woken: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    pub woken: Arc<AtomicBool>,
+    /// How many configurations the worker has taken beside the first.
+    pub adopted: Arc<AtomicU64>,
 }
 
 impl Kernel {
     pub fn new(world: Rc<RefCell<World>>) -> Self {
+        let id = world.borrow_mut().id();
         Kernel {
+            id,
             world,
             connections: HashMap::new(),
             listeners: Vec::new(),
@@ -337,7 +487,8 @@ impl Kernel {
             idle_pipes: Vec::new(),
             buffers_out: 0,
             buffers_out_max: 0,
-            woken: std::sync::Arc::default(),
+            woken: Arc::default(),
+            adopted: Arc::default(),
         }
     }
 
@@ -418,7 +569,7 @@ impl Kernel {
         let canceled = pending.canceled && world.random.chance(80);
         match &mut pending.operation {
             Operation::Waker => {
-                let woken = self.woken.swap(false, std::sync::atomic::Ordering::SeqCst);
+                let woken = self.woken.swap(false, Ordering::SeqCst);
                 woken.then_some((Done::Woken, true))
             }
             Operation::Accept { listener, multi } => {
@@ -435,19 +586,23 @@ impl Kernel {
                     world.backlog.push_front(peer);
                     return Some(accepted(Err(Fault::NoDescriptors), false));
                 }
+                let mut connection = Connection::new(peer);
+                connection.configuration = world.newest(&self.adopted);
                 let id = world.id();
-                self.connections.insert(id, Connection::new(peer));
+                self.connections.insert(id, connection);
                 Some(accepted(Ok(Socket(id)), *multi))
             }
             Operation::Connect => {
                 let connection = self.connections.get_mut(&pending.socket).expect("open");
                 if canceled {
+                    world.refused.extend(connection.address);
                     return Some((Done::Connected(Err(Fault::Canceled)), true));
                 }
                 if connection.silent {
                     return None;
                 }
                 if world.fault(world.weather.refuse) {
+                    world.refused.extend(connection.address);
                     return Some((Done::Connected(Err(Fault::Refused)), true));
                 }
                 if world.fault(world.weather.shortage) {
@@ -456,7 +611,7 @@ impl Kernel {
                 connection.connected = true;
                 Some((Done::Connected(Ok(())), true))
             }
-            Operation::Receive { credit } => {
+            Operation::Receive { credit, head } => {
                 let received = |bytes, more| {
                     let armed = false;
                     (Done::Received { bytes, more, armed }, true)
@@ -468,6 +623,16 @@ impl Kernel {
                 if self.buffers_out >= world.weather.buffers_max {
                     return Some(received(Err(Fault::NoBuffers), false));
                 }
+                if let Some(max) = *head
+                    && connection.readable > 0
+                {
+                    let len = world.amount(connection.readable.min(max));
+                    self.buffers_out += 1;
+                    self.buffers_out_max = self.buffers_out_max.max(self.buffers_out);
+                    let buffer = Buffer(Some(connection.take_text(len)));
+                    let more = connection.readable > 0;
+                    return Some(received(Ok((Some(buffer), len as u32)), more));
+                }
                 if connection.readable > 0 {
                     let len = world.amount(connection.readable.min(u64::from(RECEIVE_BYTES)));
                     let piece = connection.take(len);
@@ -475,7 +640,7 @@ impl Kernel {
                     *credit = credit.saturating_sub(len);
                     self.buffers_out += 1;
                     self.buffers_out_max = self.buffers_out_max.max(self.buffers_out);
-                    let bytes = Ok((Some(Buffer { piece }), len as u32));
+                    let bytes = Ok((Some(Buffer::of(piece)), len as u32));
                     let more = connection.readable > 0;
                     let armed = *credit > 0 && world.weather.multishot;
                     return Some((Done::Received { bytes, more, armed }, !armed));
@@ -488,10 +653,9 @@ impl Kernel {
                     .then(|| received(Ok((None, 0)), false))
             }
             Operation::Cancel => Some((Done::Canceled, true)),
-            Operation::Send { whole, start } => {
-                let piece = whole.part(*start, whole.len - *start);
+            Operation::Send { content, chunk } => {
                 let sent = |len| {
-                    let buffer = Buffer { piece: *whole };
+                    let buffer = Buffer(Some(content.clone()));
                     (Done::Sent { buffer, len }, true)
                 };
                 let connection = self.connections.get_mut(&pending.socket).expect("open");
@@ -504,13 +668,14 @@ impl Kernel {
                 if world.random.chance(world.weather.partial / 10) {
                     return Some(sent(Err(Fault::WouldBlock)));
                 }
-                let room = connection.room().min(piece.len);
+                let room = connection.room().min(u64::from(chunk.len));
                 if room == 0 {
                     return None;
                 }
-                let len = world.amount(room);
-                connection.give(piece.part(0, len));
-                Some(sent(Ok(len as u32)))
+                let len = world.amount(room) as u32;
+                let start = chunk.start;
+                connection.give_part(content, Chunk { start, len });
+                Some(sent(Ok(len)))
             }
             Operation::Poll { interest } => {
                 let connection = &self.connections[&pending.socket];
@@ -539,12 +704,15 @@ impl Kernel {
         let mut arrival = connection.arrival;
         arrival.ended |= !by_reset;
         let ended = Ended {
+            id,
+            address: connection.address,
             peer: connection.peer,
             arrival,
             read: connection.read,
             read_to_the_end,
             peer_reset: connection.peer_reset,
             by_reset,
+            settled: connection.configuration == Some(world.ordered),
         };
         match connection.address {
             Some(address) => {
@@ -606,15 +774,22 @@ impl Engine for Kernel {
             self.pending.remove(index);
         }
         let world = &mut *self.world.borrow_mut();
-        world.quiet = if self.done.is_empty() {
+        // To be woken is no news: servers that come and go wake everybody all the time.
+        let mut news = self.done.iter();
+        world.quiet = if news.all(|(_, done)| matches!(done, Done::Woken)) {
             world.quiet + 1
         } else {
             0
         };
-        let step = match timeout {
-            // Nothing happens before the next timer: jump to it, a little late.
-            Some(timeout) if world.quiet > QUIET_WAITS => {
-                timeout.as_nanos() as u64 + world.random.below(2_000_000)
+        let due = timeout.map_or(u64::MAX, |timeout| world.now + timeout.as_nanos() as u64);
+        world.due.insert(self.id, due);
+        let next = world.due.values().filter(|due| **due >= world.now).min();
+        let step = match next {
+            // Nothing happens before the next timer of anybody: jump to it, a little late.
+            Some(next) if *next < u64::MAX && world.quiet > QUIET_WAITS => {
+                // Not again before everybody has seen what time it is.
+                world.quiet = QUIET_WAITS - TURNS_BETWEEN_JUMPS;
+                next - world.now + world.random.below(2_000_000)
             }
             _ => world.random.below(500_000),
         };
@@ -648,22 +823,28 @@ impl Engine for Kernel {
     }
 
     fn receive(&mut self, socket: &Socket, how: Receive, _poll_first: bool, token: Token) {
-        assert_eq!(how, Receive::Stream, "nothing reads heads here");
         assert!(self.connections[&socket.0].connected);
         let credit = u64::from(BUFFER_BYTES - RECEIVE_BYTES);
-        self.submit(token, socket.0, Operation::Receive { credit });
+        let head = match how {
+            Receive::Stream => None,
+            Receive::Once(max) => Some(u64::from(max)),
+        };
+        assert_ne!(head, Some(0), "a receive of nothing looks like an end");
+        self.submit(token, socket.0, Operation::Receive { credit, head });
     }
 
     fn send(&mut self, socket: &Socket, mut buffer: Buffer, chunk: Chunk, token: Token) {
-        let whole = buffer.piece;
-        let start = u64::from(chunk.start - HEADROOM_BYTES);
-        assert_eq!(
-            start + u64::from(chunk.len),
-            whole.len,
-            "a send of something else than what is left of a chunk"
-        );
-        buffer.piece.len = u64::MAX;
-        self.submit(token, socket.0, Operation::Send { whole, start });
+        let content = buffer.0.take().expect("it is here");
+        if content.memory.is_empty() {
+            let start = u64::from(chunk.start - HEADROOM_BYTES);
+            assert_eq!(
+                start + u64::from(chunk.len),
+                content.piece.len,
+                "a send of something else than what is left of a chunk"
+            );
+        }
+        assert!(chunk.len > 0, "a send of nothing");
+        self.submit(token, socket.0, Operation::Send { content, chunk });
     }
 
     fn poll(&mut self, socket: &Socket, interest: Interest, token: Token) {
@@ -682,10 +863,11 @@ impl Engine for Kernel {
         if world.fault(world.weather.shortage) {
             return Err(Fault::NoDescriptors);
         }
-        let peer = world.peer();
+        let peer = world.server();
         let mut connection = Connection::new(peer);
         connection.connected = false;
         connection.silent = world.fault(world.weather.silent);
+        world.refused.extend(connection.silent.then_some(*address));
         connection.address = Some(*address);
         let open = world.open_by_address.entry(*address).or_default();
         *open += 1;
@@ -697,8 +879,7 @@ impl Engine for Kernel {
     }
 
     fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
-        let port = 1024 + (socket.0 % 60_000) as u16;
-        Some(SocketAddr::from(([127, 0, 0, 1], port)))
+        Some(client_address(socket.0))
     }
 
     fn shutdown_write(&mut self, socket: &Socket) {
@@ -718,37 +899,56 @@ impl Engine for Kernel {
     }
 
     fn release(&mut self, mut buffer: Buffer) {
-        buffer.piece.len = u64::MAX;
+        buffer.0 = None;
         self.buffers_out -= 1;
     }
 
     fn take_buffer(&mut self) -> Option<Buffer> {
-        None
+        let world = &mut *self.world.borrow_mut();
+        if self.buffers_out >= world.weather.buffers_max {
+            world.buffers_refused += 1;
+            return None;
+        }
+        self.buffers_out += 1;
+        Some(Buffer::of(Piece::default()))
     }
 
-    fn bytes<'b>(&'b self, _buffer: &'b Buffer, _chunk: Chunk) -> &'b [u8] {
-        &[]
+    fn bytes<'b>(&'b self, buffer: &'b Buffer, chunk: Chunk) -> &'b [u8] {
+        &buffer.content().memory[range(chunk)]
     }
 
-    fn write(&mut self, _buffer: &mut Buffer, _at: u32, _bytes: &[u8]) {
-        unreachable!("nothing is written in TCP mode");
+    fn write(&mut self, buffer: &mut Buffer, at: u32, bytes: &[u8]) {
+        let content = buffer.content_mut();
+        assert_eq!(content.piece.len, 0, "the buffer has a piece");
+        let memory = Rc::make_mut(&mut content.memory);
+        let end = at as usize + bytes.len();
+        memory.resize(memory.len().max(end), 0);
+        memory[at as usize..end].copy_from_slice(bytes);
+        assert!(memory.len() <= (HEADROOM_BYTES + BUFFER_BYTES) as usize);
     }
 
     fn copy(&mut self, from: &Buffer, chunk: Chunk, to: &mut Buffer, at: u32) {
+        let (from, target) = (from.content(), to.content_mut());
+        if !from.memory.is_empty() {
+            assert!(
+                target.stream.is_none() || target.stream == from.stream,
+                "bytes of another stream"
+            );
+            target.stream = from.stream;
+            self.write(to, at, &from.memory[range(chunk)]);
+            return;
+        }
         let at = u64::from(at - HEADROOM_BYTES);
-        assert_eq!(to.piece.len, at, "copied to the wrong place");
+        let to = &mut target.piece;
+        let from = from.piece;
+        assert!(target.memory.is_empty(), "a piece behind real bytes");
+        assert_eq!(to.len, at, "copied to the wrong place");
         assert_eq!(chunk.start, HEADROOM_BYTES);
-        assert_eq!(from.piece.len, u64::from(chunk.len));
-        assert_eq!(
-            to.piece.stream, from.piece.stream,
-            "bytes of another stream"
-        );
-        assert_eq!(to.piece.offset + to.piece.len, from.piece.offset);
-        to.piece.len += from.piece.len;
-        assert!(
-            to.piece.len <= u64::from(BUFFER_BYTES),
-            "a buffer overflows"
-        );
+        assert_eq!(from.len, u64::from(chunk.len));
+        assert_eq!(to.stream, from.stream, "bytes of another stream");
+        assert_eq!(to.offset + to.len, from.offset);
+        to.len += from.len;
+        assert!(to.len <= u64::from(BUFFER_BYTES), "a buffer overflows");
     }
 
     fn has_buffers(&self) -> bool {
@@ -840,8 +1040,10 @@ impl Engine for Kernel {
     fn accept_now(&mut self, _listener: &Listener) -> Option<Socket> {
         let world = &mut *self.world.borrow_mut();
         let peer = world.backlog.pop_front()?;
+        let mut connection = Connection::new(peer);
+        connection.configuration = world.newest(&self.adopted);
         let id = world.id();
-        self.connections.insert(id, Connection::new(peer));
+        self.connections.insert(id, connection);
         Some(Socket(id))
     }
 }

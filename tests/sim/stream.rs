@@ -1,10 +1,12 @@
 //! Bytes without bytes: a piece of a stream is its stream's number, an offset and a length, so
 //! that a lost, doubled, reordered or strayed byte is noticed at once and costs nothing to check.
+//! Where heads are read, at the beginning of streams, bytes are real.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// A piece of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
     pub stream: u64,
     pub offset: u64,
@@ -48,6 +50,22 @@ impl Pieces {
     }
 }
 
+/// The byte of a stream at this offset, behind its head: a letter.
+pub fn letter(stream: u64, offset: u64) -> u8 {
+    b'a' + ((stream * 5 + offset * 7 + offset / 26) % 26) as u8
+}
+
+/// What a buffer holds: real bytes, or a piece.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// The stream of real bytes; `None`: they are the worker's own.
+    pub stream: Option<u64>,
+    /// The memory of the buffer from its beginning, if it holds real bytes.
+    pub memory: Rc<Vec<u8>>,
+    /// What it holds otherwise.
+    pub piece: Piece,
+}
+
 /// Where a stream arrives.
 #[derive(Clone, Debug, Default)]
 pub struct Arrival {
@@ -55,19 +73,43 @@ pub struct Arrival {
     pub stream: Option<u64>,
     /// Bytes that have arrived.
     pub bytes: u64,
+    /// Of those, the real ones, which come first.
+    pub text: Vec<u8>,
+    /// Offset in its stream of the first piece.
+    pub pieces_at: Option<u64>,
     /// Its end has arrived.
     pub ended: bool,
 }
 
 impl Arrival {
     pub fn accept(&mut self, piece: Piece) {
-        let stream = *self.stream.get_or_insert(piece.stream);
-        assert_eq!(stream, piece.stream, "bytes of another stream");
+        self.belongs(piece.stream);
+        let text_len = self.text.len() as u64;
+        if text_len == 0 {
+            assert_eq!(self.bytes, piece.offset, "bytes lost or doubled");
+        }
+        let first = *self.pieces_at.get_or_insert(piece.offset);
         assert_eq!(
-            self.bytes, piece.offset,
+            first + self.bytes - text_len,
+            piece.offset,
             "bytes lost, doubled or out of order"
         );
-        assert!(!self.ended, "bytes after the end");
         self.bytes += piece.len;
+    }
+
+    pub fn accept_text(&mut self, stream: Option<u64>, text: &[u8]) {
+        assert_eq!(self.pieces_at, None, "real bytes come first");
+        if let Some(stream) = stream {
+            self.belongs(stream);
+        }
+        assert!(!self.ended, "bytes after the end");
+        self.text.extend_from_slice(text);
+        self.bytes += text.len() as u64;
+    }
+
+    fn belongs(&mut self, stream: u64) {
+        let known = *self.stream.get_or_insert(stream);
+        assert_eq!(known, stream, "bytes of another stream");
+        assert!(!self.ended, "bytes after the end");
     }
 }

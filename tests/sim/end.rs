@@ -1,0 +1,178 @@
+//! What must hold at the end of a run.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringway::config::{Backend, Frontend, Mode};
+use ringway::shared::WorkerCounters;
+use ringway::snapshot::Snapshot;
+use ringway::worker::{AccessRecord, LogMessage};
+
+use crate::Coverage;
+use crate::http::Model;
+use crate::kernel::{Ended, World};
+use crate::run::Run;
+
+/// What was logged of a session, and the configuration that it had last.
+struct Record {
+    snapshot: Arc<Snapshot>,
+    record: AccessRecord,
+}
+
+/// All that is known of a client at the end.
+pub struct Story<'a> {
+    pub client: &'a Ended,
+    /// The server that got its bytes, or whose bytes it got.
+    pub server: Option<&'a Ended>,
+    /// `None`: it never became a session, or there is no log.
+    pub record: Option<&'a AccessRecord>,
+    /// From the configuration that it had last. If it had others before, they meant the same by
+    /// what was read of it then; their servers may have been others.
+    pub frontend: &'a Frontend,
+    /// Of the same configuration.
+    pub backend: &'a Backend,
+    /// It never had another.
+    pub settled: bool,
+}
+
+impl Run {
+    /// Checks everything, and adds to what was found.
+    pub fn check(mut self, coverage: &mut Coverage) {
+        for worker in &mut self.workers {
+            worker.engine().assert_clean();
+        }
+        assert_eq!(self.shared.places.used(), 0, "places are left");
+        let shared = Arc::clone(&self.shared);
+        let counters: Vec<&WorkerCounters> =
+            shared.workers.iter().map(|worker| &worker.0).collect();
+        for worker in &counters {
+            assert_eq!(worker.stale_completions.get(), 0);
+            assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
+        }
+        if !self.aborted {
+            for worker in &self.workers {
+                assert_eq!(worker.snapshots_in_use(), 1, "an old one is kept");
+            }
+        }
+        self.workers.clear();
+        let records = self.records();
+        for record in &records {
+            let code = record.record.summary.outcome.code().map(char::from);
+            *coverage.codes.entry(String::from_iter(code)).or_default() += 1;
+        }
+        {
+            let world = self.world.borrow();
+            self.check_clients(&world, records, coverage);
+            self.control.check_servers(&world.open_max_by_address);
+            coverage.sessions += world.clients.len() as u64;
+            coverage.faults += world.faults;
+            coverage.spliced += world.spliced;
+        }
+        coverage.mixed += self.mixed;
+        coverage.named += self.named;
+        coverage.reloads += self.control.check_end(&counters);
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let of_message = |message| match message {
+            LogMessage::Sessions(snapshot, records) => {
+                let record = |record| Record {
+                    snapshot: Arc::clone(&snapshot),
+                    record,
+                };
+                records.into_iter().map(record).collect()
+            }
+            LogMessage::Warning(_) => Vec::new(),
+        };
+        self.log.try_iter().flat_map(of_message).collect()
+    }
+
+    fn check_clients(&self, world: &World, records: Vec<Record>, coverage: &mut Coverage) {
+        let by_client: HashMap<SocketAddr, &Record> = (records.iter())
+            .filter_map(|record| Some((record.record.client?, record)))
+            .collect();
+        let by_stream: HashMap<u64, &Ended> = (world.servers.iter())
+            .map(|server| (server.peer.stream, server))
+            .collect();
+        let mut given = HashMap::new();
+        for server in &world.servers {
+            if let Some(stream) = server.arrival.stream {
+                let before = given.insert(stream, server);
+                assert!(before.is_none(), "two servers got the bytes of a client");
+            }
+        }
+        let only = match self.control.reloads() {
+            0 => Some(self.control.newest()),
+            _ => None,
+        };
+        let model = Model {
+            steady: self.flips == 0,
+            calm: self.is_calm() && world.weather.buffers_max == 1_000,
+            short_of_buffers: world.buffers_refused > 0,
+            refused: &world.refused,
+        };
+        for client in &world.clients {
+            let record = by_client.get(&client.client_address());
+            let snapshot = record.map(|record| &record.snapshot).or(only);
+            let Some(snapshot) = snapshot else {
+                // It had one of several configurations.
+                continue;
+            };
+            let record = record.map(|record| &record.record);
+            let index = record.map_or(0, |record| record.frontend);
+            let frontend = &snapshot.config.frontends[usize::from(index)];
+            let server = match client.arrival.stream {
+                Some(stream) => Some(by_stream[&stream]),
+                None => given.get(&client.peer.stream).copied(),
+            };
+            let story = Story {
+                client,
+                server,
+                record,
+                frontend,
+                backend: &snapshot.config.backends[frontend.backend],
+                settled: client.settled,
+            };
+            match frontend.mode {
+                Mode::Http(mode) => model.check(&story, mode, &mut coverage.http),
+                Mode::Tcp => self.check_streams(&story, coverage),
+            }
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        !self.aborted && !self.cut
+    }
+
+    /// TCP mode: what arrived is what was sent.
+    fn check_streams(&self, story: &Story<'_>, coverage: &mut Coverage) {
+        let (client, Some(server)) = (story.client, story.server) else {
+            return;
+        };
+        let pair = [(client, server), (server, client)];
+        let disturbed = |end: &Ended| end.peer_reset || end.by_reset;
+        if disturbed(client) || disturbed(server) {
+            // Resets come in pairs, unless it is the peer of this one that was lost.
+            assert!(
+                client.by_reset == server.by_reset,
+                "a reset was not passed on"
+            );
+        } else {
+            for (from, to) in pair {
+                assert_eq!(from.read, to.arrival.bytes, "bytes were lost on the way");
+            }
+        }
+        if client.is_peaceful() && server.is_peaceful() && self.is_calm() {
+            for (from, to) in pair {
+                assert!(from.read_to_the_end, "the end was not waited for");
+                assert_eq!(from.peer.to_send, to.arrival.bytes, "bytes are missing");
+                assert!(
+                    to.arrival.ended && !to.by_reset,
+                    "the end was not passed on"
+                );
+            }
+            coverage.complete += 1;
+        }
+    }
+}

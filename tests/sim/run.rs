@@ -1,0 +1,355 @@
+//! One run: what happens, in which order, and what must hold all the while.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use ringway::shared::Shared;
+use ringway::snapshot::{BackendShared, ServerShared};
+use ringway::worker::{Adoption, Command, LogMessage, LogSink, Setup, Worker};
+
+use crate::Coverage;
+use crate::configuration::{Looked, Protocol, Theme, Variety, configuration, weather};
+use crate::control::Control;
+use crate::heads::Heads;
+use crate::kernel::{Kernel, Listener, World};
+use crate::random::Random;
+
+/// Turns of all workers after which a run hangs.
+const TURNS_MAX: u64 = 30_000;
+
+/// Turns that sessions may take to end after the last client came, and after the abort: while
+/// servers come and go, time passes slowly, a quarter of a millisecond with each.
+const TURNS_TO_END: u64 = 30_000;
+
+/// Turns after which everybody has left who waited when the last server went down.
+const TURNS_TO_LEAVE: u64 = 100;
+
+/// Reloads of a run: reading a configuration takes longer than all else in it.
+const RELOADS_MAX: usize = 12;
+
+/// A run of some workers, clients and servers.
+pub struct Run {
+    pub world: Rc<RefCell<World>>,
+    pub control: Control,
+    pub shared: Arc<Shared>,
+    pub workers: Vec<Worker<Kernel>>,
+    orders: Vec<Sender<Command<Listener>>>,
+    pub log: Receiver<LogMessage>,
+    clients_left: u64,
+    pub aborted: bool,
+    /// Sessions of a server that went down may have been cut.
+    pub cut: bool,
+    /// Percent of turns in which a server goes down or comes back.
+    pub flips: u64,
+    theme: Theme,
+    /// Percent of turns in which another configuration is taken.
+    reloads: u64,
+    /// The workers were told to stop.
+    stopping: bool,
+    /// Turns in which a worker used several configurations.
+    pub mixed: u64,
+    /// Turns in which a session waited for the server of its cookie.
+    pub named: u64,
+    /// Turns since all servers are down and the workers were told so, by name of the backend.
+    turns_down: HashMap<String, u64>,
+    /// The same of each server, by its number.
+    turns_down_alone: HashMap<u64, u64>,
+}
+
+impl Run {
+    /// Draws everything from `seed`.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut percent = |max: u64| {
+            if random.chance(30) {
+                random.up_to(max)
+            } else {
+                0
+            }
+        };
+        let (flips, reloads) = (percent(20), percent(5));
+        let theme = Theme {
+            looked: Looked::from(&mut random),
+            protocol: if random.chance(50) {
+                Protocol::Http
+            } else {
+                Protocol::Any
+            },
+            variety: if reloads > 0 {
+                Variety::Varied
+            } else {
+                Variety::Single
+            },
+        };
+        let config = configuration(&mut random, theme);
+        let weather = weather(&mut random);
+        let clients_left = random.up_to(30);
+        let worker_count = 1 + random.below(2) as usize;
+        let remembers = random.chance(50);
+        let clock_zero = 1_000_000_000;
+        let mut world = World::new(random, weather);
+        if theme.protocol == Protocol::Http {
+            let mut heads = Heads::default();
+            heads.learn(&config);
+            world.heads = Some(heads);
+        }
+        let world = Rc::new(RefCell::new(world));
+        let mut kernels: Vec<Kernel> = (0..worker_count)
+            .map(|_| Kernel::new(Rc::clone(&world)))
+            .collect();
+        let wakers = kernels
+            .iter()
+            .map(|kernel| {
+                let woken = Arc::clone(&kernel.woken);
+                let wake: Box<dyn Fn() + Send + Sync> =
+                    Box::new(move || woken.store(true, Ordering::SeqCst));
+                wake
+            })
+            .collect();
+        let sessions_max = config.global.sessions_max.unwrap_or(u32::MAX);
+        let shared = Arc::new(Shared::new(sessions_max, wakers));
+        let mut control = Control::new(worker_count, remembers);
+        let snapshot = control.adopt(config);
+        let (sender, log) = unbounded();
+        let mut workers = Vec::new();
+        let mut orders = Vec::new();
+        let listeners = control.listeners(|worker| kernels[worker].listener());
+        for (index, (engine, listeners)) in kernels.into_iter().zip(listeners).enumerate() {
+            let (order, commands) = unbounded();
+            orders.push(order);
+            workers.push(Worker::new(Setup {
+                index,
+                engine,
+                snapshot: Arc::clone(&snapshot),
+                shared: Arc::clone(&shared),
+                listeners,
+                commands,
+                log: LogSink::new(sender.clone()),
+                clock_zero,
+                seed: seed + index as u64,
+            }));
+        }
+        Run {
+            world,
+            control,
+            shared,
+            workers,
+            orders,
+            log,
+            clients_left,
+            aborted: false,
+            cut: false,
+            flips,
+            theme,
+            reloads,
+            stopping: false,
+            mixed: 0,
+            named: 0,
+            turns_down: HashMap::new(),
+            turns_down_alone: HashMap::new(),
+        }
+    }
+
+    /// Lets everything happen; panics when something must not.
+    pub fn run(mut self, coverage: &mut Coverage) {
+        for worker in &mut self.workers {
+            worker.start();
+        }
+        let mut turns = 0;
+        while self.clients_left > 0 || self.sessions_open() > 0 || self.clients_waiting() > 0 {
+            self.turn();
+            turns += 1;
+            assert!(turns < TURNS_MAX, "sessions never end: {}", self.describe());
+        }
+        // One more herd, which the order to stop finds in the middle of things.
+        self.clients_left = self.draw(10);
+        for _ in 0..self.draw(30) {
+            self.turn();
+        }
+        self.clients_left = 0;
+        for _ in 0..self.draw(3) {
+            self.arrive();
+        }
+        self.order(|| Command::Stop);
+        self.stopping = true;
+        if self.reloads > 0 && self.draw(100) < 20 {
+            // Too late: it is to change nothing.
+            self.reload();
+        }
+        if self.world.borrow_mut().random.chance(50) {
+            for _ in 0..self.draw(20) {
+                self.turn();
+            }
+            self.aborted = true;
+            self.order(|| Command::Abort);
+        }
+        let mut turns = 0;
+        while !self.workers.iter().all(Worker::is_done) {
+            self.turn();
+            turns += 1;
+            assert!(
+                turns < TURNS_TO_END,
+                "workers never end: {}",
+                self.describe()
+            );
+        }
+        self.check(coverage);
+    }
+
+    /// What a run that hangs looks like.
+    fn describe(&mut self) -> String {
+        let mut text = format!("{:?}\n", self.world.borrow().weather);
+        text += &format!("{:?}\n", self.control.newest().config);
+        for worker in &mut self.workers {
+            text += &worker.engine().describe();
+        }
+        text
+    }
+
+    /// A client comes.
+    fn arrive(&self) {
+        let world = &mut *self.world.borrow_mut();
+        let peer = world.client();
+        world.backlog.push_back(peer);
+    }
+
+    fn draw(&self, bound: u64) -> u64 {
+        self.world.borrow_mut().random.below(bound)
+    }
+
+    fn order(&self, command: impl Fn() -> Command<Listener>) {
+        for (index, order) in self.orders.iter().enumerate() {
+            let sent = order.send(command());
+            assert!(sent.is_ok(), "the worker is there");
+            self.shared.wake(index);
+        }
+    }
+
+    /// What the control plane and the health thread do when there is another configuration.
+    fn reload(&mut self) {
+        let config = {
+            let world = &mut *self.world.borrow_mut();
+            let config = configuration(&mut world.random, self.theme);
+            if let Some(heads) = &mut world.heads {
+                heads.learn(&config);
+            }
+            world.ordered += 1;
+            config
+        };
+        let ordered = self.world.borrow().ordered;
+        let sessions_max = config.global.sessions_max;
+        self.shared.places.set_max(sessions_max);
+        let snapshot = self.control.adopt(config);
+        let workers = &mut self.workers;
+        let listeners = (self.control).listeners(|worker| workers[worker].engine().listener());
+        for (index, listeners) in listeners.into_iter().enumerate() {
+            let adopted = Arc::clone(&self.workers[index].engine().adopted);
+            let sent = self.orders[index].send(Command::Adopt(Box::new(Adoption {
+                snapshot: Arc::clone(&snapshot),
+                listeners,
+                adopted: Box::new(move || adopted.store(ordered, Ordering::SeqCst)),
+            })));
+            assert!(sent.is_ok(), "the worker is there");
+            self.shared.wake(index);
+        }
+    }
+
+    fn turn(&mut self) {
+        let arrives = self.clients_left > 0 && self.world.borrow_mut().random.chance(20);
+        if arrives {
+            self.clients_left -= 1;
+            self.arrive();
+        }
+        let flips = self.world.borrow_mut().random.chance(self.flips);
+        if flips {
+            self.flip();
+        }
+        let reloads = self.world.borrow_mut().random.chance(self.reloads);
+        if reloads && !self.stopping && self.control.reloads() < RELOADS_MAX {
+            self.reload();
+        }
+        for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
+            if !worker.is_done() {
+                let started = || counters.0.sessions_started.get();
+                let (aborting, before) = (worker.is_aborting(), started());
+                worker.turn();
+                assert!(
+                    !aborting || started() == before,
+                    "a session after the abort"
+                );
+            }
+        }
+        self.check_nobody_waits_for_nothing();
+        let mixed = self
+            .workers
+            .iter()
+            .any(|worker| worker.snapshots_in_use() > 1);
+        self.mixed += u64::from(mixed);
+        self.control.check_bounds(self.shared.places.used());
+    }
+
+    /// What the health thread does when a server goes down, comes back or changes its weight.
+    fn flip(&mut self) {
+        let snapshot = Arc::clone(self.control.newest());
+        let backend = self.draw(snapshot.backends.len() as u64) as usize;
+        let written = &snapshot.config.backends[backend].servers;
+        let index = self.draw(written.len() as u64) as usize;
+        let server = snapshot.server(backend, index);
+        let usable = self.draw(100) < 50;
+        let weight = u32::from(written[index].weight) * self.draw(4) as u32;
+        server.liveness.publish(usable, weight);
+        if !usable && self.draw(100) < 30 {
+            self.cut = true;
+            self.order(|| Command::CutSessions(Arc::clone(server)));
+        }
+        for worker in 0..self.workers.len() {
+            self.shared.wake(worker);
+        }
+        self.turns_down.clear();
+        self.turns_down_alone.clear();
+    }
+
+    /// With no server left, those who wait for a place are sent away and not kept.
+    fn check_nobody_waits_for_nothing(&mut self) {
+        let snapshots = self.control.in_use();
+        for (index, backend) in self.control.newest().backends.iter().enumerate() {
+            let name = &self.control.newest().config.backends[index].name;
+            let same = |other: &&BackendShared| Arc::ptr_eq(&other.queue, &backend.queue);
+            let mut all = snapshots.iter().flat_map(|snapshot| &snapshot.backends);
+            let usable = all.any(|other| same(&other) && other.has_usable());
+            let turns = self.turns_down.entry(name.clone()).or_default();
+            *turns = if usable { 0 } else { *turns + 1 };
+            let waits = *turns > TURNS_TO_LEAVE && backend.queue.waiting.any();
+            assert!(!waits, "somebody waits for no server");
+        }
+        let backends = snapshots.iter().flat_map(|snapshot| &snapshot.backends);
+        let servers: HashMap<u64, &ServerShared> = (backends.flat_map(|b| &b.servers))
+            .map(|server| (server.id, &**server))
+            .collect();
+        let mut named = false;
+        for (id, server) in servers {
+            let usable = server.liveness.is_usable();
+            let turns = self.turns_down_alone.entry(id).or_default();
+            *turns = if usable { 0 } else { *turns + 1 };
+            let waits = server.waiting.any();
+            assert!(
+                *turns <= TURNS_TO_LEAVE || !waits,
+                "somebody waits for a server that is down"
+            );
+            named |= waits;
+        }
+        self.named += u64::from(named);
+    }
+
+    fn sessions_open(&self) -> usize {
+        self.workers.iter().map(Worker::sessions_open).sum()
+    }
+
+    fn clients_waiting(&self) -> usize {
+        self.world.borrow().backlog.len()
+    }
+}
