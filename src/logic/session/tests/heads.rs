@@ -105,7 +105,10 @@ fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered(
         sent(CLIENT, 25),
     ]);
     let actions = story.on(head(SERVER, Head::Partial));
-    assert_eq!(actions, "release-s leave answer-502", "nothing is read any more");
+    assert_eq!(
+        actions, "release-s leave answer-502",
+        "nothing is read any more"
+    );
     assert_eq!(story.code(), "SH");
     // The same behind two interim answers.
     let mut story = Story::awaiting().after(&[
@@ -184,7 +187,10 @@ fn who_has_no_server_gets_an_answer() {
     assert_eq!(story.code(), "SC");
 
     let mut story = Story::requested().after(&[Event::Full]);
-    assert_eq!(story.on(Event::TimedOut), "dequeue release-c leave answer-503");
+    assert_eq!(
+        story.on(Event::TimedOut),
+        "dequeue release-c leave answer-503"
+    );
     assert_eq!(story.code(), "sQ");
 
     let refused = Event::ConnectFailed(Fault::Refused);

@@ -1,0 +1,284 @@
+//! The kernel as the worker sees it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringway::io::{
+    BUFFER_BYTES, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, RECEIVE_BYTES, Receive,
+    Spliced, Token,
+};
+
+use super::connection::{Connection, range};
+use super::world::client_address;
+use super::{Buffer, Kernel, Listener, Operation, Pipe, Socket};
+use crate::stream::{Piece, Pieces};
+
+impl Engine for Kernel {
+    type Socket = Socket;
+    type Listener = Listener;
+    type Buffer = Buffer;
+    type Pipe = Pipe;
+
+    fn now(&mut self) -> u64 {
+        self.world.borrow().now
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        assert!(self.done.is_empty(), "completions were left lying");
+        self.step_peers();
+        self.complete_some();
+        self.pass_time(timeout);
+    }
+
+    fn next(&mut self) -> Option<(Token, Done<Self>)> {
+        self.done.pop_front()
+    }
+
+    fn accept(&mut self, listener: &Listener, multi: bool, token: Token) {
+        let operation = Operation::Accept {
+            listener: listener.0,
+            multi,
+        };
+        self.submit(token, listener.0, operation);
+    }
+
+    fn cancel_accept(&mut self, accepting: Token) {
+        for pending in &mut self.pending {
+            pending.canceled |= pending.token == accepting;
+        }
+    }
+
+    fn watch_waker(&mut self, token: Token) {
+        self.submit(token, 0, Operation::Waker);
+    }
+
+    fn connect(&mut self, socket: &Socket, _address: &SocketAddr, token: Token) {
+        self.submit(token, socket.0, Operation::Connect);
+    }
+
+    fn receive(&mut self, socket: &Socket, how: Receive, _poll_first: bool, token: Token) {
+        assert!(self.connections[&socket.0].connected);
+        let credit = u64::from(BUFFER_BYTES - RECEIVE_BYTES);
+        let head = match how {
+            Receive::Stream => None,
+            Receive::Once(max) => Some(u64::from(max)),
+        };
+        assert_ne!(head, Some(0), "a receive of nothing looks like an end");
+        self.submit(token, socket.0, Operation::Receive { credit, head });
+    }
+
+    fn send(&mut self, socket: &Socket, mut buffer: Buffer, chunk: Chunk, token: Token) {
+        let content = buffer.0.take().expect("it is here");
+        if content.memory.is_empty() {
+            let start = u64::from(chunk.start - HEADROOM_BYTES);
+            assert_eq!(
+                start + u64::from(chunk.len),
+                content.piece.len,
+                "a send of something else than what is left of a chunk"
+            );
+        }
+        assert!(chunk.len > 0, "a send of nothing");
+        self.submit(token, socket.0, Operation::Send { content, chunk });
+    }
+
+    fn poll(&mut self, socket: &Socket, interest: Interest, token: Token) {
+        self.submit(token, socket.0, Operation::Poll { interest });
+    }
+
+    fn cancel(&mut self, socket: &Socket, token: Token) {
+        for pending in &mut self.pending {
+            pending.canceled |= pending.socket == socket.0;
+        }
+        self.submit(token, socket.0, Operation::Cancel);
+    }
+
+    fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
+        let world = &mut *self.world.borrow_mut();
+        if world.fault(world.weather.shortage) {
+            return Err(Fault::NoDescriptors);
+        }
+        let peer = world.server();
+        let mut connection = Connection::new(peer);
+        connection.connected = false;
+        connection.silent = world.fault(world.weather.silent);
+        world.refused.extend(connection.silent.then_some(*address));
+        connection.address = Some(*address);
+        let open = world.open_by_address.entry(*address).or_default();
+        *open += 1;
+        let most = world.open_max_by_address.entry(*address).or_default();
+        *most = (*most).max(world.open_by_address[address]);
+        let id = world.id();
+        self.connections.insert(id, connection);
+        Ok(Socket(id))
+    }
+
+    fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
+        Some(client_address(socket.0))
+    }
+
+    fn shutdown_write(&mut self, socket: &Socket) {
+        let connection = self.connections.get_mut(&socket.0).expect("open");
+        assert!(!connection.arrival.ended, "ended twice");
+        connection.arrival.ended = true;
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.remove(socket.0, false);
+        std::mem::forget(socket);
+    }
+
+    fn reset(&mut self, socket: Socket) {
+        self.remove(socket.0, true);
+        std::mem::forget(socket);
+    }
+
+    fn release(&mut self, mut buffer: Buffer) {
+        buffer.0 = None;
+        self.buffers_out -= 1;
+    }
+
+    fn take_buffer(&mut self) -> Option<Buffer> {
+        let world = &mut *self.world.borrow_mut();
+        if self.buffers_out >= world.weather.buffers_max {
+            world.buffers_refused += 1;
+            return None;
+        }
+        self.buffers_out += 1;
+        Some(Buffer::of(Piece::default()))
+    }
+
+    fn bytes<'b>(&'b self, buffer: &'b Buffer, chunk: Chunk) -> &'b [u8] {
+        &buffer.content().memory[range(chunk)]
+    }
+
+    fn write(&mut self, buffer: &mut Buffer, at: u32, bytes: &[u8]) {
+        let content = buffer.content_mut();
+        assert_eq!(content.piece.len, 0, "the buffer has a piece");
+        let memory = Rc::make_mut(&mut content.memory);
+        let end = at as usize + bytes.len();
+        memory.resize(memory.len().max(end), 0);
+        memory[at as usize..end].copy_from_slice(bytes);
+        assert!(memory.len() <= (HEADROOM_BYTES + BUFFER_BYTES) as usize);
+    }
+
+    fn copy(&mut self, from: &Buffer, chunk: Chunk, to: &mut Buffer, at: u32) {
+        let (from, target) = (from.content(), to.content_mut());
+        if !from.memory.is_empty() {
+            assert!(
+                target.stream.is_none() || target.stream == from.stream,
+                "bytes of another stream"
+            );
+            target.stream = from.stream;
+            self.write(to, at, &from.memory[range(chunk)]);
+            return;
+        }
+        let at = u64::from(at - HEADROOM_BYTES);
+        let to = &mut target.piece;
+        let from = from.piece;
+        assert!(target.memory.is_empty(), "a piece behind real bytes");
+        assert_eq!(to.len, at, "copied to the wrong place");
+        assert_eq!(chunk.start, HEADROOM_BYTES);
+        assert_eq!(from.len, u64::from(chunk.len));
+        assert_eq!(to.stream, from.stream, "bytes of another stream");
+        assert_eq!(to.offset + to.len, from.offset);
+        to.len += from.len;
+        assert!(to.len <= u64::from(BUFFER_BYTES), "a buffer overflows");
+    }
+
+    fn has_buffers(&self) -> bool {
+        self.buffers_out < self.world.borrow().weather.buffers_max
+    }
+
+    fn take_pipe(&mut self) -> Option<Pipe> {
+        let world = &mut *self.world.borrow_mut();
+        if world.fault(world.weather.no_pipe) {
+            return None;
+        }
+        let id = self.idle_pipes.pop().unwrap_or_else(|| {
+            let id = world.id();
+            self.pipes.insert(id, Pieces::default());
+            id
+        });
+        assert_eq!(self.pipes[&id].len(), 0, "a used pipe was not empty");
+        Some(Pipe(id))
+    }
+
+    fn return_pipe(&mut self, pipe: Pipe, empty: bool) {
+        if empty {
+            assert_eq!(
+                self.pipes[&pipe.0].len(),
+                0,
+                "returned as empty, but is not"
+            );
+            self.idle_pipes.push(pipe.0);
+        } else {
+            self.pipes.remove(&pipe.0);
+        }
+    }
+
+    fn splice_in(&mut self, from: &Socket, pipe: &Pipe, len: u32) -> Spliced {
+        let connection = self.connections.get_mut(&from.0).expect("open");
+        let world = &mut *self.world.borrow_mut();
+        if connection.readable > 0 {
+            let len = world.amount(connection.readable.min(u64::from(len)));
+            let piece = connection.take(len);
+            self.pipes.get_mut(&pipe.0).expect("open").push(piece);
+            world.spliced += len;
+            return Ok(len as u32);
+        }
+        if connection.peer_reset {
+            return Err(Fault::Reset);
+        }
+        if connection.peer_ended {
+            return Ok(0);
+        }
+        Err(Fault::WouldBlock)
+    }
+
+    fn splice_out(&mut self, pipe: &Pipe, to: &Socket, len: u32) -> Spliced {
+        let connection = self.connections.get_mut(&to.0).expect("open");
+        if connection.peer_reset {
+            return Err(Fault::Reset);
+        }
+        let pieces = self.pipes.get_mut(&pipe.0).expect("open");
+        assert_eq!(
+            pieces.len(),
+            u64::from(len),
+            "the pipe holds something else"
+        );
+        let room = connection.room().min(u64::from(len));
+        if room == 0 {
+            return Err(Fault::WouldBlock);
+        }
+        let wanted = self.world.borrow_mut().amount(room);
+        let mut moved = 0;
+        while moved < wanted {
+            let piece = pieces.pop(wanted - moved).expect("counted");
+            moved += piece.len;
+            connection.give(piece);
+        }
+        Ok(moved as u32)
+    }
+
+    fn close_listener(&mut self, listener: Listener) {
+        assert!(
+            self.pending
+                .iter()
+                .all(|pending| pending.socket != listener.0),
+            "a listener was closed under its accept"
+        );
+        self.listeners.retain(|id| *id != listener.0);
+        std::mem::forget(listener);
+    }
+
+    fn accept_now(&mut self, _listener: &Listener) -> Option<Socket> {
+        let world = &mut *self.world.borrow_mut();
+        let peer = world.backlog.pop_front()?;
+        let mut connection = Connection::new(peer);
+        connection.configuration = world.newest(&self.adopted);
+        let id = world.id();
+        self.connections.insert(id, connection);
+        Some(Socket(id))
+    }
+}

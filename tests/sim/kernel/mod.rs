@@ -1,0 +1,152 @@
+//! A fake kernel: sockets with peers behind them, operations that complete when they can, in any
+//! order, in parts, or with a fault.
+//!
+//! What it checks by itself: no operation on a closed socket, no close under an operation, no
+//! second read or write in flight on a socket, no buffer used by two, bytes in order.
+
+mod connection;
+mod engine;
+mod handles;
+mod operations;
+mod world;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use ringway::io::{Done, Token};
+
+use crate::stream::Pieces;
+use connection::Connection;
+pub use connection::Peer;
+pub use handles::{Buffer, Listener, Pipe, Socket};
+use operations::{Operation, Pending};
+pub use world::{Ended, Weather, World};
+
+/// The kernel of one worker.
+pub struct Kernel {
+    id: u64,
+    pub world: Rc<RefCell<World>>,
+    connections: HashMap<u64, Connection>,
+    listeners: Vec<u64>,
+    pending: Vec<Pending>,
+    done: VecDeque<(Token, Done<Kernel>)>,
+    pipes: HashMap<u64, Pieces>,
+    idle_pipes: Vec<u64>,
+    buffers_out: usize,
+    pub buffers_out_max: usize,
+    /// The worker was woken.
+    pub woken: Arc<AtomicBool>,
+    /// How many configurations the worker has taken beside the first.
+    pub adopted: Arc<AtomicU64>,
+}
+
+impl Kernel {
+    pub fn new(world: Rc<RefCell<World>>) -> Self {
+        let id = world.borrow_mut().id();
+        Kernel {
+            id,
+            world,
+            connections: HashMap::new(),
+            listeners: Vec::new(),
+            pending: Vec::new(),
+            done: VecDeque::new(),
+            pipes: HashMap::new(),
+            idle_pipes: Vec::new(),
+            buffers_out: 0,
+            buffers_out_max: 0,
+            woken: Arc::default(),
+            adopted: Arc::default(),
+        }
+    }
+
+    pub fn listener(&mut self) -> Listener {
+        let id = self.world.borrow_mut().id();
+        self.listeners.push(id);
+        Listener(id)
+    }
+
+    /// Nothing is left: the end of a run.
+    pub fn assert_clean(&self) {
+        assert!(self.connections.is_empty(), "connections are left");
+        assert!(self.listeners.is_empty(), "listeners are left");
+        assert_eq!(self.buffers_out, 0, "buffers are left");
+        assert_eq!(self.pipes.len(), self.idle_pipes.len(), "pipes are left");
+        assert!(
+            self.pending
+                .iter()
+                .all(|pending| matches!(pending.operation, Operation::Waker)),
+            "operations are left: {:?}",
+            self.pending
+        );
+    }
+
+    /// What is open and in flight.
+    pub fn describe(&self) -> String {
+        let pending: Vec<String> = self.pending.iter().map(|p| format!("  {p:?}")).collect();
+        let open: Vec<String> = self
+            .connections
+            .iter()
+            .map(|(id, connection)| format!("  {id}: {connection:?}"))
+            .collect();
+        format!(
+            "in flight:\n{}\nopen:\n{}\n",
+            pending.join("\n"),
+            open.join("\n")
+        )
+    }
+
+    fn remove(&mut self, id: u64, by_reset: bool) {
+        let connection = self.connections.remove(&id).expect("closed twice");
+        assert!(
+            self.pending.iter().all(|pending| pending.socket != id),
+            "closed under an operation: {:?}",
+            self.pending
+        );
+        let world = &mut *self.world.borrow_mut();
+        let read_to_the_end = connection.peer_ended && connection.readable == 0;
+        let mut arrival = connection.arrival;
+        arrival.ended |= !by_reset;
+        let ended = Ended {
+            id,
+            address: connection.address,
+            peer: connection.peer,
+            arrival,
+            read: connection.read,
+            read_to_the_end,
+            peer_reset: connection.peer_reset,
+            by_reset,
+            settled: connection.configuration == Some(world.ordered),
+        };
+        match connection.address {
+            Some(address) => {
+                *world.open_by_address.entry(address).or_default() -= 1;
+                world.servers.push(ended);
+            }
+            None => world.clients.push(ended),
+        }
+    }
+
+    fn step_peers(&mut self) {
+        let mut ids: Vec<u64> = self.connections.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let random = &mut self.world.borrow_mut().random;
+            if random.chance(60) {
+                let connection = self.connections.get_mut(&id).expect("listed");
+                connection.step(random);
+            }
+        }
+    }
+
+    /// Lets time pass until something happens, or until the worker wants to be called.
+    fn pass_time(&mut self, timeout: Option<Duration>) {
+        // To be woken is no news: servers that come and go wake everybody all the time.
+        let mut news = self.done.iter();
+        let quiet = news.all(|(_, done)| matches!(done, Done::Woken));
+        self.world.borrow_mut().pass_time(self.id, timeout, quiet);
+    }
+}
