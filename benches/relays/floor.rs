@@ -65,15 +65,18 @@ impl Buffers {
     fn give(&mut self, id: u16) {
         let address = self.address(id) as u64;
         let index = usize::from(self.tail) % BUFFERS;
+        let entry = self.ring.wrapping_add(index);
         // SAFETY: inside the ring; the kernel has taken what was there, since there are as many
         // entries as buffers.
-        let entry = unsafe { &mut *self.ring.add(index) };
+        let entry = unsafe { &mut *entry };
         entry.set_addr(address);
         entry.set_len(BUFFER_BYTES as u32);
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: the tail lies inside the first entry of the ring.
-        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.ring).cast_mut()) };
+        // SAFETY: the base is that of the ring.
+        let tail = unsafe { BufRingEntry::tail(self.ring) };
+        // SAFETY: the tail lies inside the first entry of the ring, which lives for ever.
+        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
 }

@@ -129,6 +129,10 @@ impl<E: Engine> Worker<E> {
         let chunk = Chunk { start, len };
         // An interim answer that waits for room is no part of the head.
         let joined = entry.session.head_held(from).is_some_and(|held| held > 0);
+        if joined && from == Side::Client {
+            self.resume_head(slot, buffer, len);
+            return;
+        }
         let buffer = if joined {
             buffer
         } else if let Err(buffer) = chunks.push(buffer, chunk) {

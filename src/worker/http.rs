@@ -18,6 +18,9 @@ use crate::logic::session::{Answer, Event, Head, Protocol, Refusal, Side};
 /// The longest method that [`scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
 
+/// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`.
+const REQUEST_GROWTH_MAX: usize = 32;
+
 /// Characters of a target that the access log shows.
 const TARGET_LEN_MAX: usize = 1024;
 
@@ -93,6 +96,8 @@ impl Exchange {
 pub struct Http {
     /// How far the end of the head was looked for that is being read.
     searched: u32,
+    /// What came of the head of the request, while more is waited for.
+    aside: Vec<u8>,
     /// The server that the client's cookie names.
     pub named: Option<u16>,
     method: [u8; METHOD_LEN_MAX],
@@ -115,6 +120,7 @@ impl Http {
 
     fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
         self.searched = 0;
+        self.aside = Vec::new();
         let len = head.method.len().min(METHOD_LEN_MAX);
         self.method[..len].copy_from_slice(&head.method[..len]);
         self.method_len = len as u8;
@@ -186,7 +192,14 @@ impl<E: Engine> Worker<E> {
         let bytes = self.engine.bytes(buffer, chunk);
         let name = cookie.map(|cookie| cookie.name.as_str());
         let head = match scan_request(bytes, &mut http.searched, mode.head_max, name) {
-            RequestScan::Partial => return Some(Head::Partial),
+            RequestScan::Partial => {
+                http.aside.clear();
+                http.aside.extend_from_slice(bytes);
+                if let Some(buffer) = entry.chunks[Side::Client.index()].pop() {
+                    self.engine.release(buffer);
+                }
+                return Some(Head::Partial);
+            }
             RequestScan::Refused(refusal) => {
                 http.note_refusal(refusal);
                 return Some(Head::Refused(treatment(refusal)));
@@ -270,6 +283,32 @@ impl<E: Engine> Worker<E> {
             return Some(Head::Whole { len });
         }
         Some(whole)
+    }
+
+    /// Makes one chunk of what was put aside of a request and what came now. It was put aside so
+    /// that slow clients hold memory of the size of what they sent, and no buffers.
+    pub(super) fn resume_head(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
+        let entry = &mut self.sessions[slot];
+        let aside = entry.http.as_ref().map_or(&[][..], |http| &http.aside);
+        let mut chunk = Chunk {
+            start: HEADROOM_BYTES,
+            len,
+        };
+        if aside.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
+            chunk.start -= aside.len() as u32;
+            self.engine.write(&mut buffer, chunk.start, aside);
+        } else {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(aside);
+            self.scratch
+                .extend_from_slice(self.engine.bytes(&buffer, chunk));
+            self.engine.write(&mut buffer, chunk.start, &self.scratch);
+        }
+        chunk.len += aside.len() as u32;
+        if let Err(buffer) = entry.chunks[Side::Client.index()].push(buffer, chunk) {
+            debug_assert!(false, "a head is the only chunk");
+            self.engine.release(buffer);
+        }
     }
 
     /// Puts what was rewritten in the place of the first `head_len` bytes. Returns the length of

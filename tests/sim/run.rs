@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringway::shared::Shared;
 use ringway::snapshot::{BackendShared, ServerShared};
-use ringway::worker::{Adoption, Command, LogMessage, LogSink, Setup, Worker};
+use ringway::worker::{Adoption, Command, Errand, LogMessage, LogSink, Setup, Worker};
 
 use crate::Coverage;
 use crate::configuration::{Looked, Protocol, Theme, Variety, configuration, weather};
@@ -304,7 +304,7 @@ impl Run {
         server.liveness.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
-            self.order(|| Command::CutSessions(Arc::clone(server)));
+            self.order(|| Command::Sessions(Errand::cut(server)));
         }
         for worker in 0..self.workers.len() {
             self.shared.wake(worker);
