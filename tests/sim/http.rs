@@ -72,7 +72,7 @@ struct Exchange<'a> {
 
 /// The first bytes of a stream that were read, more than heads have.
 fn beginning(of: &Ended) -> Vec<u8> {
-    let len = of.read.min(10_000);
+    let len = of.read.min(4_096);
     (0..len).map(|offset| of.peer.byte(offset)).collect()
 }
 

@@ -54,10 +54,10 @@ pub struct Run {
     pub mixed: u64,
     /// Turns in which a session waited for the server of its cookie.
     pub named: u64,
-    /// Turns since all servers are down and the workers were told so, by name of the backend.
-    turns_down: HashMap<String, u64>,
-    /// The same of each server, by its number.
-    turns_down_alone: HashMap<u64, u64>,
+    /// Turns for which somebody waits for a backend of this name though all its servers are down.
+    turns_in_vain: HashMap<String, u64>,
+    /// The same of servers of cookies, by their numbers.
+    turns_in_vain_alone: HashMap<u64, u64>,
 }
 
 impl Run {
@@ -149,8 +149,8 @@ impl Run {
             stopping: false,
             mixed: 0,
             named: 0,
-            turns_down: HashMap::new(),
-            turns_down_alone: HashMap::new(),
+            turns_in_vain: HashMap::new(),
+            turns_in_vain_alone: HashMap::new(),
         }
     }
 
@@ -309,40 +309,41 @@ impl Run {
         for worker in 0..self.workers.len() {
             self.shared.wake(worker);
         }
-        self.turns_down.clear();
-        self.turns_down_alone.clear();
+        self.turns_in_vain.clear();
+        self.turns_in_vain_alone.clear();
     }
 
     /// With no server left, those who wait for a place are sent away and not kept.
     fn check_nobody_waits_for_nothing(&mut self) {
         let snapshots = self.control.in_use();
-        for (index, backend) in self.control.newest().backends.iter().enumerate() {
-            let name = &self.control.newest().config.backends[index].name;
+        let all = || snapshots.iter().flat_map(|snapshot| &snapshot.backends);
+        let newest = self.control.newest();
+        for (written, backend) in newest.config.backends.iter().zip(&newest.backends) {
+            let waits = backend.queue.waiting.any();
             let same = |other: &&BackendShared| Arc::ptr_eq(&other.queue, &backend.queue);
-            let mut all = snapshots.iter().flat_map(|snapshot| &snapshot.backends);
-            let usable = all.any(|other| same(&other) && other.has_usable());
-            let turns = self.turns_down.entry(name.clone()).or_default();
-            *turns = if usable { 0 } else { *turns + 1 };
-            let waits = *turns > TURNS_TO_LEAVE && backend.queue.waiting.any();
-            assert!(!waits, "somebody waits for no server");
+            if !waits || all().any(|other| same(&other) && other.has_usable()) {
+                self.turns_in_vain.remove(&written.name);
+                continue;
+            }
+            let turns = self.turns_in_vain.entry(written.name.clone()).or_default();
+            *turns += 1;
+            assert!(*turns <= TURNS_TO_LEAVE, "somebody waits for no server");
         }
-        let backends = snapshots.iter().flat_map(|snapshot| &snapshot.backends);
-        let servers: HashMap<u64, &ServerShared> = (backends.flat_map(|b| &b.servers))
-            .map(|server| (server.id, &**server))
+        let servers = all().flat_map(|backend| &backend.servers);
+        let mut named: Vec<&ServerShared> = (servers.filter(|server| server.waiting.any()))
+            .map(|server| &**server)
             .collect();
-        let mut named = false;
-        for (id, server) in servers {
-            let usable = server.liveness.is_usable();
-            let turns = self.turns_down_alone.entry(id).or_default();
-            *turns = if usable { 0 } else { *turns + 1 };
-            let waits = server.waiting.any();
-            assert!(
-                *turns <= TURNS_TO_LEAVE || !waits,
-                "somebody waits for a server that is down"
-            );
-            named |= waits;
+        named.sort_by_key(|server| server.id);
+        named.dedup_by_key(|server| server.id);
+        self.named += u64::from(!named.is_empty());
+        named.retain(|server| !server.liveness.is_usable());
+        self.turns_in_vain_alone
+            .retain(|id, _| named.iter().any(|server| server.id == *id));
+        for server in named {
+            let turns = self.turns_in_vain_alone.entry(server.id).or_default();
+            *turns += 1;
+            assert!(*turns <= TURNS_TO_LEAVE, "somebody waits for a down server");
         }
-        self.named += u64::from(named);
     }
 
     fn sessions_open(&self) -> usize {

@@ -52,7 +52,7 @@ impl Pieces {
 
 /// The byte of a stream at this offset, behind its head: a letter.
 pub fn letter(stream: u64, offset: u64) -> u8 {
-    b'a' + ((stream * 5 + offset * 7 + offset / 26) % 26) as u8
+    b'a' + ((stream * 5 + offset * 7 + offset / 16) % 16) as u8
 }
 
 /// What a buffer holds: real bytes, or a piece.
