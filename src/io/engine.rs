@@ -24,6 +24,27 @@ pub struct Chunk {
     pub len: u32,
 }
 
+/// Which operations of a socket are cancelled.
+#[derive(Clone, Copy, Debug)]
+pub enum Cancel<'o> {
+    /// Those of these kinds and tokens that there are. It takes the same time however many
+    /// operations are in flight elsewhere.
+    These(&'o [(Cancelable, Token)]),
+    /// All. The kernel looks at every operation of the worker for it.
+    All,
+}
+
+/// A kind of operation that can be found by its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelable {
+    /// A receive.
+    Receive,
+    /// A poll.
+    Poll,
+    /// A connect.
+    Connect,
+}
+
 /// How bytes are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receive {
@@ -133,9 +154,9 @@ pub trait Engine {
     /// Queues a poll that ends once.
     fn poll(&mut self, socket: &Self::Socket, interest: Interest, token: Token);
 
-    /// Queues the cancellation of every operation on this socket, those queued before included;
-    /// ends with [`Done::Canceled`].
-    fn cancel(&mut self, socket: &Self::Socket, token: Token);
+    /// Queues the cancellation of operations on this socket, those queued before included; ends
+    /// with [`Done::Canceled`].
+    fn cancel(&mut self, socket: &Self::Socket, what: Cancel<'_>, token: Token);
 
     /// A new non-blocking stream socket for connecting to `address`.
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;

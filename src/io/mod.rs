@@ -34,7 +34,7 @@ pub mod socket;
 mod uring;
 
 pub use buffers::{BUFFER_BYTES, Buffer, HEADROOM_BYTES, RECEIVE_BYTES};
-pub use engine::{Chunk, Done, Engine, Interest, Receive, Spliced, Token};
+pub use engine::{Cancel, Cancelable, Chunk, Done, Engine, Interest, Receive, Spliced, Token};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
 pub use ring::{Features, SetupError};

@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use socket2::SockAddr;
 
 use super::buffers::{BUFFER_BYTES, Buffer, Pool};
-use super::engine::{Chunk, Done, Engine, Interest, Receive, Spliced, Token};
+use super::engine::{Cancel, Cancelable, Chunk, Done, Engine, Interest, Receive, Spliced, Token};
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
 use super::ring::{self, Features, Ring, SQ_ENTRIES, SetupError};
@@ -346,10 +346,32 @@ impl Engine for Uring {
         self.push(entry, token, Kind::Poll);
     }
 
-    fn cancel(&mut self, socket: &Socket, token: Token) {
-        let target = CancelBuilder::fd(Fd(socket.raw())).all();
-        let entry = opcode::AsyncCancel2::new(target).build();
-        self.push(entry, token, Kind::Cancel);
+    fn cancel(&mut self, socket: &Socket, what: Cancel<'_>, token: Token) {
+        let targets = match what {
+            Cancel::All => {
+                let target = CancelBuilder::fd(Fd(socket.raw())).all();
+                let entry = opcode::AsyncCancel2::new(target).build();
+                self.push(entry, token, Kind::Cancel);
+                return;
+            }
+            Cancel::These(targets) => targets,
+        };
+        // Carried out in this order, so the last tells of all.
+        for (index, (kind, target)) in targets.iter().enumerate() {
+            let kind = match kind {
+                Cancelable::Receive => Kind::Receive,
+                Cancelable::Poll => Kind::Poll,
+                Cancelable::Connect => Kind::Connect,
+            };
+            let entry = opcode::AsyncCancel::new(user_data(*target, kind, 0)).build();
+            let is_last = index + 1 == targets.len();
+            self.push(
+                entry,
+                token,
+                if is_last { Kind::Cancel } else { Kind::Silent },
+            );
+        }
+        debug_assert!(!targets.is_empty(), "a cancellation of nothing never ends");
     }
 
     fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {

@@ -5,7 +5,7 @@ use super::http::Http;
 use super::plan::Place;
 use super::slot::{Chunks, Slot};
 use super::token::{Key, Owner};
-use crate::io::{self, BUFFER_BYTES, Engine, Interest, Receive};
+use crate::io::{self, BUFFER_BYTES, Cancel, Cancelable, Engine, Interest, Receive};
 use crate::logic::session::{
     Action, Actions, Event, Farewell, Fault, Moved, PIPE_BYTES_MAX, Session, Side, Use,
 };
@@ -202,8 +202,36 @@ impl<E: Engine> Worker<E> {
             let used = Use::Read;
             self.answers.push_back(Event::Canceled { side, used });
         }
+        let use_token = |used| {
+            let (slot, generation) = (slot as u32, entry.generation);
+            let key = Key { slot, generation };
+            Owner::Session { key, side, used }.token()
+        };
+        let (read, write) = (use_token(Use::Read), use_token(Use::Write));
+        // By what it may be, since the kernel finds that at once.
+        let candidates = [
+            (Use::Read, Cancelable::Receive, read),
+            (Use::Read, Cancelable::Poll, read),
+            (Use::Write, Cancelable::Connect, write),
+            (Use::Write, Cancelable::Poll, write),
+            (Use::Watch, Cancelable::Poll, use_token(Use::Watch)),
+        ];
+        let mut these = [(Cancelable::Poll, token); 5];
+        let mut count = 0;
+        for (used, kind, token) in candidates {
+            if entry.session.holds(side, used) {
+                these[count] = (kind, token);
+                count += 1;
+            }
+        }
+        let sends = entry.chunks[side.other().index()].is_lent();
+        let what = if sends || count == 0 {
+            Cancel::All
+        } else {
+            Cancel::These(&these[..count])
+        };
         match entry.socket(side) {
-            Some(socket) => self.engine.cancel(socket, token),
+            Some(socket) => self.engine.cancel(socket, what, token),
             None => {
                 let used = Use::Cancel;
                 self.answers.push_back(Event::Canceled { side, used });

@@ -92,6 +92,20 @@ fn every_level_of_features_moves_bytes() {
 
 #[test]
 fn a_cancelled_receive_comes_back_and_so_does_the_cancellation() {
+    cancelled_receive(Cancel::All);
+    let both = [
+        (Cancelable::Poll, Token(2)),
+        (Cancelable::Receive, Token(2)),
+    ];
+    cancelled_receive(Cancel::These(&both));
+    let other_order = [
+        (Cancelable::Receive, Token(2)),
+        (Cancelable::Poll, Token(2)),
+    ];
+    cancelled_receive(Cancel::These(&other_order));
+}
+
+fn cancelled_receive(what: Cancel<'_>) {
     let options = UringOptions {
         features: Features::default(),
         buffer_bytes_max: 16 << 20,
@@ -104,7 +118,7 @@ fn a_cancelled_receive_comes_back_and_so_does_the_cancellation() {
     engine.connect(&socket, &address, Token(1));
     let _ = completion(&mut engine);
     engine.receive(&socket, Receive::Stream, true, Token(2));
-    engine.cancel(&socket, Token(3));
+    engine.cancel(&socket, what, Token(3));
     let (mut receive_ended, mut cancel_ended) = (false, false);
     while !(receive_ended && cancel_ended) {
         match completion(&mut engine) {

@@ -236,12 +236,22 @@ impl Session {
 
     /// Whether the kernel holds an operation on this side.
     pub fn in_flight(&self, side: Side) -> bool {
-        let opposite = &self.pipes[side.other().index()];
-        let own = match side {
-            Side::Client => self.watching,
-            Side::Server => self.connecting,
-        };
-        own || self.canceling[side.index()] || self.pipes[side.index()].reading || opposite.writing
+        let uses = [Use::Read, Use::Write, Use::Watch, Use::Cancel];
+        uses.into_iter().any(|used| self.holds(side, used))
+    }
+
+    /// Whether the kernel holds an operation of this use on this side.
+    pub fn holds(&self, side: Side, used: Use) -> bool {
+        match (used, side) {
+            (Use::Read, _) => self.pipes[side.index()].reading,
+            (Use::Write, Side::Client) => self.pipes[Side::Server.index()].writing,
+            (Use::Write, Side::Server) => {
+                self.connecting || self.pipes[Side::Client.index()].writing
+            }
+            (Use::Watch, Side::Client) => self.watching,
+            (Use::Watch, Side::Server) => false,
+            (Use::Cancel, _) => self.canceling[side.index()],
+        }
     }
 
     /// Bytes read from `from` that the other side has not got yet.

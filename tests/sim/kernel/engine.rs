@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringway::io::{
-    BUFFER_BYTES, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, RECEIVE_BYTES, Receive,
-    Spliced, Token,
+    BUFFER_BYTES, Cancel, Cancelable, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest,
+    RECEIVE_BYTES, Receive, Spliced, Token,
 };
 
 use super::connection::{Connection, range};
 use super::world::client_address;
-use super::{Buffer, Kernel, Listener, Operation, Pipe, Socket};
+use super::{Buffer, Kernel, Listener, Operation, Pending, Pipe, Socket};
 use crate::stream::{Piece, Pieces};
 
 impl Engine for Kernel {
@@ -86,9 +86,23 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Poll { interest });
     }
 
-    fn cancel(&mut self, socket: &Socket, token: Token) {
-        for pending in &mut self.pending {
-            pending.canceled |= pending.socket == socket.0;
+    fn cancel(&mut self, socket: &Socket, what: Cancel<'_>, token: Token) {
+        let is_meant = |pending: &Pending| match what {
+            Cancel::All => true,
+            Cancel::These(_) if matches!(pending.operation, Operation::Cancel) => true,
+            Cancel::These(these) => these.iter().any(|(kind, token)| {
+                let kind = match kind {
+                    Cancelable::Receive => matches!(pending.operation, Operation::Receive { .. }),
+                    Cancelable::Poll => matches!(pending.operation, Operation::Poll { .. }),
+                    Cancelable::Connect => matches!(pending.operation, Operation::Connect),
+                };
+                kind && pending.token == *token
+            }),
+        };
+        let own = self.pending.iter_mut();
+        for pending in own.filter(|pending| pending.socket == socket.0) {
+            assert!(is_meant(pending), "{pending:?} is not cancelled: {what:?}");
+            pending.canceled = true;
         }
         self.submit(token, socket.0, Operation::Cancel);
     }
