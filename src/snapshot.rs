@@ -10,9 +10,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crate::config::{Backend, Config, Server};
-use crate::logic::session::Answer;
+use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
+use crate::logic::session::{Answer, Summary};
 use crate::shared::{ConnectFailures, Counter, Gauge, Liveness, Padded, Places, Waiters};
 
 /// What one worker counts for one frontend.
@@ -47,6 +49,58 @@ pub struct ServerCounters {
     pub connect_failures: Counter,
     /// Connect attempts to it that were not the first of their session.
     pub retries: Counter,
+    /// How long its sessions took.
+    pub times: Times,
+}
+
+/// How often a duration fell into each bucket of a scale, as one worker counts it.
+#[derive(Debug)]
+pub struct Histogram<const BUCKETS: usize> {
+    /// By index of the bucket.
+    pub counts: [Counter; BUCKETS],
+    /// All durations together, in microseconds.
+    pub sum: Counter,
+}
+
+impl<const BUCKETS: usize> Default for Histogram<BUCKETS> {
+    fn default() -> Self {
+        Histogram {
+            counts: std::array::from_fn(|_| Counter::default()),
+            sum: Counter::default(),
+        }
+    }
+}
+
+impl<const BUCKETS: usize> Histogram<BUCKETS> {
+    fn record(&self, scale: Scale<BUCKETS>, duration: Duration) {
+        self.counts[scale.bucket(duration)].add(1);
+        self.sum.add(duration.as_micros() as u64);
+    }
+}
+
+/// How long the sessions of a server took that were connected to it and have ended.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// Waiting for a place, on the scale [`QUEUE`].
+    pub queue: Histogram<{ QUEUE.buckets() }>,
+    /// From the first choice of a server to the connection, on the scale [`CONNECT`].
+    pub connect: Histogram<{ CONNECT.buckets() }>,
+    /// From accept to the end, on the scale [`SESSION`].
+    pub session: Histogram<{ SESSION.buckets() }>,
+}
+
+// There is one for each server and worker.
+const _: () = assert!(size_of::<Times>() < 1024);
+
+impl Times {
+    /// Counts a session that ended. One that never was connected is not counted.
+    pub fn record(&self, summary: &Summary) {
+        if let Some(connect) = summary.connect {
+            self.queue.record(QUEUE, summary.waited);
+            self.connect.record(CONNECT, connect);
+            self.session.record(SESSION, summary.total);
+        }
+    }
 }
 
 /// One element for each worker, which alone writes it, on cache lines of its own.

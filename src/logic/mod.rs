@@ -3,6 +3,7 @@
 
 pub mod balance;
 pub mod health;
+pub mod histogram;
 pub mod http;
 pub mod session;
 pub mod time;

@@ -79,6 +79,9 @@ impl<E: Engine> Worker<E> {
         let plan = &self.plans[entry.place.plan];
         count_bytes(&self.shared.workers, plan, self.index, entry);
         self.counters().sessions_ended.add(1);
+        if let Some(server) = self.server_of(entry) {
+            server.counters[self.index].0.times.record(&summary);
+        }
         if summary.outcome.is_connect_failure()
             && let Some(server) = self.server_of(entry)
         {
