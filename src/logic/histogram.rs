@@ -87,6 +87,14 @@ impl<const BUCKETS: usize> Scale<BUCKETS> {
         Some(micros as f64 * factor / 1e6)
     }
 
+    /// The upper bound of a bucket in seconds, for one bucket in each doubling: a coarser histogram
+    /// has only these.
+    pub fn doubling(&self, bucket: usize) -> Option<f64> {
+        let per_doubling = self.step.per_doubling() as usize;
+        let bound = self.bound(bucket)?;
+        bucket.is_multiple_of(per_doubling).then_some(bound)
+    }
+
     /// What is not exceeded by the share `quantile` of all that `counts` has, in seconds: the middle of
     /// the bucket that holds it, which is a bound in the first and in the last. `None`: there is nothing.
     pub fn quantile(&self, counts: &[u64; BUCKETS], quantile: f64) -> Option<f64> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -26,7 +27,11 @@ pub(super) struct Process {
     pub pid: u32,
     /// RFC 3339, UTC.
     pub started: String,
+    #[serde(skip)]
+    pub started_at: SystemTime,
     pub uptime_s: u64,
+    /// When the numbers were read; RFC 3339, UTC.
+    pub now: String,
     /// It is about to take no new sessions and to end with the last one.
     pub stopping: bool,
     pub sessions: Sessions,
@@ -47,6 +52,8 @@ pub(super) struct Reload {
 pub(super) struct LastReload {
     /// RFC 3339, UTC.
     pub at: String,
+    #[serde(skip)]
+    pub ended: SystemTime,
     /// The configuration that it read is in use.
     pub ok: bool,
     /// Why it is not; null if it is.
@@ -64,6 +71,10 @@ pub(super) struct Sessions {
     pub limit: Option<u32>,
     /// Since the start.
     pub total: u64,
+    /// New ones in a second, over the last five seconds.
+    pub rate: f64,
+    /// The largest `rate` so far.
+    pub rate_max: f64,
 }
 
 /// One worker.
@@ -93,10 +104,14 @@ pub(super) struct WorkerSessions {
 #[derive(Debug, Serialize)]
 pub(super) struct FrontendStats {
     pub name: String,
+    /// `tcp` or `http`.
+    pub mode: &'static str,
     /// Where it listens, the ports that the kernel chose filled in.
     pub listen: Vec<SocketAddr>,
     /// Name of its backend.
     pub backend: String,
+    /// `OPEN`, or `STOP` while the process stops.
+    pub status: &'static str,
     pub sessions: Sessions,
     pub bytes_from_clients: u64,
     pub bytes_from_servers: u64,
@@ -113,16 +128,43 @@ pub(super) struct FrontendStats {
 pub(super) struct BackendStats {
     pub name: String,
     pub balance: String,
+    /// `UP` while balancing has a server to choose, else `DOWN`.
+    pub status: &'static str,
+    /// Servers that balancing may choose, without backups.
+    pub active: usize,
+    /// Backups that it may choose.
+    pub backup: usize,
     /// Sessions that wait for a place on a server.
     pub sessions_waiting: u64,
+    pub sessions: BackendSessions,
+    pub bytes_from_clients: u64,
+    pub bytes_from_servers: u64,
+    pub connect_failures: u64,
+    pub retries: u64,
     pub servers: Vec<ServerStats>,
+}
+
+/// Sessions of all servers of a backend.
+#[derive(Debug, Serialize)]
+pub(super) struct BackendSessions {
+    /// Now.
+    pub current: u64,
+    /// Since the start.
+    pub total: u64,
+    /// New ones in a second, over the last five seconds.
+    pub rate: f64,
 }
 
 /// One server.
 #[derive(Debug, Serialize)]
 pub(super) struct ServerStats {
+    #[serde(skip)]
+    pub id: u64,
     pub name: String,
     pub address: SocketAddr,
+    /// One word for `state` and `admin_state`, as HAProxy has it: `MAINT`, `DOWN`, `DRAIN`, `UP` or
+    /// `no check`.
+    pub status: &'static str,
     /// `up`, `down` or `no check`.
     pub state: &'static str,
     /// `ready`, `drain` or `maint`.
@@ -131,6 +173,11 @@ pub(super) struct ServerStats {
     pub reason: String,
     /// Since when; RFC 3339, UTC.
     pub since: String,
+    #[serde(skip)]
+    pub changed: SystemTime,
+    /// Whether balancing may choose it.
+    #[serde(skip)]
+    pub usable: bool,
     /// Its share now, or when it is ready again.
     pub weight: u32,
     /// What the configuration says.
@@ -148,7 +195,20 @@ pub(super) struct ServerStats {
     pub connect_failures: u64,
     /// Connects of sessions to it that were not the first of their session.
     pub retries: u64,
+    /// Connecting to it.
+    pub connect_time: Quantiles,
+    /// Whole sessions.
+    pub session_time: Quantiles,
     pub checks: Checks,
+}
+
+/// How long sessions took that were connected and have ended in the last five to ten minutes, in
+/// microseconds; null: there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Quantiles {
+    pub p50_us: Option<u64>,
+    pub p90_us: Option<u64>,
+    pub p99_us: Option<u64>,
 }
 
 /// Health checks of one server.
@@ -158,4 +218,6 @@ pub(super) struct Checks {
     pub failed: u64,
     /// Times that the server went down.
     pub downs: u64,
+    /// When the last one ended; RFC 3339, UTC; null: there was none.
+    pub last: Option<String>,
 }

@@ -7,28 +7,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, Extension, Query};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http_body_util::channel::{Channel, Sender};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Parts;
 use super::error::Refusal;
 use super::server::Connection;
+use super::streaming::{End, Listener, Streams};
 use crate::control::journal::{Event, Journal};
 
 /// Streams at once, so that some clients remain that ask for something else.
 const STREAMS_MAX: usize = 32;
-
-/// How long a client may take to take a piece.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Events in one piece.
 const PIECE_EVENTS: usize = 20;
@@ -41,20 +37,20 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 /// What streams share.
 #[derive(Debug)]
-struct Streams {
+struct Context {
     journal: Journal,
-    places: Arc<Semaphore>,
+    streams: Streams,
 }
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
-    let streams = Streams {
+    let context = Context {
         journal: parts.actions.journal.clone(),
-        places: Arc::new(Semaphore::new(STREAMS_MAX)),
+        streams: Streams::new(STREAMS_MAX),
     };
     Router::new()
         .route("/api/v1/events", parts.guard.reads(get(events)))
-        .with_state(Arc::new(streams))
+        .with_state(Arc::new(context))
 }
 
 /// What may stand behind the question mark.
@@ -68,7 +64,7 @@ struct Wanted {
 }
 
 async fn events(
-    extract::State(streams): extract::State<Arc<Streams>>,
+    extract::State(context): extract::State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
@@ -79,58 +75,29 @@ async fn events(
         .and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let since = seen.or(wanted.since).unwrap_or(0);
     if wanted.follow == Some(false) {
-        let events = streams.journal.since(since);
+        let events = context.journal.since(since);
         let events: Vec<&Event> = events.iter().map(AsRef::as_ref).collect();
         return Ok(Json(json!({ "events": events })).into_response());
     }
-    let place = Arc::clone(&streams.places)
-        .try_acquire_owned()
-        .map_err(|_| {
-            Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many event streams: close one",
-            )
-        })?;
-    let (sender, body) = Channel::<Bytes>::new(1);
-    let journal = streams.journal.clone();
-    tokio::spawn(tell(journal, since, sender, connection, place));
-    let mut answer = Body::new(body).into_response();
-    let kind = HeaderValue::from_static("text/event-stream");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let (listener, answer) = context.streams.begin(connection)?;
+    tokio::spawn(tell(context.journal.clone(), since, listener));
     Ok(answer)
 }
 
 /// Sends what is newer than `since`, and goes on until the client leaves or is too slow.
-async fn tell(
-    journal: Journal,
-    since: u64,
-    mut sender: Sender<Bytes>,
-    connection: Connection,
-    _place: OwnedSemaphorePermit,
-) {
-    connection.allow_endless();
-    match stream(&journal, since, &mut sender).await {
-        End::Gone => connection.end(),
-        End::TooSlow => connection.cut(),
-    }
+async fn tell(journal: Journal, since: u64, mut listener: Listener) {
+    let end = stream(&journal, since, &mut listener).await;
+    listener.end(end);
 }
 
-/// Why a stream ends.
-enum End {
-    /// Nobody wants the answer any more.
-    Gone,
-    /// The client did not take a piece in time.
-    TooSlow,
-}
-
-async fn stream(journal: &Journal, mut since: u64, sender: &mut Sender<Bytes>) -> End {
+async fn stream(journal: &Journal, mut since: u64, listener: &mut Listener) -> End {
     let mut newest = journal.follow();
     loop {
         newest.mark_unchanged();
         let events = journal.since(since);
         for piece in events.chunks(PIECE_EVENTS) {
             let text: String = piece.iter().map(|event| message(event)).collect();
-            if let Err(end) = send(sender, text.into()).await {
+            if let Err(end) = listener.send(text.into()).await {
                 return end;
             }
         }
@@ -139,18 +106,10 @@ async fn stream(journal: &Journal, mut since: u64, sender: &mut Sender<Bytes>) -
             .await
             .is_err()
         {
-            if let Err(end) = send(sender, COMMENT).await {
+            if let Err(end) = listener.send(COMMENT).await {
                 return end;
             }
         }
-    }
-}
-
-async fn send(sender: &mut Sender<Bytes>, piece: Bytes) -> Result<(), End> {
-    match tokio::time::timeout(PIECE_TIMEOUT, sender.send_data(piece)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::TooSlow),
     }
 }
 

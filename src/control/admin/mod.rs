@@ -10,6 +10,11 @@
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
 //! | `stats`, `document` | `/api/v1/stats` |
+//! | `history` | rates and quantiles of the last minutes |
+//! | `live` | `/api/v1/stats/stream` |
+//! | `streaming` | how streams are sent |
+//! | `metrics` | `/metrics` |
+//! | `csv` | `/stats.csv` |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
 //! | `sessions` | `/api/v1/sessions` |
 //! | `events` | `/api/v1/events` |
@@ -20,9 +25,13 @@
 
 mod access;
 mod body;
+mod csv;
 mod document;
 mod error;
 mod events;
+mod history;
+mod live;
+mod metrics;
 mod probes;
 mod ready;
 mod reload;
@@ -31,6 +40,7 @@ mod servers;
 mod sessions;
 mod socket;
 mod stats;
+mod streaming;
 mod takeover;
 mod token;
 
@@ -56,6 +66,7 @@ use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 use access::Guard;
 use error::Refusal;
+use history::History;
 pub(super) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
 pub use token::Token;
@@ -71,6 +82,7 @@ pub(super) struct State {
     reloader: Reloader,
     started: SystemTime,
     clock: Instant,
+    history: History,
 }
 
 impl State {
@@ -88,6 +100,7 @@ impl State {
             reloader,
             started: SystemTime::now(),
             clock: Instant::now(),
+            history: History::default(),
         }
     }
 
@@ -103,6 +116,8 @@ struct Parts {
     actions: Arc<Actions>,
     guard: Guard,
     giver: Giver,
+    /// A second path of the stats page.
+    page: Option<String>,
 }
 
 /// What serves. The socket's file is removed when it is dropped.
@@ -127,6 +142,7 @@ pub(super) struct Admin {
     tcp: Option<(TcpListener, SocketAddr)>,
     unix: Option<(UnixListener, SocketFile)>,
     token: Option<Token>,
+    page: Option<String>,
 }
 
 impl Admin {
@@ -143,7 +159,13 @@ impl Admin {
             None => None,
         };
         let unix = config.socket.as_deref().map(bind_unix).transpose()?;
-        Ok(Admin { tcp, unix, token })
+        let page = config.page.clone();
+        Ok(Admin {
+            tcp,
+            unix,
+            token,
+            page,
+        })
     }
 
     /// Where it listens over TCP.
@@ -159,11 +181,14 @@ impl Admin {
     /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
     pub fn start(self, state: State, actions: Actions, giver: Giver) -> Serving {
+        let state = Arc::new(state);
+        tokio::spawn(history::keep(Arc::clone(&state)));
         let router = router(&Parts {
-            state: Arc::new(state),
+            state,
             actions: Arc::new(actions),
             guard: Guard::new(self.token),
             giver,
+            page: self.page,
         });
         let mut serving = Serving {
             tasks: Vec::new(),
@@ -204,6 +229,9 @@ fn router(parts: &Parts) -> Router {
     Router::new()
         .merge(probes::routes(parts))
         .merge(stats::routes(parts))
+        .merge(live::routes(parts))
+        .merge(metrics::routes(parts))
+        .merge(csv::routes(parts))
         .merge(events::routes(parts))
         .merge(servers::routes(parts))
         .merge(sessions::routes(parts))

@@ -64,6 +64,7 @@ mod tests {
             checks_failed: 0,
             connects_failed: 0,
             downs: 0,
+            checked: None,
         };
         let bound = Vec::new();
         let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));

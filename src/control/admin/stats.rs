@@ -4,21 +4,23 @@
 //! each other.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::routing::get;
 use axum::{Json, Router, extract};
 
 use super::document::{
-    BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats, Sessions, Stats,
-    Worker, WorkerSessions,
+    BackendSessions, BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats,
+    Sessions, Stats, Worker, WorkerSessions,
 };
+use super::history::{Past, Subject};
 use super::{Parts, State};
-use crate::config::Server;
+use crate::config::{Mode, Server};
 use crate::control::Active;
 use crate::control::journal::rfc3339;
 use crate::control::reload::Reloader;
 use crate::logic::session::Answer;
-use crate::shared::{Counter, Padded, Places, WorkerCounters};
+use crate::shared::{Counter, Places};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
 
 /// The routes.
@@ -43,7 +45,7 @@ impl Stats {
                 .map(|index| worker(state, index))
                 .collect(),
             frontends: (0..config.frontends.len())
-                .map(|index| frontend(&active, index))
+                .map(|index| frontend(state, &active, index))
                 .collect(),
             backends: (0..config.backends.len())
                 .map(|index| backend(state, &active.snapshot, index))
@@ -53,16 +55,19 @@ impl Stats {
 }
 
 fn process(state: &State) -> Process {
-    let started = |worker: &Padded<WorkerCounters>| worker.0.sessions_started.get();
     Process {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         started: rfc3339(state.started),
+        started_at: state.started,
         uptime_s: state.clock.elapsed().as_secs(),
+        now: rfc3339(SystemTime::now()),
         stopping: state.shared.is_stopping(),
         sessions: sessions(
+            state,
+            &Subject::Process,
             &state.shared.places,
-            state.shared.workers.iter().map(started).sum(),
+            sum(&state.shared.workers, |worker| &worker.sessions_started),
         ),
         reload: reload(&state.reloader),
     }
@@ -71,6 +76,7 @@ fn process(state: &State) -> Process {
 fn reload(reloader: &Reloader) -> Reload {
     let last = reloader.last().map(|outcome| LastReload {
         at: rfc3339(outcome.at),
+        ended: outcome.at,
         ok: outcome.result.is_ok(),
         error: outcome.result.err(),
     });
@@ -80,12 +86,21 @@ fn reload(reloader: &Reloader) -> Reload {
     }
 }
 
-fn sessions(places: &Places, total: u64) -> Sessions {
+/// Rounded to one decimal.
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
+}
+
+fn sessions(state: &State, subject: &Subject, places: &Places, total: u64) -> Sessions {
+    let rates = |past: &Past| [past.rate().sessions, past.sessions_max].map(tenths);
+    let [rate, rate_max] = state.history.of(subject, rates);
     Sessions {
         current: places.used(),
         max: places.peak(),
         limit: places.max(),
         total,
+        rate,
+        rate_max,
     }
 }
 
@@ -110,12 +125,12 @@ fn worker(state: &State, index: usize) -> Worker {
 }
 
 /// The sum of a count over all workers.
-fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
+pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
     let workers = counters.iter();
     workers.map(|worker| count(&worker.0).get()).sum()
 }
 
-fn frontend(active: &Active, index: usize) -> FrontendStats {
+fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
     let config = &active.snapshot.config;
     let frontend = &config.frontends[index];
     let shared = &active.snapshot.frontends[index];
@@ -125,11 +140,22 @@ fn frontend(active: &Active, index: usize) -> FrontendStats {
         let counts = counts.map(|worker| worker.0.answers[answer.index()].get());
         (answer.status(), counts.sum())
     };
+    let subject = Subject::Frontend(frontend.name.clone());
+    let total = sum(counters, |all| &all.sessions_started);
     FrontendStats {
         name: frontend.name.clone(),
+        mode: match frontend.mode {
+            Mode::Tcp => "tcp",
+            Mode::Http(_) => "http",
+        },
         listen: active.bound[index].clone(),
         backend: config.backends[frontend.backend].name.clone(),
-        sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
+        status: if state.shared.is_stopping() {
+            "STOP"
+        } else {
+            "OPEN"
+        },
+        sessions: sessions(state, &subject, &shared.places, total),
         bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
         answers: Answer::ALL.into_iter().map(answers).collect(),
@@ -143,47 +169,87 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
     let shared = &snapshot.backends[index];
     let waiting = shared.queue.sessions_waiting.iter();
     let servers = backend.servers.iter().zip(&shared.servers);
+    let servers: Vec<ServerStats> = servers
+        .map(|(server, shared)| self::server(state, server, shared))
+        .collect();
+    let total = |of: fn(&ServerStats) -> u64| servers.iter().map(of).sum();
+    let usable = |backup| {
+        let of_kind = servers.iter().filter(|server| server.backup == backup);
+        of_kind.filter(|server| server.usable).count()
+    };
+    let (active, backup) = (usable(false), usable(true));
     BackendStats {
         name: backend.name.clone(),
         balance: backend.balance.to_string(),
+        status: if active + backup > 0 { "UP" } else { "DOWN" },
+        active,
+        backup,
         sessions_waiting: waiting.map(|worker| worker.0.get()).sum(),
-        servers: servers
-            .map(|(server, shared)| self::server(state, server, shared))
-            .collect(),
+        sessions: BackendSessions {
+            current: total(|server| server.sessions.current.into()),
+            total: total(|server| server.sessions.total),
+            rate: tenths(servers.iter().map(|server| server.sessions.rate).sum()),
+        },
+        bytes_from_clients: total(|server| server.bytes_from_client),
+        bytes_from_servers: total(|server| server.bytes_from_server),
+        connect_failures: total(|server| server.connect_failures),
+        retries: total(|server| server.retries),
+        servers,
+    }
+}
+
+/// One word for two states: what operators want goes before what the checks found, as in HAProxy, but
+/// a server that is down does not become anything better by draining.
+fn word(admin: &'static str, operational: &'static str) -> &'static str {
+    match (admin, operational) {
+        ("maint", _) => "MAINT",
+        (_, "down") => "DOWN",
+        ("drain", _) => "DRAIN",
+        (_, "up") => "UP",
+        (_, other) => other,
     }
 }
 
 pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
     let counters = &shared.counters;
     let status = (state.statuses)(shared);
+    let subject = Subject::Server(shared.id);
+    let times = |past: &Past| (past.connect_time, past.session_time);
+    let (connect_time, session_time) = state.history.of(&subject, times);
+    let total = sum(counters, |all| &all.sessions_started);
     ServerStats {
         name: server.name.clone(),
+        id: shared.id,
         address: server.address,
+        status: word(status.admin, status.operational),
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,
         since: rfc3339(status.changed),
+        changed: status.changed,
+        usable: status.balanced,
         weight: status.weight,
         weight_configured: server.weight,
         operator: status.by,
         backup: server.backup,
-        sessions: sessions(&shared.places, sum(counters, |all| &all.sessions_started)),
+        sessions: sessions(state, &subject, &shared.places, total),
         bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_server: sum(counters, |all| &all.bytes_from_server),
         connect_failures: sum(counters, |all| &all.connect_failures),
         retries: sum(counters, |all| &all.retries),
+        connect_time,
+        session_time,
         checks: Checks {
             passed: status.checks_passed,
             failed: status.checks_failed,
             downs: status.downs,
+            last: status.checked.map(rfc3339),
         },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use serde_json::{Value, json};
     use tokio::sync::watch;
 
@@ -233,6 +299,7 @@ mod tests {
             checks_failed: 22,
             connects_failed: 33,
             downs: 44,
+            checked: Some(SystemTime::UNIX_EPOCH),
         });
         let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
         let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
@@ -260,8 +327,11 @@ mod tests {
                 "pid": std::process::id(),
                 "started": "1970-01-01T00:00:01.500Z",
                 "uptime_s": 0,
+                "now": stats["process"]["now"],
                 "stopping": false,
-                "sessions": { "current": 1, "max": 2, "limit": 10, "total": 15 },
+                "sessions": {
+                    "current": 1, "max": 2, "limit": 10, "total": 15, "rate": 0.0, "rate_max": 0.0,
+                },
                 "reload": { "version": 1, "last": null },
             })
         );
@@ -273,9 +343,10 @@ mod tests {
             stats["frontends"],
             json!([{
                 "name": "tcp",
+                "mode": "tcp",
                 "listen": ["127.0.0.1:8080"],
                 "backend": "servers",
-                "sessions": { "current": 0, "max": 0, "limit": null, "total": 15 },
+                "sessions": { "current": 0, "max": 0, "limit": null, "total": 15, "rate": 0.0, "rate_max": 0.0 },
                 "bytes_from_clients": 30,
                 "bytes_from_servers": 0,
                 "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
@@ -297,7 +368,7 @@ mod tests {
         assert_eq!(server["reason"], "L4CON refused");
         assert_eq!(
             server["checks"],
-            json!({ "passed": 11, "failed": 22, "downs": 44 })
+            json!({ "passed": 11, "failed": 22, "downs": 44, "last": "1970-01-01T00:00:00.000Z" })
         );
         assert_eq!(
             (&server["bytes_from_server"], &server["retries"]),

@@ -83,6 +83,8 @@ pub struct ServerStatus {
     pub connects_failed: u64,
     /// How often it went down.
     pub downs: u64,
+    /// When the last probe ended that passed or failed.
+    pub checked: Option<SystemTime>,
 }
 
 /// The health of all servers, for whoever shows or changes it. Clones are the same.
@@ -112,6 +114,7 @@ impl ServerStatus {
             checks_failed: 0,
             connects_failed: 0,
             downs: 0,
+            checked: None,
         }
     }
 }
@@ -180,10 +183,13 @@ impl Statuses {
     }
 
     fn count_check(&self, server: &ServerShared, cause: Cause) {
-        self.change(server, |status| match cause.passed() {
-            Some(true) => status.checks_passed += 1,
-            Some(false) => status.checks_failed += 1,
-            None => {}
+        let Some(passed) = cause.passed() else {
+            return;
+        };
+        self.change(server, |status| {
+            status.checks_passed += u64::from(passed);
+            status.checks_failed += u64::from(!passed);
+            status.checked = Some(SystemTime::now());
         });
     }
 

@@ -1,0 +1,367 @@
+//! `/stats.csv`: the statistics with HAProxy's header line and columns, so that what collects from it
+//! collects from us.
+//!
+//! The columns are those that HAProxy 2.6 has in every build (section 9.1 of its management guide);
+//! newer ones append theirs. A field that means nothing here is empty. Rows come as there: each
+//! frontend, then each backend's servers and the backend.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::routing::get;
+use axum::{Router, extract};
+
+use super::document::{BackendStats, FrontendStats, ServerStats, Sessions, Stats};
+use super::{Parts, State};
+
+/// HAProxy's names, in its order.
+const COLUMNS: [&str; 103] = [
+    "pxname",
+    "svname",
+    "qcur",
+    "qmax",
+    "scur",
+    "smax",
+    "slim",
+    "stot",
+    "bin",
+    "bout",
+    "dreq",
+    "dresp",
+    "ereq",
+    "econ",
+    "eresp",
+    "wretr",
+    "wredis",
+    "status",
+    "weight",
+    "act",
+    "bck",
+    "chkfail",
+    "chkdown",
+    "lastchg",
+    "downtime",
+    "qlimit",
+    "pid",
+    "iid",
+    "sid",
+    "throttle",
+    "lbtot",
+    "tracked",
+    "type",
+    "rate",
+    "rate_lim",
+    "rate_max",
+    "check_status",
+    "check_code",
+    "check_duration",
+    "hrsp_1xx",
+    "hrsp_2xx",
+    "hrsp_3xx",
+    "hrsp_4xx",
+    "hrsp_5xx",
+    "hrsp_other",
+    "hanafail",
+    "req_rate",
+    "req_rate_max",
+    "req_tot",
+    "cli_abrt",
+    "srv_abrt",
+    "comp_in",
+    "comp_out",
+    "comp_byp",
+    "comp_rsp",
+    "lastsess",
+    "last_chk",
+    "last_agt",
+    "qtime",
+    "ctime",
+    "rtime",
+    "ttime",
+    "agent_status",
+    "agent_code",
+    "agent_duration",
+    "check_desc",
+    "agent_desc",
+    "check_rise",
+    "check_fall",
+    "check_health",
+    "agent_rise",
+    "agent_fall",
+    "agent_health",
+    "addr",
+    "cookie",
+    "mode",
+    "algo",
+    "conn_rate",
+    "conn_rate_max",
+    "conn_tot",
+    "intercepted",
+    "dcon",
+    "dses",
+    "wrew",
+    "connect",
+    "reuse",
+    "cache_lookups",
+    "cache_hits",
+    "srv_icur",
+    "src_ilim",
+    "qtime_max",
+    "ctime_max",
+    "rtime_max",
+    "ttime_max",
+    "eint",
+    "idle_conn_cur",
+    "safe_conn_cur",
+    "used_conn_cur",
+    "need_conn_est",
+    "uweight",
+    "agg_server_status",
+    "agg_server_check_status",
+    "agg_check_status",
+];
+
+/// How a row differs from the others, in the column `type`.
+#[derive(Clone, Copy)]
+enum Kind {
+    Frontend = 0,
+    Backend = 1,
+    Server = 2,
+}
+
+/// Fields by name; what is not set is empty.
+struct Row([String; COLUMNS.len()]);
+
+impl Row {
+    /// `proxy` counts from 1 and is the same for a backend and its servers, `server` within it.
+    fn new(kind: Kind, names: [&str; 2], proxy: usize, server: usize) -> Self {
+        let mut row = Row(std::array::from_fn(|_| String::new()));
+        let [proxy_name, name] = names;
+        row.set("pxname", proxy_name);
+        row.set("svname", name);
+        row.set("pid", 1);
+        row.set("iid", proxy);
+        row.set("sid", server);
+        row.set("type", kind as u8);
+        row
+    }
+
+    fn set(&mut self, name: &str, value: impl ToString) {
+        let index = COLUMNS.iter().position(|column| *column == name);
+        debug_assert!(index.is_some(), "there is no column {name}");
+        if let Some(index) = index {
+            self.0[index] = value.to_string();
+        }
+    }
+
+    fn set_sessions(&mut self, sessions: &Sessions) {
+        self.set("scur", sessions.current);
+        self.set("smax", sessions.max);
+        if let Some(limit) = sessions.limit {
+            self.set("slim", limit);
+        }
+        self.set("stot", sessions.total);
+        self.set("rate", sessions.rate.round());
+        self.set("rate_max", sessions.rate_max.round());
+    }
+
+    /// As HAProxy writes it: each field is followed by a comma.
+    fn write(&self, text: &mut String) {
+        for field in &self.0 {
+            write_field(field, text);
+            text.push(',');
+        }
+        text.push('\n');
+    }
+}
+
+/// In quotes if it has to be.
+fn write_field(field: &str, text: &mut String) {
+    if field.contains([',', '"', '\n']) {
+        text.push('"');
+        text.push_str(&field.replace('"', "\"\""));
+        text.push('"');
+    } else {
+        text.push_str(field);
+    }
+}
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    let mut paths = vec!["/stats.csv".to_owned(), "/stats;csv".to_owned()];
+    let page = parts.page.iter().map(|page| format!("{page};csv"));
+    paths.extend(page);
+    paths.dedup();
+    let mut router = Router::new();
+    for path in paths {
+        router = router.route(&path, parts.guard.reads(get(csv)));
+    }
+    router.with_state(Arc::clone(&parts.state))
+}
+
+async fn csv(extract::State(state): extract::State<Arc<State>>) -> String {
+    text(&Stats::read(&state))
+}
+
+/// The header and all rows.
+fn text(stats: &Stats) -> String {
+    let now = SystemTime::now();
+    let mut text = String::from("# ");
+    for column in COLUMNS {
+        text.push_str(column);
+        text.push(',');
+    }
+    text.push('\n');
+    let mut proxy = 0;
+    for stats_of in &stats.frontends {
+        proxy += 1;
+        frontend(stats, stats_of, proxy).write(&mut text);
+    }
+    for backend in &stats.backends {
+        proxy += 1;
+        for (index, stats_of) in backend.servers.iter().enumerate() {
+            server(backend, stats_of, [proxy, index + 1], now).write(&mut text);
+        }
+        sum(backend, proxy).write(&mut text);
+    }
+    text
+}
+
+fn frontend(stats: &Stats, frontend: &FrontendStats, proxy: usize) -> Row {
+    let mut row = Row::new(Kind::Frontend, [&frontend.name, "FRONTEND"], proxy, 0);
+    row.set_sessions(&frontend.sessions);
+    // One without a limit of its own has that of the process.
+    let limit = frontend.sessions.limit.or(stats.process.sessions.limit);
+    if let Some(limit) = limit {
+        row.set("slim", limit);
+    }
+    row.set("bin", frontend.bytes_from_clients);
+    row.set("bout", frontend.bytes_from_servers);
+    row.set("status", frontend.status);
+    row.set("mode", frontend.mode);
+    // A session is a connection.
+    row.set("conn_rate", frontend.sessions.rate.round());
+    row.set("conn_rate_max", frontend.sessions.rate_max.round());
+    row.set("conn_tot", frontend.sessions.total);
+    row
+}
+
+fn server(
+    backend: &BackendStats,
+    server: &ServerStats,
+    numbers: [usize; 2],
+    now: SystemTime,
+) -> Row {
+    let [proxy, number] = numbers;
+    let mut row = Row::new(Kind::Server, [&backend.name, &server.name], proxy, number);
+    row.set_sessions(&server.sessions);
+    row.set("bin", server.bytes_from_client);
+    row.set("bout", server.bytes_from_server);
+    row.set("econ", server.connect_failures);
+    row.set("wretr", server.retries);
+    row.set("status", server.status);
+    row.set("weight", server.weight);
+    row.set("act", u8::from(!server.backup));
+    row.set("bck", u8::from(server.backup));
+    let since = now.duration_since(server.changed).unwrap_or_default();
+    row.set("lastchg", since.as_secs());
+    row.set("lbtot", server.sessions.total);
+    row.set("uweight", server.weight_configured);
+    row.set("addr", server.address);
+    if server.state != "no check" {
+        row.set("chkfail", server.checks.failed);
+        row.set("chkdown", server.checks.downs);
+        if let Some((code, detail)) = check(&server.reason) {
+            row.set("check_status", code);
+            match detail.parse::<u16>() {
+                Ok(status) => row.set("check_code", status),
+                Err(_) => row.set("last_chk", detail),
+            }
+        }
+    }
+    row
+}
+
+/// The code of a probe's result, as in `L4CON connection refused`, and the rest. `None`: `reason` is no
+/// probe's.
+fn check(reason: &str) -> Option<(&str, &str)> {
+    let (code, detail) = reason.split_once(' ').unwrap_or((reason, ""));
+    let is_code = ["L4", "L7", "INI", "SOCKERR"].map(|begin| code.starts_with(begin));
+    is_code.contains(&true).then_some((code, detail))
+}
+
+/// The row of a backend.
+fn sum(backend: &BackendStats, proxy: usize) -> Row {
+    let servers = &backend.servers;
+    let downs = servers.iter().map(|server| server.checks.downs);
+    // Backups count when nobody else is there.
+    let counts = |server: &&ServerStats| server.usable && server.backup == (backend.active == 0);
+    let weights = servers.iter().filter(counts).map(|server| server.weight);
+    let mut row = Row::new(Kind::Backend, [&backend.name, "BACKEND"], proxy, 0);
+    row.set("qcur", backend.sessions_waiting);
+    row.set("scur", backend.sessions.current);
+    row.set("stot", backend.sessions.total);
+    row.set("bin", backend.bytes_from_clients);
+    row.set("bout", backend.bytes_from_servers);
+    row.set("econ", backend.connect_failures);
+    row.set("wretr", backend.retries);
+    row.set("status", backend.status);
+    row.set("weight", weights.sum::<u32>());
+    row.set("act", backend.active);
+    row.set("bck", backend.backup);
+    row.set("chkdown", downs.sum::<u64>());
+    row.set("lbtot", backend.sessions.total);
+    row.set("rate", backend.sessions.rate.round());
+    row.set("algo", algorithm(&backend.balance));
+    row
+}
+
+/// HAProxy's name for ours.
+fn algorithm(balance: &str) -> &str {
+    match balance {
+        "round_robin" => "roundrobin",
+        "least_conn" => "leastconn",
+        "source_hash" => "source",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_when_they_must_be() {
+        for (field, written) in [
+            ("", ""),
+            ("plain text", "plain text"),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            let mut text = String::new();
+            write_field(field, &mut text);
+            assert_eq!(text, written);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_a_probe_s_or_not() {
+        assert_eq!(
+            check("L4CON connection refused"),
+            Some(("L4CON", "connection refused"))
+        );
+        assert_eq!(check("L7STS 503"), Some(("L7STS", "503")));
+        assert_eq!(check("L4OK"), Some(("L4OK", "")));
+        assert_eq!(check("operator"), None);
+        assert_eq!(check(""), None);
+    }
+
+    #[test]
+    fn columns_have_one_name_each() {
+        let mut names = COLUMNS.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), COLUMNS.len());
+    }
+}

@@ -1,0 +1,92 @@
+//! `/api/v1/stats/stream`: the document of `/api/v1/stats` once a second, as server-sent events.
+//!
+//! It is made once for all streams, and not at all while there is none. A stream that falls behind
+//! gets the newest document and not those that it missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{self, Extension};
+use axum::response::Response;
+use axum::routing::get;
+use tokio::sync::{Notify, watch};
+
+use super::document::Stats;
+use super::error::Refusal;
+use super::server::Connection;
+use super::streaming::{End, Listener, Streams};
+use super::{Parts, State};
+
+/// From one document to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Streams at once: with those of events, some clients remain that ask for something else.
+const STREAMS_MAX: usize = 24;
+
+/// What streams share.
+struct Feed {
+    newest: watch::Sender<Bytes>,
+    /// There is a stream.
+    wanted: Arc<Notify>,
+    streams: Streams,
+}
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    let feed = Feed {
+        newest: watch::Sender::new(Bytes::new()),
+        wanted: Arc::default(),
+        streams: Streams::new(STREAMS_MAX),
+    };
+    let made = make(
+        Arc::clone(&parts.state),
+        feed.newest.clone(),
+        Arc::clone(&feed.wanted),
+    );
+    tokio::spawn(made);
+    Router::new()
+        .route("/api/v1/stats/stream", parts.guard.reads(get(stream)))
+        .with_state(Arc::new(feed))
+}
+
+/// Makes the documents for as long as the runtime runs.
+async fn make(state: Arc<State>, newest: watch::Sender<Bytes>, wanted: Arc<Notify>) {
+    loop {
+        if newest.is_closed() {
+            wanted.notified().await;
+        }
+        newest.send_replace(message(&Stats::read(&state)));
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// JSON has no line breaks.
+fn message(stats: &Stats) -> Bytes {
+    let data = serde_json::to_string(stats).unwrap_or_default();
+    format!("data: {data}\n\n").into()
+}
+
+async fn stream(
+    extract::State(feed): extract::State<Arc<Feed>>,
+    Extension(connection): Extension<Connection>,
+) -> Result<Response, Refusal> {
+    let (listener, answer) = feed.streams.begin(connection)?;
+    tokio::spawn(tell(feed.newest.subscribe(), listener));
+    feed.wanted.notify_one();
+    Ok(answer)
+}
+
+async fn tell(mut newest: watch::Receiver<Bytes>, mut listener: Listener) {
+    let end = loop {
+        if newest.changed().await.is_err() {
+            break End::Gone;
+        }
+        let message = newest.borrow_and_update().clone();
+        if let Err(end) = listener.send(message).await {
+            break end;
+        }
+    };
+    listener.end(end);
+}
