@@ -61,6 +61,16 @@ impl Guard {
         Guard(Arc::new(token))
     }
 
+    /// Whether this request may read; for a route that has an answer for who may not.
+    pub fn check_read(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Refusal> {
+        check(peer, self.0.as_ref().as_ref(), Wants::Read, headers)
+    }
+
+    /// Whether actions are taken at all from there.
+    pub fn takes_actions(&self, peer: Peer) -> bool {
+        matches!(peer, Peer::Local { .. }) || self.0.is_some()
+    }
+
     /// Before a route that changes nothing.
     pub fn reads<S: Clone + Send + Sync + 'static>(
         &self,

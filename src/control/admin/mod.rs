@@ -13,6 +13,7 @@
 //! | `history` | rates and quantiles of the last minutes |
 //! | `live` | `/api/v1/stats/stream` |
 //! | `streaming` | how streams are sent |
+//! | `page` | the stats page |
 //! | `metrics` | `/metrics` |
 //! | `csv` | `/stats.csv` |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
@@ -32,6 +33,7 @@ mod events;
 mod history;
 mod live;
 mod metrics;
+mod page;
 mod probes;
 mod ready;
 mod reload;
@@ -232,6 +234,7 @@ fn router(parts: &Parts) -> Router {
         .merge(live::routes(parts))
         .merge(metrics::routes(parts))
         .merge(csv::routes(parts))
+        .merge(page::routes(parts))
         .merge(events::routes(parts))
         .merge(servers::routes(parts))
         .merge(sessions::routes(parts))
