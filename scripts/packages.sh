@@ -3,7 +3,8 @@
 set -euo pipefail
 
 missing=()
-for pair in nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium; do
+for pair in nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium \
+  promtool:prometheus; do
   PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)

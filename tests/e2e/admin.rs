@@ -32,7 +32,7 @@ fn each_path_has_its_answer_and_nothing_else_has_one() {
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
-    for path in ["/", "/health", "/api/v1/stats/", "/api/v2/stats", "//"] {
+    for path in ["/health", "/page", "/api/v1/stats/", "/api/v2/stats", "//"] {
         let answer = get(admin, path);
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
         assert!(answer.body.contains("/api/v1/stats"), "{answer:?}");
@@ -414,7 +414,8 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 /// Values that may be absent.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 9] = [
+    "_us",
     "/last",
     "/limit",
     "/operator",
@@ -455,7 +456,9 @@ pub fn same_shape(value: &Value, example: &Value, at: &str) {
                 assert!(words.split(", ").any(|word| word == text), "{at}: {text}");
             }
         }
-        (Value::Number(number), Value::Number(_)) => assert!(number.is_u64(), "{at}: {number}"),
+        (Value::Number(number), Value::Number(example)) => {
+            assert!(number.is_u64() || example.is_f64(), "{at}: {number}");
+        }
         (Value::Bool(_), Value::Bool(_)) => {}
         (Value::Null, _) | (_, Value::Null) if OPTIONAL.iter().any(|name| at.ends_with(name)) => {}
         _ => panic!("{at}: {value} is not like {example}"),
@@ -495,12 +498,27 @@ fn the_statistics_have_the_documented_shape() {
         .start();
     round_trip(&connect(ringway.address()), b"some traffic");
 
-    let sessions = json!({ "current": 0, "max": 0, "limit": 0, "total": 0 });
+    let sessions = json!({
+        "current": 0, "max": 0, "limit": 0, "total": 0, "rate": 0.0, "rate_max": 0.0,
+    });
+    let all_sessions = json!({ "current": 0, "total": 0, "rate": 0.0 });
+    let quantiles = json!({ "p50_us": null, "p90_us": null, "p99_us": null });
     let operator = json!({ "who": "", "time": "time", "reason": "" });
+    let server = json!({
+        "name": "one of a, spare", "address": "address",
+        "status": "one of MAINT, DOWN, DRAIN, UP, no check",
+        "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
+        "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
+        "operator": operator, "backup": false,
+        "sessions": sessions, "bytes_from_client": 0, "bytes_from_server": 0,
+        "connect_failures": 0, "retries": 0,
+        "connect_time": quantiles, "session_time": quantiles,
+        "checks": { "passed": 0, "failed": 0, "downs": 0, "last": null },
+    });
     let example = json!({
         "process": {
-            "version": "", "pid": 0, "started": "time", "uptime_s": 0, "stopping": false,
-            "sessions": sessions, "reload": { "version": 0, "last": null },
+            "version": "", "pid": 0, "started": "time", "uptime_s": 0, "now": "time",
+            "stopping": false, "sessions": sessions, "reload": { "version": 0, "last": null },
         },
         "workers": [{
             "index": 0, "sessions": { "current": 0, "total": 0 },
@@ -508,22 +526,17 @@ fn the_statistics_have_the_documented_shape() {
             "connect_failures": 0, "retries": 0, "shortages": 0, "log_lines_dropped": 0,
         }],
         "frontends": [{
-            "name": "one of web", "listen": ["address"], "backend": "one of app",
+            "name": "one of web", "mode": "one of tcp, http", "listen": ["address"],
+            "backend": "one of app", "status": "one of OPEN, STOP",
             "sessions": sessions, "bytes_from_clients": 0, "bytes_from_servers": 0,
             "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 0, "504": 0 },
             "opaque_answers": 0, "proxied_requests": 0,
         }],
         "backends": [{
-            "name": "one of app", "balance": "one of round_robin", "sessions_waiting": 0,
-            "servers": [{
-                "name": "one of a, spare", "address": "address",
-                "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
-                "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
-                "operator": operator, "backup": false,
-                "sessions": sessions, "bytes_from_client": 0, "bytes_from_server": 0,
-                "connect_failures": 0, "retries": 0,
-                "checks": { "passed": 0, "failed": 0, "downs": 0 },
-            }],
+            "name": "one of app", "balance": "one of round_robin", "status": "one of UP, DOWN",
+            "active": 0, "backup": 0, "sessions_waiting": 0, "sessions": all_sessions,
+            "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "retries": 0,
+            "servers": [server],
         }],
     });
     let all = stats(ringway.admin());

@@ -256,6 +256,23 @@ impl Ringway {
             .collect()
     }
 
+    /// How often its threads with names that begin so were put on a processor so far.
+    pub fn scheduled(&self, name: &str) -> u64 {
+        let statuses = self.of_threads("status");
+        let ours = statuses.iter().filter(|status| {
+            let of = status
+                .lines()
+                .next()
+                .and_then(|line| line.strip_prefix("Name:"));
+            of.is_some_and(|of| of.trim().starts_with(name))
+        });
+        let switches = ours.flat_map(|status| {
+            let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+            lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
+        });
+        switches.sum()
+    }
+
     /// The CPU time that it has taken so far, in user and kernel mode, ended threads included.
     pub fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(self.proc("stat")).expect("the process runs");

@@ -9,6 +9,7 @@
 //! is in [`wait`] or in a blocking read with a deadline), and no test without a look at the end
 //! whether the process still ran, had not panicked and had no worker thread of the kernel's io_uring.
 
+mod browser;
 mod clients;
 mod harness;
 mod http;
@@ -43,6 +44,8 @@ mod http_streams;
 mod http_unavailable;
 mod limits;
 mod logging;
+mod metrics;
+mod page;
 mod peers;
 mod pressure;
 mod relaying;

@@ -134,6 +134,10 @@ const FRONTENDS: &[Table<FrontendStats>] = &[
         "client" => |frontend| count(frontend.bytes_from_clients),
         "server" => |frontend| count(frontend.bytes_from_servers)
     }),
+    metric!(Counter "frontend_opaque_answers_total", "Answers of servers that passed as they are: not HTTP, or their head is too long.",
+        |frontend| count(frontend.opaque_answers)),
+    metric!(Counter "frontend_proxied_requests_total", "Requests for a sticky backend that came through a proxy.",
+        |frontend| count(frontend.proxied_requests)),
 ];
 
 #[rustfmt::skip]
@@ -224,6 +228,7 @@ fn text(stats: &Stats, snapshot: &Snapshot) -> String {
         (labels, frontend)
     });
     add(&mut families, FRONTENDS, frontends);
+    families.push(answers(&stats.frontends));
     let backends = stats.backends.iter();
     let backends = backends.map(|backend| (vec![("backend", backend.name.as_str())], backend));
     add(&mut families, BACKENDS, backends);
@@ -237,6 +242,26 @@ fn text(stats: &Stats, snapshot: &Snapshot) -> String {
     TextEncoder::new()
         .encode_to_string(&families)
         .unwrap_or_default()
+}
+
+/// Answers of our own.
+fn answers(frontends: &[FrontendStats]) -> MetricFamily {
+    let samples = frontends.iter().flat_map(|frontend| {
+        frontend.answers.iter().map(|(status, answers)| {
+            let labels = [
+                ("frontend", frontend.name.as_str()),
+                ("backend", frontend.backend.as_str()),
+                ("status", &status.to_string()),
+            ];
+            sample(&labels, Kind::Counter, *answers as f64)
+        })
+    });
+    family(
+        MetricType::COUNTER,
+        "ringway_frontend_answers_total",
+        "HTTP mode: answers of our own, by status.",
+        samples.collect(),
+    )
 }
 
 fn server_labels<'a>(backend: &'a str, server: &'a str) -> Labels<'a> {
