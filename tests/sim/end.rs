@@ -102,10 +102,10 @@ impl Run {
                 assert!(before.is_none(), "two servers got the bytes of a client");
             }
         }
-        let only = match self.control.reloads() {
-            0 => Some(self.control.newest()),
-            _ => None,
-        };
+        // Who has no record had this configuration and its frontend, if there were no others.
+        let newest = self.control.newest();
+        let one = self.control.reloads() == 0 && newest.config.frontends.len() == 1;
+        let only = one.then_some(newest);
         let model = Model {
             steady: self.flips == 0,
             calm: self.is_calm(world),
@@ -116,7 +116,7 @@ impl Run {
             let record = by_client.get(&client.client_address());
             let snapshot = record.map(|record| &record.snapshot).or(only);
             let Some(snapshot) = snapshot else {
-                // It had one of several configurations.
+                // It had one of several.
                 continue;
             };
             let record = record.map(|record| &record.record);
