@@ -16,4 +16,5 @@ run cargo clippy --all-targets -- -D warnings
 run cargo test
 run env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 # Every micro-benchmark once: they must keep working, their numbers are of no interest here.
-run cargo bench --profile dev -- --test
+# With the profile of the tests, whose dependencies are built by now.
+run cargo bench --profile test -- --test
