@@ -287,10 +287,9 @@ fn counters_health_and_limits_go_on() {
     for key in ["since", "reason", "checks", "sessions"] {
         assert_eq!(new[1][key], old[0][key], "{key}");
     }
-    assert_eq!(
-        new[0]["sessions"],
-        json!({ "current": 3, "max": 3, "limit": 3, "total": 3 })
-    );
+    for name in ["current", "max", "limit", "total"] {
+        assert_eq!(new[0]["sessions"][name], 3, "{name}");
+    }
     assert_eq!(after["frontends"][0]["sessions"]["total"], 3);
     assert_eq!(after["frontends"][0]["sessions"]["limit"], 500);
     for _ in 0..5 {

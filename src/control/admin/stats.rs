@@ -352,6 +352,7 @@ mod tests {
                 "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
                 "opaque_answers": 12,
                 "proxied_requests": 3,
+                "status": "OPEN",
             }])
         );
         let backend = &stats["backends"][0];
