@@ -44,11 +44,14 @@ pub fn run() -> Result<(), StartError> {
     log::init();
     control::run(config, control::Options::default(), |bound| {
         let address = bound.frontends[0][0];
-        let stats = bound.admin.map_or_else(String::new, |admin| {
-            format!("    curl -s http://{admin}/api/v1/stats\n")
+        let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {
+            [
+                format!("The stats page is http://{admin}/\n"),
+                format!("    curl -s http://{admin}/api/v1/stats\n"),
+            ]
         });
         println!(
-            "\nThree servers, {}, stand behind http://{address}/\nTry:\n\n    \
+            "\nThree servers, {}, stand behind http://{address}/\n{page}Try:\n\n    \
              for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n    \
              for i in 1 2 3; do curl -s -b jar -c jar http://{address}/; done\n{stats}\n\
              Each new client goes to the next server, one that keeps its cookie stays with its own;\n\
