@@ -346,7 +346,10 @@ mod tests {
                 "mode": "tcp",
                 "listen": ["127.0.0.1:8080"],
                 "backend": "servers",
-                "sessions": { "current": 0, "max": 0, "limit": null, "total": 15, "rate": 0.0, "rate_max": 0.0 },
+                "status": "OPEN",
+                "sessions": {
+                    "current": 0, "max": 0, "limit": null, "total": 15, "rate": 0.0, "rate_max": 0.0,
+                },
                 "bytes_from_clients": 30,
                 "bytes_from_servers": 0,
                 "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
@@ -359,6 +362,10 @@ mod tests {
         assert_eq!(
             (&backend["balance"], &backend["sessions_waiting"]),
             (&json!("first"), &json!(9))
+        );
+        assert_eq!(
+            [&backend["status"], &backend["active"], &backend["retries"]],
+            [&json!("UP"), &json!(1), &json!(14)]
         );
         let server = &backend["servers"][1];
         assert_eq!(server["address"], "[::1]:2");
