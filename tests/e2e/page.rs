@@ -187,14 +187,24 @@ fn who_may_not_read_gets_a_frame_that_asks_for_the_token() {
     let folder = ScratchDirectory::new();
     let ringway = with_token(&folder).server("secret", nowhere()).start();
 
-    let wrong = [("Authorization", "Bearer wrong")];
-    let page = ask(ringway.admin(), "GET /", &wrong, "");
+    // Whoever has the token may call this host by any name.
+    for header in [("Authorization", "Bearer wrong"), ("Host", "lb.example")] {
+        let page = ask(ringway.admin(), "GET /", &[header], "");
+        assert_eq!(page.status, 401, "{header:?}");
+        assert_eq!(page.header("www-authenticate"), Some("Bearer"));
+        assert!(page.body.contains("needs a token"));
+        assert!(!page.body.contains("secret"));
+    }
+    let known = [
+        ("Authorization", &*format!("Bearer {TOKEN}")),
+        ("Host", "lb.example"),
+    ];
+    let page = ask(ringway.admin(), "GET /", &known, "");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("server app secret"));
 
-    assert_eq!(page.status, 401);
-    assert_eq!(page.header("www-authenticate"), Some("Bearer"));
-    assert!(page.body.contains("needs a token"));
-    assert!(!page.body.contains("secret"));
-    let stranger = ask(ringway.admin(), "GET /", &[("Host", "evil.example")], "");
+    let without = Setup::new().admin().server("secret", nowhere()).start();
+    let stranger = ask(without.admin(), "GET /", &[("Host", "evil.example")], "");
     assert_eq!(stranger.status, 421);
 }
 
@@ -225,7 +235,9 @@ fn a_browser_sees_a_server_die_and_drains_another() {
     let folder = ScratchDirectory::new();
     let (port, living) = (RefusingPort::new(), Server::echo());
     let dying = Server::named_at(port.address(), "dying");
+    // One, so that each server gets one of two sessions.
     let ringway = with_token(&folder)
+        .workers(1)
         .health_check("interval = \"200ms\"\ntimeout = \"200ms\"\nfall = 2")
         .server("dying", port.address())
         .server("living", living.address())
@@ -233,9 +245,12 @@ fn a_browser_sees_a_server_die_and_drains_another() {
     let admin = ringway.admin();
     let mut browser = watch(&ringway);
     browser.waits_for(&has_status("dying", "UP"));
-    let open = connect(ringway.address());
-    let open = [open, connect(ringway.address())];
-    eventually("both are open", || living.open() > 0);
+    let open = [(), ()].map(|()| connect(ringway.address()));
+    eventually("each has a session", || {
+        let all = stats(admin);
+        [0, 1].map(|server| all["backends"][0]["servers"][server]["sessions"]["current"].clone())
+            == [1, 1]
+    });
 
     drop(dying);
     browser.waits_for(&has_status("dying", "DOWN"));
