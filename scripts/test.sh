@@ -5,15 +5,19 @@ cd "$(dirname "$0")/.."
 
 scripts/packages.sh
 export PATH="$PATH:/usr/sbin"
+# Builds from nothing gain nothing from being incremental.
+export CARGO_INCREMENTAL=0
+# The end-to-end tests mostly wait.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}"
 
 run() {
-  echo "== $*" >&2
+  echo "== $* (${SECONDS} s)" >&2
   "$@"
 }
 
 run cargo fmt --check
 run cargo clippy --all-targets -- -D warnings
-run cargo test
+run cargo test --lib --bins --tests
 run env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 # Every micro-benchmark once: they must keep working, their numbers are of no interest here.
 # With the profile of the tests, whose dependencies are built by now.
