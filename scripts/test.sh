@@ -3,7 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/packages.sh
+scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium \
+  promtool:prometheus @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
+  @/usr/lib/python3/dist-packages/websockets:python3-websockets
 export PATH="$PATH:/usr/sbin"
 # Builds from nothing gain nothing from being incremental.
 export CARGO_INCREMENTAL=0

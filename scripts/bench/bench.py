@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures what a balancer costs: CPU time for each request, memory for each idle session.
+"""Measures ringway against its rivals, and against relays that do nothing else.
 
-The balancer is alone on one core, wrk and the nginx behind it share another. Rounds are
+The balancer is alone on one core, the load and the nginx behind it share the last one. Rounds are
 interleaved (A B C, A B C), so that a disturbance of the machine meets all alike, and each sample
 has a process of its own that is warmed up first. Called through scripts/bench.sh.
 """
@@ -12,33 +12,18 @@ import os
 import resource
 import shlex
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import building
 import machine
 import report
-from running import HERE, Balancers, StartFailed, exchange, http_server
+import scaling
+from running import HERE, Balancers, StartFailed, http_server
+from scenarios import Bench, SCENARIOS
 
 ROOT = HERE.parent.parent
-IDLE_SESSIONS = 8000
-# Descriptors that a balancer needs besides those of its sessions.
-RESERVED_FILES = 2000
-CLOSE = "Connection: close"
-# The cookie that names the server in both configurations of HTTP mode.
-COOKIE = "Cookie: theme=dark; SRV=w"
-# Name -> path, connections, headers.
-WRK_SCENARIOS = {
-    "small": ("/100", 64, []),
-    "16k": ("/16k", 64, []),
-    "1m": ("/1m", 16, []),
-    "churn": ("/100", 64, [CLOSE]),
-    "http-small": ("/100", 64, [COOKIE]),
-    "http-churn": ("/100", 64, [COOKIE, CLOSE]),
-}
-SCENARIOS = [*WRK_SCENARIOS, "idle"]
 
 
 def names_of(known):
@@ -54,106 +39,30 @@ def names_of(known):
     return parse
 
 
+def variant(text):
+    """A parser for NAME=PATCH."""
+    name, _, patch = text.partition("=")
+    if not name or not Path(patch).is_file():
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATCH with a file for PATCH")
+    return name, Path(patch).resolve()
+
+
 def arguments():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="samples for each cell (default %(default)s)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of a wrk run (default %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO",
+                        help=f"what to measure (default: everything): {', '.join(SCENARIOS)}")
+    parser.add_argument("--rounds", type=int, default=7, help="samples for each cell (default %(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of a run (default %(default)s)")
     parser.add_argument("--only", type=names_of(Balancers.NAMES), default=Balancers.NAMES,
-                        metavar="NAME,...", help=f"of {', '.join(Balancers.NAMES)}")
-    parser.add_argument("--scenario", type=names_of(SCENARIOS), default=SCENARIOS,
-                        metavar="NAME,...", help=f"of {', '.join(SCENARIOS)}")
-    parser.add_argument("--binary", type=Path, help="measure this ringway instead of building one")
+                        metavar="NAME,...", help=f"who takes part, of {', '.join(Balancers.NAMES)}")
+    parser.add_argument("--variant", type=variant, action="append", default=[], metavar="NAME=PATCH",
+                        help="also measure ringway with this patch applied, as ringway+NAME")
     parser.add_argument("--name", help="ending of the results' folder (default: the short revision)")
     parser.add_argument("--dry", action="store_true",
                         help="write to a temporary folder; allowed with uncommitted changes")
     return parser.parse_args()
-
-
-def build():
-    """Builds the release binary; returns its path even when that failed, for the notice later."""
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--examples"], cwd=ROOT, check=False)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target.resolve() / "release" / "ringway"
-
-
-def takes_part(name, scenario):
-    """Whether the balancer is measured in this scenario: each mode has its own."""
-    return name.endswith("-http") == scenario.startswith("http-")
-
-
-def wrk_command(port, path, connections, headers, seconds):
-    """The load of one run."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "summary.lua")]
-    for header in headers:
-        command += ["-H", header]
-    return [*command, f"http://127.0.0.1:{port}{path}"]
-
-
-def run_wrk(command):
-    """Runs wrk; returns the fields of the line that summary.lua prints."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in done.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return {key: int(value) for key, value in (pair.split("=") for pair in line.split()[1:])}
-    raise StartFailed(f"wrk gave no result: {(done.stdout + done.stderr).strip()[-400:]}")
-
-
-def measure_requests(balancer, scenario, seconds):
-    """CPU time of the balancer for each request of a wrk run, after a warm-up."""
-    path, connections, headers = WRK_SCENARIOS[scenario]
-    run_wrk(wrk_command(balancer.port, path, connections, headers, 1))
-    ran_before, waited_before = balancer.cpu_us()
-    stolen_before = machine.stolen_us(balancer.cpu)
-    result = run_wrk(wrk_command(balancer.port, path, connections, headers, seconds))
-    ran, waited = balancer.cpu_us()
-    cpu_us = ran - ran_before
-    disturbed_us = waited - waited_before + machine.stolen_us(balancer.cpu) - stolen_before
-    seconds = result["duration_us"] / 1e6
-    return {
-        "value": cpu_us / max(result["requests"], 1),
-        "unit": "µs/request",
-        "requests": result["requests"],
-        "seconds": round(seconds, 3),
-        "requests_per_second": round(result["requests"] / seconds),
-        "cpu_us": round(cpu_us),
-        "disturbed_us": round(disturbed_us),
-        "errors": sum(result[kind] for kind in ("connect", "read", "write", "status", "timeout")),
-        "p50_us": result["p50_us"],
-        "p99_us": result["p99_us"],
-    }
-
-
-def measure_idle(balancer, count):
-    """Growth of resident memory for each session that exchanged one small message and waits."""
-    before = balancer.rss_bytes()
-    sessions, errors = [], 0
-    try:
-        for _ in range(count):
-            session = socket.create_connection(("127.0.0.1", balancer.port), timeout=5)
-            sessions.append(session)
-            exchange(session)
-        after = balancer.rss_bytes()
-        for session in (sessions[0], sessions[-1]):
-            exchange(session)
-    except OSError as error:
-        print(f"    after {len(sessions)} sessions: {error}")
-        after, errors = balancer.rss_bytes(), 1
-    finally:
-        for session in sessions:
-            session.close()
-    return {
-        "value": (after - before) / max(len(sessions), 1),
-        "unit": "bytes/session",
-        "requests": len(sessions),
-        "seconds": 0,
-        "requests_per_second": 0,
-        "cpu_us": 0,
-        "disturbed_us": 0,
-        "errors": errors,
-        "p50_us": 0,
-        "p99_us": 0,
-    }
 
 
 def those_that_start(balancers, names):
@@ -169,24 +78,20 @@ def those_that_start(balancers, names):
     return running, notices
 
 
-def measure(options, balancers, names):
-    """All samples, round by round."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    idle_sessions = min(IDLE_SESSIONS, (hard - RESERVED_FILES) // 2)
+def measure(options, bench, names):
+    """All samples, scenario by scenario and round by round."""
     samples = []
-    for scenario in options.scenario:
+    for scenario in (SCENARIOS[name] for name in options.scenario):
+        taking_part = [name for name in names if scenario.takes(name)]
+        if len(taking_part) > 0:
+            scenario.prepare(bench, taking_part)
         for number in range(1, options.rounds + 1):
-            for name in names:
-                if not takes_part(name, scenario):
-                    continue
-                with balancers.start(name) as balancer:
-                    if scenario == "idle":
-                        sample = measure_idle(balancer, idle_sessions)
-                    else:
-                        sample = measure_requests(balancer, scenario, options.seconds)
-                samples.append({"scenario": scenario, "round": number, "balancer": name, **sample})
+            for name in taking_part:
+                sample = scenario.measure(bench, name)
+                samples.append({"scenario": scenario.name, "round": number, "balancer": name, **sample})
                 mark = f"   ERRORS: {sample['errors']}" if sample["errors"] else ""
-                print(f"  {scenario:10} {number:2} {name:15} {sample['value']:10.1f} {sample['unit']}{mark}", flush=True)
+                print(f"  {scenario.name:15} {number:2} {name:18} {sample['value']:10.1f} {sample['unit']}{mark}",
+                      flush=True)
     return samples
 
 
@@ -206,40 +111,48 @@ def results_directory(options):
 def main():
     """One measurement from the first check to the written results."""
     options = arguments()
+    options.scenario = options.scenario or list(SCENARIOS)
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = results_directory(options)
-    binary = options.binary.resolve() if options.binary else build()
+    binary = building.release(ROOT)
+    variants = {f"ringway+{name}": building.variant(ROOT, patch) for name, patch in options.variant}
     cpus = sorted(os.sched_getaffinity(0))
-    balancer_cpu, load_cpu = cpus[0], cpus[-1]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     with tempfile.TemporaryDirectory(prefix="ringway-bench-", dir="/dev/shm") as scratch, \
             machine.congestion_control("cubic"):
         facts = machine.facts(binary)
-        os.sched_setaffinity(0, {load_cpu})
+        os.sched_setaffinity(0, {cpus[-1]})
         scratch = Path(scratch)
         # nginx's workers run as another user when it was started by root.
         scratch.chmod(0o755)
-        with http_server(scratch, load_cpu) as server:
-            balancers = Balancers(binary, scratch, server.port, balancer_cpu)
-            names, notices = those_that_start(balancers, options.only)
+        with http_server(scratch, cpus[-1]) as server:
+            balancers = Balancers(binary, variants, scratch, server.port, cpus)
+            names, notices = those_that_start(balancers, [*options.only, *variants])
             if not names:
                 sys.exit("nothing to measure")
-            samples = measure(options, balancers, names)
-            commands = [
-                shlex.join(wrk_command("PORT", *WRK_SCENARIOS[scenario], options.seconds)).replace(f"{ROOT}/", "")
-                for scenario in options.scenario if scenario in WRK_SCENARIOS
-            ]
-    if balancer_cpu == load_cpu:
+            bench = Bench(balancers, options.seconds)
+            samples = measure(options, bench, names)
+    if len(cpus) == 1:
         notices.append("only one CPU: the balancer shared it with the load")
-    facts.append(("CPUs", f"balancer on {balancer_cpu}, wrk and nginx on {load_cpu}"))
+    facts.append(("CPUs", f"balancer on {cpus[0]}, load and nginx on {cpus[-1]}"))
     facts.append(("rounds", f"{options.rounds}, {options.seconds} s each after 1 s of warm-up"))
     directory.mkdir(parents=True, exist_ok=True)
-    invocation = shlex.join(["scripts/bench.sh", *sys.argv[1:]])
-    report.write(directory, samples, facts, invocation, commands, notices)
-    print("\n" + report.table(report.summarise(samples)))
+    for name, patch in options.variant:
+        (directory / f"{name}.patch").write_bytes(patch.read_bytes())
+    results = report.Results(
+        samples=samples,
+        facts=facts,
+        invocation=shlex.join(["scripts/bench.sh", *sys.argv[1:]]),
+        commands=sorted(command.replace(f"{ROOT}/", "") for command in bench.commands),
+        notices=notices + bench.notices,
+        calls=bench.calls,
+        instructions=scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else [],
+    )
+    report.write(directory, results)
+    print("\n" + report.table(report.Summary(samples)))
     print(f"written to {directory}")
 
 

@@ -6,6 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from load import OHA
+
 CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
@@ -33,6 +35,7 @@ def facts(binary):
         ("haproxy", output_of("haproxy", "-v").splitlines()[0]),
         ("nginx", output_of("nginx", "-v")),
         ("wrk", output_of("wrk", "-v").splitlines()[0]),
+        ("oha", output_of(str(OHA), "--version")),
     ]
 
 
@@ -41,13 +44,12 @@ def tree_is_dirty():
     return bool(output_of("git", "status", "--porcelain", "--", ".", ":!bench-results"))
 
 
-def stolen_us(cpu):
-    """How long the host has kept this CPU from the virtual machine so far."""
-    for line in Path("/proc/stat").read_text().splitlines():
-        fields = line.split()
-        if fields[0] == f"cpu{cpu}":
-            return int(fields[8]) * 1_000_000 / os.sysconf("SC_CLK_TCK")
-    return 0
+def stolen_us(cpus):
+    """How long the host has kept these CPUs from the virtual machine so far."""
+    names = {f"cpu{cpu}" for cpu in cpus}
+    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    ticks = sum(int(fields[8]) for fields in lines if fields[0] in names)
+    return ticks * 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -2,12 +2,17 @@
 
 import csv
 import statistics
+from dataclasses import dataclass, field
+
+import plots
+import scaling
+from scenarios import SCENARIOS
 
 COLUMNS = [
     "scenario", "round", "balancer", "value", "unit", "requests", "seconds", "requests_per_second",
-    "cpu_us", "disturbed_us", "errors", "p50_us", "p99_us",
+    "cpu_us", "cpu_us_per_request", "disturbed_us", "errors", "p50_us", "p99_us", "p999_us", "rss_bytes",
 ]
-# What a balancer is compared with: the one of these that took part in the scenario.
+# What a balancer is compared with: the first of these that took part in the scenario.
 REFERENCES = ["haproxy", "haproxy-http"]
 # Share of the balancer's CPU time that it spent waiting for its CPU, above which a cell is remarked on.
 DISTURBED = 0.05
@@ -22,6 +27,13 @@ UNFAIR = """\
 - Each balancer runs as its users get it: default buffers (HAProxy and nginx 16 KiB), one thread or worker,
   no access log, the same timeouts. HAProxy and nginx can be tuned for bulk transfers, ringway's buffers too.
 - Ringway was developed on this kind of machine with these scenarios in view; its rivals were not.
+- The load is closed-loop but for the fixed rates: wrk asks again when it was answered, so its p50 and p99 say how
+  long the queue at the load's core is as much as what the balancer adds. Only `rate` and `http-rate` count from the
+  moment when a request was due.
+- Where one core carries the load, the first in requests per second is whoever leaves the most of the kernel's work
+  to its own core.
+- `workers` on a machine with two CPUs has the load on one of the workers' CPUs.
+- Calls into the kernel are counted by strace, which slows the balancer: events gather, and fewer calls bring them.
 - `idle` counts resident memory of processes only: neither sockets' memory in the kernel nor what ringway's
   rings take there is seen.
 - On a virtual machine neighbours disturb; look at the spread before believing a difference. `disturbed_us`
@@ -30,73 +42,216 @@ UNFAIR = """\
 """
 
 
-def summarise(samples):
-    """Rows of (scenario, balancer, unit, median, low, high, ratio, rate, remarks), in order of appearance."""
-    values = {}
-    for sample in samples:
-        key = (sample["scenario"], sample["balancer"])
-        values.setdefault(key, {})[sample["round"]] = sample
-    rows = []
-    for (scenario, balancer), runs in values.items():
-        numbers = [run["value"] for run in runs.values()]
-        references = (values.get((scenario, name)) for name in REFERENCES)
-        reference = next(filter(None, references), {})
+@dataclass
+class Results:
+    """What a measurement has found, and under which circumstances."""
+
+    samples: list
+    # Pairs of label and value.
+    facts: list
+    invocation: str
+    commands: list
+    notices: list
+    calls: dict
+    instructions: list
+
+
+@dataclass
+class Cell:
+    """The samples of one balancer in one scenario."""
+
+    scenario: str
+    balancer: str
+    runs: dict = field(default_factory=dict)
+
+    def median(self, column="value"):
+        """Over the rounds."""
+        return statistics.median(run[column] for run in self.runs.values())
+
+    @property
+    def unit(self):
+        """Of the value."""
+        return next(iter(self.runs.values()))["unit"]
+
+    @property
+    def low(self):
+        """The least value."""
+        return min(run["value"] for run in self.runs.values())
+
+    @property
+    def high(self):
+        """The greatest value."""
+        return max(run["value"] for run in self.runs.values())
+
+    def ratio(self, other, column="value"):
+        """The median over the rounds of what this is to another in the same round, or None."""
         ratios = [
-            run["value"] / reference[number]["value"]
-            for number, run in runs.items()
-            if number in reference and reference[number]["value"]
+            run[column] / other.runs[number][column]
+            for number, run in self.runs.items()
+            if other and number in other.runs and other.runs[number][column]
         ]
-        remarks = []
-        bad = sum(1 for run in runs.values() if run["errors"])
+        return statistics.median(ratios) if ratios else None
+
+    def remarks(self):
+        """What a reader must know before believing the median."""
+        found = []
+        bad = sum(1 for run in self.runs.values() if run["errors"])
         if bad:
-            remarks.append(f"{bad} of {len(runs)} runs with errors")
-        disturbed = statistics.median(run["disturbed_us"] / max(run["cpu_us"], 1) for run in runs.values())
+            found.append(f"{bad} of {len(self.runs)} runs with errors")
+        disturbed = statistics.median(
+            run["disturbed_us"] / run["cpu_us"] if run["cpu_us"] else 0 for run in self.runs.values())
         if disturbed > DISTURBED:
-            remarks.append(f"waited {disturbed:.0%} for its CPU")
-        rows.append((
-            scenario, balancer, next(iter(runs.values()))["unit"],
-            statistics.median(numbers), min(numbers), max(numbers),
-            statistics.median(ratios) if ratios else None,
-            statistics.median(run["requests_per_second"] for run in runs.values()),
-            "; ".join(remarks),
-        ))
-    return rows
+            found.append(f"waited {disturbed:.0%} for its CPU")
+        return "; ".join(found)
 
 
-def table(rows):
-    """The summary as a Markdown table."""
-    lines = [
-        "| Scenario | Balancer | Median | Unit | Low | High | Spread | To haproxy | Requests/s | Remarks |",
-        "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
-    for scenario, balancer, unit, median, low, high, ratio, rate, remarks in rows:
-        spread = f"{(high - low) / median:.0%}" if median else ""
-        against = f"{ratio:.2f}" if ratio is not None else ""
-        per_second = f"{rate:,.0f}" if rate else ""
-        digits = 1 if unit == "µs/request" else 0
-        lines.append(
-            f"| {scenario} | {balancer} | {median:,.{digits}f} | {unit} | {low:,.{digits}f} | {high:,.{digits}f} "
-            f"| {spread} | {against} | {per_second} | {remarks} |"
-        )
+class Summary:
+    """All cells, in order of appearance."""
+
+    def __init__(self, samples):
+        self.cells = {}
+        for sample in samples:
+            key = (sample["scenario"], sample["balancer"])
+            self.cells.setdefault(key, Cell(*key)).runs[sample["round"]] = sample
+
+    def scenarios(self):
+        """Their names."""
+        return list(dict.fromkeys(scenario for scenario, _ in self.cells))
+
+    def of(self, scenario):
+        """The cells of one scenario by balancer."""
+        return {balancer: cell for (name, balancer), cell in self.cells.items() if name == scenario}
+
+    def reference(self, scenario):
+        """The cell that others are compared with, or None."""
+        cells = self.of(scenario)
+        return next((cells[name] for name in REFERENCES if name in cells), None)
+
+
+def markdown(header, rows, left=1):
+    """A table; the first columns are words, the others numbers."""
+    align = ["---" if index < left else "---:" for index in range(len(header))]
+    lines = (f"| {' | '.join(map(str, row))} |" for row in [header, align, *rows])
     return "\n".join(lines) + "\n"
 
 
-def write(directory, samples, facts, invocation, commands, notices):
-    """Writes README.md, raw.csv and summary.md into the directory."""
+def number(value, digits=2):
+    """A number for a table, or nothing."""
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def table(summary):
+    """Every cell in a row of its own."""
+    rows = []
+    for (scenario, balancer), cell in summary.cells.items():
+        digits = 0 if cell.median() >= 1000 or cell.unit == "bytes/session" else 2 if cell.unit == "calls/request" else 1
+        rows.append([
+            scenario, balancer, cell.unit, number(cell.median(), digits), number(cell.low, digits),
+            number(cell.high, digits), f"{(cell.high - cell.low) / cell.median():.0%}" if cell.median() else "",
+            number(cell.ratio(summary.reference(scenario))), number(cell.median("requests_per_second") or None, 0),
+            number(cell.median("p50_us") or None, 0), number(cell.median("p99_us") or None, 0),
+            number(cell.median("p999_us") or None, 0), cell.remarks(),
+        ])
+    header = ["Scenario", "Balancer", "Unit", "Median", "Low", "High", "Spread", "To haproxy", "Requests/s",
+              "p50 µs", "p99 µs", "p99.9 µs", "Remarks"]
+    return markdown(header, rows, left=3)
+
+
+def matrix(summary, names, entry):
+    """Scenarios by balancers; `entry` makes the text of a cell."""
+    names = [name for name in names if name in summary.scenarios()]
+    balancers = list(dict.fromkeys(balancer for name in names for balancer in summary.of(name)))
+    rows = []
+    for name in names:
+        cells = summary.of(name)
+        rows.append([f"`{name}`", *(entry(cells[balancer]) if balancer in cells else "" for balancer in balancers)])
+    return markdown(["Scenario", *balancers], rows) if rows else ""
+
+
+def goals(summary):
+    """What ringway was to reach, and what it did."""
+    rows = []
+    for name in summary.scenarios():
+        cells = summary.of(name)
+        own = cells.get("ringway") or cells.get("ringway-http")
+        for goal in SCENARIOS[name].goals if own else ():
+            rivals = [cells[rival] for rival in goal.against if rival in cells]
+            if not rivals:
+                continue
+            best = min(rivals, key=Cell.median)
+            ratio = own.ratio(best)
+            rows.append([SCENARIOS[name].about, best.balancer, number(own.median(), 1), number(best.median(), 1),
+                         own.unit, number(goal.ratio), number(ratio), "yes" if ratio <= goal.ratio else "**no**"])
+    return markdown(["Scenario", "Against", "Ringway", "It", "Unit", "Asked", "Ratio", "Held"], rows, left=2)
+
+
+def calls(results):
+    """Which calls into the kernel a request takes."""
+    rows = []
+    for (scenario, balancer), (by_name, counts) in results.calls.items():
+        shares = ((count / counts["requests"], name) for name, count in by_name.items())
+        told = [f"{name} {share:.2f}" for share, name in sorted(shares, reverse=True) if share >= 0.005]
+        total = sum(by_name.values()) / counts["requests"]
+        rows.append([f"`{scenario}`", balancer, ", ".join(told), f"{total:.2f}"])
+    return markdown(["Scenario", "Balancer", "Calls for each request", "Together"], rows, left=3) if rows else ""
+
+
+def two_workers(summary):
+    """How much more a request costs with two workers."""
+    cells = summary.of("workers")
+    found = []
+    for name in ("ringway", "haproxy"):
+        if name in cells and f"{name}-2" in cells:
+            ratio = cells[f"{name}-2"].ratio(cells[name])
+            found.append(f"- {name}: two to one {ratio:.2f} in CPU time for each request")
+    return "\n".join(found) + "\n" if found else ""
+
+
+def write(directory, results):
+    """Writes README.md, raw.csv, summary.md and the plots into the directory."""
     with (directory / "raw.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(samples)
-    rows = table(summarise(samples))
+        writer.writerows(results.samples)
+    summary = Summary(results.samples)
     (directory / "summary.md").write_text(
-        "Lower is better, but for requests/s. The ratio is the median of the ratios of the rounds.\n\n" + rows
+        "Lower is better, but for requests/s. The ratio is the median of the ratios of the rounds.\n\n"
+        + table(summary)
     )
-    parts = ["# Ringway and its rivals\n", rows, "## Machine\n"]
-    parts.append("\n".join(f"- {label}: {value}" for label, value in facts) + "\n")
-    parts.append("## Commands\n")
-    parts.append("```\n" + "\n".join([invocation, *commands]) + "\n```\n")
-    parts.append("The configurations are those of `scripts/bench/` at this revision.\n")
-    if notices:
-        parts.append("## Left out\n\n" + "\n".join(f"- {notice}" for notice in notices) + "\n")
-    parts.append("## What is unfair\n\n" + UNFAIR)
-    (directory / "README.md").write_text("\n".join(parts))
+    timed = [name for name in summary.scenarios() if next(iter(summary.of(name).values())).unit == "µs/request"]
+    rates = [name for name in summary.scenarios() if next(iter(summary.of(name).values())).unit == "µs p99"]
+    others = [name for name in summary.scenarios() if name not in [*timed, *rates]]
+    drawn = plots.draw(directory, summary, SCENARIOS)
+
+    def against(cell):
+        ratio = cell.ratio(summary.reference(cell.scenario))
+        return f"{number(cell.median(), 1)} ({number(ratio)})" if ratio is not None else number(cell.median(), 1)
+
+    sections = [
+        ("Goals", "The ratio is the median of those of the rounds, to the best of the rivals that a goal names.\n\n"
+         + goals(summary)),
+        ("Plots", "\n".join(f"![{title}]({file})" for title, file in drawn) + "\n" if drawn else ""),
+        ("CPU time for each request", "µs, medians; in parentheses to HAProxy in its default configuration.\n\n"
+         + matrix(summary, timed, against)),
+        ("Requests per second", matrix(summary, timed, lambda cell: number(cell.median("requests_per_second"), 0))),
+        ("p50 / p99 of the closed loop", "µs.\n\n" + matrix(
+            summary, timed, lambda cell: f"{number(cell.median('p50_us'), 0)} / {number(cell.median('p99_us'), 0)}")),
+        ("p50 / p99 / p99.9 at a fixed rate", "µs, corrected for coordinated omission.\n\n" + matrix(
+            summary, rates, lambda cell: " / ".join(
+                number(cell.median(column), 0) for column in ("p50_us", "p99_us", "p999_us"))) if rates else ""),
+        ("Memory, start, calls", "Bytes a session, ms, calls a request.\n\n" + matrix(summary, others, against)
+         if others else ""),
+        ("Two workers", two_workers(summary)),
+        ("Calls into the kernel", calls(results)),
+        ("Instructions of the logic alone", "Counted by callgrind, for each operation, by open sessions.\n\n"
+         + scaling.table(results.instructions) if results.instructions else ""),
+        ("Scenarios", "\n".join(f"- `{name}`: {SCENARIOS[name].about}" for name in summary.scenarios()) + "\n"),
+        ("Machine", "\n".join(f"- {label}: {value}" for label, value in results.facts) + "\n"),
+        ("Commands", "```\n" + "\n".join([results.invocation, *results.commands]) + "\n```\n\n"
+         "The configurations are those of `scripts/bench/` at this revision. Every cell: "
+         "[summary.md](summary.md); every sample: [raw.csv](raw.csv).\n"),
+        ("Notices", "\n".join(f"- {notice}" for notice in results.notices) + "\n" if results.notices else ""),
+        ("What is unfair", UNFAIR),
+    ]
+    text = "\n".join(f"## {title}\n\n{body}" for title, body in sections if body)
+    (directory / "README.md").write_text("# Ringway and its rivals\n\n" + text)

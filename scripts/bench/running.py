@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -59,13 +60,17 @@ def exchange(connection, path="/100"):
 
 
 class Program:
-    """A started program, pinned to one CPU, with its children."""
+    """A started program, pinned to CPUs, with its children."""
 
-    def __init__(self, name, command, port, cpu, directory):
+    def __init__(self, name, command, port, cpus, directory):
         self.port = port
-        self.cpu = cpu
-        self.command = ["taskset", "-c", str(cpu), *map(str, command)]
+        self.cpus = cpus
+        self.directory = directory
+        self.command = ["taskset", "-c", ",".join(map(str, cpus)), *map(str, command)]
         self.log_path = directory / f"{name}.log"
+        # Seconds from the start to the end of the first exchange.
+        self.started_after = None
+        self.started_at = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -88,18 +93,19 @@ class Program:
 
     def wait_until_it_answers(self):
         """Returns once a whole HTTP exchange went through the port."""
-        deadline = time.monotonic() + START_DEADLINE
+        deadline = self.started_at + START_DEADLINE
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                     exchange(connection)
+                self.started_after = time.monotonic() - self.started_at
                 return
             except OSError as error:
                 reason = str(error)
             if self.process.poll() is not None:
                 reason = f"ended with status {self.process.returncode}"
             elif time.monotonic() < deadline:
-                time.sleep(0.005)
+                time.sleep(0.0005)
                 continue
             said = self.log_path.read_text(errors="replace").strip()[-400:]
             raise StartFailed(f"{reason}; it said: {said or '(nothing)'}")
@@ -161,12 +167,12 @@ def http_server(directory, cpu):
     """The nginx behind the balancers, with its files written below the directory."""
     www = directory / "www"
     www.mkdir()
-    (www / "16k").write_bytes(b"k" * 16 * 1024)
-    (www / "1m").write_bytes(b"m" * 1024 * 1024)
+    for name, kib in (("1k", 1), ("4k", 4), ("16k", 16), ("64k", 64), ("256k", 256), ("1m", 1024), ("16m", 16384)):
+        (www / name).write_bytes(b"k" * kib * 1024)
     port = free_port()
     values = {"LISTEN": port, "DIR": directory, "BODY100": "x" * 100}
     config = fill("nginx.conf", directory / "nginx.conf", values)
-    return Program("nginx", nginx_command(config, directory), port, cpu, directory)
+    return Program("nginx", nginx_command(config, directory), port, [cpu], directory)
 
 
 def nginx_command(config, directory):
@@ -179,35 +185,41 @@ class Balancers:
 
     # The baselines of benches/relays, which take no configuration.
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
-    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream", *RELAYS, "ringway-http", "haproxy-http"]
+    NAMES = ["ringway", "haproxy", "haproxy-splice", "nginx-stream", *RELAYS, "ringway-http", "haproxy-http",
+             "ringway-2", "haproxy-2"]
+    # Descriptors that a balancer needs besides those of its sessions.
+    RESERVED_FILES = 2000
 
-    def __init__(self, binary, directory, server_port, cpu):
-        self.binary, self.directory = binary, directory
-        self.server_port, self.cpu = server_port, cpu
+    def __init__(self, binary, variants, directory, server_port, cpus):
+        self.binary, self.variants, self.directory = binary, variants, directory
+        self.server_port, self.cpus = server_port, cpus
 
-    def template(self, name):
-        """The configuration it runs with, a file beside this one."""
-        kinds = {"ringway": "toml", "nginx": "conf", "haproxy": "cfg"}
-        return f"{name}.{kinds[name.partition('-')[0]]}"
+    @property
+    def sessions_max(self):
+        """Open sessions for which every balancer has descriptors."""
+        return (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - self.RESERVED_FILES) // 2
 
-    def start(self, name):
+    def start(self, name, two_cpus=False):
         """A fresh process in front of the HTTP server; use it as a context."""
         port = free_port()
         command = self.command(name, port)
         if not shutil.which(str(command[0])):
             raise StartFailed(f"{command[0]} is not there")
-        return Program(name, command, port, self.cpu, self.directory)
+        return Program(name, command, port, self.cpus[:2] if two_cpus else self.cpus[:1], self.directory)
 
     def command(self, name, port):
         """What starts it on this port."""
         if name in self.RELAYS:
             relay = self.binary.parent / "examples" / name
             return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{self.server_port}"]
-        values = {"LISTEN": port, "SERVER": self.server_port, "DIR": self.directory}
-        template = self.template(name)
+        kind, _, mode = name.partition("+")[0].partition("-")
+        workers = 2 if mode == "2" else 1
+        template = kind if mode in ("", "2") else f"{kind}-{mode}"
+        template += {"ringway": ".toml", "nginx": ".conf", "haproxy": ".cfg"}[kind]
+        values = {"LISTEN": port, "SERVER": self.server_port, "DIR": self.directory, "WORKERS": workers}
         config = fill(template, self.directory / template, values)
-        if name.startswith("ringway"):
-            return [self.binary, "run", "-c", config]
-        if name == "nginx-stream":
+        if kind == "ringway":
+            return [self.variants.get(name, self.binary), "run", "-c", config]
+        if kind == "nginx":
             return nginx_command(config, self.directory)
         return ["haproxy", "-db", "-f", config]

@@ -1,0 +1,3 @@
+"""Stub until merged."""
+def instructions(_): return []
+def table(_): return ""
