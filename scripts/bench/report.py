@@ -10,7 +10,7 @@ from scenarios import SCENARIOS
 
 COLUMNS = [
     "scenario", "round", "balancer", "value", "unit", "requests", "seconds", "requests_per_second",
-    "cpu_us", "cpu_us_per_request", "disturbed_us", "errors", "p50_us", "p99_us", "p999_us", "rss_bytes",
+    "cpu_us", "cpu_us_per_request", "disturbed_us", "sleeps", "errors", "p50_us", "p99_us", "p999_us", "rss_bytes",
 ]
 # What a balancer is compared with: the first of these that took part in the scenario.
 REFERENCES = ["haproxy", "haproxy-http"]
@@ -100,7 +100,7 @@ class Cell:
             found.append(f"{bad} of {len(self.runs)} runs with errors")
         disturbed = statistics.median(
             run["disturbed_us"] / run["cpu_us"] if run["cpu_us"] else 0 for run in self.runs.values())
-        if disturbed > DISTURBED:
+        if self.unit == "µs/request" and disturbed > DISTURBED:
             found.append(f"waited {disturbed:.0%} for its CPU")
         return "; ".join(found)
 
@@ -234,6 +234,8 @@ def write(directory, results):
         ("CPU time for each request", "µs, medians; in parentheses to HAProxy in its default configuration.\n\n"
          + matrix(summary, timed, against)),
         ("Requests per second", matrix(summary, timed, lambda cell: number(cell.median("requests_per_second"), 0))),
+        ("Waits for each request", "How often a thread of the balancer went to sleep.\n\n" + matrix(
+            summary, timed, lambda cell: number(cell.median("sleeps") / max(cell.median("requests"), 1)))),
         ("p50 / p99 of the closed loop", "µs.\n\n" + matrix(
             summary, timed, lambda cell: f"{number(cell.median('p50_us'), 0)} / {number(cell.median('p99_us'), 0)}")),
         ("p50 / p99 / p99.9 at a fixed rate", "µs, corrected for coordinated omission.\n\n" + matrix(

@@ -139,6 +139,16 @@ class Program:
                 waited += int(fields[1])
         return ran / 1000, waited / 1000
 
+    def sleeps(self):
+        """How often threads of its processes have waited so far."""
+        total = 0
+        for pid in self.pids():
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                for line in (task / "status").read_text().splitlines():
+                    if line.startswith("voluntary_ctxt_switches:"):
+                        total += int(line.split()[1])
+        return total
+
     def rss_bytes(self):
         """Resident memory, summed over its processes."""
         total = 0

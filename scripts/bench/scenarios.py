@@ -41,7 +41,7 @@ class Bench:
 
 def sample(balancer, before, result, value, unit):
     """One row of the results, from what was counted before a run and what the load tells of it."""
-    ran, waited, stolen = before
+    ran, waited, sleeps, stolen = before
     ran_after, waited_after = balancer.cpu_us()
     seconds = result["duration_us"] / 1e6
     cpu_us = ran_after - ran
@@ -54,6 +54,7 @@ def sample(balancer, before, result, value, unit):
         "cpu_us": round(cpu_us),
         "cpu_us_per_request": round(cpu_us / max(result["requests"], 1), 3),
         "disturbed_us": round(waited_after - waited + machine.stolen_us(balancer.cpus) - stolen),
+        "sleeps": balancer.sleeps() - sleeps,
         "errors": result["errors"],
         "p50_us": result.get("p50_us", 0),
         "p99_us": result.get("p99_us", 0),
@@ -66,7 +67,7 @@ def sample(balancer, before, result, value, unit):
 
 def counted(balancer):
     """What is counted before a run."""
-    return *balancer.cpu_us(), machine.stolen_us(balancer.cpus)
+    return *balancer.cpu_us(), balancer.sleeps(), machine.stolen_us(balancer.cpus)
 
 
 class Scenario:
