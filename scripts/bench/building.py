@@ -22,11 +22,12 @@ def release(root):
 def variant(root, patch):
     """Builds the committed program with a patch applied; returns the program's path.
 
-    What was built from the same revision and patch before is taken again.
+    What was built from the same sources and patch before is taken again.
     """
-    revision = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True).stdout
-    key = hashlib.sha256(revision + patch.read_bytes()).hexdigest()[:16]
+    sources = subprocess.run(
+        ["git", "rev-parse", "HEAD:src", "HEAD:Cargo.toml", "HEAD:Cargo.lock"],
+        cwd=root, check=True, capture_output=True).stdout
+    key = hashlib.sha256(sources + patch.read_bytes()).hexdigest()[:16]
     target = cargo_target(root) / "variants"
     built = target / key
     if built.exists():
