@@ -24,16 +24,6 @@ pub struct Chunk {
     pub len: u32,
 }
 
-/// Which operations of a socket are cancelled.
-#[derive(Clone, Copy, Debug)]
-pub enum Cancel<'o> {
-    /// Those of these kinds and tokens that there are. It takes the same time however many
-    /// operations are in flight elsewhere.
-    These(&'o [(Cancelable, Token)]),
-    /// All. The kernel looks at every operation of the worker for it.
-    All,
-}
-
 /// A kind of operation that can be found by its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelable {
@@ -87,13 +77,6 @@ pub enum Done<E: Engine + ?Sized> {
         /// The operation is still in flight.
         armed: bool,
     },
-    /// A send ended; the buffer comes back.
-    Sent {
-        /// The buffer that was lent.
-        buffer: E::Buffer,
-        /// Bytes that the kernel took, perhaps fewer than asked.
-        len: Result<u32, Fault>,
-    },
     /// A poll ended; a fault means only that it was cancelled or could not be made.
     Polled(Result<(), Fault>),
     /// A cancellation was carried out.
@@ -102,15 +85,48 @@ pub enum Done<E: Engine + ?Sized> {
     Woken,
 }
 
+/// A buffer for a send, and the part of it that is sent.
+#[derive(Debug)]
+pub struct Lent<E: Engine + ?Sized> {
+    /// The engine's until the send has ended.
+    pub buffer: E::Buffer,
+    /// What is sent of it.
+    pub chunk: Chunk,
+}
+
+/// A send that ended; the buffer comes back.
+#[derive(Debug)]
+pub struct Sent<E: Engine + ?Sized> {
+    /// The buffer that was lent.
+    pub buffer: E::Buffer,
+    /// Bytes that the kernel took, perhaps fewer than asked.
+    pub len: Result<u32, Fault>,
+}
+
+/// What follows a send on its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// Other bytes, perhaps, at some time.
+    Bytes,
+    /// The end of the stream, as soon as this send has ended. The kernel keeps the bytes for that
+    /// moment, so that both travel in one packet.
+    End,
+}
+
 /// Result of a splice: bytes moved (0 into a pipe: the end of the stream), or why not.
 pub type Spliced = Result<u32, Fault>;
 
 /// Operations on sockets, buffers and kernel pipes, for one worker thread.
 ///
 /// Operations that are queued are handed to the kernel by the next [`Engine::wait`] and end with
-/// exactly one [`Done`] (accepting: one with `more` false; receiving: one with `armed` false). At most one read (receive or
-/// poll) and one write (send, connect or poll) may be queued for a socket at a time. Every
-/// operation on a socket must have ended before it is closed.
+/// exactly one [`Done`] (accepting: one with `more` false; receiving: one with `armed` false), or if
+/// they are sends, with one [`Sent`]. At most one read (receive or poll) and one write (send,
+/// connect or poll) may be queued for a socket at a time. Every operation on a socket must have
+/// ended before it is closed.
+///
+/// Sends are carried out as they are handed over and never wait for room, so none is in flight
+/// after a wait. One that took all its bytes does not end the wait: whoever goes on after it must
+/// not wait for anything else.
 pub trait Engine {
     /// A stream socket, connected or being connected.
     type Socket;
@@ -129,7 +145,10 @@ pub trait Engine {
     /// (`None`: as long as it takes). Returns early without one when it likes.
     fn wait(&mut self, timeout: Option<Duration>);
 
-    /// The next completion of this turn.
+    /// The next send that the last wait carried out, at its beginning.
+    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)>;
+
+    /// The next completion of this turn; all sends come before.
     fn next(&mut self) -> Option<(Token, Done<Self>)>;
 
     /// Queues accepting: one connection, or with `multi` one after the other until a fault or a
@@ -149,14 +168,14 @@ pub trait Engine {
     fn receive(&mut self, socket: &Self::Socket, how: Receive, poll_first: bool, token: Token);
 
     /// Queues a send of a part of a buffer.
-    fn send(&mut self, socket: &Self::Socket, buffer: Self::Buffer, chunk: Chunk, token: Token);
+    fn send(&mut self, socket: &Self::Socket, lent: Lent<Self>, behind: Behind, token: Token);
 
     /// Queues a poll that ends once.
     fn poll(&mut self, socket: &Self::Socket, interest: Interest, token: Token);
 
-    /// Queues the cancellation of operations on this socket, those queued before included; ends
-    /// with [`Done::Canceled`].
-    fn cancel(&mut self, socket: &Self::Socket, what: Cancel<'_>, token: Token);
+    /// Queues the cancellation of those of these operations on this socket that there are, queued
+    /// ones included; ends with [`Done::Canceled`]. At least one must be named.
+    fn cancel(&mut self, socket: &Self::Socket, these: &[(Cancelable, Token)], token: Token);
 
     /// A new non-blocking stream socket for connecting to `address`.
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;

@@ -7,8 +7,8 @@
 //! # Invariants of the unsafe code
 //!
 //! - **M** (memory): memory lent to the kernel neither moves nor is touched until its completion
-//!   was reaped. A [`Buffer`] is moved into the engine while it is lent, so safe
-//!   code can't reach it.
+//!   was reaped, or for a send, until the kernel has taken it from the queue: a send ends there. A
+//!   [`Buffer`] is moved into the engine while it is lent, so safe code can't reach it.
 //! - **D** (descriptors): a descriptor is closed only by its owner, and the owner closes only when
 //!   no operation names it; a queued cancellation counts as one. Breaking this rule confuses
 //!   streams but not memory: descriptors are numbers to the kernel.
@@ -34,7 +34,9 @@ pub mod socket;
 mod uring;
 
 pub use buffers::{BUFFER_BYTES, Buffer, HEADROOM_BYTES, RECEIVE_BYTES};
-pub use engine::{Cancel, Cancelable, Chunk, Done, Engine, Interest, Receive, Spliced, Token};
+pub use engine::{
+    Behind, Cancelable, Chunk, Done, Engine, Interest, Lent, Receive, Sent, Spliced, Token,
+};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
 pub use ring::{Features, SetupError};

@@ -67,6 +67,8 @@ pub(super) struct Ring {
     enter: RawFd,
     enter_flags: u32,
     pub features: Features,
+    /// Operations queued so far.
+    queued: u64,
 }
 
 impl Ring {
@@ -94,6 +96,10 @@ impl Ring {
             (ring.params().is_feature_nodrop(), "IORING_FEAT_NODROP"),
             (ring.params().is_feature_ext_arg(), "IORING_FEAT_EXT_ARG"),
             (
+                ring.params().is_feature_skip_cqe_on_success(),
+                "IORING_FEAT_CQE_SKIP",
+            ),
+            (
                 ring.params().is_feature_submit_stable(),
                 "IORING_FEAT_SUBMIT_STABLE",
             ),
@@ -116,6 +122,7 @@ impl Ring {
             enter: ring.as_raw_fd(),
             enter_flags: enter_flags.bits(),
             features,
+            queued: 0,
             ring,
         };
         ring.register_descriptor();
@@ -169,21 +176,32 @@ impl Ring {
             // SAFETY: (M) promised by the caller.
             let pushed = unsafe { self.ring.submission().push(entry) };
             if pushed.is_ok() {
+                self.queued += 1;
                 return;
             }
-            self.enter(0, Some(Duration::ZERO));
+            self.enter(Some(Duration::ZERO));
         }
     }
 
-    /// Nothing is queued that the kernel has not taken.
-    pub fn all_submitted(&mut self) -> bool {
-        self.ring.submission().is_empty()
+    /// How many operations were queued so far.
+    pub fn queued(&self) -> u64 {
+        self.queued
     }
 
-    /// Submits what is queued, lets deferred work run, and waits for `want` completions, at most
+    /// How many of them the kernel has taken, in the order in which they were queued.
+    pub fn submitted(&mut self) -> u64 {
+        self.queued - self.ring.submission().len() as u64
+    }
+
+    /// The kernel keeps completions that did not fit into the queue; the next enter brings them.
+    pub fn overflowed(&mut self) -> bool {
+        self.ring.submission().cq_overflow()
+    }
+
+    /// Submits what is queued, lets deferred work run, and waits for a completion, at most
     /// `timeout`. An interrupted or refused call is as good as an early return: what was not
     /// taken stays queued.
-    pub fn enter(&mut self, want: u32, timeout: Option<Duration>) {
+    pub fn enter(&mut self, timeout: Option<Duration>) {
         #[repr(C)]
         struct Arguments {
             sigmask: u64,
@@ -192,6 +210,7 @@ impl Ring {
             timespec: u64,
         }
         let queued = self.ring.submission().len() as u32;
+        let want = u32::from(timeout != Some(Duration::ZERO));
         let timespec = timeout.map(Timespec::from);
         let arguments = Arguments {
             sigmask: 0,

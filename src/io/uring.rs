@@ -1,5 +1,6 @@
 //! The engine on io_uring: [`Engine`] in terms of a ring, a buffer pool and sockets.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use rustix::time::{ClockId, clock_gettime};
 use socket2::SockAddr;
 
 use super::buffers::{BUFFER_BYTES, Buffer, Pool};
-use super::engine::{Cancel, Cancelable, Chunk, Done, Engine, Interest, Receive, Spliced, Token};
+use super::engine::{
+    Behind, Cancelable, Chunk, Done, Engine, Interest, Lent, Receive, Sent, Spliced, Token,
+};
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
 use super::ring::{self, Features, Ring, SQ_ENTRIES, SetupError};
@@ -95,6 +98,16 @@ pub struct UringOptions {
     pub pipes_max: usize,
 }
 
+/// A send that was queued and whose end nobody was told yet.
+struct Queued {
+    user_data: u64,
+    /// How many operations were queued before it.
+    before: u64,
+    /// Bytes that the kernel took, or a negative errno: all bytes, unless a completion says
+    /// otherwise.
+    result: i32,
+}
+
 /// The engine of one worker thread.
 pub struct Uring {
     // Declared first, dropped first: closing it ends every operation (O).
@@ -104,6 +117,11 @@ pub struct Uring {
     addresses: Vec<SockAddr>,
     pipes: KernelPipes,
     waker: Waker,
+    /// Sends in the order in which they were queued, and how many of them have ended.
+    sends: VecDeque<Queued>,
+    sends_ended: usize,
+    /// The kernel did not take all sends in the last wait.
+    sends_left: bool,
     /// Completions of this turn, and how many of them were handed out.
     completions: Vec<cqueue::Entry>,
     handed_out: usize,
@@ -145,6 +163,9 @@ impl Uring {
             addresses: Vec::with_capacity(SQ_ENTRIES as usize),
             pipes: KernelPipes::new(options.pipes_max),
             waker,
+            sends: VecDeque::new(),
+            sends_ended: 0,
+            sends_left: false,
             completions: Vec::new(),
             handed_out: 0,
         };
@@ -202,11 +223,30 @@ impl Uring {
         unsafe { self.ring.push(&entry) };
     }
 
-    fn done(&mut self, kind: Kind, buffer: u16, entry: &cqueue::Entry) -> Option<Done<Self>> {
-        let result = match u32::try_from(entry.result()) {
-            Ok(result) => Ok(result),
-            Err(_) => Err(Fault::from_errno(-entry.result())),
-        };
+    /// Finds out how sends ended. Since they never wait, those that the kernel has taken have
+    /// ended, and only those that did not take all their bytes have a completion, in this order.
+    fn settle_sends(&mut self) {
+        let submitted = self.ring.submitted();
+        self.sends_ended = self.sends.partition_point(|send| send.before < submitted);
+        self.sends_left = self.sends_ended < self.sends.len();
+        let is_send = |entry: &&cqueue::Entry| decode(entry.user_data()).1 == Kind::Send;
+        let mut place = 0;
+        for short in self.completions.iter().filter(is_send) {
+            let is_meant = |send: &Queued| send.user_data == short.user_data();
+            let behind = self.sends.range(place..).position(is_meant);
+            let found = behind.map(|index| place + index);
+            // Another order is not expected, and does no harm.
+            let found = found.or_else(|| self.sends.iter().position(is_meant));
+            debug_assert!(found.is_some(), "a send that nobody made");
+            if let Some(index) = found {
+                self.sends[index].result = short.result();
+                place = index + 1;
+            }
+        }
+    }
+
+    fn done(&mut self, kind: Kind, entry: &cqueue::Entry) -> Option<Done<Self>> {
+        let result = outcome(entry.result());
         let flags = entry.flags();
         Some(match kind {
             Kind::Accept => Done::Accepted {
@@ -233,19 +273,20 @@ impl Uring {
                     armed: cqueue::more(flags),
                 }
             }
-            Kind::Send => Done::Sent {
-                buffer: self.pool.returned(buffer),
-                len: result,
-            },
             Kind::Poll => Done::Polled(result.map(drop)),
             Kind::Cancel => Done::Canceled,
             Kind::Wake => {
                 self.waker.clear();
                 Done::Woken
             }
-            Kind::Silent => return None,
+            Kind::Send | Kind::Silent => return None,
         })
     }
+}
+
+/// What an operation brought, or why it failed.
+fn outcome(result: i32) -> Result<u32, Fault> {
+    u32::try_from(result).map_err(|_| Fault::from_errno(-result))
 }
 
 impl Engine for Uring {
@@ -264,18 +305,38 @@ impl Engine for Uring {
         self.completions.clear();
         self.handed_out = 0;
         self.pool.top_up();
-        self.ring.enter(1, timeout);
-        if self.ring.all_submitted() {
+        debug_assert_eq!(self.sends_ended, 0, "sends that nobody asked for");
+        let timeout = if self.sends_left {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
+        self.ring.enter(timeout);
+        self.ring.reap(&mut self.completions);
+        while self.ring.overflowed() {
+            self.ring.enter(Some(Duration::ZERO));
+            self.ring.reap(&mut self.completions);
+        }
+        if self.ring.submitted() == self.ring.queued() {
             self.addresses.clear();
         }
-        self.ring.reap(&mut self.completions);
+        self.settle_sends();
+    }
+
+    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+        self.sends_ended = self.sends_ended.checked_sub(1)?;
+        let send = self.sends.pop_front()?;
+        let (token, _, buffer) = decode(send.user_data);
+        let buffer = self.pool.returned(buffer);
+        let len = outcome(send.result);
+        Some((token, Sent { buffer, len }))
     }
 
     fn next(&mut self) -> Option<(Token, Done<Self>)> {
         while let Some(entry) = self.completions.get(self.handed_out).cloned() {
             self.handed_out += 1;
-            let (token, kind, buffer) = decode(entry.user_data());
-            if let Some(done) = self.done(kind, buffer, &entry) {
+            let (token, kind, _) = decode(entry.user_data());
+            if let Some(done) = self.done(kind, &entry) {
                 return Some((token, done));
             }
         }
@@ -311,8 +372,8 @@ impl Engine for Uring {
         if self.addresses.len() == self.addresses.capacity() {
             // Room for as many as the queue has entries: this only happens when connects were
             // left queued by a refused enter.
-            while !self.ring.all_submitted() {
-                self.ring.enter(0, Some(Duration::ZERO));
+            while self.ring.submitted() < self.ring.queued() {
+                self.ring.enter(Some(Duration::ZERO));
             }
             self.addresses.clear();
         }
@@ -328,11 +389,26 @@ impl Engine for Uring {
         self.push(entry, token, Kind::Receive);
     }
 
-    fn send(&mut self, socket: &Socket, buffer: Buffer, chunk: Chunk, token: Token) {
+    fn send(&mut self, socket: &Socket, lent: Lent<Self>, behind: Behind, token: Token) {
+        // With both, a send ends at once, and counts as failed unless it took everything: the
+        // kernel tells of failures only. What has no completion is neither written nor reaped.
+        const AT_ONCE: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL;
+
+        let Lent { buffer, chunk } = lent;
         let start = self.pool.part(&buffer, chunk).as_ptr();
+        let more = match behind {
+            Behind::Bytes => 0,
+            Behind::End => libc::MSG_MORE,
+        };
         let entry = opcode::Send::new(Fd(socket.raw()), start, chunk.len)
-            .flags(libc::MSG_NOSIGNAL)
-            .build();
+            .flags(libc::MSG_NOSIGNAL | AT_ONCE | more)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS);
+        self.sends.push_back(Queued {
+            user_data: user_data(token, Kind::Send, buffer.id()),
+            before: self.ring.queued(),
+            result: chunk.len as i32,
+        });
         self.push_lending(entry, token, Kind::Send, buffer.id());
     }
 
@@ -346,32 +422,24 @@ impl Engine for Uring {
         self.push(entry, token, Kind::Poll);
     }
 
-    fn cancel(&mut self, socket: &Socket, what: Cancel<'_>, token: Token) {
-        let targets = match what {
-            Cancel::All => {
-                let target = CancelBuilder::fd(Fd(socket.raw())).all();
-                let entry = opcode::AsyncCancel2::new(target).build();
-                self.push(entry, token, Kind::Cancel);
-                return;
-            }
-            Cancel::These(targets) => targets,
-        };
-        // Carried out in this order, so the last tells of all.
-        for (index, (kind, target)) in targets.iter().enumerate() {
+    fn cancel(&mut self, _socket: &Socket, these: &[(Cancelable, Token)], token: Token) {
+        // Carried out in this order, so the last tells of all. By what names them: looking for a
+        // descriptor, the kernel would look at every operation of the ring.
+        for (index, (kind, target)) in these.iter().enumerate() {
             let kind = match kind {
                 Cancelable::Receive => Kind::Receive,
                 Cancelable::Poll => Kind::Poll,
                 Cancelable::Connect => Kind::Connect,
             };
             let entry = opcode::AsyncCancel::new(user_data(*target, kind, 0)).build();
-            let is_last = index + 1 == targets.len();
+            let is_last = index + 1 == these.len();
             self.push(
                 entry,
                 token,
                 if is_last { Kind::Cancel } else { Kind::Silent },
             );
         }
-        debug_assert!(!targets.is_empty(), "a cancellation of nothing never ends");
+        debug_assert!(!these.is_empty(), "a cancellation of nothing never ends");
     }
 
     fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {

@@ -5,7 +5,7 @@ use super::http::Http;
 use super::plan::Place;
 use super::slot::{Chunks, Slot};
 use super::token::{Key, Owner};
-use crate::io::{self, BUFFER_BYTES, Cancel, Cancelable, Engine, Interest, Receive};
+use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
 use crate::logic::session::{
     Action, Actions, Event, Farewell, Fault, Moved, PIPE_BYTES_MAX, Session, Side, Use,
 };
@@ -128,7 +128,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
+    pub(super) fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
         let key = self.key(slot);
         Owner::Session { key, side, used }.token()
     }
@@ -174,19 +174,6 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn send(&mut self, slot: usize, to: Side, len: u32) {
-        let token = self.token(slot, to, Use::Write);
-        let entry = &mut self.sessions[slot];
-        let Some((buffer, chunk)) = entry.chunks[to.other().index()].lend() else {
-            debug_assert!(false, "a send without a chunk");
-            return;
-        };
-        debug_assert_eq!(chunk.len, len, "the session counts otherwise");
-        if let Some(socket) = entry.socket(to) {
-            self.engine.send(socket, buffer, chunk, token);
-        }
-    }
-
     fn poll(&mut self, slot: usize, side: Side, used: Use, interest: Interest) {
         let token = self.token(slot, side, used);
         if let Some(socket) = self.sessions[slot].socket(side) {
@@ -224,15 +211,9 @@ impl<E: Engine> Worker<E> {
                 count += 1;
             }
         }
-        let sends = entry.chunks[side.other().index()].is_lent();
-        let what = if sends || count == 0 {
-            Cancel::All
-        } else {
-            Cancel::These(&these[..count])
-        };
         match entry.socket(side) {
-            Some(socket) => self.engine.cancel(socket, what, token),
-            None => {
+            Some(socket) if count > 0 => self.engine.cancel(socket, &these[..count], token),
+            Some(_) | None => {
                 let used = Use::Cancel;
                 self.answers.push_back(Event::Canceled { side, used });
             }

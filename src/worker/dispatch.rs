@@ -51,7 +51,6 @@ impl<E: Engine> Worker<E> {
                     None => return,
                 }
             }
-            Done::Sent { buffer, len } => self.sent(key, side, buffer, len),
             Done::Polled(Err(io::Fault::Canceled)) => Event::Canceled { side, used },
             Done::Polled(_) => match used {
                 Use::Read => Event::Readable { from: side },
@@ -148,35 +147,6 @@ impl<E: Engine> Worker<E> {
         self.engine.release(buffer);
     }
 
-    fn sent(
-        &mut self,
-        key: Key,
-        to: Side,
-        buffer: E::Buffer,
-        len: Result<u32, io::Fault>,
-    ) -> Event {
-        let sent = len.unwrap_or(0);
-        match self.slot(key) {
-            Some(slot) => slot.chunks[to.other().index()].take_back(buffer, sent),
-            None => self.engine.release(buffer),
-        }
-        match len {
-            Ok(len) => Event::Sent { to, len },
-            Err(io::Fault::Canceled) => Event::Canceled {
-                side: to,
-                used: Use::Write,
-            },
-            // No room after all, or the kernel is short of memory for it: wait for room.
-            Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
-                Event::Sent { to, len: 0 }
-            }
-            Err(io_fault) => Event::SendFailed {
-                to,
-                fault: fault(io_fault),
-            },
-        }
-    }
-
     /// Gives back what came with a completion that nobody wants.
     fn give_up(&mut self, done: Done<E>) {
         match done {
@@ -186,8 +156,7 @@ impl<E: Engine> Worker<E> {
             Done::Received {
                 bytes: Ok((Some(buffer), _)),
                 ..
-            }
-            | Done::Sent { buffer, .. } => self.engine.release(buffer),
+            } => self.engine.release(buffer),
             Done::Accepted { .. }
             | Done::Received { .. }
             | Done::Connected(_)

@@ -1,9 +1,10 @@
-//! One turn: wait in the kernel, read the clock, take completions, let timers expire, see to those
+//! One turn: send, wait in the kernel, read the clock, take completions, let timers expire, see to those
 //! who wait for a buffer or a place, count.
 
 use std::time::Duration;
 
 use super::plan::Place;
+use super::sending::Next;
 use super::sessions::Walk;
 use super::token::Owner;
 use super::{Command, Worker};
@@ -39,7 +40,12 @@ impl<E: Engine> Worker<E> {
 
     /// One turn of the loop.
     pub fn turn(&mut self) {
-        self.engine.wait(self.timeout());
+        let next = self.hand_over_sends();
+        self.engine.wait(self.timeout(next));
+        // They ended at the beginning of the wait, which the clock still shows.
+        while let Some((token, sent)) = self.engine.next_sent() {
+            self.sent(token, sent);
+        }
         self.read_clock();
         let mut happened = false;
         while let Some((token, done)) = self.engine.next() {
@@ -95,7 +101,10 @@ impl<E: Engine> Worker<E> {
     }
 
     /// How long nothing needs to be done unless something happens.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self, after_sends: Next) -> Option<Duration> {
+        if after_sends == Next::AtOnce {
+            return Some(Duration::ZERO);
+        }
         if !self.starved.is_empty() && self.engine.has_buffers() {
             return Some(Duration::ZERO);
         }

@@ -2,10 +2,10 @@
 //!
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
-//! becomes an operation (`apply`). `event_loop` goes round; `listener` accepts; `places`
-//! chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads; `counting`
-//! counts; `plan` keeps the configurations that are in use and `adopt` takes a new one; `sessions`
-//! lists and closes open sessions for the operator.
+//! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts;
+//! `places` chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads;
+//! `counting` counts; `plan` keeps the configurations that are in use and `adopt` takes a new one;
+//! `sessions` lists and closes open sessions for the operator.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -21,6 +21,7 @@ mod listener;
 mod places;
 mod plan;
 mod queue;
+mod sending;
 mod sessions;
 mod slot;
 mod token;
@@ -38,6 +39,7 @@ use counting::Tally;
 pub use http::Exchange;
 use listener::Accepting;
 use plan::Plans;
+use sending::Outgoing;
 use sessions::Walk;
 pub use sessions::{Errand, Filter, Reply, Report, SessionId, SessionInfo, Task};
 use slot::Slot;
@@ -109,6 +111,8 @@ pub struct Worker<E: Engine> {
     listeners: Slab<Accepting<E>>,
     /// Accepting pauses until then, for want of descriptors or memory.
     short_until: Option<Instant>,
+    /// Sends of this turn.
+    sends: Vec<Outgoing<E>>,
     /// Receives that found no buffer.
     starved: VecDeque<(Key, Side)>,
     /// Events that actions of the current event led to.
@@ -146,6 +150,7 @@ impl<E: Engine> Worker<E> {
             calling: None,
             listeners: Slab::new(),
             short_until: None,
+            sends: Vec::new(),
             starved: VecDeque::new(),
             answers: VecDeque::new(),
             stopping: false,

@@ -59,11 +59,6 @@ impl<B> Chunks<B> {
         Ok(())
     }
 
-    /// The oldest is with the kernel.
-    pub fn is_lent(&self) -> bool {
-        self.lent
-    }
-
     /// There is a chunk behind the oldest.
     pub fn is_full(&self) -> bool {
         self.parts[1].buffer.is_some()

@@ -6,6 +6,15 @@ use std::net::TcpListener;
 use super::*;
 use crate::io::HEADROOM_BYTES;
 
+fn engine(features: Features, waker: Waker) -> Uring {
+    let options = UringOptions {
+        features,
+        buffer_bytes_max: 16 << 20,
+        pipes_max: 4,
+    };
+    Uring::new(&options, waker).unwrap()
+}
+
 /// The next completion.
 fn completion(engine: &mut Uring) -> (Token, Done<Uring>) {
     loop {
@@ -16,14 +25,29 @@ fn completion(engine: &mut Uring) -> (Token, Done<Uring>) {
     }
 }
 
+/// Sends the beginning of a buffer; what the kernel took of it. There is no end to wait for.
+fn send(
+    engine: &mut Uring,
+    socket: &Socket,
+    buffer: Buffer,
+    len: u32,
+    behind: Behind,
+) -> Result<u32, Fault> {
+    let start = HEADROOM_BYTES;
+    let chunk = Chunk { start, len };
+    let lent = Lent { buffer, chunk };
+    engine.send(socket, lent, behind, Token(3));
+    engine.wait(Some(Duration::ZERO));
+    let (token, sent) = engine.next_sent().expect("a send ends in the wait");
+    assert_eq!(token, Token(3));
+    assert!(engine.next_sent().is_none());
+    engine.release(sent.buffer);
+    sent.len
+}
+
 /// Sends a message to an echo and receives it back, on the given level of features.
 fn echo(features: Features) {
-    let options = UringOptions {
-        features,
-        buffer_bytes_max: 16 << 20,
-        pipes_max: 4,
-    };
-    let mut engine = Uring::new(&options, Waker::new().unwrap()).unwrap();
+    let mut engine = engine(features, Waker::new().unwrap());
     assert!(engine.features() <= features);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -60,9 +84,8 @@ fn echo(features: Features) {
                 received += len;
                 armed = still;
                 if received == 5 {
-                    let start = HEADROOM_BYTES;
-                    let chunk = Chunk { start, len };
-                    engine.send(&socket, buffer, chunk, Token(3));
+                    let sent = send(&mut engine, &socket, buffer, len, Behind::Bytes);
+                    assert_eq!(sent, Ok(5));
                 } else {
                     engine.release(buffer);
                 }
@@ -70,10 +93,6 @@ fn echo(features: Features) {
             Done::Received { bytes, .. } => {
                 assert!(matches!(bytes, Ok((None, 0))), "{bytes:?}");
                 ended = true;
-            }
-            Done::Sent { buffer, len } => {
-                assert_eq!(len, Ok(5));
-                engine.release(buffer);
             }
             done => panic!("{done:?}"),
         }
@@ -85,40 +104,29 @@ fn echo(features: Features) {
 
 #[test]
 fn every_level_of_features_moves_bytes() {
-    for features in [Features::Linux6_1, Features::Linux6_6, Features::Linux6_17] {
+    for features in ALL_FEATURES {
         echo(features);
     }
 }
 
 #[test]
 fn a_cancelled_receive_comes_back_and_so_does_the_cancellation() {
-    cancelled_receive(Cancel::All);
     let both = [
         (Cancelable::Poll, Token(2)),
         (Cancelable::Receive, Token(2)),
     ];
-    cancelled_receive(Cancel::These(&both));
+    cancelled_receive(&both);
     let other_order = [
         (Cancelable::Receive, Token(2)),
         (Cancelable::Poll, Token(2)),
     ];
-    cancelled_receive(Cancel::These(&other_order));
+    cancelled_receive(&other_order);
 }
 
-fn cancelled_receive(what: Cancel<'_>) {
-    let options = UringOptions {
-        features: Features::default(),
-        buffer_bytes_max: 16 << 20,
-        pipes_max: 4,
-    };
-    let mut engine = Uring::new(&options, Waker::new().unwrap()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let socket = engine.open(&address).unwrap();
-    engine.connect(&socket, &address, Token(1));
-    let _ = completion(&mut engine);
+fn cancelled_receive(these: &[(Cancelable, Token)]) {
+    let (mut engine, socket, _peer) = connected(Features::default());
     engine.receive(&socket, Receive::Stream, true, Token(2));
-    engine.cancel(&socket, what, Token(3));
+    engine.cancel(&socket, these, Token(3));
     let (mut receive_ended, mut cancel_ended) = (false, false);
     while !(receive_ended && cancel_ended) {
         match completion(&mut engine) {
@@ -133,15 +141,105 @@ fn cancelled_receive(what: Cancel<'_>) {
     engine.reset(socket);
 }
 
+/// An engine on these features, and a connection of it.
+fn connected(features: Features) -> (Uring, Socket, std::net::TcpStream) {
+    let mut engine = engine(features, Waker::new().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = engine.open(&address).unwrap();
+    engine.connect(&socket, &address, Token(1));
+    let _ = completion(&mut engine);
+    let (peer, _) = listener.accept().unwrap();
+    (engine, socket, peer)
+}
+
+const ALL_FEATURES: [Features; 3] = [Features::Linux6_1, Features::Linux6_6, Features::Linux6_17];
+
+#[test]
+fn a_send_takes_what_there_is_room_for_and_says_how_much() {
+    for features in ALL_FEATURES {
+        let (mut engine, socket, mut peer) = connected(features);
+        // As many at a time as fit into the queue, and more: the queue is handed over in between.
+        let count = 3 * SQ_ENTRIES as usize / 2;
+        let (mut wanted, mut sent, mut outcomes) = (0, 0, Vec::new());
+        while !outcomes.contains(&Err(Fault::WouldBlock)) {
+            for number in 0..count {
+                let Some(mut buffer) = engine.take_buffer() else {
+                    break;
+                };
+                let len = 10_000 + number as u32;
+                engine.write(&mut buffer, HEADROOM_BYTES, &vec![7; len as usize]);
+                let start = HEADROOM_BYTES;
+                let chunk = Chunk { start, len };
+                let lent = Lent { buffer, chunk };
+                engine.send(&socket, lent, Behind::Bytes, Token(number as u64));
+                wanted += u64::from(len);
+            }
+            engine.wait(Some(Duration::ZERO));
+            let mut number = 0;
+            while let Some((token, done)) = engine.next_sent() {
+                assert_eq!(token, Token(number), "in their order");
+                number += 1;
+                sent += u64::from(done.len.unwrap_or(0));
+                outcomes.push(done.len);
+                engine.release(done.buffer);
+            }
+            assert!(engine.next().is_none(), "a send has no other end");
+        }
+        let is_short = |len: &Result<u32, Fault>| len.is_ok_and(|len| len < 10_000);
+        assert!(
+            outcomes.iter().any(is_short),
+            "a part is told: {outcomes:?}"
+        );
+        assert!(sent < wanted);
+        engine.shutdown_write(&socket);
+        let mut arrived = Vec::new();
+        peer.read_to_end(&mut arrived).unwrap();
+        assert_eq!(arrived.len() as u64, sent);
+        engine.close(socket);
+    }
+}
+
+#[test]
+fn a_send_to_who_is_gone_fails() {
+    for features in ALL_FEATURES {
+        let (mut engine, socket, peer) = connected(features);
+        engine.receive(&socket, Receive::Stream, true, Token(2));
+        let linger = Some(Duration::ZERO);
+        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+        drop(peer);
+        let (_, done) = completion(&mut engine);
+        let Done::Received { bytes, .. } = done else {
+            panic!("{done:?}");
+        };
+        assert_eq!(bytes.unwrap_err(), Fault::Reset);
+        let buffer = engine.take_buffer().unwrap();
+        let sent = send(&mut engine, &socket, buffer, 100, Behind::Bytes);
+        assert_eq!(sent, Err(Fault::Reset));
+        engine.close(socket);
+    }
+}
+
+#[test]
+fn a_send_before_the_end_waits_for_it() {
+    let (mut engine, socket, mut peer) = connected(Features::default());
+    let buffer = engine.take_buffer().unwrap();
+    let sent = send(&mut engine, &socket, buffer, 100, Behind::End);
+    assert_eq!(sent, Ok(100));
+    peer.set_nonblocking(true).unwrap();
+    let early = peer.read(&mut [0; 200]).unwrap_err();
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+    engine.shutdown_write(&socket);
+    // On loopback it has arrived by now, bytes and end in one.
+    assert_eq!(peer.read(&mut [0; 200]).unwrap(), 100);
+    assert_eq!(peer.read(&mut [0; 200]).unwrap(), 0);
+    engine.close(socket);
+}
+
 #[test]
 fn a_wake_ends_a_wait() {
-    let options = UringOptions {
-        features: Features::default(),
-        buffer_bytes_max: 16 << 20,
-        pipes_max: 4,
-    };
     let waker = Waker::new().unwrap();
-    let mut engine = Uring::new(&options, waker.clone()).unwrap();
+    let mut engine = engine(Features::default(), waker.clone());
     for _ in 0..3 {
         engine.watch_waker(Token(7));
         let waker = waker.clone();

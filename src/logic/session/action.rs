@@ -220,6 +220,17 @@ pub enum Moved {
     Failed(Fault),
 }
 
+/// What a session does when a send has taken all its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSend {
+    /// Nothing but giving back the buffer.
+    Nothing,
+    /// Something: it sends or receives more, or closes.
+    More,
+    /// It passes on the end of the stream.
+    End,
+}
+
 /// How connections are closed at the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {

@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use super::time::Instant;
 pub use action::{
-    Action, Actions, Event, Farewell, Fault, Head, Moved, Received, Refusal, Side, Use,
+    Action, Actions, AfterSend, Event, Farewell, Fault, Head, Moved, Received, Refusal, Side, Use,
 };
 pub use answer::Answer;
 pub use outcome::{Killer, Outcome, Phase, Who};
@@ -251,6 +251,23 @@ impl Session {
             (Use::Watch, Side::Client) => self.watching,
             (Use::Watch, Side::Server) => false,
             (Use::Cancel, _) => self.canceling[side.index()],
+        }
+    }
+
+    /// What it does when all bytes of the send to this side have been taken, unless something
+    /// else happens before.
+    pub fn after_send(&self, to: Side) -> AfterSend {
+        match self.state {
+            State::Relaying => self.pipes[to.other().index()].after_send(),
+            State::Answering { .. } => AfterSend::End,
+            State::ReadingHead
+            | State::Choosing
+            | State::Queued { .. }
+            | State::Short { .. }
+            | State::Connecting { .. }
+            | State::Clearing { .. }
+            | State::Lingering { .. }
+            | State::Closing { .. } => AfterSend::More,
         }
     }
 

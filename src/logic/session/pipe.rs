@@ -17,7 +17,7 @@
 //! ```
 
 use super::Protocol;
-use super::action::{Action, Actions, Moved, Received, Side};
+use super::action::{Action, Actions, AfterSend, Moved, Received, Side};
 
 /// Full receives in a row after which splicing begins. Two are 96 KiB: for less, moving data
 /// through a kernel pipe costs about as much as copying it.
@@ -198,11 +198,7 @@ impl Pipe {
             out.push(Action::Release { from: self.from });
             return true;
         }
-        if len == 0 {
-            self.poll_write(out);
-        } else {
-            self.send(out);
-        }
+        self.poll_write(out);
         false
     }
 
@@ -276,11 +272,8 @@ impl Pipe {
         debug_assert!(len <= self.front, "more was sent than was asked");
         self.front -= len;
         if self.front > 0 {
-            if len == 0 {
-                self.poll_write(out);
-            } else {
-                self.send(out);
-            }
+            // It took less than all, so there is no more room.
+            self.poll_write(out);
             return Progress::Going;
         }
         out.push(Action::Release { from: self.from });
@@ -302,6 +295,17 @@ impl Pipe {
         }
         self.receive_if_room(out);
         self.progress()
+    }
+
+    /// What it does when the send that is in flight has taken all its bytes.
+    pub fn after_send(&self) -> AfterSend {
+        if self.ended && self.back == 0 && self.mode != Mode::Head {
+            AfterSend::End
+        } else if self.reading && self.back == 0 {
+            AfterSend::Nothing
+        } else {
+            AfterSend::More
+        }
     }
 
     /// The source can be read.

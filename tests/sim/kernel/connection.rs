@@ -67,6 +67,8 @@ pub struct Connection {
     /// Of that, what it has not read: the window is what may be.
     pub unread: u64,
     pub connected: bool,
+    /// What was sent is kept for the end that follows at once: for so many waits.
+    pub held_back: Option<u32>,
     /// An address that never answers.
     pub silent: bool,
     pub address: Option<SocketAddr>,
@@ -86,6 +88,7 @@ impl Connection {
             arrival: Arrival::default(),
             unread: 0,
             connected: true,
+            held_back: None,
             silent: false,
             address: None,
             configuration: None,

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringway::io::{
-    BUFFER_BYTES, Cancel, Cancelable, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest,
-    RECEIVE_BYTES, Receive, Spliced, Token,
+    BUFFER_BYTES, Behind, Cancelable, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, Lent,
+    RECEIVE_BYTES, Receive, Sent, Spliced, Token,
 };
 
 use super::connection::{Connection, range};
+use super::sending::{Carried, Sending};
 use super::world::client_address;
 use super::{Buffer, Kernel, Listener, Operation, Pending, Pipe, Socket};
 use crate::stream::{Piece, Pieces};
@@ -26,13 +27,37 @@ impl Engine for Kernel {
 
     fn wait(&mut self, timeout: Option<Duration>) {
         assert!(self.done.is_empty(), "completions were left lying");
+        assert!(self.sent.is_empty(), "sends were left lying");
+        self.nothing_follows = false;
+        self.idle_sockets.clear();
         self.step_peers();
+        self.carry_out_sends(timeout);
         self.complete_some();
         self.pass_time(timeout);
     }
 
+    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+        let Carried {
+            token,
+            socket,
+            sent,
+            lazy,
+        } = self.sent.pop_front()?;
+        if lazy {
+            self.idle_sockets.insert(socket);
+        }
+        // The wait for something else would still go on, or whoever acts now would have had to
+        // wait for it.
+        self.nothing_follows = lazy;
+        Some((token, sent))
+    }
+
     fn next(&mut self) -> Option<(Token, Done<Self>)> {
-        self.done.pop_front()
+        assert!(self.sent.is_empty(), "sends come first");
+        self.nothing_follows = false;
+        let done = self.done.pop_front()?;
+        self.idle_sockets.clear();
+        Some(done)
     }
 
     fn accept(&mut self, listener: &Listener, multi: bool, token: Token) {
@@ -68,7 +93,8 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Receive { credit, head });
     }
 
-    fn send(&mut self, socket: &Socket, mut buffer: Buffer, chunk: Chunk, token: Token) {
+    fn send(&mut self, socket: &Socket, lent: Lent<Self>, behind: Behind, token: Token) {
+        let Lent { mut buffer, chunk } = lent;
         let content = buffer.0.take().expect("it is here");
         if content.memory.is_empty() {
             let start = u64::from(chunk.start - HEADROOM_BYTES);
@@ -79,29 +105,40 @@ impl Engine for Kernel {
             );
         }
         assert!(chunk.len > 0, "a send of nothing");
-        self.submit(token, socket.0, Operation::Send { content, chunk });
+        self.check_alone(token, socket.0, true);
+        assert!(
+            !self.idle_sockets.contains(&socket.0),
+            "a send that could have been made before"
+        );
+        self.sends.push(Sending {
+            token,
+            socket: socket.0,
+            content,
+            chunk,
+            behind,
+        });
     }
 
     fn poll(&mut self, socket: &Socket, interest: Interest, token: Token) {
         self.submit(token, socket.0, Operation::Poll { interest });
     }
 
-    fn cancel(&mut self, socket: &Socket, what: Cancel<'_>, token: Token) {
-        let is_meant = |pending: &Pending| match what {
-            Cancel::All => true,
-            Cancel::These(_) if matches!(pending.operation, Operation::Cancel) => true,
-            Cancel::These(these) => these.iter().any(|(kind, token)| {
+    fn cancel(&mut self, socket: &Socket, these: &[(Cancelable, Token)], token: Token) {
+        assert!(!these.is_empty(), "a cancellation of nothing never ends");
+        let is_meant = |pending: &Pending| {
+            let is_named = these.iter().any(|(kind, token)| {
                 let kind = match kind {
                     Cancelable::Receive => matches!(pending.operation, Operation::Receive { .. }),
                     Cancelable::Poll => matches!(pending.operation, Operation::Poll { .. }),
                     Cancelable::Connect => matches!(pending.operation, Operation::Connect),
                 };
                 kind && pending.token == *token
-            }),
+            });
+            is_named || matches!(pending.operation, Operation::Cancel)
         };
         let own = self.pending.iter_mut();
         for pending in own.filter(|pending| pending.socket == socket.0) {
-            assert!(is_meant(pending), "{pending:?} is not cancelled: {what:?}");
+            assert!(is_meant(pending), "{pending:?} is not cancelled: {these:?}");
             pending.canceled = true;
         }
         self.submit(token, socket.0, Operation::Cancel);
@@ -132,9 +169,11 @@ impl Engine for Kernel {
     }
 
     fn shutdown_write(&mut self, socket: &Socket) {
+        self.check_may_act();
         let connection = self.connections.get_mut(&socket.0).expect("open");
         assert!(!connection.arrival.ended, "ended twice");
         connection.arrival.ended = true;
+        connection.held_back = None;
     }
 
     fn close(&mut self, socket: Socket) {
@@ -232,6 +271,7 @@ impl Engine for Kernel {
     }
 
     fn splice_in(&mut self, from: &Socket, pipe: &Pipe, len: u32) -> Spliced {
+        self.check_may_act();
         let connection = self.connections.get_mut(&from.0).expect("open");
         let world = &mut *self.world.borrow_mut();
         if connection.readable > 0 {

@@ -8,10 +8,11 @@ mod connection;
 mod engine;
 mod handles;
 mod operations;
+mod sending;
 mod world;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -24,6 +25,7 @@ use connection::Connection;
 pub use connection::Peer;
 pub use handles::{Buffer, Listener, Pipe, Socket};
 use operations::{Operation, Pending};
+use sending::{Carried, Sending};
 pub use world::{Ended, Weather, World};
 
 /// The kernel of one worker.
@@ -34,6 +36,13 @@ pub struct Kernel {
     listeners: Vec<u64>,
     pending: Vec<Pending>,
     done: VecDeque<(Token, Done<Kernel>)>,
+    /// Sends that were queued, and those that were carried out.
+    sends: Vec<Sending>,
+    sent: VecDeque<Carried>,
+    /// The worker has learnt of something now that it need not have learnt yet.
+    nothing_follows: bool,
+    /// Sockets on which nothing has happened in this turn but such sends.
+    idle_sockets: HashSet<u64>,
     pipes: HashMap<u64, Pieces>,
     idle_pipes: Vec<u64>,
     buffers_out: usize,
@@ -54,6 +63,10 @@ impl Kernel {
             listeners: Vec::new(),
             pending: Vec::new(),
             done: VecDeque::new(),
+            sends: Vec::new(),
+            sent: VecDeque::new(),
+            nothing_follows: false,
+            idle_sockets: HashSet::new(),
             pipes: HashMap::new(),
             idle_pipes: Vec::new(),
             buffers_out: 0,
@@ -100,11 +113,14 @@ impl Kernel {
     }
 
     fn remove(&mut self, id: u64, by_reset: bool) {
+        self.check_may_act();
         let connection = self.connections.remove(&id).expect("closed twice");
         assert!(
-            self.pending.iter().all(|pending| pending.socket != id),
-            "closed under an operation: {:?}",
-            self.pending
+            self.pending.iter().all(|pending| pending.socket != id)
+                && self.sends.iter().all(|send| send.socket != id),
+            "closed under an operation: {:?}, {:?}",
+            self.pending,
+            self.sends
         );
         let world = &mut *self.world.borrow_mut();
         let read_to_the_end = connection.peer_ended && connection.readable == 0;
@@ -146,7 +162,7 @@ impl Kernel {
     fn pass_time(&mut self, timeout: Option<Duration>) {
         // To be woken is no news: servers that come and go wake everybody all the time.
         let mut news = self.done.iter();
-        let quiet = news.all(|(_, done)| matches!(done, Done::Woken));
+        let quiet = news.all(|(_, done)| matches!(done, Done::Woken)) && self.sent.is_empty();
         self.world.borrow_mut().pass_time(self.id, timeout, quiet);
     }
 }

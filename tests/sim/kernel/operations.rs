@@ -1,11 +1,10 @@
 //! Operations in flight: which may be, and when they complete.
 
-use ringway::io::{Chunk, Done, Fault, Interest, RECEIVE_BYTES, Token};
+use ringway::io::{Done, Fault, Interest, RECEIVE_BYTES, Token};
 use std::sync::atomic::Ordering;
 
 use super::connection::Connection;
 use super::{Buffer, Kernel, Socket};
-use crate::stream::Content;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -13,10 +12,25 @@ pub enum Operation {
     Accept { listener: u64, multi: bool },
     Connect,
     Receive { credit: u64, head: Option<u64> },
-    Send { content: Content, chunk: Chunk },
     Poll { interest: Interest },
     Cancel,
     Waker,
+}
+
+impl Operation {
+    fn reads(&self) -> bool {
+        match self {
+            Operation::Poll { interest } => *interest == Interest::Read,
+            other => matches!(other, Operation::Receive { .. }),
+        }
+    }
+
+    pub fn writes(&self) -> bool {
+        match self {
+            Operation::Poll { interest } => *interest == Interest::Write,
+            other => matches!(other, Operation::Connect),
+        }
+    }
 }
 
 /// An operation in flight.
@@ -61,32 +75,11 @@ impl Kernel {
     }
 
     pub(super) fn submit(&mut self, token: Token, socket: u64, operation: Operation) {
-        let reads = |operation: &Operation| {
-            matches!(
-                operation,
-                Operation::Receive { .. }
-                    | Operation::Poll {
-                        interest: Interest::Read
-                    }
-            )
-        };
-        let writes = |operation: &Operation| {
-            matches!(
-                operation,
-                Operation::Send { .. }
-                    | Operation::Connect
-                    | Operation::Poll {
-                        interest: Interest::Write
-                    }
-            )
-        };
         for other in &self.pending {
-            let same = other.socket == socket
-                && (reads(&other.operation) && reads(&operation)
-                    || writes(&other.operation) && writes(&operation));
+            let same = other.socket == socket && other.operation.reads() && operation.reads();
             assert!(!same, "two of a kind on a socket: {other:?}, {operation:?}");
-            assert_ne!(other.token, token, "two operations with one token");
         }
+        self.check_alone(token, socket, operation.writes());
         self.pending.push(Pending {
             token,
             socket,
@@ -185,30 +178,6 @@ impl Kernel {
                     .then(|| received(Ok((None, 0)), false))
             }
             Operation::Cancel => Some((Done::Canceled, true)),
-            Operation::Send { content, chunk } => {
-                let sent = |len| {
-                    let buffer = Buffer(Some(content.clone()));
-                    (Done::Sent { buffer, len }, true)
-                };
-                let connection = self.connections.get_mut(&pending.socket).expect("open");
-                if connection.peer_reset {
-                    return Some(sent(Err(Fault::Reset)));
-                }
-                if canceled {
-                    return Some(sent(Err(Fault::Canceled)));
-                }
-                if world.random.chance(world.weather.partial / 10) {
-                    return Some(sent(Err(Fault::WouldBlock)));
-                }
-                let room = connection.room().min(u64::from(chunk.len));
-                if room == 0 {
-                    return None;
-                }
-                let len = world.amount(room) as u32;
-                let start = chunk.start;
-                connection.give_part(content, Chunk { start, len });
-                Some(sent(Ok(len)))
-            }
             Operation::Poll { interest } => {
                 let connection = &self.connections[&pending.socket];
                 if canceled {

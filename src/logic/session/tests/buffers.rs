@@ -29,21 +29,63 @@ fn small_messages_go_back_and_forth_through_one_buffer_each() {
 }
 
 #[test]
+fn what_follows_a_send_is_known_before_it_ends() {
+    use AfterSend::{End, More, Nothing};
+
+    let came = |len, armed| {
+        let (full, more) = (false, false);
+        let news = Received {
+            len,
+            full,
+            more,
+            armed,
+        };
+        Event::Received { from: SERVER, news }
+    };
+    let ended = Event::Ended { from: SERVER };
+    let killed = Event::Killed(Killer::Operator);
+    let cases: [(&[Event], AfterSend); 6] = [
+        // The next receive is in flight, and tells of anything else.
+        (&[came(100, false)], Nothing),
+        (&[came(100, true)], Nothing),
+        // There is a chunk behind.
+        (&[came(100, false), came(50, true)], More),
+        (&[came(100, true), came(50, true), ended], More),
+        (&[came(100, false), ended], End),
+        (&[came(100, false), killed], More),
+    ];
+    for (events, after) in cases {
+        let story = Story::relaying().after(events);
+        assert_eq!(story.session.after_send(CLIENT), after, "{events:?}");
+    }
+    // The last of two chunks is the end.
+    let events = [came(100, true), came(50, true), ended, sent(CLIENT, 100)];
+    let story = Story::relaying().after(&events);
+    assert_eq!(story.session.after_send(CLIENT), End);
+    // An interim answer behind which the server ended leads to an answer of ours.
+    let story = Story::awaiting().after(&[
+        received(SERVER, 30),
+        head(SERVER, Head::Interim { len: 30 }),
+        ended,
+    ]);
+    assert_eq!(story.session.after_send(CLIENT), More);
+    // An answer of ours is the last.
+    let no_server = [Event::NoServer, Event::Answered { len: 90 }];
+    let story = Story::requested().after(&no_server);
+    assert_eq!(story.session.after_send(CLIENT), End);
+}
+
+#[test]
 fn a_slow_sink_stops_the_source_at_two_chunks() {
     let mut story = Story::relaying();
     assert_eq!(story.on(received(SERVER, 100)), "send-c:100 recv-s");
     assert_eq!(story.on(received(SERVER, 200)), "", "no third receive");
     assert_eq!(story.session.held(SERVER), 300);
-    // A part is taken: the rest goes next, and there is no room yet.
-    assert_eq!(
-        story.on(Event::Sent {
-            to: CLIENT,
-            len: 60
-        }),
-        "send-c:40"
-    );
-    // No room after all: wait for it, then try again.
-    assert_eq!(story.on(Event::Sent { to: CLIENT, len: 0 }), "pollout-c");
+    // A part is taken, so there is no more room: wait for it, then send the rest.
+    assert_eq!(story.on(sent(CLIENT, 60)), "pollout-c");
+    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
+    // No room after all.
+    assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
     assert_eq!(
         story.on(Event::Sent {

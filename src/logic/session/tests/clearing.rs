@@ -16,7 +16,8 @@ fn answering() -> Story {
 fn an_answer_is_followed_by_the_end_and_by_patience() {
     let mut story = answering();
     story.now = at(2);
-    assert_eq!(story.on(sent(CLIENT, 60)), "send-c:40");
+    assert_eq!(story.on(sent(CLIENT, 60)), "pollout-c");
+    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
     assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:40");
     assert_eq!(story.on(sent(CLIENT, 40)), "release-s end-c");

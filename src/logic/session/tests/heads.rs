@@ -78,7 +78,8 @@ fn an_interim_answer_that_finds_no_room_goes_on_later() {
     assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
     assert_eq!(story.session.head_held(SERVER), Some(35), "only behind it");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:25");
-    assert_eq!(story.on(sent(CLIENT, 20)), "send-c:5");
+    assert_eq!(story.on(sent(CLIENT, 20)), "pollout-c");
+    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:5");
     assert_eq!(story.on(sent(CLIENT, 5)), "release-s read-s");
 }
 

@@ -176,10 +176,10 @@ const TABLE: &[Row] = &[
             "!",
             // Nothing was on its way.
             "!",
-            "relaying: send-c:15",
+            "relaying: pollout-c",
             "clearing: release-c",
             "clearing: release-c",
-            "answering: send-c:90",
+            "answering: pollout-c",
             "!",
         ],
     ),
