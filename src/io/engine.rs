@@ -180,6 +180,10 @@ pub trait Engine {
     /// A new non-blocking stream socket for connecting to `address`.
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;
 
+    /// Says, before it is connected, that bytes will be sent at once when the connection stands:
+    /// the last packet of the handshake may wait for them.
+    fn speak_first(&mut self, socket: &Self::Socket);
+
     /// The address of the peer, if the kernel still knows it.
     fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 

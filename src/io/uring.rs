@@ -446,6 +446,10 @@ impl Engine for Uring {
         Socket::open(address)
     }
 
+    fn speak_first(&mut self, socket: &Socket) {
+        socket.speak_first();
+    }
+
     fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
         let address = rustix::net::getpeername(socket.descriptor()).ok()??;
         SocketAddr::try_from(address).ok()

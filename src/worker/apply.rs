@@ -146,6 +146,10 @@ impl<E: Engine> Worker<E> {
         };
         match self.engine.open(&server.address) {
             Ok(socket) => {
+                if entry.http.is_some() {
+                    // The request is there. In TCP mode the server may be the first to speak.
+                    self.engine.speak_first(&socket);
+                }
                 self.engine.connect(&socket, &server.address, token);
                 entry.sockets[Side::Server.index()] = Some(socket);
             }

@@ -237,6 +237,26 @@ fn a_send_before_the_end_waits_for_it() {
 }
 
 #[test]
+fn who_speaks_first_sends_with_the_last_packet_of_the_handshake() {
+    let mut engine = engine(Features::default(), Waker::new().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = engine.open(&address).unwrap();
+    engine.speak_first(&socket);
+    engine.connect(&socket, &address, Token(1));
+    let _ = completion(&mut engine);
+    let early = listener.accept().unwrap_err();
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+    let buffer = engine.take_buffer().unwrap();
+    let sent = send(&mut engine, &socket, buffer, 100, Behind::Bytes);
+    assert_eq!(sent, Ok(100));
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_eq!(peer.read(&mut [0; 200]).unwrap(), 100);
+    engine.close(socket);
+}
+
+#[test]
 fn a_wake_ends_a_wait() {
     let waker = Waker::new().unwrap();
     let mut engine = engine(Features::default(), waker.clone());

@@ -164,6 +164,10 @@ impl Engine for Kernel {
         Ok(Socket(id))
     }
 
+    fn speak_first(&mut self, socket: &Socket) {
+        assert!(!self.connections[&socket.0].connected, "too late");
+    }
+
     fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
         Some(client_address(socket.0))
     }
