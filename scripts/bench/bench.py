@@ -117,6 +117,8 @@ def main():
     directory = results_directory(options)
     binary = building.release(ROOT)
     variants = {f"ringway+{name}": building.variant(ROOT, patch) for name, patch in options.variant}
+    # First, so that samples are not lost where callgrind can't run.
+    instructions = scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else []
     cpus = sorted(os.sched_getaffinity(0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -130,8 +132,10 @@ def main():
         scratch.chmod(0o755)
         with http_server(scratch, cpus[-1]) as server:
             balancers = Balancers(binary, variants, scratch, server.port, cpus)
-            names, notices = those_that_start(balancers, [*options.only, *variants])
-            if not names:
+            wanted = [name for name in [*options.only, *variants]
+                      if any(SCENARIOS[scenario].takes(name) for scenario in options.scenario)]
+            names, notices = those_that_start(balancers, wanted)
+            if not names and "instructions" not in options.scenario:
                 sys.exit("nothing to measure")
             bench = Bench(balancers, options.seconds)
             samples = measure(options, bench, names)
@@ -149,10 +153,11 @@ def main():
         commands=sorted(command.replace(f"{ROOT}/", "") for command in bench.commands),
         notices=notices + bench.notices,
         calls=bench.calls,
-        instructions=scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else [],
+        instructions=instructions,
     )
     report.write(directory, results)
-    print("\n" + report.table(report.Summary(samples)))
+    if samples:
+        print("\n" + report.table(report.Summary(samples)))
     print(f"written to {directory}")
 
 

@@ -229,15 +229,17 @@ def write(directory, results):
 
     sections = [
         ("Goals", "The ratio is the median of those of the rounds, to the best of the rivals that a goal names.\n\n"
-         + goals(summary)),
+         + goals(summary) if summary.cells else ""),
         ("Plots", "\n".join(f"![{title}]({file})" for title, file in drawn) + "\n" if drawn else ""),
         ("CPU time for each request", "µs, medians; in parentheses to HAProxy in its default configuration.\n\n"
-         + matrix(summary, timed, against)),
+         + matrix(summary, timed, against) if timed else ""),
         ("Requests per second", matrix(summary, timed, lambda cell: number(cell.median("requests_per_second"), 0))),
         ("Waits for each request", "How often a thread of the balancer went to sleep.\n\n" + matrix(
-            summary, timed, lambda cell: number(cell.median("sleeps") / max(cell.median("requests"), 1)))),
+            summary, timed, lambda cell: number(cell.median("sleeps") / max(cell.median("requests"), 1)))
+         if timed else ""),
         ("p50 / p99 of the closed loop", "µs.\n\n" + matrix(
-            summary, timed, lambda cell: f"{number(cell.median('p50_us'), 0)} / {number(cell.median('p99_us'), 0)}")),
+            summary, timed, lambda cell: f"{number(cell.median('p50_us'), 0)} / {number(cell.median('p99_us'), 0)}")
+         if timed else ""),
         ("p50 / p99 / p99.9 at a fixed rate", "µs, corrected for coordinated omission.\n\n" + matrix(
             summary, rates, lambda cell: " / ".join(
                 number(cell.median(column), 0) for column in ("p50_us", "p99_us", "p999_us"))) if rates else ""),
@@ -247,7 +249,8 @@ def write(directory, results):
         ("Calls into the kernel", calls(results)),
         ("Instructions of the logic alone", "Counted by callgrind, for each operation, by open sessions.\n\n"
          + scaling.table(results.instructions) if results.instructions else ""),
-        ("Scenarios", "\n".join(f"- `{name}`: {SCENARIOS[name].about}" for name in summary.scenarios()) + "\n"),
+        ("Scenarios", "\n".join(f"- `{name}`: {SCENARIOS[name].about}" for name in summary.scenarios()) + "\n"
+         if summary.cells else ""),
         ("Machine", "\n".join(f"- {label}: {value}" for label, value in results.facts) + "\n"),
         ("Commands", "```\n" + "\n".join([results.invocation, *results.commands]) + "\n```\n\n"
          "The configurations are those of `scripts/bench/` at this revision. Every cell: "

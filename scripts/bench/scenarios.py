@@ -201,7 +201,7 @@ class Syscalls(Requests):
 
 
 class Instructions(Scenario):
-    """Counted once at the end, of the logic alone."""
+    """Counted once before the others, of the logic alone."""
 
     def takes(self, name):
         return False
