@@ -87,7 +87,13 @@ def measure(options, bench, names):
             scenario.prepare(bench, taking_part)
         for number in range(1, options.rounds + 1):
             for name in taking_part:
-                sample = scenario.measure(bench, name)
+                try:
+                    sample = scenario.measure(bench, name)
+                except (StartFailed, OSError) as error:
+                    # One that breaks down costs its own sample, not those of an hour.
+                    bench.notices.append(f"{scenario.name}, round {number}: {name} gave no sample: {error}")
+                    print(f"   {bench.notices[-1]}", file=sys.stderr, flush=True)
+                    continue
                 samples.append({"scenario": scenario.name, "round": number, "balancer": name, **sample})
                 mark = f"   ERRORS: {sample['errors']}" if sample["errors"] else ""
                 print(f"  {scenario.name:15} {number:2} {name:18} {sample['value']:10.1f} {sample['unit']}{mark}",
