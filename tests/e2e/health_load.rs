@@ -10,9 +10,14 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clients::{ready, reset};
+use crate::harness::Ringway;
 use crate::servers::{RefusingPort, Server, wait_for_end};
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually};
+
+/// Many servers, and how often each is probed.
+const SERVERS: usize = 1_000;
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// CPU time of a connection that is reset at once, made without any of our code.
 fn plain_connect(address: SocketAddr) -> Duration {
@@ -30,9 +35,6 @@ fn plain_connect(address: SocketAddr) -> Duration {
 
 #[test]
 fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
-    const SERVERS: usize = 1_000;
-    const INTERVAL: Duration = Duration::from_secs(2);
-    const TENTHS: usize = 10;
     let times = Arc::new(Mutex::new(Vec::new()));
     let ports: Vec<_> = (0..50)
         .map(|_| {
@@ -48,7 +50,27 @@ fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
         setup = setup.server(&format!("s{index}"), ports[index % 50].address());
     }
     let ringway = setup.start();
-    // The first round is over; the second begins within an interval.
+    // Whoever shares the machine may disturb two rounds, but not every two of six.
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        match even_and_cheap(&ringway, &times, ports[0].address()) {
+            Ok(()) => break,
+            Err(found) => seen.push(found),
+        }
+    }
+    assert!(seen.len() < 3, "{seen:?}");
+    assert!(!ringway.errors_so_far().contains("is down"));
+}
+
+/// Watches two rounds of probes of all servers, which arrive at `times`. The error says what is
+/// wrong with them.
+fn even_and_cheap(
+    ringway: &Ringway,
+    times: &Mutex<Vec<Instant>>,
+    address: SocketAddr,
+) -> Result<(), String> {
+    const TENTHS: usize = 10;
+    // The first round is over; the next begins within an interval.
     let start = Instant::now() + INTERVAL;
     let count_after = |since| {
         let times = times.lock().expect("no panic");
@@ -60,11 +82,12 @@ fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
     let (cpu, probes) = (ringway.cpu_time() - cpu, count_after(measured));
     let share = cpu.as_secs_f64() / measured.elapsed().as_secs_f64();
     // On a machine that is slow or busy the kernel alone may take more than that.
-    let (probe, plain) = (cpu / probes as u32, plain_connect(ports[0].address()));
-    assert!(
-        share < 0.05 || probe < 6 * plain,
-        "{share} of a core, {probe:?} for a probe, {plain:?} for the kernel"
-    );
+    let (probe, plain) = (cpu / probes as u32, plain_connect(address));
+    if share >= 0.05 && probe >= 6 * plain {
+        return Err(format!(
+            "{share} of a core, {probe:?} for a probe, {plain:?} for the kernel"
+        ));
+    }
 
     let mut tenths = [0; TENTHS];
     for time in times.lock().expect("no panic").iter() {
@@ -78,8 +101,11 @@ fn a_thousand_servers_are_probed_evenly_and_at_little_cost() {
     }
     let even = 2 * SERVERS / TENTHS;
     let close = |count: &usize| count.abs_diff(even) <= even / 4;
-    assert!(tenths.iter().all(close), "{tenths:?}");
-    assert!(!ringway.errors_so_far().contains("is down"));
+    if tenths.iter().all(close) {
+        Ok(())
+    } else {
+        Err(format!("probes by tenths of the interval: {tenths:?}"))
+    }
 }
 
 #[test]
