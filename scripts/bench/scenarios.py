@@ -208,10 +208,10 @@ class Instructions(Scenario):
 
 
 HAPROXY = ("haproxy",)
-SPLICING = ("haproxy-splice",)
+SPLICING = ("haproxy-splice", "haproxy-forced")
 WITH_COOKIE = ("haproxy-http",)
 FLOOR = ("relay-floor",)
-RIVALS = ("haproxy", "haproxy-splice", "nginx-stream")
+RIVALS = ("haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream")
 BOTH = ("ringway", "haproxy")
 
 SCENARIOS = {scenario.name: scenario for scenario in [

@@ -128,7 +128,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    pub(super) fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
+    fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
         let key = self.key(slot);
         Owner::Session { key, side, used }.token()
     }

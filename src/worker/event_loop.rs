@@ -1,5 +1,5 @@
-//! One turn: send, wait in the kernel, read the clock, take completions, let timers expire, see to those
-//! who wait for a buffer or a place, count.
+//! One turn: hand over what is sent, wait in the kernel, read the clock, take completions, let
+//! timers expire, see to those who wait for a buffer or a place, count.
 
 use std::time::Duration;
 
