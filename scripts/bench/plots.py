@@ -10,8 +10,8 @@ except ImportError:
 
 COLORS = {
     "ringway": "#0b6e4f", "ringway-http": "#0b6e4f", "haproxy": "#c1440e", "haproxy-http": "#c1440e",
-    "haproxy-splice": "#e39a63", "haproxy-forced": "#f2c9a8", "nginx-stream": "#4464ad", "relay-floor": "#8a8a8a", "relay-tokio": "#b5b5b5",
-    "relay-tokio-uring": "#d6d6d6",
+    "haproxy-splice": "#e39a63", "haproxy-forced": "#f2c9a8", "nginx-stream": "#4464ad", "relay-floor": "#8a8a8a",
+    "relay-tokio": "#b5b5b5", "relay-tokio-uring": "#d6d6d6",
 }
 
 

@@ -195,8 +195,8 @@ class Balancers:
 
     # The baselines of benches/relays, which take no configuration.
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
-    NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http", "haproxy-http",
-             "ringway-2", "haproxy-2"]
+    NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
+             "haproxy-http", "ringway-2", "haproxy-2"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 
