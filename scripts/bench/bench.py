@@ -150,12 +150,15 @@ def main():
     facts.append(("CPUs", f"balancer on {cpus[0]}, load and nginx on {cpus[-1]}"))
     facts.append(("rounds", f"{options.rounds}, {options.seconds} s each after 1 s of warm-up"))
     directory.mkdir(parents=True, exist_ok=True)
+    words = sys.argv[1:]
     for name, patch in options.variant:
         (directory / f"{name}.patch").write_bytes(patch.read_bytes())
+        # Where a reader finds it.
+        words = [f"{name}=bench-results/{directory.name}/{name}.patch" if word.startswith(f"{name}=") else word for word in words]
     results = report.Results(
         samples=samples,
         facts=facts,
-        invocation=shlex.join(["scripts/bench.sh", *sys.argv[1:]]),
+        invocation=shlex.join(["scripts/bench.sh", *words]),
         commands=sorted(command.replace(f"{ROOT}/", "") for command in bench.commands),
         notices=notices + bench.notices,
         calls=bench.calls,
