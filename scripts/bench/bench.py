@@ -154,7 +154,8 @@ def main():
     for name, patch in options.variant:
         (directory / f"{name}.patch").write_bytes(patch.read_bytes())
         # Where a reader finds it.
-        words = [f"{name}=bench-results/{directory.name}/{name}.patch" if word.startswith(f"{name}=") else word for word in words]
+        published = f"{name}=bench-results/{directory.name}/{name}.patch"
+        words = [published if word.startswith(f"{name}=") else word for word in words]
     results = report.Results(
         samples=samples,
         facts=facts,
