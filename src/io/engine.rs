@@ -31,6 +31,8 @@ pub enum Cancelable {
     Receive,
     /// A poll.
     Poll,
+    /// A watch.
+    Watch,
     /// A connect.
     Connect,
 }
@@ -45,15 +47,13 @@ pub enum Receive {
     Once(u32),
 }
 
-/// What a poll waits for. Errors and hang-ups always end it.
+/// What a poll waits for. An error, a reset and the end of the peer's stream always end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     /// Bytes, or the end of the stream.
     Read,
     /// Room for bytes.
     Write,
-    /// Nothing but an error or a hang-up.
-    Gone,
 }
 
 /// A completed operation.
@@ -79,6 +79,13 @@ pub enum Done<E: Engine + ?Sized> {
     },
     /// A poll ended; a fault means only that it was cancelled or could not be made.
     Polled(Result<(), Fault>),
+    /// The peer of a watched connection is gone: it has reset it, or both directions are closed.
+    Gone {
+        /// The watch is still in flight.
+        armed: bool,
+    },
+    /// A watch ended without that.
+    Unwatched,
     /// A cancellation was carried out.
     Canceled,
     /// [`Waker::wake`](super::Waker::wake) was called.
@@ -119,8 +126,8 @@ pub type Spliced = Result<u32, Fault>;
 /// Operations on sockets, buffers and kernel pipes, for one worker thread.
 ///
 /// Operations that are queued are handed to the kernel by the next [`Engine::wait`] and end with
-/// exactly one [`Done`] (accepting: one with `more` false; receiving: one with `armed` false), or if
-/// they are sends, with one [`Sent`]. At most one read (receive or poll) and one write (send,
+/// exactly one [`Done`] (accepting: one with `more` false; receiving and watching: one with `armed`
+/// false), or if they are sends, with one [`Sent`]. At most one read (receive or poll) and one write (send,
 /// connect or poll) may be queued for a socket at a time. Every operation on a socket must have
 /// ended before it is closed.
 ///
@@ -172,6 +179,10 @@ pub trait Engine {
 
     /// Queues a poll that ends once.
     fn poll(&mut self, socket: &Self::Socket, interest: Interest, token: Token);
+
+    /// Queues watching for a peer that is gone. The end of its stream alone, after which it may
+    /// still read, is not told.
+    fn watch(&mut self, socket: &Self::Socket, token: Token);
 
     /// Queues the cancellation of those of these operations on this socket that there are, queued
     /// ones included; ends with [`Done::Canceled`]. At least one must be named.

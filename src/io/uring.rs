@@ -36,10 +36,11 @@ enum Kind {
     Wake,
     /// Its completion is of no interest.
     Silent,
+    Watch,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Accept,
         Kind::Connect,
         Kind::Receive,
@@ -48,6 +49,7 @@ impl Kind {
         Kind::Cancel,
         Kind::Wake,
         Kind::Silent,
+        Kind::Watch,
     ];
 }
 
@@ -57,7 +59,8 @@ fn user_data(token: Token, kind: Kind, buffer: u16) -> u64 {
 }
 
 fn decode(user_data: u64) -> (Token, Kind, u16) {
-    let kind = Kind::ALL[(user_data >> 16) as usize & 7];
+    let kind = Kind::ALL.get((user_data >> 16) as usize & 15);
+    let kind = kind.copied().unwrap_or(Kind::Silent);
     (Token(user_data >> 20), kind, user_data as u16)
 }
 
@@ -274,6 +277,11 @@ impl Uring {
                 }
             }
             Kind::Poll => Done::Polled(result.map(drop)),
+            Kind::Watch => match (result, cqueue::more(flags)) {
+                (Ok(events), armed) if is_gone(events) => Done::Gone { armed },
+                (Ok(_), true) => return None,
+                (Ok(_) | Err(_), _) => Done::Unwatched,
+            },
             Kind::Cancel => Done::Canceled,
             Kind::Wake => {
                 self.waker.clear();
@@ -282,6 +290,11 @@ impl Uring {
             Kind::Send | Kind::Silent => return None,
         })
     }
+}
+
+/// Whether a poll has found a reset, or both directions closed.
+fn is_gone(events: u32) -> bool {
+    events & (libc::POLLERR | libc::POLLHUP) as u32 != 0
 }
 
 /// What an operation brought, or why it failed.
@@ -416,10 +429,16 @@ impl Engine for Uring {
         let events = match interest {
             Interest::Read => libc::POLLIN | libc::POLLRDHUP,
             Interest::Write => libc::POLLOUT,
-            Interest::Gone => 0,
         };
         let entry = opcode::PollAdd::new(Fd(socket.raw()), events as u32).build();
         self.push(entry, token, Kind::Poll);
+    }
+
+    fn watch(&mut self, socket: &Socket, token: Token) {
+        // Every poll of io_uring also waits for the end of the peer's stream (Linux,
+        // `IO_POLL_UNMASK`). One that goes on tells of it once and still tells of a reset.
+        let poll = opcode::PollAdd::new(Fd(socket.raw()), 0).multi(true);
+        self.push(poll.build(), token, Kind::Watch);
     }
 
     fn cancel(&mut self, _socket: &Socket, these: &[(Cancelable, Token)], token: Token) {
@@ -429,6 +448,7 @@ impl Engine for Uring {
             let kind = match kind {
                 Cancelable::Receive => Kind::Receive,
                 Cancelable::Poll => Kind::Poll,
+                Cancelable::Watch => Kind::Watch,
                 Cancelable::Connect => Kind::Connect,
             };
             let entry = opcode::AsyncCancel::new(user_data(*target, kind, 0)).build();

@@ -87,7 +87,12 @@ impl<E: Engine> Worker<E> {
             Action::Connect => self.connect(slot),
             Action::Enqueue => self.enqueue(slot),
             Action::Dequeue => self.dequeue(slot),
-            Action::WatchClient => self.poll(slot, Side::Client, Use::Watch, Interest::Gone),
+            Action::WatchClient => {
+                let token = self.token(slot, Side::Client, Use::Watch);
+                if let Some(socket) = self.sessions[slot].socket(Side::Client) {
+                    self.engine.watch(socket, token);
+                }
+            }
             Action::Receive { from, poll_first } => {
                 let key = self.key(slot);
                 self.receive(key, from, poll_first);
@@ -205,7 +210,7 @@ impl<E: Engine> Worker<E> {
             (Use::Read, Cancelable::Poll, read),
             (Use::Write, Cancelable::Connect, write),
             (Use::Write, Cancelable::Poll, write),
-            (Use::Watch, Cancelable::Poll, use_token(Use::Watch)),
+            (Use::Watch, Cancelable::Watch, use_token(Use::Watch)),
         ];
         let mut these = [(Cancelable::Poll, token); 5];
         let mut count = 0;

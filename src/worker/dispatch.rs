@@ -55,9 +55,13 @@ impl<E: Engine> Worker<E> {
             Done::Polled(_) => match used {
                 Use::Read => Event::Readable { from: side },
                 Use::Write => Event::Writable { to: side },
-                Use::Watch | Use::Cancel => Event::ClientGone,
+                Use::Watch | Use::Cancel => {
+                    debug_assert!(false, "a poll is for reading or writing");
+                    return;
+                }
             },
-            Done::Canceled => Event::Canceled { side, used },
+            Done::Gone { armed } => Event::ClientGone { armed },
+            Done::Canceled | Done::Unwatched => Event::Canceled { side, used },
             Done::Accepted { .. } | Done::Woken => {
                 debug_assert!(false, "a session got what only a worker gets");
                 return;
@@ -161,6 +165,8 @@ impl<E: Engine> Worker<E> {
             | Done::Received { .. }
             | Done::Connected(_)
             | Done::Polled(_)
+            | Done::Gone { .. }
+            | Done::Unwatched
             | Done::Canceled
             | Done::Woken => {}
         }

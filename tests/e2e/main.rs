@@ -28,6 +28,7 @@ mod admin_events;
 mod admin_sessions;
 mod choosing;
 mod commands;
+mod half_closed;
 mod health;
 mod health_load;
 mod http_answers;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ringway::config::{Backend, Frontend, Mode};
+use ringway::logic::session::{Phase, Who};
 use ringway::shared::WorkerCounters;
 use ringway::snapshot::Snapshot;
 use ringway::worker::{AccessRecord, LogMessage};
@@ -120,6 +121,9 @@ impl Run {
                 continue;
             };
             let record = record.map(|record| &record.record);
+            if let Some(record) = record {
+                check_who_left(client, record);
+            }
             let index = record.map_or(0, |record| record.frontend);
             let frontend = &snapshot.config.frontends[usize::from(index)];
             let server = match client.arrival.stream {
@@ -146,6 +150,14 @@ impl Run {
     fn is_calm(&self, world: &World) -> bool {
         let plenty = world.weather.buffers_max == 1_000 || world.heads.is_none();
         !self.aborted && !self.cut && plenty
+    }
+}
+
+/// A client leaves while it waits by a reset only: the end of its stream is not enough.
+fn check_who_left(client: &Ended, record: &AccessRecord) {
+    let outcome = record.summary.outcome;
+    if outcome.who == Who::Client && matches!(outcome.phase, Phase::Queue | Phase::Connect) {
+        assert!(client.peer_reset, "a client that waits was given up");
     }
 }
 

@@ -155,8 +155,11 @@ pub enum Event {
         /// Its use.
         used: Use,
     },
-    /// The watched client is gone.
-    ClientGone,
+    /// The watched client has reset its connection, or both directions of it are closed.
+    ClientGone {
+        /// The watch is still in flight.
+        armed: bool,
+    },
     /// The session's deadline passed.
     TimedOut,
     /// The session is to end now.
@@ -254,7 +257,8 @@ pub enum Action {
     Enqueue,
     /// Stop waiting for a place.
     Dequeue,
-    /// Poll the client for a reset or hang-up.
+    /// Watch the client for a reset. The end of its stream is no reason to give it up: it may
+    /// still read.
     WatchClient,
     /// Receive into fresh buffers, at most one buffer's worth in all, which are appended to the
     /// chunks from this side; behind the part of a head that is held, if there

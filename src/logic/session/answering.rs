@@ -74,8 +74,8 @@ impl Session {
                     Use::Read | Use::Watch | Use::Cancel => {}
                 }
             }
-            Event::ClientGone => {
-                self.watching = false;
+            Event::ClientGone { armed } => {
+                self.watching = armed;
                 return self.give_up(out);
             }
             Event::TimedOut | Event::Killed(_) => return self.give_up(out),
@@ -124,8 +124,8 @@ impl Session {
             }
             Event::Readable { from } => self.pipe(from).reading = false,
             Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::ClientGone => {
-                self.watching = false;
+            Event::ClientGone { armed } => {
+                self.watching = armed;
                 self.give_up(out);
             }
             Event::TimedOut | Event::Killed(_) => self.give_up(out),
@@ -172,7 +172,7 @@ impl Session {
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
             // The receive that is in flight tells the same.
-            Event::ClientGone => self.watching = false,
+            Event::ClientGone { armed } => self.watching = armed,
             Event::TimedOut | Event::Killed(_) => self.leave(Farewell::Finish, out),
             Event::Accepted
             | Event::Chosen

@@ -52,7 +52,7 @@ impl Session {
             | Event::Readable { .. }
             | Event::Writable { .. }
             | Event::Canceled { .. }
-            | Event::ClientGone
+            | Event::ClientGone { .. }
             | Event::TimedOut => self.impossible(event, out),
         }
     }
@@ -70,8 +70,8 @@ impl Session {
                 self.state = State::Choosing;
                 out.push(Action::Choose { failed: false });
             }
-            Event::ClientGone => {
-                self.watching = false;
+            Event::ClientGone { armed } => {
+                self.watching = armed;
                 self.leave_queue(now, since, out);
                 self.end(Who::Client, Phase::Queue, Farewell::Reset, out);
             }
@@ -136,8 +136,8 @@ impl Session {
                 self.state = State::Choosing;
                 out.push(Action::Choose { failed: false });
             }
-            Event::ClientGone => {
-                self.watching = false;
+            Event::ClientGone { armed } => {
+                self.watching = armed;
                 self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
@@ -214,8 +214,8 @@ impl Session {
                 };
                 self.cancel(Side::Server, out);
             }
-            Event::ClientGone => {
-                self.watching = false;
+            Event::ClientGone { armed } => {
+                self.watching = armed;
                 self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
             }
             Event::Canceled { side, used } => {

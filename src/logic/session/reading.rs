@@ -62,7 +62,7 @@ impl Session {
             | Event::SendFailed { .. }
             | Event::Readable { .. }
             | Event::Writable { .. }
-            | Event::ClientGone => self.impossible(event, out),
+            | Event::ClientGone { .. } => self.impossible(event, out),
         }
     }
 }

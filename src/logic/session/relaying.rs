@@ -68,7 +68,7 @@ impl Session {
             }
             Event::SendFailed { to, .. } => self.sink_failed(to, out),
             // The receive that is in flight tells the same, with what came before it.
-            Event::ClientGone => self.watching = false,
+            Event::ClientGone { armed } => self.watching = armed,
             Event::Canceled { side, used } => self.gave_back(side, used),
             Event::TimedOut if self.pipes[Side::Server.index()].awaits_head() => {
                 let (who, answer) = (Who::ServerTimeout, Answer::GatewayTimeout);
@@ -103,7 +103,7 @@ impl Session {
             Event::Connected | Event::ConnectFailed(_) | Event::Shortage => {
                 self.connecting = false;
             }
-            Event::ClientGone => self.watching = false,
+            Event::ClientGone { armed } => self.watching = armed,
             Event::Canceled { side, used } => {
                 self.gave_back(side, used);
                 if used == Use::Cancel && self.in_flight(side) {

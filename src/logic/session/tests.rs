@@ -15,6 +15,9 @@ use super::*;
 const CLIENT: Side = Side::Client;
 const SERVER: Side = Side::Server;
 
+/// The watched client is gone, and the watch has ended.
+const GONE: Event = Event::ClientGone { armed: false };
+
 /// A buffer's worth of bytes.
 const FULL: u32 = 64 * 1024;
 

@@ -123,6 +123,11 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Poll { interest });
     }
 
+    fn watch(&mut self, socket: &Socket, token: Token) {
+        let told = false;
+        self.submit(token, socket.0, Operation::Watch { told });
+    }
+
     fn cancel(&mut self, socket: &Socket, these: &[(Cancelable, Token)], token: Token) {
         assert!(!these.is_empty(), "a cancellation of nothing never ends");
         let is_meant = |pending: &Pending| {
@@ -130,6 +135,7 @@ impl Engine for Kernel {
                 let kind = match kind {
                     Cancelable::Receive => matches!(pending.operation, Operation::Receive { .. }),
                     Cancelable::Poll => matches!(pending.operation, Operation::Poll { .. }),
+                    Cancelable::Watch => matches!(pending.operation, Operation::Watch { .. }),
                     Cancelable::Connect => matches!(pending.operation, Operation::Connect),
                 };
                 kind && pending.token == *token

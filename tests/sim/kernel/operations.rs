@@ -13,6 +13,7 @@ pub enum Operation {
     Connect,
     Receive { credit: u64, head: Option<u64> },
     Poll { interest: Interest },
+    Watch { told: bool },
     Cancel,
     Waker,
 }
@@ -186,9 +187,20 @@ impl Kernel {
                 let ready = match interest {
                     Interest::Read => connection.can_read(),
                     Interest::Write => connection.room() > 0 || connection.peer_reset,
-                    Interest::Gone => connection.peer_reset,
                 };
                 ready.then_some((Done::Polled(Ok(())), true))
+            }
+            Operation::Watch { told } => {
+                if canceled {
+                    return Some((Done::Unwatched, true));
+                }
+                // The end of the peer's stream is not told.
+                let gone = self.connections[&pending.socket].peer_reset;
+                if !gone || std::mem::replace(told, true) {
+                    return None;
+                }
+                let armed = world.random.chance(70);
+                Some((Done::Gone { armed }, !armed))
             }
         }
     }

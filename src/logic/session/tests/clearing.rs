@@ -193,10 +193,13 @@ fn a_watched_client_is_let_go_like_any_other() {
     // Watched since it waited for a place.
     let queued = || Story::requested().after(&[Event::Full, Event::TimedOut]);
     let mut story = queued();
-    assert_eq!(story.on(Event::ClientGone), "reset");
+    assert_eq!(story.on(GONE), "reset");
+    // The watch itself may have to be ended.
+    let mut story = queued();
+    assert_eq!(story.on(Event::ClientGone { armed: true }), "cancel-c");
     assert_eq!(story.code(), "sQ");
     let mut story = queued().after(&[Event::Answered { len: 100 }]);
-    assert_eq!(story.on(Event::ClientGone), "cancel-c");
+    assert_eq!(story.on(GONE), "cancel-c");
     let mut story = queued().after(&[Event::Answered { len: 100 }, sent(CLIENT, 100)]);
     assert_eq!(story.on(Event::Ended { from: CLIENT }), "cancel-c");
     assert_eq!(story.on(canceled(CLIENT, Use::Watch)), "");

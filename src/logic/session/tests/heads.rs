@@ -252,10 +252,10 @@ fn a_client_that_leaves_is_told_nothing() {
         assert_eq!(story.code(), code);
     }
     let mut story = Story::requested().after(&[Event::Full]);
-    assert_eq!(story.on(Event::ClientGone), "dequeue reset");
+    assert_eq!(story.on(GONE), "dequeue reset");
     assert_eq!(story.code(), "CQ");
     let mut story = Story::requested().after(&[Event::Chosen]);
-    assert_eq!(story.on(Event::ClientGone), "cancel-s");
+    assert_eq!(story.on(GONE), "cancel-s");
     assert_eq!(story.code(), "CC");
     let mut story = Story::awaiting();
     assert_eq!(story.on(failed), "cancel-s");

@@ -268,7 +268,7 @@ const TABLE: &[Row] = &[
     ),
     (
         "client gone",
-        |_| Event::ClientGone,
+        |_| GONE,
         [
             // It is not watched while it is read.
             "!",

@@ -185,7 +185,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
     ),
     (
         "client gone",
-        Event::ClientGone,
+        GONE,
         [
             "!",
             "closing: dequeue reset",
@@ -280,7 +280,7 @@ pub fn bit(event: Event) -> u32 {
         Event::Readable { .. } => 17,
         Event::Writable { .. } => 18,
         Event::Canceled { .. } => 19,
-        Event::ClientGone => 20,
+        Event::ClientGone { .. } => 20,
         Event::TimedOut => 21,
         Event::Killed(_) => 22,
     }
