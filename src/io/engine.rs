@@ -198,6 +198,10 @@ pub trait Engine {
     /// The address of the peer, if the kernel still knows it.
     fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 
+    /// How much of what was sent the peer has not acknowledged, in bytes; the end of the stream
+    /// counts as one.
+    fn unsent(&mut self, socket: &Self::Socket) -> u32;
+
     /// Ends our direction of the stream: the peer reads an end after all bytes sent before.
     fn shutdown_write(&mut self, socket: &Self::Socket);
 

@@ -13,6 +13,8 @@ pub enum Fault {
     TimedOut,
     /// The peer reset the connection, or it no longer exists.
     Reset,
+    /// The peer had ended its stream before it reset the connection (Linux, `tcp_reset`).
+    Closed,
     /// The operation was cancelled.
     Canceled,
     /// Nothing can be done now: try again when the descriptor is ready.
@@ -38,7 +40,8 @@ impl Fault {
                 Fault::Unreachable
             }
             Errno::TIMEDOUT => Fault::TimedOut,
-            Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN => Fault::Reset,
+            Errno::CONNRESET | Errno::CONNABORTED | Errno::NOTCONN => Fault::Reset,
+            Errno::PIPE => Fault::Closed,
             Errno::CANCELED => Fault::Canceled,
             Errno::AGAIN | Errno::INTR => Fault::WouldBlock,
             Errno::NOBUFS => Fault::NoBuffers,
@@ -81,7 +84,7 @@ mod tests {
             (libc::EHOSTUNREACH, Fault::Unreachable),
             (libc::ETIMEDOUT, Fault::TimedOut),
             (libc::ECONNRESET, Fault::Reset),
-            (libc::EPIPE, Fault::Reset),
+            (libc::EPIPE, Fault::Closed),
             (libc::ECANCELED, Fault::Canceled),
             (libc::EAGAIN, Fault::WouldBlock),
             (libc::ENOBUFS, Fault::NoBuffers),

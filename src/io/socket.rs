@@ -51,6 +51,15 @@ impl Socket {
         let _ = sockopt::set_tcp_quickack(&self.0, false);
     }
 
+    /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`).
+    pub(super) fn unsent(&self) -> u32 {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: (D) the descriptor is open, and the kernel writes one number to where the
+        // reference leads.
+        let asked = unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) };
+        if asked < 0 { 0 } else { bytes.max(0) as u32 }
+    }
+
     pub(super) fn shutdown_write(&self) {
         // A peer that is gone already needs no end of the stream.
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);

@@ -475,6 +475,10 @@ impl Engine for Uring {
         SocketAddr::try_from(address).ok()
     }
 
+    fn unsent(&mut self, socket: &Socket) -> u32 {
+        socket.unsent()
+    }
+
     fn shutdown_write(&mut self, socket: &Socket) {
         socket.shutdown_write();
     }

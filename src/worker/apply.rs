@@ -115,6 +115,11 @@ impl<E: Engine> Worker<E> {
             }
             Action::PollRead { from } => self.poll(slot, from, Use::Read, Interest::Read),
             Action::PollWrite { to } => self.poll(slot, to, Use::Write, Interest::Write),
+            Action::CountUnsent { to } => {
+                let socket = self.sessions[slot].sockets[to.index()].as_ref();
+                let len = socket.map_or(0, |socket| self.engine.unsent(socket));
+                self.answers.push_back(Event::Unsent { len });
+            }
             Action::ShutdownWrite { to } => {
                 if let Some(socket) = self.sessions[slot].socket(to) {
                     self.engine.shutdown_write(socket);
@@ -298,6 +303,7 @@ pub(super) fn fault(fault: io::Fault) -> Fault {
         io::Fault::Unreachable => Fault::Unreachable,
         io::Fault::TimedOut => Fault::TimedOut,
         io::Fault::Reset => Fault::Reset,
+        io::Fault::Closed => Fault::Closed,
         io::Fault::Canceled
         | io::Fault::WouldBlock
         | io::Fault::NoBuffers

@@ -330,6 +330,7 @@ fn reason(fault: Fault) -> String {
         | Fault::Unreachable
         | Fault::TimedOut
         | Fault::Reset
+        | Fault::Closed
         | Fault::Canceled
         | Fault::WouldBlock
         | Fault::Other(_) => return format!("accepting failed: {fault:?}"),

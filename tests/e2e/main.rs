@@ -26,6 +26,7 @@ mod admin_access;
 mod admin_actions;
 mod admin_events;
 mod admin_sessions;
+mod broken_peers;
 mod choosing;
 mod commands;
 mod half_closed;

@@ -16,13 +16,39 @@ const REQUEST: u16 = 1;
 /// `AF_INET` and `IPPROTO_TCP`, as they stand in the request.
 const INET_TCP: [u8; 4] = [2, 6, 0, 0];
 
-/// Where the answer has the number of bytes that wait to be read.
+/// Where the answer has the number of bytes that wait to be read, and of those that were sent and
+/// not acknowledged.
 const UNREAD_AT: usize = 72;
+const UNSENT_AT: usize = 76;
 
 /// Waits until the program at the other end of an IPv4 connection within this host has read all that
 /// was sent, or has closed.
 #[track_caller]
 pub fn until_taken(stream: &TcpStream) {
+    let netlink = netlink();
+    let own = stream.local_addr().expect("an address");
+    // It may be gone already.
+    let Ok(peer) = stream.peer_addr() else { return };
+    let question = question(peer, own);
+    eventually("the other side reads", || {
+        bytes(&netlink, &question, UNREAD_AT) == 0
+    });
+}
+
+/// Waits until the kernel at the other end of an IPv4 connection has got all that was sent.
+#[track_caller]
+pub fn until_delivered(stream: &TcpStream) {
+    let netlink = netlink();
+    let own = stream.local_addr().expect("an address");
+    let peer = stream.peer_addr().expect("it is connected");
+    let question = question(own, peer);
+    eventually("all has left", || {
+        bytes(&netlink, &question, UNSENT_AT) == 0
+    });
+}
+
+/// A socket for questions about sockets.
+fn netlink() -> Socket {
     let netlink = Socket::new(
         Domain::from(NETLINK),
         Type::RAW,
@@ -32,11 +58,7 @@ pub fn until_taken(stream: &TcpStream) {
     netlink
         .set_read_timeout(Some(DEADLINE))
         .expect("a deadline");
-    let own = stream.local_addr().expect("an address");
-    // It may be gone already.
-    let Ok(peer) = stream.peer_addr() else { return };
-    let question = question(peer, own);
-    eventually("the other side reads", || unread(&netlink, &question) == 0);
+    netlink
 }
 
 /// `nlmsghdr` and `inet_diag_req_v2` for the socket with these two ends.
@@ -66,17 +88,15 @@ fn question(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     text
 }
 
-/// How many bytes wait to be read; none if there is no such socket any more.
-fn unread(netlink: &Socket, question: &[u8]) -> u32 {
+/// The number at this place of the answer; 0 if there is no such socket any more.
+fn bytes(netlink: &Socket, question: &[u8], at: usize) -> u32 {
     use std::io::Read;
 
     netlink.send(question).expect("the kernel takes it");
     let mut answer = [0; 1024];
     let mut reader = netlink;
     let len = reader.read(&mut answer).expect("an answer");
-    let found = answer[4..6] == BY_FAMILY.to_ne_bytes() && len >= UNREAD_AT + 4;
-    let bytes: [u8; 4] = answer[UNREAD_AT..UNREAD_AT + 4]
-        .try_into()
-        .expect("four bytes");
+    let found = answer[4..6] == BY_FAMILY.to_ne_bytes() && len >= at + 4;
+    let bytes: [u8; 4] = answer[at..at + 4].try_into().expect("four bytes");
     if found { u32::from_ne_bytes(bytes) } else { 0 }
 }

@@ -161,12 +161,31 @@ fn check_who_left(client: &Ended, record: &AccessRecord) {
     }
 }
 
+/// What a side had sent before it was reset has arrived at the other one, if that one was there. A
+/// session that timed out may have waited for either. Returns whether there was such a reset.
+fn check_before_reset(from: &Ended, to: &Ended, record: Option<&AccessRecord>) -> bool {
+    let who = record.map(|record| record.summary.outcome.who);
+    let by_peer = matches!(who, Some(Who::Client | Who::Server));
+    if !from.peer_reset || to.peer_reset || !by_peer {
+        return false;
+    }
+    assert_eq!(from.unread, 0, "bytes before a reset were not read");
+    assert_eq!(from.read, to.arrival.bytes, "bytes before a reset are lost");
+    assert_eq!(to.lost, 0, "a reset has overtaken bytes");
+    true
+}
+
 /// TCP mode: what arrived is what was sent.
 fn check_streams(story: &Story<'_>, calm: bool, coverage: &mut Coverage) {
     let (client, Some(server)) = (story.client, story.server) else {
         return;
     };
     let pair = [(client, server), (server, client)];
+    if calm {
+        for (from, to) in pair {
+            coverage.broken += u64::from(check_before_reset(from, to, story.record));
+        }
+    }
     let disturbed = |end: &Ended| end.peer_reset || end.by_reset;
     if disturbed(client) || disturbed(server) {
         // Resets come in pairs, unless it is the peer of this one that was lost.

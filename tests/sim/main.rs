@@ -34,6 +34,8 @@ struct Coverage {
     complete: u64,
     spliced: u64,
     faults: u64,
+    /// Sides that were reset, and what they had sent before was to be delivered.
+    broken: u64,
     codes: HashMap<String, u64>,
     reloads: u64,
     /// Turns in which sessions of several configurations were open.
@@ -49,6 +51,7 @@ impl Coverage {
         assert!(self.sessions > RUNS, "{self:?}");
         assert!(self.complete > RUNS / 2, "{self:?}");
         assert!(self.faults > RUNS, "{self:?}");
+        assert!(self.broken > RUNS / 10, "{self:?}");
         assert!(self.spliced > 1_000_000, "{self:?}");
         assert!(self.reloads > RUNS / 2, "{self:?}");
         assert!(self.mixed > RUNS, "{self:?}");

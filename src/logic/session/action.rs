@@ -54,6 +54,8 @@ pub enum Fault {
     TimedOut,
     /// The peer reset the connection, or is gone.
     Reset,
+    /// The peer had ended its stream, and takes nothing any more.
+    Closed,
     /// Anything else the kernel said.
     Other,
 }
@@ -97,6 +99,11 @@ pub enum Event {
         from: Side,
         /// What moved.
         moved: Moved,
+    },
+    /// Answer to [`Action::CountUnsent`].
+    Unsent {
+        /// Bytes; at the end of the stream, 1 more.
+        len: u32,
     },
 
     /// A waiting session was called: a place may be free.
@@ -322,6 +329,12 @@ pub enum Action {
     /// Poll for room.
     PollWrite {
         /// The side to poll.
+        to: Side,
+    },
+    /// Ask the kernel how much of what was sent to this side its peer has not got yet. Answered at
+    /// once by [`Event::Unsent`].
+    CountUnsent {
+        /// The side that gets it.
         to: Side,
     },
     /// Pass on the end of the stream.

@@ -88,6 +88,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_) => return self.impossible(event, out),
@@ -103,6 +104,7 @@ impl Session {
             Event::Answered { len } => self.pipe(Side::Server).answer(len, out),
             Event::Sent { to, len } => {
                 if self.pipe(to.other()).answer_sent(len, out) {
+                    out.push(Action::ShutdownWrite { to });
                     self.linger(since, out);
                 }
             }
@@ -137,16 +139,16 @@ impl Session {
             | Event::Head { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
         }
     }
 
-    /// The last byte for the client is on its way, and the server is not there any more: waits for
-    /// the client to leave.
+    /// The last byte for the client and the end behind it are on their way, and the server is not
+    /// there any more: waits for the client to leave.
     pub(super) fn linger(&mut self, since: Instant, out: &mut Actions) {
-        out.push(Action::ShutdownWrite { to: Side::Client });
         if self.pipe(Side::Client).ended {
             self.leave(Farewell::Finish, out);
             return;
@@ -183,6 +185,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_)

@@ -22,6 +22,7 @@
 //!   Clearing --(nothing of the server in flight)--> Answering --(sent)--> Lingering --> Closing
 //!
 //!   A server that has ended and takes nothing any more: Relaying --(sent)--> Lingering --> Closing
+//!   A side that was reset: Relaying --(sent)--> Flushing --(delivered)--> Closing
 //! ```
 //!
 //! A session does no I/O and reads no clock. The worker tells it what happened with
@@ -32,6 +33,7 @@
 mod action;
 mod answer;
 mod answering;
+mod flushing;
 mod opening;
 mod outcome;
 mod pipe;
@@ -54,7 +56,8 @@ use pipe::Pipe;
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a client may take for an answer of ours, and for leaving when it has all that it gets.
+/// How long a client may take for an answer of ours, and for leaving when it has all that it gets;
+/// how long nothing may move of what was sent before a reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a session understands of its bytes.
@@ -107,6 +110,14 @@ enum State {
     Answering { since: Instant },
     /// The client, which has all that it gets and is to leave.
     Lingering { since: Instant },
+    /// The end of what the kernel has to deliver to a side before that is reset. There were
+    /// `unsent` bytes left when it was asked last; it became less at `since`, and is asked at `next`.
+    Flushing {
+        to: Side,
+        unsent: u32,
+        since: Instant,
+        next: Instant,
+    },
     /// Operations that the kernel still holds.
     Closing { farewell: Farewell },
 }
@@ -204,6 +215,7 @@ impl Session {
             State::Clearing { since, answer } => self.on_clearing(since, answer, event, out),
             State::Answering { since } => self.on_answering(since, event, out),
             State::Lingering { .. } => self.on_lingering(event, out),
+            State::Flushing { .. } => self.on_flushing(now, event, out),
             State::Closing { farewell } => self.on_closing(farewell, event, out),
         }
     }
@@ -218,6 +230,7 @@ impl Session {
             | State::Lingering { since } => Some(since + LINGER_TIMEOUT),
             State::Queued { since } => Some(since + policy.queue_timeout),
             State::Short { until, .. } => Some(until),
+            State::Flushing { next, .. } => Some(next),
             State::Connecting {
                 abandoned: true, ..
             } => None,
@@ -225,7 +238,11 @@ impl Session {
             State::Relaying => {
                 let half_closed = self.pipes.iter().any(|pipe| pipe.ended || pipe.finished);
                 let timeout = if half_closed {
-                    policy.half_closed_timeout
+                    if self.pipes.iter().any(|pipe| pipe.reset) {
+                        LINGER_TIMEOUT.min(policy.half_closed_timeout)
+                    } else {
+                        policy.half_closed_timeout
+                    }
                 } else {
                     policy.idle_timeout
                 };
@@ -267,6 +284,7 @@ impl Session {
             | State::Connecting { .. }
             | State::Clearing { .. }
             | State::Lingering { .. }
+            | State::Flushing { .. }
             | State::Closing { .. } => AfterSend::More,
         }
     }
@@ -323,7 +341,7 @@ impl Session {
             State::Queued { .. } => "queued",
             State::Short { .. } => "short",
             State::Connecting { .. } => "connecting",
-            State::Relaying => "relaying",
+            State::Relaying | State::Flushing { .. } => "relaying",
             State::Clearing { .. } | State::Answering { .. } | State::Lingering { .. } => {
                 "answering"
             }

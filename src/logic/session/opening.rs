@@ -41,6 +41,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_)
@@ -94,6 +95,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Received { .. }
@@ -151,6 +153,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_)
@@ -235,6 +238,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Received { .. }
             | Event::Ended { .. }

@@ -70,7 +70,9 @@ pub(super) struct Pipe {
     pub writing: bool,
     /// The source sends no more.
     pub ended: bool,
-    /// The end was passed on, or the sink is gone: nothing is left to do.
+    /// The source was reset: its end is none of its stream.
+    pub reset: bool,
+    /// The end was passed on, or the sink is gone: what still comes is dropped.
     pub finished: bool,
     /// A kernel pipe is held.
     piped: bool,
@@ -99,6 +101,7 @@ impl Pipe {
             reading: false,
             writing: false,
             ended: false,
+            reset: false,
             finished: false,
             piped: false,
             more: false,
@@ -218,7 +221,8 @@ impl Pipe {
         }
     }
 
-    pub fn received(&mut self, news: Received, out: &mut Actions) {
+    /// Returns whether the bytes are passed on.
+    pub fn received(&mut self, news: Received, out: &mut Actions) -> bool {
         let Received {
             len,
             full,
@@ -228,9 +232,10 @@ impl Pipe {
         self.reading = armed;
         self.bytes += u64::from(len);
         if self.finished {
-            // The sink broke while this receive was in flight.
+            // Nobody takes it, but who sends it may read only when it was taken.
             out.push(Action::Release { from: self.from });
-            return;
+            self.drop_rest(out);
+            return false;
         }
         self.more = more;
         if self.mode == Mode::Head {
@@ -238,7 +243,7 @@ impl Pipe {
             if self.front == 0 {
                 self.read_head(out);
             }
-            return;
+            return true;
         }
         if self.front == 0 {
             self.front = len;
@@ -253,6 +258,14 @@ impl Pipe {
             self.send(out);
         }
         self.receive_if_room(out);
+        true
+    }
+
+    /// The source was reset. What it sent before is still passed on.
+    pub fn source_failed(&mut self, out: &mut Actions) -> Progress {
+        self.return_pipe(out);
+        self.reset = true;
+        self.ended()
     }
 
     pub fn ended(&mut self) -> Progress {
@@ -293,7 +306,7 @@ impl Pipe {
 
     /// What it does when the send that is in flight has taken all its bytes.
     pub fn after_send(&self) -> AfterSend {
-        if self.ended && self.back == 0 && self.mode != Mode::Head {
+        if self.ended && !self.reset && self.back == 0 && self.mode != Mode::Head {
             AfterSend::End
         } else if self.reading && self.back == 0 {
             AfterSend::Nothing
@@ -305,7 +318,9 @@ impl Pipe {
     /// The source can be read.
     pub fn readable(&mut self, out: &mut Actions) {
         self.reading = false;
-        if !self.finished {
+        if self.finished {
+            self.drop_rest(out);
+        } else {
             self.splice_in(out);
         }
     }
@@ -370,7 +385,7 @@ impl Pipe {
         Progress::Going
     }
 
-    /// The sink is gone: what is held will never be passed on, and no more is read.
+    /// The sink is gone: what is held will never be passed on.
     pub fn break_off(&mut self, out: &mut Actions) {
         self.writing = false;
         self.finished = true;
@@ -415,6 +430,13 @@ impl Pipe {
 
     fn read_head(&mut self, out: &mut Actions) {
         out.push(Action::ReadHead { from: self.from });
+    }
+
+    /// Goes on reading what the source still sends, to drop it.
+    pub fn drop_rest(&mut self, out: &mut Actions) {
+        if self.finished && !self.reading && !self.ended {
+            self.receive_rest(out);
+        }
     }
 
     /// Reads what the source still sends.

@@ -55,6 +55,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_)

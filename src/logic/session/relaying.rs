@@ -1,7 +1,7 @@
 //! Both directions at work, and the way to the end: half-close, reset, idleness, closing.
 
 use super::Session;
-use super::action::{Action, Actions, Event, Farewell, Head, Moved, Side, Use};
+use super::action::{Action, Actions, Event, Farewell, Fault, Head, Moved, Side, Use};
 use super::answer::Answer;
 use super::outcome::{Outcome, Phase, Who};
 use super::pipe::Progress;
@@ -11,8 +11,9 @@ impl Session {
     pub(super) fn on_relaying(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
             Event::Received { from, news } => {
-                self.last_activity = now;
-                self.pipe(from).received(news, out);
+                if self.pipe(from).received(news, out) {
+                    self.last_activity = now;
+                }
             }
             Event::Head { from, found } => match found {
                 Head::Partial => {
@@ -52,7 +53,7 @@ impl Session {
             Event::SplicedOut { from, moved } => {
                 let progress = self.pipe(from).spliced_out(moved, out);
                 match moved {
-                    Moved::Failed(_) => self.sink_failed(from.other(), out),
+                    Moved::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
                     Moved::Bytes(_) => {
                         self.last_activity = now;
                         self.settle(now, from, progress, out);
@@ -62,15 +63,15 @@ impl Session {
             }
             Event::Readable { from } => self.pipe(from).readable(out),
             Event::Writable { to } => self.pipe(to.other()).writable(out),
-            Event::ReceiveFailed { from, .. } => {
-                self.pipe(from).reading = false;
-                self.source_failed(now, from, out);
-            }
-            Event::SendFailed { to, .. } => self.sink_failed(to, out),
+            Event::ReceiveFailed { from, .. } => self.source_failed(now, from, out),
+            Event::SendFailed { to, fault } => self.sink_failed(now, to, fault, out),
             // The receive that is in flight tells the same, with what came before it.
             Event::ClientGone { armed } => self.watching = armed,
             Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::TimedOut if self.pipes[Side::Server.index()].awaits_head() => {
+            Event::TimedOut
+                if self.pipes[Side::Server.index()].awaits_head()
+                    && !self.pipes[Side::Client.index()].reset =>
+            {
                 let (who, answer) = (Who::ServerTimeout, Answer::GatewayTimeout);
                 self.answer(now, who, Phase::Headers, answer, out);
             }
@@ -85,6 +86,7 @@ impl Session {
             | Event::NoServer
             | Event::Shortage
             | Event::Answered { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
@@ -122,6 +124,7 @@ impl Session {
             | Event::Answered { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
             | Event::PlaceFreed => {
                 debug_assert!(false, "{event:?} while closing");
                 return;
@@ -146,40 +149,65 @@ impl Session {
             Progress::Finished => {}
         }
         self.pipe(from).finished = true;
-        if from == Side::Server && self.pipe(Side::Client).is_broken_off() {
-            // The client may still be sending what nobody takes any more.
-            out.push(Action::LeaveServer);
-            self.linger(now, out);
-        } else if self.pipe(from.other()).finished {
+        let to = from.other();
+        if self.pipe(from).reset {
+            self.flush(now, to, out);
+        } else if self.pipe(to).is_broken_off() {
+            self.part(now, to, Some(Action::ShutdownWrite { to }), out);
+        } else if self.pipe(to).finished {
             let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
             self.end(outcome.who, outcome.phase, Farewell::Finish, out);
         } else {
-            out.push(Action::ShutdownWrite { to: from.other() });
+            out.push(Action::ShutdownWrite { to });
         }
     }
 
-    /// A side can't be read any more: it was reset, which is passed on.
-    fn source_failed(&mut self, now: Instant, from: Side, out: &mut Actions) {
-        if from == Side::Server && self.pipe(from).awaits_head() {
-            let (who, answer) = (Who::Server, Answer::BadGateway);
-            return self.answer(now, who, Phase::Headers, answer, out);
+    /// A side gets no more than was sent to it, but for the end of the stream if that was not passed
+    /// on yet; it may still be sending what nobody takes any more.
+    fn part(&mut self, now: Instant, to: Side, end: Option<Action>, out: &mut Actions) {
+        if to == Side::Client && !self.in_flight(Side::Server) {
+            out.push(Action::LeaveServer);
         }
-        let phase = self.data_phase();
-        self.end(blame(from), phase, Farewell::Reset, out);
+        if let Some(end) = end {
+            out.push(end);
+        }
+        match to {
+            Side::Client => self.linger(now, out),
+            Side::Server => self.flush(now, to, out),
+        }
+    }
+
+    /// A side can't be read any more: it was reset. That is passed on after what it sent before.
+    fn source_failed(&mut self, now: Instant, from: Side, out: &mut Actions) {
+        let (who, phase) = (blame(from), self.data_phase());
+        if self.pipe(from).finished {
+            // The other side takes nothing either.
+            self.pipe(from).reading = false;
+            return self.end(who, phase, Farewell::Reset, out);
+        }
+        self.outcome.get_or_insert(Outcome { who, phase });
+        self.last_activity = now;
+        let progress = self.pipe(from).source_failed(out);
+        self.settle(now, from, progress, out);
+        if self.is_connected() {
+            self.take_no_more(from, out);
+        }
     }
 
     /// A side can't be written any more. What it sent before may still be on its way to us, so
     /// the opposite direction goes on to its end.
-    fn sink_failed(&mut self, to: Side, out: &mut Actions) {
-        let phase = self.data_phase();
+    fn sink_failed(&mut self, now: Instant, to: Side, fault: Fault, out: &mut Actions) {
+        let (who, phase) = (blame(to), self.data_phase());
+        self.outcome.get_or_insert(Outcome { who, phase });
+        self.pipe(to.other()).break_off(out);
         if self.pipe(to).finished {
-            self.pipe(to.other()).writing = false;
-            self.end(blame(to), phase, Farewell::Reset, out);
-        } else {
-            let who = blame(to);
-            self.outcome.get_or_insert(Outcome { who, phase });
-            self.pipe(to.other()).break_off(out);
+            return self.part(now, to.other(), None, out);
         }
+        if to == Side::Client && fault != Fault::Closed && !self.pipe(to).ended {
+            // The kernel tells of a reset once only: what is read then looks like an end.
+            self.pipe(to).reset = true;
+        }
+        self.pipe(to.other()).drop_rest(out);
     }
 
     /// Nothing moved for too long: the side that has something to take is to blame, else the one

@@ -3,6 +3,7 @@
 
 mod buffers;
 mod clearing;
+mod flushing;
 mod heads;
 mod http_table;
 mod opening;
@@ -137,6 +138,7 @@ fn short(action: &Action) -> String {
         Action::ReturnPipe { from, .. } => format!("drop-pipe-{}", side(*from)),
         Action::PollRead { from } => format!("pollin-{}", side(*from)),
         Action::PollWrite { to } => format!("pollout-{}", side(*to)),
+        Action::CountUnsent { to } => format!("unsent-{}", side(*to)),
         Action::ShutdownWrite { to } => format!("end-{}", side(*to)),
         Action::Cancel { side: of } => format!("cancel-{}", side(*of)),
         Action::Free(Farewell::Finish) => "free".to_string(),
@@ -177,6 +179,7 @@ fn state_name(state: State) -> &'static str {
         State::Clearing { .. } => "clearing",
         State::Answering { .. } => "answering",
         State::Lingering { .. } => "lingering",
+        State::Flushing { .. } => "flushing",
         State::Closing { .. } => "closing",
     }
 }

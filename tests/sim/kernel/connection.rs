@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringway::io::{Chunk, HEADROOM_BYTES};
+use ringway::io::{Chunk, Fault, HEADROOM_BYTES};
 
 use crate::random::Random;
 use crate::stream::{Arrival, Content, Piece, letter};
@@ -62,10 +62,14 @@ pub struct Connection {
     pub peer_ended: bool,
     /// The peer has reset the connection.
     pub peer_reset: bool,
+    /// The worker was told of that: the kernel tells it once.
+    pub told: bool,
     /// What has arrived at the peer.
     pub arrival: Arrival,
     /// Of that, what it has not read: the window is what may be.
     pub unread: u64,
+    /// What has left for the peer and may still be lost by a reset: it counts as arrived already.
+    pub unsent: u64,
     pub connected: bool,
     /// What was sent is kept for the end that follows at once: for so many waits.
     pub held_back: Option<u32>,
@@ -85,8 +89,10 @@ impl Connection {
             read: 0,
             peer_ended: false,
             peer_reset: false,
+            told: false,
             arrival: Arrival::default(),
             unread: 0,
+            unsent: 0,
             connected: true,
             held_back: None,
             silent: false,
@@ -103,6 +109,7 @@ impl Connection {
         let sent = self.read + self.readable;
         if self.peer.resets_at.is_some_and(|at| sent >= at) && random.chance(10) {
             self.peer_reset = true;
+            self.unsent = 0;
             return;
         }
         let room = 200_000u64.saturating_sub(self.readable);
@@ -120,11 +127,32 @@ impl Connection {
             self.peer.stalls -= 1;
         } else if self.unread > 0 {
             self.unread -= random.up_to(self.unread);
+        } else if self.unsent > 0 {
+            self.unsent -= random.up_to(self.unsent);
         }
     }
 
     pub fn can_read(&self) -> bool {
         self.readable > 0 || self.peer_ended || self.peer_reset
+    }
+
+    /// Why a send fails, as Linux says it.
+    pub fn send_fault(&mut self) -> Option<Fault> {
+        let told = self.peer_reset && std::mem::replace(&mut self.told, true);
+        match (self.peer_reset, told || self.peer_ended) {
+            (false, _) => None,
+            (true, false) => Some(Fault::Reset),
+            (true, true) => Some(Fault::Closed),
+        }
+    }
+
+    /// What a receive brings when nothing is left to read: the end of the stream, a fault, or
+    /// nothing yet.
+    pub fn end(&mut self) -> Option<Result<(), Fault>> {
+        if self.peer_reset && !self.peer_ended && !std::mem::replace(&mut self.told, true) {
+            return Some(Err(Fault::Reset));
+        }
+        (self.peer_reset || self.peer_ended).then_some(Ok(()))
     }
 
     pub fn room(&self) -> u64 {
@@ -145,6 +173,7 @@ impl Connection {
     pub fn give(&mut self, piece: Piece) {
         self.arrival.accept(piece);
         self.unread += piece.len;
+        self.unsent += piece.len;
     }
 
     /// The next bytes of the peer, as they lie in a buffer.
@@ -167,6 +196,7 @@ impl Connection {
             self.arrival
                 .accept_text(content.stream, &content.memory[range(chunk)]);
             self.unread += u64::from(chunk.len);
+            self.unsent += u64::from(chunk.len);
         }
     }
 }

@@ -178,6 +178,10 @@ impl Engine for Kernel {
         Some(client_address(socket.0))
     }
 
+    fn unsent(&mut self, socket: &Socket) -> u32 {
+        self.connections[&socket.0].unsent as u32
+    }
+
     fn shutdown_write(&mut self, socket: &Socket) {
         self.check_may_act();
         let connection = self.connections.get_mut(&socket.0).expect("open");
@@ -291,19 +295,16 @@ impl Engine for Kernel {
             world.spliced += len;
             return Ok(len as u32);
         }
-        if connection.peer_reset {
-            return Err(Fault::Reset);
+        match connection.end() {
+            Some(end) => end.map(|()| 0),
+            None => Err(Fault::WouldBlock),
         }
-        if connection.peer_ended {
-            return Ok(0);
-        }
-        Err(Fault::WouldBlock)
     }
 
     fn splice_out(&mut self, pipe: &Pipe, to: &Socket, len: u32) -> Spliced {
         let connection = self.connections.get_mut(&to.0).expect("open");
-        if connection.peer_reset {
-            return Err(Fault::Reset);
+        if let Some(fault) = connection.send_fault() {
+            return Err(fault);
         }
         let pieces = self.pipes.get_mut(&pipe.0).expect("open");
         assert_eq!(

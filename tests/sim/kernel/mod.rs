@@ -135,6 +135,8 @@ impl Kernel {
             read_to_the_end,
             peer_reset: connection.peer_reset,
             by_reset,
+            unread: connection.readable,
+            lost: if by_reset { connection.unsent } else { 0 },
             settled: connection.configuration == Some(world.ordered),
         };
         match connection.address {

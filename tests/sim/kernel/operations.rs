@@ -171,12 +171,8 @@ impl Kernel {
                     let armed = *credit > 0 && world.weather.multishot;
                     return Some((Done::Received { bytes, more, armed }, !armed));
                 }
-                if connection.peer_reset {
-                    return Some(received(Err(Fault::Reset), false));
-                }
-                connection
-                    .peer_ended
-                    .then(|| received(Ok((None, 0)), false))
+                let end = connection.end()?;
+                Some(received(end.map(|()| (None, 0)), false))
             }
             Operation::Cancel => Some((Done::Canceled, true)),
             Operation::Poll { interest } => {

@@ -60,8 +60,8 @@ impl Kernel {
     fn carry_out(&mut self, send: &Sending) -> Result<u32, Fault> {
         let world = &mut *self.world.borrow_mut();
         let connection = self.connections.get_mut(&send.socket).expect("open");
-        if connection.peer_reset {
-            return Err(Fault::Reset);
+        if let Some(fault) = connection.send_fault() {
+            return Err(fault);
         }
         let wanted = u64::from(send.chunk.len);
         let room = connection.room().min(wanted);

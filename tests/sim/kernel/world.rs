@@ -86,6 +86,10 @@ pub struct Ended {
     pub read_to_the_end: bool,
     pub peer_reset: bool,
     pub by_reset: bool,
+    /// Bytes that had come from the peer and were not read.
+    pub unread: u64,
+    /// Bytes for the peer that were lost because the worker has reset the connection.
+    pub lost: u64,
     /// There was one configuration only while it was open.
     pub settled: bool,
 }

@@ -145,7 +145,7 @@ fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
 }
 
 #[test]
-fn a_reset_in_an_interim_answer_is_passed_on() {
+fn a_reset_behind_an_interim_answer_is_an_end_without_an_answer() {
     let mut story = Story::awaiting().after(&[
         received(SERVER, 25),
         head(SERVER, Head::Interim { len: 25 }),
@@ -154,7 +154,8 @@ fn a_reset_in_an_interim_answer_is_passed_on() {
         from: SERVER,
         fault: Fault::Reset,
     };
-    assert_eq!(story.on(failed), "cancel-c");
+    assert_eq!(story.on(failed), "", "first the interim answer");
+    assert_eq!(story.on(sent(CLIENT, 25)), "release-s leave answer-502");
     assert_eq!(story.code(), "SH");
 }
 
@@ -177,7 +178,9 @@ fn a_server_that_breaks_after_its_answer_began_is_passed_on() {
         from: SERVER,
         fault: Fault::Reset,
     };
-    assert_eq!(story.on(failed), "cancel-c");
+    assert_eq!(story.on(failed), "");
+    assert_eq!(story.on(sent(CLIENT, 60)), "release-s unsent-c");
+    assert_eq!(story.on(Event::Unsent { len: 0 }), "cancel-c");
     assert_eq!(story.code(), "SD");
 }
 
@@ -258,7 +261,8 @@ fn a_client_that_leaves_is_told_nothing() {
     assert_eq!(story.on(GONE), "cancel-s");
     assert_eq!(story.code(), "CC");
     let mut story = Story::awaiting();
-    assert_eq!(story.on(failed), "cancel-s");
+    assert_eq!(story.on(failed), "unsent-s");
+    assert_eq!(story.on(Event::Unsent { len: 0 }), "cancel-s");
     assert_eq!(story.code(), "CH");
 }
 

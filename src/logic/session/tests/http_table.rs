@@ -117,6 +117,7 @@ const TABLE: &[Row] = &[
             "!",
         ],
     ),
+    ("unsent", |_| Event::Unsent { len: 0 }, NEVER),
     ("place freed", |_| Event::PlaceFreed, NEVER),
     ("connected", |_| Event::Connected, NEVER),
     (
@@ -161,8 +162,8 @@ const TABLE: &[Row] = &[
         [
             "closing: reset",
             "answering: leave answer-502",
-            // An answer of ours would stand in the middle of what the server said.
-            "closing: cancel-c",
+            // First the interim answer.
+            "relaying:",
             "closing:",
             "clearing:",
             "closing: cancel-c",

@@ -16,6 +16,11 @@ fn states() -> Vec<Story> {
         Event::Connected,
         Event::Killed(Killer::Operator),
     ];
+    let fault = Fault::Reset;
+    let flushing = [Event::ReceiveFailed {
+        from: SERVER,
+        fault,
+    }];
     vec![
         Story::new(),
         Story::new().after(&queued),
@@ -24,49 +29,51 @@ fn states() -> Vec<Story> {
         Story::new().after(&abandoned),
         Story::relaying(),
         Story::new().after(&closing),
+        Story::relaying().after(&flushing),
     ]
 }
 
 /// The columns: choosing, queued, short, connecting, connecting and given up, relaying with
-/// nothing but two receives in flight, closing with two receives and two cancels in flight.
+/// nothing but two receives in flight, closing with two receives and two cancels in flight, flushing
+/// towards the client with its receive in flight.
 /// `!`: impossible. `.`: nothing to do, the state stays.
-const TABLE: &[(&str, Event, [&str; 7])] = &[
+const TABLE: &[(&str, Event, [&str; 8])] = &[
     (
         "accepted",
         Event::Accepted,
-        ["choosing: choose", "!", "!", "!", "!", "!", "!"],
+        ["choosing: choose", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "chosen",
         Event::Chosen,
-        ["connecting: connect", "!", "!", "!", "!", "!", "!"],
+        ["connecting: connect", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "full",
         Event::Full,
-        ["queued: enqueue watch", "!", "!", "!", "!", "!", "!"],
+        ["queued: enqueue watch", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "no server",
         Event::NoServer,
-        ["closing: reset", "!", "!", "!", "!", "!", "!"],
+        ["closing: reset", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "shortage",
         Event::Shortage,
         // What was given up stays given up, until the cancellation comes back.
-        ["!", "!", "!", "short:", "connecting:", "!", "."],
+        ["!", "!", "!", "short:", "connecting:", "!", ".", "!"],
     ),
     (
         "a head",
         head(CLIENT, Head::Partial),
         // In TCP mode nobody looks for one.
-        ["!", "!", "!", "!", "!", "!", "!"],
+        ["!", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "answered",
         Event::Answered { len: 100 },
-        ["!", "!", "!", "!", "!", "!", "!"],
+        ["!", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "spliced in",
@@ -74,7 +81,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             from: SERVER,
             moved: Moved::Bytes(1000),
         },
-        ["!", "!", "!", "!", "!", "relaying: out-s:1000", "!"],
+        ["!", "!", "!", "!", "!", "relaying: out-s:1000", "!", "!"],
     ),
     (
         "spliced out",
@@ -82,12 +89,12 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             from: SERVER,
             moved: Moved::WouldBlock,
         },
-        ["!", "!", "!", "!", "!", "relaying: pollout-c", "!"],
+        ["!", "!", "!", "!", "!", "relaying: pollout-c", "!", "!"],
     ),
     (
         "place freed",
         Event::PlaceFreed,
-        ["!", "choosing: choose", "!", "!", "!", "!", "!"],
+        ["!", "choosing: choose", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "connected",
@@ -100,6 +107,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "relaying: recv-c recv-s",
             "!",
             ".",
+            "!",
         ],
     ),
     (
@@ -114,6 +122,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "connecting:",
             "!",
             ".",
+            "!",
         ],
     ),
     (
@@ -127,12 +136,21 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
                 armed: false,
             },
         },
-        ["!", "!", "!", "!", "!", "relaying: send-s:10 recv-c", "."],
+        [
+            "!",
+            "!",
+            "!",
+            "!",
+            "!",
+            "relaying: send-s:10 recv-c",
+            ".",
+            "flushing: release-c recv-c",
+        ],
     ),
     (
         "ended",
         Event::Ended { from: CLIENT },
-        ["!", "!", "!", "!", "!", "relaying: end-s", "."],
+        ["!", "!", "!", "!", "!", "relaying: end-s", ".", "flushing:"],
     ),
     (
         "receive failed",
@@ -140,13 +158,22 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             from: CLIENT,
             fault: Fault::Reset,
         },
-        // The receive from the server is still in flight.
-        ["!", "!", "!", "!", "!", "closing: cancel-s", "."],
+        // Nothing of the client's is held, but the kernel may still deliver some.
+        [
+            "!",
+            "!",
+            "!",
+            "!",
+            "!",
+            "flushing: unsent-s",
+            ".",
+            "closing: reset",
+        ],
     ),
     (
         "sent",
         sent(SERVER, 10),
-        ["!", "!", "!", "!", "!", "!", "."],
+        ["!", "!", "!", "!", "!", "!", ".", "flushing:"],
     ),
     (
         "send failed",
@@ -155,17 +182,17 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             fault: Fault::Reset,
         },
         // What the server sent before is still read.
-        ["!", "!", "!", "!", "!", "relaying:", "."],
+        ["!", "!", "!", "!", "!", "relaying:", ".", "flushing:"],
     ),
     (
         "readable",
         Event::Readable { from: SERVER },
-        ["!", "!", "!", "!", "!", "relaying: in-s", "."],
+        ["!", "!", "!", "!", "!", "relaying: in-s", ".", "flushing:"],
     ),
     (
         "writable",
         Event::Writable { to: SERVER },
-        ["!", "!", "!", "!", "!", "relaying:", "."],
+        ["!", "!", "!", "!", "!", "relaying:", ".", "flushing:"],
     ),
     (
         "a read came back",
@@ -181,6 +208,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "connecting:",
             "relaying:",
             ".",
+            "flushing:",
         ],
     ),
     (
@@ -195,6 +223,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "closing:",
             "relaying:",
             ".",
+            "closing: cancel-c",
         ],
     ),
     (
@@ -208,6 +237,7 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "connecting:",
             "closing: cancel-c cancel-s",
             ".",
+            "flushing: unsent-c",
         ],
     ),
     (
@@ -221,7 +251,13 @@ const TABLE: &[(&str, Event, [&str; 7])] = &[
             "closing:",
             "closing: cancel-c cancel-s",
             ".",
+            "closing: cancel-c",
         ],
+    ),
+    (
+        "unsent",
+        Event::Unsent { len: 0 },
+        ["!", "!", "!", "!", "!", "!", "!", "closing: cancel-c"],
     ),
 ];
 
@@ -283,11 +319,12 @@ pub fn bit(event: Event) -> u32 {
         Event::ClientGone { .. } => 20,
         Event::TimedOut => 21,
         Event::Killed(_) => 22,
+        Event::Unsent { .. } => 23,
     }
 }
 
 /// The bits of all.
-pub const EVERY_EVENT: u32 = (1 << 23) - 1;
+pub const EVERY_EVENT: u32 = (1 << 24) - 1;
 
 /// Delivers an event and compares what follows with a cell of a table.
 pub fn differs(
