@@ -53,7 +53,7 @@ impl Backend {
                 self.servers.0[index] += 1;
                 Some(index)
             }
-            Choice::Full | Choice::None => None,
+            Choice::Full | Choice::Tried | Choice::None => None,
         }
     }
 

@@ -84,6 +84,8 @@ impl<E: Engine> Worker<E> {
     fn apply(&mut self, slot: usize, action: Action) {
         match action {
             Action::Choose { failed } => self.choose(slot, failed),
+            Action::ChooseBackup => self.choose_backup(slot),
+            Action::ForgetTried => self.sessions[slot].tried.clear(),
             Action::Connect => self.connect(slot),
             Action::Enqueue => self.enqueue(slot),
             Action::Dequeue => self.dequeue(slot),

@@ -157,10 +157,27 @@ impl<E: Engine> Worker<E> {
                 }
                 Choice::Server(_) => {}
                 Choice::Full => return Event::Full,
+                Choice::Tried => return Event::AllTried,
                 Choice::None => return Event::NoServer,
             }
         }
         Event::Full
+    }
+
+    /// Takes a backup for a session whose time in the queue is over, if one helps out.
+    pub(super) fn choose_backup(&mut self, slot: usize) {
+        let entry = &self.sessions[slot];
+        let line = self.line_of(entry);
+        let view = View::of(&self.plans[line.plan].snapshot, line.backend);
+        let backup = balance::spare(&view, &entry.tried);
+        let answer = match backup.filter(|index| view.shared[*index].places.try_take()) {
+            Some(index) => {
+                self.took_place(slot, index as u16);
+                Event::Chosen
+            }
+            None => Event::Full,
+        };
+        self.answers.push_back(answer);
     }
 
     fn took_place(&mut self, slot: usize, server: u16) {

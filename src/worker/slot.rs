@@ -125,7 +125,7 @@ pub struct Slot<E: Engine> {
     pub chunks: [Chunks<E::Buffer>; 2],
     /// Kernel pipes, by the side that bytes come from.
     pub pipes: [Option<E::Pipe>; 2],
-    /// Servers whose connect failed.
+    /// Servers whose connect failed since the last pause.
     pub tried: Vec<u16>,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,

@@ -52,6 +52,7 @@ mod peers;
 mod pressure;
 mod relaying;
 mod reload;
+mod retries;
 mod shortage;
 mod starting;
 mod state_file;

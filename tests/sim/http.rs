@@ -289,7 +289,8 @@ impl Exchange<'_> {
         };
         if let Some(named) = named.filter(|_| came == b'V' && self.is_steady()) {
             let address = self.story.backend.servers[named].address;
-            if !self.model.refused.contains(&address) {
+            let helps_out = server != named && self.story.backend.servers[server].backup;
+            if !self.model.refused.contains(&address) && !helps_out {
                 assert_eq!(server, named, "the cookie names another server");
                 coverage.bound += 1;
             }

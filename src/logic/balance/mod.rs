@@ -6,12 +6,14 @@
 //!
 //! Rules that hold for every algorithm:
 //!
-//! 1. Candidates are the usable servers of a weight above 0 that are not backups. If there is none,
-//!    the first usable backup of a weight above 0, in the order of the file, is the only candidate.
-//!    A backup does not help out when others are full or were tried.
-//! 2. A candidate that was tried already is left out while another one has room.
-//! 3. A candidate without room is left out. If none has room, tried or not, the answer is
-//!    [`Choice::Full`].
+//! 1. Candidates are the usable servers of a weight above 0 that are not backups.
+//! 2. Candidates without room and those that were tried already are left out.
+//! 3. If there is no candidate, or one was tried and rule 2 leaves none, the first usable backup of a
+//!    weight above 0 that was not tried is chosen, in the order of the file, if it has room.
+//! 4. If rule 3 brings nothing and a server that was tried has room, the answer is
+//!    [`Choice::Tried`], else [`Choice::Full`] while any is usable.
+//!
+//! Who has waited long enough for a candidate with room asks [`spare`] for a backup.
 //!
 //! The algorithm then chooses among what is left. Every choice costs time linear in the number of
 //! servers, and no memory. The files of this directory hold one algorithm each.
@@ -76,6 +78,8 @@ pub enum Choice {
     Server(usize),
     /// To wait: there are usable servers, and all of them are full.
     Full,
+    /// Nowhere yet: the usable servers that have room were tried already.
+    Tried,
     /// Nowhere: no server is usable.
     None,
 }
@@ -176,48 +180,69 @@ impl<S: Servers> Open<'_, S> {
 pub fn is_full(servers: &impl Servers) -> bool {
     match survey(servers, &[]) {
         Survey::Decided(Choice::Full) => true,
-        Survey::Open(_) | Survey::Decided(Choice::Server(_) | Choice::None) => false,
+        Survey::Open(_) | Survey::Decided(Choice::Server(_) | Choice::Tried | Choice::None) => {
+            false
+        }
     }
+}
+
+/// The backup that helps out when all other usable servers are full: the first that is usable, has
+/// room and was not tried.
+pub fn spare(servers: &impl Servers, tried: &[u16]) -> Option<usize> {
+    let mut spare = None;
+    for index in 0..servers.len() {
+        if !servers.usable(index) || servers.weight(index) == 0 || !servers.has_room(index) {
+            continue;
+        }
+        if !servers.is_backup(index) {
+            return None;
+        }
+        if !is_in(tried, index) {
+            spare = spare.or(Some(index));
+        }
+    }
+    spare
 }
 
 /// Applies the rules of the module. Ends at the first server that is open and was not tried.
 fn survey<'a, S: Servers>(servers: &'a S, tried: &'a [u16]) -> Survey<'a, S> {
     let mut any_candidate = false;
+    let mut any_candidate_tried = false;
     let mut any_tried_with_room = false;
+    let mut any_backup = false;
     let mut backup = None;
     for index in 0..servers.len() {
         if !servers.usable(index) || servers.weight(index) == 0 {
             continue;
         }
+        let is_tried = is_in(tried, index);
+        any_tried_with_room |= is_tried && servers.has_room(index);
         if servers.is_backup(index) {
-            backup = backup.or(Some(index));
+            any_backup = true;
+            if !is_tried {
+                backup = backup.or(Some(index));
+            }
             continue;
         }
         any_candidate = true;
-        if !servers.has_room(index) {
-            continue;
-        }
-        if !is_in(tried, index) {
+        any_candidate_tried |= is_tried;
+        if !is_tried && servers.has_room(index) {
             return Survey::Open(Open {
                 servers,
                 excluded: tried,
             });
         }
-        any_tried_with_room = true;
     }
-    if any_tried_with_room {
-        return Survey::Open(Open {
-            servers,
-            excluded: &[],
-        });
+    let helps = !any_candidate || any_candidate_tried;
+    if let Some(index) = backup.filter(|index| helps && servers.has_room(*index)) {
+        return Survey::Decided(Choice::Server(index));
     }
-    if any_candidate {
-        return Survey::Decided(Choice::Full);
-    }
-    Survey::Decided(match backup {
-        Some(index) if servers.has_room(index) => Choice::Server(index),
-        Some(_) => Choice::Full,
-        None => Choice::None,
+    Survey::Decided(if any_tried_with_room {
+        Choice::Tried
+    } else if any_candidate || any_backup {
+        Choice::Full
+    } else {
+        Choice::None
     })
 }
 

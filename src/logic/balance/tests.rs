@@ -211,22 +211,22 @@ fn cases() -> Vec<Case> {
         ),
         ("one is left", vec![s(1), s(256), s(1)], &[1, 2], Ok(&[0])),
         (
-            "all tried: again",
+            "all tried",
             vec![s(1), down(s(1)), s(1)],
             &[0, 2],
-            Ok(ANY_OF_0_AND_2),
+            Err(Choice::Tried),
         ),
         (
             "all tried, one full",
             vec![s(1), full(s(1)), s(1)],
             &[0, 1, 2],
-            Ok(ANY_OF_0_AND_2),
+            Err(Choice::Tried),
         ),
         (
             "the untried is full",
             vec![s(1), full(s(1)), s(1)],
             &[0, 2],
-            Ok(ANY_OF_0_AND_2),
+            Err(Choice::Tried),
         ),
         (
             "tried is remembered of the down",
@@ -264,7 +264,38 @@ fn cases() -> Vec<Case> {
             &[],
             Err(Choice::Full),
         ),
-        ("no retry on backups", vec![s(1), b(1)], &[0], Ok(&[0])),
+        ("a backup before a retry", vec![s(1), b(1)], &[0], Ok(&[1])),
+        (
+            "no backup before an untried one",
+            vec![s(1), b(1), s(1)],
+            &[0],
+            Ok(&[2]),
+        ),
+        (
+            "a backup, since one was tried and one is full",
+            vec![s(1), b(1), full(s(1))],
+            &[0],
+            Ok(&[1]),
+        ),
+        (
+            "a full backup is not waited for beside tried ones",
+            vec![s(1), full(b(1))],
+            &[0],
+            Err(Choice::Tried),
+        ),
+        (
+            "all tried, the backup too",
+            vec![s(1), b(1)],
+            &[0, 1],
+            Err(Choice::Tried),
+        ),
+        ("the next backup", vec![s(1), b(1), b(1)], &[0, 1], Ok(&[2])),
+        (
+            "the only backup, tried and full",
+            vec![down(s(1)), full(b(1))],
+            &[1],
+            Err(Choice::Full),
+        ),
         (
             "the first backup",
             vec![down(s(1)), b(1), b(256)],
@@ -291,10 +322,10 @@ fn cases() -> Vec<Case> {
             Err(Choice::Full),
         ),
         (
-            "a tried backup, again",
+            "the second backup",
             vec![down(s(1)), b(1), b(1)],
             &[1],
-            Ok(&[1]),
+            Ok(&[2]),
         ),
         (
             "backups of weight 0 only",
@@ -315,7 +346,7 @@ fn rules() {
                 let choice = balancer.choose(client(number), &servers, tried);
                 let allowed = match (expected, choice) {
                     (Ok(allowed), Choice::Server(index)) => allowed.contains(&index),
-                    (Ok(_), Choice::Full | Choice::None) => false,
+                    (Ok(_), Choice::Full | Choice::Tried | Choice::None) => false,
                     (Err(expected), choice) => expected == choice,
                 };
                 assert!(allowed, "{title}, {algorithm:?}: {choice:?}");
@@ -404,4 +435,19 @@ fn places_may_vanish_during_the_choice() {
             }
         }
     }
+}
+
+#[test]
+fn a_backup_helps_out_only_when_all_others_are_full() {
+    let spare = |entries: &[Entry], tried: &[u16]| {
+        super::spare(&Table::new(entries.iter().cloned()), tried)
+    };
+    let (s, b) = (server, backup);
+    assert_eq!(spare(&[full(s(1)), b(1), b(1)], &[]), Some(1));
+    assert_eq!(spare(&[full(s(1)), full(b(1)), b(1)], &[]), Some(2));
+    assert_eq!(spare(&[full(s(1)), b(1), b(1)], &[1]), Some(2));
+    assert_eq!(spare(&[full(s(1)), b(1)], &[1]), None);
+    assert_eq!(spare(&[full(s(1)), b(0), down(b(1))], &[]), None);
+    assert_eq!(spare(&[full(s(1)), b(1), s(1)], &[]), None);
+    assert_eq!(spare(&[full(s(1)), b(1), s(0), down(s(1))], &[]), Some(1));
 }

@@ -65,12 +65,17 @@ pub enum Fault {
 pub enum Event {
     /// The client was accepted; the first event of every session.
     Accepted,
-    /// Answer to [`Action::Choose`]: a server was chosen and a place on it taken.
+    /// Answer to [`Action::Choose`] and [`Action::ChooseBackup`]: a server was chosen and a place on
+    /// it taken.
     Chosen,
-    /// Answer to [`Action::Choose`]: usable servers exist, none has a place.
+    /// Answer to [`Action::Choose`]: usable servers exist, none has a place. Answer to
+    /// [`Action::ChooseBackup`]: none helps out.
     Full,
     /// Answer to [`Action::Choose`]: no server is usable.
     NoServer,
+    /// Answer to [`Action::Choose`]: of the usable servers, only those could be had that were tried
+    /// already.
+    AllTried,
     /// Answer to [`Action::Connect`], at once or when the operation ends: out of descriptors,
     /// memory or ports.
     Shortage,
@@ -258,6 +263,10 @@ pub enum Action {
         /// The server that is held could not be reached.
         failed: bool,
     },
+    /// Choose a backup if all other servers are full. Answered at once.
+    ChooseBackup,
+    /// The servers that were tried may be tried again.
+    ForgetTried,
     /// Connect to the chosen server. Answered at once only by [`Event::Shortage`].
     Connect,
     /// Wait for a place: the session is called with [`Event::PlaceFreed`].

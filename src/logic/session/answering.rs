@@ -83,6 +83,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::Answered { .. }
@@ -135,6 +136,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::SplicedIn { .. }
@@ -180,6 +182,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::Answered { .. }

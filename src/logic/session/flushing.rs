@@ -97,6 +97,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::Answered { .. }

@@ -14,6 +14,10 @@
 //!    | Chosen                             | Shortage        |
 //!    v         retry                      |                 |
 //!   Connecting ----------> (Choosing)     |                 |
+//!    |                                    |                 |
+//!    |  (Choosing) --AllTried--> Pausing --pause over--> (Choosing)
+//!    |  Queued --time is up--> ChoosingBackup --Chosen--> (Connecting), or it ends
+//!    |                                    |                 |
 //!    |   +--------------------------------+                 |
 //!    | Connected                                            v
 //!    +-------------------> Relaying -------------------> Closing --> (slot freed)
@@ -55,6 +59,10 @@ use pipe::Pipe;
 
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a session pauses before a server is tried that it has tried; at most as long as a
+/// connect may take.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a client may take for an answer of ours, and for leaving when it has all that it gets;
 /// how long nothing may move of what was sent before a reset.
@@ -99,6 +107,10 @@ enum State {
     Queued { since: Instant },
     /// The end of a shortage: the pause lasts `until`, the first one began at `since`.
     Short { since: Instant, until: Instant },
+    /// The end of the pause before a server is tried a second time.
+    Pausing { until: Instant },
+    /// The answer to [`Action::ChooseBackup`], after its time in the queue.
+    ChoosingBackup,
     /// The connection to the server, since then. `abandoned`: its time is up and the operation
     /// is being cancelled.
     Connecting { since: Instant, abandoned: bool },
@@ -205,8 +217,10 @@ impl Session {
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
             State::ReadingHead => self.on_reading_head(now, event, out),
-            State::Choosing => self.on_choosing(now, event, out),
+            State::Choosing => self.on_choosing(now, event, policy, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
+            State::ChoosingBackup => self.on_choosing_backup(now, event, out),
+            State::Pausing { .. } => self.on_pausing(event, out),
             State::Short { since, .. } => self.on_short(now, since, event, policy, out),
             State::Connecting { since, abandoned } => {
                 self.on_connecting(now, since, abandoned, event, policy, out);
@@ -224,12 +238,12 @@ impl Session {
     pub fn deadline(&self, policy: &Policy) -> Option<Instant> {
         match self.state {
             State::ReadingHead => Some(self.started + policy.request_timeout),
-            State::Choosing | State::Closing { .. } => None,
+            State::Choosing | State::ChoosingBackup | State::Closing { .. } => None,
             State::Clearing { since, .. }
             | State::Answering { since }
             | State::Lingering { since } => Some(since + LINGER_TIMEOUT),
             State::Queued { since } => Some(since + policy.queue_timeout),
-            State::Short { until, .. } => Some(until),
+            State::Short { until, .. } | State::Pausing { until } => Some(until),
             State::Flushing { next, .. } => Some(next),
             State::Connecting {
                 abandoned: true, ..
@@ -279,8 +293,10 @@ impl Session {
             State::Answering { .. } => AfterSend::End,
             State::ReadingHead
             | State::Choosing
+            | State::ChoosingBackup
             | State::Queued { .. }
             | State::Short { .. }
+            | State::Pausing { .. }
             | State::Connecting { .. }
             | State::Clearing { .. }
             | State::Lingering { .. }
@@ -337,9 +353,10 @@ impl Session {
     pub fn word(&self) -> &'static str {
         match self.state {
             State::ReadingHead => "reading",
-            State::Choosing => "choosing",
+            State::Choosing | State::ChoosingBackup => "choosing",
             State::Queued { .. } => "queued",
             State::Short { .. } => "short",
+            State::Pausing { .. } => "pausing",
             State::Connecting { .. } => "connecting",
             State::Relaying | State::Flushing { .. } => "relaying",
             State::Clearing { .. } | State::Answering { .. } | State::Lingering { .. } => {
@@ -352,6 +369,11 @@ impl Session {
     /// When something of it moved last.
     pub fn last_activity(&self) -> Instant {
         self.last_activity
+    }
+
+    /// It has tried to connect before.
+    pub fn is_retry(&self) -> bool {
+        self.attempts > 0
     }
 
     /// It was called from the queue and has no answer yet.

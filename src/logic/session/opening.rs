@@ -4,32 +4,32 @@
 use super::action::{Action, Actions, Event, Farewell, Fault, Side, Use};
 use super::answer::Answer;
 use super::outcome::{Phase, Who};
-use super::{Policy, SHORTAGE_PAUSE, Session, State};
+use super::{Policy, RETRY_PAUSE, SHORTAGE_PAUSE, Session, State};
 use crate::logic::time::Instant;
 
 impl Session {
-    pub(super) fn on_choosing(&mut self, now: Instant, event: Event, out: &mut Actions) {
+    pub(super) fn on_choosing(
+        &mut self,
+        now: Instant,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
         match event {
             Event::Accepted => out.push(Action::Choose { failed: false }),
-            Event::Chosen => {
-                self.stop_waiting(now);
-                self.chosen_at.get_or_insert(now);
-                self.attempts += 1;
-                self.connecting = true;
-                self.state = State::Connecting {
-                    since: now,
-                    abandoned: false,
-                };
-                out.push(Action::Connect);
-            }
+            Event::Chosen => self.connect(now, out),
             Event::Full => {
                 let since = self.called_since.take().unwrap_or(now);
                 self.state = State::Queued { since };
                 out.push(Action::Enqueue);
-                if !self.watching {
-                    self.watching = true;
-                    out.push(Action::WatchClient);
-                }
+                self.watch_client(out);
+            }
+            Event::AllTried => {
+                self.stop_waiting(now);
+                self.state = State::Pausing {
+                    until: now + RETRY_PAUSE.min(policy.connect_timeout),
+                };
+                self.watch_client(out);
             }
             Event::NoServer => {
                 self.stop_waiting(now);
@@ -79,8 +79,8 @@ impl Session {
             Event::Canceled { side, used } => self.gave_back(side, used),
             Event::TimedOut => {
                 self.leave_queue(now, since, out);
-                let (who, answer) = (Who::ServerTimeout, Answer::Unavailable);
-                self.fail(now, who, Phase::Queue, answer, out);
+                self.state = State::ChoosingBackup;
+                out.push(Action::ChooseBackup);
             }
             Event::Killed(killer) => {
                 self.leave_queue(now, since, out);
@@ -90,6 +90,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::Answered { .. }
@@ -105,6 +106,96 @@ impl Session {
             | Event::SendFailed { .. }
             | Event::Readable { .. }
             | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    pub(super) fn on_choosing_backup(&mut self, now: Instant, event: Event, out: &mut Actions) {
+        match event {
+            Event::Chosen => self.connect(now, out),
+            Event::Full => {
+                let (who, answer) = (Who::ServerTimeout, Answer::Unavailable);
+                self.fail(now, who, Phase::Queue, answer, out);
+            }
+            Event::Killed(killer) => self.end(killer.who(), Phase::Queue, Farewell::Reset, out),
+            Event::Accepted
+            | Event::NoServer
+            | Event::AllTried
+            | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. }
+            | Event::Canceled { .. }
+            | Event::ClientGone { .. }
+            | Event::TimedOut => self.impossible(event, out),
+        }
+    }
+
+    pub(super) fn on_pausing(&mut self, event: Event, out: &mut Actions) {
+        match event {
+            Event::TimedOut => {
+                self.state = State::Choosing;
+                out.push(Action::ForgetTried);
+                out.push(Action::Choose { failed: false });
+            }
+            Event::ClientGone { armed } => {
+                self.watching = armed;
+                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+            }
+            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Accepted
+            | Event::Chosen
+            | Event::Full
+            | Event::NoServer
+            | Event::AllTried
+            | Event::Shortage
+            | Event::Head { .. }
+            | Event::Answered { .. }
+            | Event::SplicedIn { .. }
+            | Event::SplicedOut { .. }
+            | Event::Unsent { .. }
+            | Event::PlaceFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Received { .. }
+            | Event::Ended { .. }
+            | Event::ReceiveFailed { .. }
+            | Event::Sent { .. }
+            | Event::SendFailed { .. }
+            | Event::Readable { .. }
+            | Event::Writable { .. } => self.impossible(event, out),
+        }
+    }
+
+    /// A server was chosen.
+    fn connect(&mut self, now: Instant, out: &mut Actions) {
+        self.stop_waiting(now);
+        self.chosen_at.get_or_insert(now);
+        self.attempts += 1;
+        self.connecting = true;
+        self.state = State::Connecting {
+            since: now,
+            abandoned: false,
+        };
+        out.push(Action::Connect);
+    }
+
+    fn watch_client(&mut self, out: &mut Actions) {
+        if !self.watching {
+            self.watching = true;
+            out.push(Action::WatchClient);
         }
     }
 
@@ -148,6 +239,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
             | Event::Answered { .. }
@@ -234,6 +326,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Head { .. }
             | Event::Answered { .. }
             | Event::SplicedIn { .. }

@@ -51,6 +51,7 @@ impl Session {
             Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Answered { .. }
             | Event::SplicedIn { .. }

@@ -84,6 +84,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Shortage
             | Event::Answered { .. }
             | Event::Unsent { .. }
@@ -120,6 +121,7 @@ impl Session {
             | Event::Chosen
             | Event::Full
             | Event::NoServer
+            | Event::AllTried
             | Event::Head { .. }
             | Event::Answered { .. }
             | Event::SplicedIn { .. }

@@ -122,6 +122,8 @@ fn short(action: &Action) -> String {
     match action {
         Action::Choose { failed: false } => "choose".to_string(),
         Action::Choose { failed: true } => "choose-other".to_string(),
+        Action::ChooseBackup => "backup".to_string(),
+        Action::ForgetTried => "forget".to_string(),
         Action::Connect => "connect".to_string(),
         Action::Enqueue => "enqueue".to_string(),
         Action::Dequeue => "dequeue".to_string(),
@@ -172,7 +174,9 @@ fn state_name(state: State) -> &'static str {
     match state {
         State::ReadingHead => "reading",
         State::Choosing => "choosing",
+        State::ChoosingBackup => "choosing-backup",
         State::Queued { .. } => "queued",
+        State::Pausing { .. } => "pausing",
         State::Short { .. } => "short",
         State::Connecting { .. } => "connecting",
         State::Relaying => "relaying",

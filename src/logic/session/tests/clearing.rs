@@ -191,7 +191,7 @@ fn a_client_that_leaves_in_the_middle_of_clearing_gets_nothing() {
 #[test]
 fn a_watched_client_is_let_go_like_any_other() {
     // Watched since it waited for a place.
-    let queued = || Story::requested().after(&[Event::Full, Event::TimedOut]);
+    let queued = || Story::requested().after(&[Event::Full, Event::TimedOut, Event::Full]);
     let mut story = queued();
     assert_eq!(story.on(GONE), "reset");
     // The watch itself may have to be ended.

@@ -191,10 +191,8 @@ fn who_has_no_server_gets_an_answer() {
     assert_eq!(story.code(), "SC");
 
     let mut story = Story::requested().after(&[Event::Full]);
-    assert_eq!(
-        story.on(Event::TimedOut),
-        "dequeue release-c leave answer-503"
-    );
+    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
+    assert_eq!(story.on(Event::Full), "release-c leave answer-503");
     assert_eq!(story.code(), "sQ");
 
     let refused = Event::ConnectFailed(Fault::Refused);

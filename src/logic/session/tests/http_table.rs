@@ -65,6 +65,7 @@ const TABLE: &[Row] = &[
     ("chosen", |_| Event::Chosen, NEVER),
     ("full", |_| Event::Full, NEVER),
     ("no server", |_| Event::NoServer, NEVER),
+    ("all tried", |_| Event::AllTried, NEVER),
     ("shortage", |_| Event::Shortage, NEVER),
     (
         "answered",

@@ -73,7 +73,8 @@ fn waiting_counts_from_the_first_moment_through_vain_calls() {
 fn nobody_waits_for_ever() {
     let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
     story.now = at(3);
-    assert_eq!(story.on(Event::TimedOut), "dequeue cancel-c");
+    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
+    assert_eq!(story.on(Event::Full), "cancel-c");
     assert_eq!(story.code(), "sQ");
     assert_eq!(
         story.session.summary(story.now).waited,
@@ -99,4 +100,57 @@ fn a_shortage_pauses_and_ends_with_the_connect_timeout() {
     assert_eq!(story.code(), "RC");
     assert_eq!(pauses, 49, "a tenth of a second each, five seconds in all");
     assert_eq!(story.session.summary(story.now).retries, 0);
+}
+
+#[test]
+fn a_backup_helps_out_when_the_time_in_the_queue_is_over() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    story.now = at(3);
+    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
+    assert_eq!(story.on(Event::Chosen), "connect");
+    let waited = story.session.summary(story.now).waited;
+    assert_eq!(waited, Duration::from_secs(3));
+    // If that fails too, it may have to wait again.
+    let refused = Event::ConnectFailed(Fault::Refused);
+    assert_eq!(story.on(refused), "choose-other");
+    assert_eq!(story.on(Event::Full), "enqueue");
+    assert_eq!(story.session.deadline(&story.policy), Some(at(6)));
+}
+
+#[test]
+fn a_server_is_tried_again_after_a_pause() {
+    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
+    let refused = Event::ConnectFailed(Fault::Refused);
+    assert_eq!(story.on(refused), "choose-other");
+    assert_eq!(story.on(Event::AllTried), "watch");
+    assert_eq!(story.session.deadline(&story.policy), Some(at(1)));
+    story.now = at(1);
+    assert_eq!(story.on(Event::TimedOut), "forget choose");
+    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(refused), "cancel-c", "one retry is allowed");
+    assert_eq!(story.code(), "SC");
+}
+
+#[test]
+fn the_pause_is_no_longer_than_a_connect_may_be() {
+    let mut story = Story::new();
+    story.policy.connect_timeout = Duration::from_millis(200);
+    let refused = Event::ConnectFailed(Fault::Refused);
+    let events = [Event::Accepted, Event::Chosen, refused, Event::AllTried];
+    let story = story.after(&events);
+    let deadline = story.session.deadline(&story.policy);
+    assert_eq!(deadline, Some(at(0) + Duration::from_millis(200)));
+}
+
+#[test]
+fn one_that_was_called_from_the_queue_may_have_to_pause() {
+    let refused = Event::ConnectFailed(Fault::Refused);
+    let events = [Event::Accepted, Event::Chosen, refused, Event::Full];
+    let mut story = Story::new().after(&events);
+    story.now = at(2);
+    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::AllTried), "", "it is watched already");
+    assert!(!story.session.was_called());
+    let waited = story.session.summary(story.now).waited;
+    assert_eq!(waited, Duration::from_secs(2));
 }
