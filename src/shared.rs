@@ -7,7 +7,7 @@
 //! back, then look who waits" meets "say that you wait, then look for a place" (either may come
 //! first, never neither), `Relaxed` for counters that one thread writes. A model checker runs this
 //! file through all its interleavings (`tests/model.rs`); it puts its own atomics in the place of
-//! [`crate::atomics`].
+//! `crate::atomics`.
 
 use std::sync::{Arc, OnceLock};
 
