@@ -46,6 +46,26 @@ fn a_place_goes_to_who_has_waited_longest_at_any_worker() {
 }
 
 #[test]
+fn a_place_for_one_who_gives_up_goes_to_the_next_worker() {
+    let mut scene = Scene::new(2, 1, "");
+    scene.arrive(1, 0);
+    scene.settle();
+    scene.arrive(0, 0);
+    scene.settle();
+    scene.pass(Duration::from_secs(5));
+    let next = scene.arrive(1, 0);
+    scene.settle();
+    // The first worker is told of the place, and learns in the same turn that its session gave up.
+    scene.end(1, 0);
+    for _ in 0..5 {
+        scene.workers[1].turn();
+    }
+    scene.pass(Duration::from_secs(6));
+    scene.settle();
+    assert_eq!(*scene.served.borrow(), [1, next]);
+}
+
+#[test]
 fn the_end_of_a_session_costs_the_same_with_a_thousand_backends() {
     let [few, many] = [10, 1_000].map(|backends| {
         let mut scene = Scene::new(1, backends, "");
