@@ -48,3 +48,8 @@ pub mod operator;
 pub mod shared;
 pub mod snapshot;
 pub mod worker;
+
+/// The atomics of [`shared`].
+mod atomics {
+    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+}

@@ -3,15 +3,19 @@
 //! Here are its kinds, and what belongs to the process as a whole; [`crate::snapshot`] has what
 //! belongs to a frontend, a backend or a server. Nothing here is touched for a byte that is
 //! relayed; the counts of places change when a session begins, takes a server or ends. Every
-//! ordering of an atomic in the program is in this file: `SeqCst` where "give back, then look who
-//! waits" meets "say that you wait, then look for a place" (either may come first, never neither),
-//! `Relaxed` for counters that one thread writes.
+//! ordering of an atomic in the program is in this file: a `SeqCst` fence on both sides where "give
+//! back, then look who waits" meets "say that you wait, then look for a place" (either may come
+//! first, never neither), `Relaxed` for counters that one thread writes. A model checker runs this
+//! file through all its interleavings (`tests/model.rs`); it puts its own atomics in the place of
+//! `crate::atomics`.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::atomics::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::logic::time::Instant;
-use crate::snapshot::ServerShared;
+use crate::snapshot::{FrontendShared, ServerShared};
 
 /// Alignment that keeps what one core writes off the cache lines of others (two lines, because
 /// processors fetch pairs).
@@ -38,8 +42,8 @@ impl Places {
         }
     }
 
-    /// Changes the bound. What is taken beyond a lower one stays taken until it is given back. Wake
-    /// the workers after this: one may wait for what a higher one allows.
+    /// Changes the bound. What is taken beyond a lower one stays taken until it is given back. Have
+    /// the workers look after this: one may wait for what a higher one allows.
     pub fn set_max(&self, max: Option<u32>) {
         self.max.store(max.unwrap_or(u32::MAX), Ordering::SeqCst);
     }
@@ -68,10 +72,12 @@ impl Places {
         false
     }
 
-    /// Gives one back that was taken.
+    /// Gives one back that was taken. Look who waits for one after this.
     pub fn give_back(&self) {
         let before = self.used.0.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before > 0, "a place was given back that was not taken");
+        // Whoever waits is seen now, or sees the place that is free.
+        fence(Ordering::SeqCst);
     }
 
     /// Places taken now.
@@ -106,6 +112,8 @@ pub struct Waiters {
     count: AtomicU32,
     /// Nanoseconds, by worker.
     since: Box<[AtomicU64]>,
+    /// By worker: it was told that there is something free, and has not taken note yet.
+    told: Box<[AtomicBool]>,
 }
 
 impl Waiters {
@@ -114,19 +122,31 @@ impl Waiters {
         Waiters {
             count: AtomicU32::new(0),
             since: (0..workers).map(|_| AtomicU64::new(NOBODY)).collect(),
+            told: (0..workers).map(|_| AtomicBool::new(false)).collect(),
         }
     }
 
-    /// Says since when the longest of `worker` waits; `None`: nobody. Look for a place once more
-    /// after this, one may just have been given back.
+    /// Says since when the longest of `worker` waits; `None`: nobody. Only that worker calls this.
+    /// Look for a place once more after this, one may just have been given back.
     pub fn announce(&self, worker: usize, since: Option<Instant>) {
         let new = since.map_or(NOBODY, |since| since.as_nanos().min(NOBODY - 1));
-        let old = self.since[worker].swap(new, Ordering::SeqCst);
+        let old = self.since[worker].load(Ordering::Relaxed);
+        if new == old {
+            return;
+        }
+        self.since[worker].store(new, Ordering::SeqCst);
         match (old == NOBODY, new == NOBODY) {
             (true, false) => self.count.fetch_add(1, Ordering::SeqCst),
             (false, true) => self.count.fetch_sub(1, Ordering::SeqCst),
             (true, true) | (false, false) => 0,
         };
+        // Whoever gives a place back sees who waits now, or has given it back before the next look.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether anybody of this worker waits.
+    fn waits(&self, worker: usize) -> bool {
+        self.since[worker].load(Ordering::SeqCst) != NOBODY
     }
 
     /// Whether anybody waits.
@@ -136,13 +156,27 @@ impl Waiters {
 
     /// The worker whose longest waiter waits longest of all.
     pub fn oldest(&self) -> Option<usize> {
+        self.first_after((0, 0))
+    }
+
+    /// The same, of the workers that come after this one in that order; of all of them if nobody
+    /// of it waits.
+    pub fn next_after(&self, worker: usize) -> Option<usize> {
+        match self.since[worker].load(Ordering::SeqCst) {
+            NOBODY => self.oldest(),
+            since => self.first_after((since, worker + 1)),
+        }
+    }
+
+    /// The first from here on, in the order of their times and then of their numbers.
+    fn first_after(&self, start: (u64, usize)) -> Option<usize> {
         if !self.any() {
             return None;
         }
-        let since = |worker: &usize| self.since[*worker].load(Ordering::SeqCst);
-        (0..self.since.len())
-            .min_by_key(since)
-            .filter(|worker| since(worker) != NOBODY)
+        let times = self.since.iter().map(|since| since.load(Ordering::SeqCst));
+        let waiting = times.zip(0..).filter(|(since, _)| *since != NOBODY);
+        let first = waiting.filter(|waiting| *waiting >= start).min();
+        first.map(|(_, worker)| worker)
     }
 }
 
@@ -218,11 +252,12 @@ impl Liveness {
         Liveness(AtomicU32::new(weight | USABLE))
     }
 
-    /// Changes it. Wake the workers after this if somebody may wait for it.
+    /// Changes it. Tell those who wait for it after this, with [`Shared::tell_waiters`].
     pub fn publish(&self, usable: bool, weight: u32) {
         debug_assert!(weight < USABLE);
         let usable = if usable { USABLE } else { 0 };
         self.0.store(weight | usable, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
     /// Whether new sessions may go there.
@@ -256,6 +291,17 @@ impl ConnectFailures {
     }
 }
 
+/// What may be free: a worker that waits for it is told, and looks.
+#[derive(Clone, Debug)]
+pub enum Freed {
+    /// A place on a server, or the server has gone down: for the sessions in its queues.
+    Server(Arc<ServerShared>),
+    /// A place for a session of a frontend: for its listeners.
+    Frontend(Arc<FrontendShared>),
+    /// A place for a session of the process: for all listeners.
+    Process,
+}
+
 /// What belongs to the process as a whole.
 pub struct Shared {
     /// Sessions of the process.
@@ -266,6 +312,8 @@ pub struct Shared {
     pub workers: Box<[Padded<WorkerCounters>]>,
     /// Ends the wait of a worker, by index.
     wakers: Vec<Box<dyn Fn() + Send + Sync>>,
+    /// What a worker was told of, by index. Nothing is in here twice.
+    freed: Box<[(Sender<Freed>, Receiver<Freed>)]>,
     /// A worker ended by a fault of ours.
     failed: AtomicBool,
     /// No new sessions are taken any more.
@@ -290,6 +338,7 @@ impl Shared {
             places: Places::new(Some(sessions_max)),
             paused: Waiters::new(workers),
             workers: (0..workers).map(|_| Padded::default()).collect(),
+            freed: (0..workers).map(|_| unbounded()).collect(),
             wakers,
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -310,6 +359,45 @@ impl Shared {
             && let Some(checker) = self.checker.get()
         {
             checker(server.id);
+        }
+    }
+
+    /// Tells a worker of something that may be free. Returns whether it has to be woken to take
+    /// note; if not, it was told the same before, and will look later than now.
+    #[must_use]
+    pub fn tell(&self, worker: usize, freed: Freed) -> bool {
+        if self.told(&freed)[worker].swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        // The worker keeps its end as long as it runs.
+        let _ = self.freed[worker].0.send(freed);
+        true
+    }
+
+    /// What a worker was told of, one after the other. It looks after this whether that is free.
+    pub fn next_freed(&self, worker: usize) -> Option<Freed> {
+        let freed = self.freed[worker].1.try_recv().ok()?;
+        // Whoever tells it from now on tells it again; what was free before is seen.
+        self.told(&freed)[worker].swap(false, Ordering::SeqCst);
+        Some(freed)
+    }
+
+    fn told<'a>(&'a self, freed: &'a Freed) -> &'a [AtomicBool] {
+        match freed {
+            Freed::Server(server) => &server.waiting.told,
+            Freed::Frontend(frontend) => &frontend.paused.told,
+            Freed::Process => &self.paused.told,
+        }
+    }
+
+    /// Tells all workers that have somebody waiting for a server, or for any of its backend, that
+    /// it may have a place or has gone down; call it after that was published.
+    pub fn tell_waiters(&self, server: &Arc<ServerShared>) {
+        for worker in 0..self.wakers.len() {
+            let waits = server.waiting.waits(worker) || server.queue.waiting.waits(worker);
+            if waits && self.tell(worker, Freed::Server(Arc::clone(server))) {
+                self.wake(worker);
+            }
         }
     }
 
@@ -404,6 +492,15 @@ mod tests {
         assert_eq!(waiters.oldest(), Some(2));
         waiters.announce(2, Some(Instant::from_nanos(90)));
         assert_eq!(waiters.oldest(), Some(0));
+        waiters.announce(1, Some(Instant::from_nanos(90)));
+        let following = [0, 1, 2].map(|worker| waiters.next_after(worker));
+        assert_eq!(following, [Some(1), Some(2), None], "by time, then number");
+        waiters.announce(1, None);
+        assert_eq!(
+            waiters.next_after(1),
+            Some(0),
+            "who does not wait is before all"
+        );
         waiters.announce(0, None);
         waiters.announce(2, None);
         assert!(!waiters.any());

@@ -113,6 +113,8 @@ fn by_worker<T: Default>(workers: usize) -> ByWorker<T> {
 /// A frontend as all workers see it; it stays itself as long as its name does.
 #[derive(Debug)]
 pub struct FrontendShared {
+    /// Of this process, never used again.
+    pub id: u64,
     /// Its sessions.
     pub places: Places,
     /// Workers that stopped accepting because no place is free.
@@ -121,10 +123,12 @@ pub struct FrontendShared {
     pub counters: ByWorker<FrontendCounters>,
 }
 
-/// Who waits for a place on any server of a backend, and how many wait for one at all; it stays itself as long as the backend's name
-/// does.
+/// Who waits for a place on any server of a backend, and how many wait for one at all; it stays
+/// itself as long as the backend's name does.
 #[derive(Debug)]
 pub struct QueueShared {
+    /// Of this process, never used again.
+    pub id: u64,
     /// Workers with sessions that wait.
     pub waiting: Waiters,
     /// How many sessions of each worker wait now.
@@ -143,10 +147,25 @@ pub struct ServerShared {
     pub liveness: Liveness,
     /// Workers with sessions that wait for a place on this very server.
     pub waiting: Waiters,
+    /// Those who wait for any server of its backend.
+    pub queue: Arc<QueueShared>,
     /// Connects that failed.
     pub connect_failures: ConnectFailures,
     /// What each worker counts.
     pub counters: ByWorker<ServerCounters>,
+}
+
+impl ServerShared {
+    /// Whether sessions that are bound to it could have a place on it now.
+    pub fn is_open(&self) -> bool {
+        self.liveness.is_usable() && self.places.free() > 0
+    }
+
+    /// Whether any session could have a place on it now; places that sessions wait for that are
+    /// bound to it are theirs.
+    pub fn is_open_to_any(&self) -> bool {
+        self.is_open() && self.liveness.weight() > 0 && !self.waiting.any()
+    }
 }
 
 /// A backend as all workers see it.
@@ -177,6 +196,8 @@ pub struct Snapshot {
     pub frontends: Vec<Arc<FrontendShared>>,
     /// By index of the backend.
     pub backends: Vec<BackendShared>,
+    /// Indices of frontends, by [`FrontendShared::id`].
+    index_by_id: HashMap<u64, usize>,
 }
 
 impl Snapshot {
@@ -191,8 +212,7 @@ impl Snapshot {
 
     /// The index of a frontend, if this configuration has it.
     pub fn index_of(&self, frontend: &Arc<FrontendShared>) -> Option<usize> {
-        let mut frontends = self.frontends.iter();
-        frontends.position(|candidate| Arc::ptr_eq(candidate, frontend))
+        self.index_by_id.get(&frontend.id).copied()
     }
 }
 
@@ -209,6 +229,8 @@ pub struct Registry {
     version: u64,
     /// Of the newest server.
     server_id: u64,
+    /// Of the newest frontend or backend.
+    id: u64,
     frontends: HashMap<String, Weak<FrontendShared>>,
     queues: HashMap<String, Weak<QueueShared>>,
     servers: HashMap<ServerKey, Weak<ServerShared>>,
@@ -221,6 +243,7 @@ impl Registry {
             workers,
             version: 0,
             server_id: 0,
+            id: 0,
             frontends: HashMap::new(),
             queues: HashMap::new(),
             servers: HashMap::new(),
@@ -241,7 +264,9 @@ impl Registry {
         }
         let backends = config.backends.iter();
         let backends = backends.map(|backend| self.backend(backend)).collect();
+        let ids = frontends.iter().map(|frontend| frontend.id);
         Arc::new(Snapshot {
+            index_by_id: ids.zip(0..).collect(),
             version: self.version,
             config,
             frontends,
@@ -251,7 +276,10 @@ impl Registry {
 
     fn frontend(&mut self, name: &str) -> Arc<FrontendShared> {
         let workers = self.workers;
+        self.id += 1;
+        let id = self.id;
         find_or_make(&mut self.frontends, name.to_owned(), || FrontendShared {
+            id,
             places: Places::new(None),
             paused: Waiters::new(workers),
             counters: by_worker(workers),
@@ -260,19 +288,27 @@ impl Registry {
 
     fn backend(&mut self, backend: &Backend) -> BackendShared {
         let workers = self.workers;
+        self.id += 1;
+        let id = self.id;
         let queue = find_or_make(&mut self.queues, backend.name.clone(), || QueueShared {
+            id,
             waiting: Waiters::new(workers),
             sessions_waiting: by_worker(workers),
         });
         let servers = backend.servers.iter();
-        let servers = servers.map(|server| self.server(&backend.name, server));
+        let servers = servers.map(|server| self.server(&backend.name, server, &queue));
         BackendShared {
             servers: servers.collect(),
-            queue,
+            queue: Arc::clone(&queue),
         }
     }
 
-    fn server(&mut self, backend: &str, server: &Server) -> Arc<ServerShared> {
+    fn server(
+        &mut self,
+        backend: &str,
+        server: &Server,
+        queue: &Arc<QueueShared>,
+    ) -> Arc<ServerShared> {
         let key = (backend.to_owned(), server.name.clone(), server.address);
         let id = self.server_id + 1;
         let workers = self.workers;
@@ -281,6 +317,7 @@ impl Registry {
             places: Places::new(None),
             liveness: Liveness::new(server.weight.into()),
             waiting: Waiters::new(workers),
+            queue: Arc::clone(queue),
             connect_failures: ConnectFailures::default(),
             counters: by_worker(workers),
         });

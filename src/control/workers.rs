@@ -34,11 +34,6 @@ impl Orders {
             // One that has ended needs no orders.
             let _ = sender.send(command);
         }
-        self.wake();
-    }
-
-    /// Makes all of them look at what they share.
-    pub fn wake(&self) {
         for worker in 0..self.senders.len() {
             self.shared.wake(worker);
         }

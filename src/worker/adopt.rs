@@ -5,12 +5,11 @@
 //! configuration if that still has its frontend, and otherwise stays. Listeners that stay are only
 //! told where their clients belong now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Worker;
 use super::plan::{Place, Plan};
-use super::queue::Line;
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
 use crate::logic::session::Side;
@@ -85,31 +84,24 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Moves those who wait for a place to the lines of the new configuration, as far as it has
+    /// Moves those who wait for a place to the queues of the new configuration, as far as it has
     /// their frontends.
     fn adopt_waiting(&mut self) {
-        let (mut waiting, mut lines) = (Vec::new(), Vec::new());
-        for plan in self.plans.indices() {
-            for backend in 0..self.plans[plan].queues.len() {
-                for (server, key) in self.plans[plan].queues[backend].drain() {
-                    waiting.push(key);
-                    lines.push(Line {
-                        plan,
-                        backend,
-                        server,
-                    });
-                }
-            }
+        let (mut waiting, mut lines) = (Vec::new(), BTreeMap::new());
+        for (line, slots) in self.queues.take_all() {
+            self.count_left(line, slots.len());
+            lines.insert(self.target(line), line);
+            waiting.extend(slots);
         }
-        waiting.sort_by_key(|key| self.queued_since(*key));
-        for key in waiting {
-            self.renew(key.slot as usize);
-            let line = self.line_of(&self.sessions[key.slot as usize]);
-            self.queue(line).push(line.server, key);
-            lines.push(line);
+        waiting.sort_by_key(|slot| self.queued_since(*slot));
+        for slot in waiting {
+            let slot = slot as usize;
+            self.renew(slot);
+            let line = self.line_of(&self.sessions[slot]);
+            self.enter(line, slot, false);
+            lines.insert(self.target(line), line);
         }
-        lines.dedup();
-        for line in lines {
+        for line in lines.into_values() {
             self.announce(line);
         }
     }

@@ -26,6 +26,7 @@ impl<E: Engine> Worker<E> {
         self.read_clock();
         self.engine.watch_waker(Owner::Waker.token());
         self.resume_accepting();
+        self.serve_freed();
     }
 
     /// It was told to stop, and nothing is left to do.
@@ -60,12 +61,7 @@ impl<E: Engine> Worker<E> {
             self.short_until = None;
             self.resume_accepting();
         }
-        if self.parked_retry.is_some_and(|at| at <= self.now) {
-            self.resume_accepting();
-        }
-        while std::mem::take(&mut self.resume_due) {
-            self.resume_accepting();
-        }
+        self.serve_freed();
         self.walk();
         self.plans.sweep();
         self.tally(happened);
@@ -108,13 +104,12 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.has_buffers() {
             return Some(Duration::ZERO);
         }
-        if !self.walks.is_empty() {
+        if !self.walks.is_empty() || self.freed_due {
             return Some(Duration::ZERO);
         }
         let next = [
             self.timers.next_wakeup(),
             self.short_until,
-            self.parked_retry,
             self.tally_due(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -123,20 +118,20 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn woken(&mut self) {
         self.engine.watch_waker(Owner::Waker.token());
+        self.freed_due = true;
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
-                Command::Adopt(adoption) => self.adopt(*adoption),
+                Command::Adopt(adoption) => {
+                    self.adopt(*adoption);
+                    // Limits and servers may have changed.
+                    self.serve_all();
+                    self.resume_accepting();
+                }
                 Command::Sessions(errand) => self.walks.push_back(Walk::new(errand, self.now)),
             }
         }
-        for plan in self.plans.indices() {
-            for backend in 0..self.plans[plan].queues.len() {
-                self.serve_queue(plan, backend);
-            }
-        }
-        self.resume_accepting();
     }
 
     fn stop(&mut self) {
@@ -149,12 +144,12 @@ impl<E: Engine> Worker<E> {
     fn abort(&mut self) {
         self.aborting = true;
         self.stop();
-        for (_, accepting) in &mut self.listeners {
-            for socket in accepting.take_parked() {
+        for index in self.listener_indices() {
+            for socket in self.listeners[index].take_parked() {
                 self.engine.reset(socket);
             }
+            self.update_pause(index);
         }
-        self.announce_paused();
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {
             if self.sessions.contains(slot) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::Worker;
 use super::adopt::Listening;
+use super::paused::Limit;
 use super::plan::Place;
 use super::token::Owner;
 use crate::io::{Engine, Fault};
+use crate::logic::time::Instant;
 
 /// How long accepting pauses when descriptors or memory are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +44,9 @@ pub struct Accepting<E: Engine> {
     leaving: bool,
     state: State,
     /// Accepted connections for which there was no place, longest first.
-    parked: VecDeque<E::Socket>,
+    pub parked: VecDeque<E::Socket>,
+    /// It is in the queue for this, since then.
+    pub paused: Option<(Limit, Instant)>,
 }
 
 impl<E: Engine> Accepting<E> {
@@ -54,6 +58,7 @@ impl<E: Engine> Accepting<E> {
             listener: Some(listener),
             state: State::Idle,
             parked: VecDeque::new(),
+            paused: None,
         }
     }
 
@@ -104,11 +109,11 @@ impl<E: Engine> Worker<E> {
             self.begin(place, socket);
         } else {
             self.listeners[index].parked.push_back(socket);
-            self.announce_paused();
+            self.update_pause(index);
         }
     }
 
-    fn take_places(&self, place: Place) -> bool {
+    pub(super) fn take_places(&self, place: Place) -> bool {
         if !self.shared.places.try_take() {
             return false;
         }
@@ -125,23 +130,28 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Accepts on a listener, if nothing speaks against it.
-    fn accept(&mut self, index: usize) {
-        let free = self.free_places(self.listeners[index].place);
-        let accepting = &mut self.listeners[index];
-        let (State::Idle, Some(listener)) = (accepting.state, &accepting.listener) else {
-            return;
-        };
-        if self.stopping || accepting.leaving || self.short_until.is_some() {
-            return;
+    pub(super) fn accept(&mut self, index: usize) {
+        let accepting = &self.listeners[index];
+        let free = self.free_places(accepting.place);
+        if self.may_accept(accepting) && free > 0 && accepting.parked.is_empty() {
+            let many = free >= MULTISHOT_PLACES_MIN;
+            let accepting = &mut self.listeners[index];
+            accepting.state = if many { State::Many } else { State::One };
+            if let Some(listener) = &accepting.listener {
+                let token = Owner::Listener(index).token();
+                self.engine.accept(listener, many, token);
+            }
         }
-        if free == 0 || !accepting.parked.is_empty() {
-            self.announce_paused();
-            return;
-        }
-        let many = free >= MULTISHOT_PLACES_MIN;
-        accepting.state = if many { State::Many } else { State::One };
-        self.engine
-            .accept(listener, many, Owner::Listener(index).token());
+        self.update_pause(index);
+    }
+
+    /// Whether only a place may be missing for an accept.
+    pub(super) fn may_accept(&self, accepting: &Accepting<E>) -> bool {
+        accepting.state == State::Idle
+            && accepting.listener.is_some()
+            && !accepting.leaving
+            && self.short_until.is_none()
+            && !self.stopping
     }
 
     fn cancel_accept(&mut self, index: usize) {
@@ -149,82 +159,6 @@ impl<E: Engine> Worker<E> {
         if matches!(accepting.state, State::One | State::Many) {
             accepting.state = State::Canceling;
             self.engine.cancel_accept(Owner::Listener(index).token());
-        }
-    }
-
-    /// Whether a free place would let something go on at this listener.
-    fn waits(&self, accepting: &Accepting<E>) -> bool {
-        let could_accept = accepting.state == State::Idle
-            && accepting.listener.is_some()
-            && !accepting.leaving
-            && self.short_until.is_none()
-            && !self.stopping;
-        !accepting.parked.is_empty() || could_accept
-    }
-
-    /// Tells the other workers whether this one waits for places, and looks once more: one may
-    /// have been given back in between.
-    pub(super) fn announce_paused(&mut self) {
-        let since = |waits: bool| waits.then_some(self.now);
-        let (mut any, mut place_free) = (false, false);
-        for place in self.places_of_listeners() {
-            let mut listeners = self.listeners.iter();
-            let waits =
-                listeners.any(|(_, accepting)| accepting.place == place && self.waits(accepting));
-            let shared = self.plans.frontend(place);
-            shared.paused.announce(self.index, since(waits));
-            any |= waits;
-            place_free |= waits && self.free_places(place) > 0;
-        }
-        self.shared.paused.announce(self.index, since(any));
-        self.paused = any;
-        self.resume_due |= place_free;
-        // Workers that do not know a frontend any more do not pass its places on.
-        let mut listeners = self.listeners.iter();
-        let parked =
-            listeners.any(|(_, accepting)| accepting.leaving && !accepting.parked.is_empty());
-        self.parked_retry = parked.then(|| self.now + SHORTAGE_PAUSE);
-    }
-
-    /// The frontends of all listeners, each once.
-    fn places_of_listeners(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
-        for (_, accepting) in &self.listeners {
-            if !places.contains(&accepting.place) {
-                places.push(accepting.place);
-            }
-        }
-        places
-    }
-
-    /// Begins sessions of connections that had no place, then accepts wherever that is possible.
-    pub(super) fn resume_accepting(&mut self) {
-        self.parked_retry = None;
-        for index in self.listener_indices() {
-            let place = self.listeners[index].place;
-            while !self.listeners[index].parked.is_empty() && self.take_places(place) {
-                if let Some(socket) = self.listeners[index].parked.pop_front() {
-                    self.begin(place, socket);
-                }
-            }
-            self.accept(index);
-            self.forget_if_done(index);
-        }
-        if self.paused {
-            self.announce_paused();
-        }
-        self.pass_on_places();
-    }
-
-    /// Places that this worker was told of and did not need are for the next that waits.
-    fn pass_on_places(&self) {
-        for place in self.places_of_listeners() {
-            if let Some(worker) = self.plans.frontend(place).paused.oldest()
-                && worker != self.index
-                && self.free_places(place) > 0
-            {
-                self.shared.wake(worker);
-            }
         }
     }
 
@@ -236,7 +170,11 @@ impl<E: Engine> Worker<E> {
             // Short for one server only: accepting goes on, its sessions wait by themselves.
             return;
         }
-        self.short_until = Some(self.now + SHORTAGE_PAUSE);
+        let before = self.short_until.replace(self.now + SHORTAGE_PAUSE);
+        if before.is_some() {
+            // All are being cancelled already.
+            return;
+        }
         for index in self.listener_indices() {
             self.cancel_accept(index);
         }
@@ -275,23 +213,13 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Drops a listener that is closed, once all who came there are sessions.
-    fn forget_if_done(&mut self, index: usize) {
+    pub(super) fn forget_if_done(&mut self, index: usize) {
         let accepting = &self.listeners[index];
         if accepting.leaving && accepting.is_done() {
             let place = accepting.place;
-            let frontend = self.plans.frontend(place);
-            frontend.paused.announce(self.index, None);
+            self.end_pause(index);
             self.listeners.remove(index);
             self.plans.release(place.plan);
-        }
-    }
-
-    /// Nobody here waits for places, as far as others know. Whoever calls this sees to it that
-    /// those who do say so again.
-    pub(super) fn withdraw_paused(&mut self) {
-        for place in self.places_of_listeners() {
-            let frontend = self.plans.frontend(place);
-            frontend.paused.announce(self.index, None);
         }
     }
 
@@ -314,10 +242,8 @@ impl<E: Engine> Worker<E> {
             self.admit(index, socket);
         }
         self.engine.close_listener(listener);
+        self.update_pause(index);
         self.forget_if_done(index);
-        if self.paused {
-            self.announce_paused();
-        }
     }
 }
 

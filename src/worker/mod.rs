@@ -2,9 +2,10 @@
 //!
 //! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
-//! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts;
-//! `places` chooses servers, `queue` keeps those who wait for one; `http` reads and edits heads;
-//! `counting` counts; `plan` keeps the configurations that are in use and `adopt` takes a new one;
+//! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts,
+//! and `paused` goes on where there was no place for a session; `places` chooses servers, `queue`
+//! serves those who wait for one; `http` reads and edits heads; `counting` counts; `plan` keeps the
+//! configurations that are in use and `adopt` takes a new one;
 //! `sessions` lists and closes open sessions for the operator.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
@@ -18,6 +19,7 @@ mod dispatch;
 mod event_loop;
 mod http;
 mod listener;
+mod paused;
 mod places;
 mod plan;
 mod queue;
@@ -38,7 +40,9 @@ pub use adopt::{Adoption, Listening};
 use counting::Tally;
 pub use http::Exchange;
 use listener::Accepting;
+use paused::Limit;
 use plan::Plans;
+use queue::{Line, Target};
 use sending::Outgoing;
 use sessions::Walk;
 pub use sessions::{Errand, Filter, Reply, Report, SessionId, SessionInfo, Task};
@@ -46,6 +50,7 @@ use slot::Slot;
 use token::Key;
 
 use crate::io::Engine;
+use crate::logic::queues::Queues;
 use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
@@ -108,6 +113,8 @@ pub struct Worker<E: Engine> {
     scratch: Vec<u8>,
     /// The waiting session that is being called.
     calling: Option<Key>,
+    /// Sessions that wait for a place on a server.
+    queues: Queues<Target, Line>,
     listeners: Slab<Accepting<E>>,
     /// Accepting pauses until then, for want of descriptors or memory.
     short_until: Option<Instant>,
@@ -120,12 +127,10 @@ pub struct Worker<E: Engine> {
     stopping: bool,
     /// Nothing that comes now becomes a session any more.
     aborting: bool,
-    /// When connections of closed listeners look for places again.
-    parked_retry: Option<Instant>,
-    /// Said to the others that this worker waits for places to accept.
-    paused: bool,
-    /// Places were given back that this worker waits for.
-    resume_due: bool,
+    /// Listeners that wait for places for sessions, by index.
+    paused: Queues<Limit, ()>,
+    /// This worker may have been told of places that are free.
+    freed_due: bool,
     /// When the next warning of a shortage may be logged.
     warn_after: Instant,
     /// When the next warning of connections with several users may be logged.
@@ -148,6 +153,7 @@ impl<E: Engine> Worker<E> {
             generation: 0,
             scratch: Vec::new(),
             calling: None,
+            queues: Queues::default(),
             listeners: Slab::new(),
             short_until: None,
             sends: Vec::new(),
@@ -155,9 +161,8 @@ impl<E: Engine> Worker<E> {
             answers: VecDeque::new(),
             stopping: false,
             aborting: false,
-            parked_retry: None,
-            paused: false,
-            resume_due: false,
+            paused: Queues::default(),
+            freed_due: false,
             warn_after: Instant::ZERO,
             warn_mixed_after: Instant::ZERO,
             tally,

@@ -1,24 +1,21 @@
 //! Places: choosing a server that has one, waiting for one, giving one back.
 //!
 //! Who waits is served in order: a new session goes behind those that wait for the same, and a place
-//! that a worker gives back goes to the session that waits longest over all workers, by waking its
-//! worker. Who is bound to a server by a cookie waits for that one alone, and comes before those
+//! that a worker gives back goes to the session that waits longest over all workers (`queue`). Who is
+//! bound to a server by a cookie waits for that one alone, and comes before those
 //! who wait for any.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Worker;
-use super::plan::PlanIndex;
-use super::queue::{Line, Queue};
+use super::queue::{Line, Target, longest_waiting};
 use super::slot::Slot;
-use super::token::Key;
 use crate::config;
 use crate::io::Engine;
 use crate::logic::balance::{self, Choice, Servers};
 use crate::logic::session::{Event, Side};
-use crate::logic::time::Instant;
-use crate::shared::Waiters;
+use crate::shared::{Freed, Waiters};
 use crate::snapshot::{BackendShared, ServerShared, Snapshot};
 
 /// Tries to get a place that another worker may take first, before waiting for one.
@@ -78,12 +75,12 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn backend(&self, line: Line) -> &BackendShared {
+    pub(super) fn backend(&self, line: Line) -> &BackendShared {
         &self.plans[line.plan].snapshot.backends[line.backend]
     }
 
     /// Who waits for the same, over all workers.
-    fn waiters(&self, line: Line) -> &Waiters {
+    pub(super) fn waiters(&self, line: Line) -> &Waiters {
         let backend = self.backend(line);
         match line.server {
             None => &backend.queue.waiting,
@@ -91,8 +88,12 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    pub(super) fn queue(&mut self, line: Line) -> &mut Queue {
-        &mut self.plans[line.plan].queues[line.backend]
+    pub(super) fn target(&self, line: Line) -> Target {
+        let backend = self.backend(line);
+        match line.server {
+            None => Target::Any(backend.queue.id),
+            Some(server) => Target::Server(backend.servers[usize::from(server)].id),
+        }
     }
 
     /// The server that a session has taken, if any.
@@ -194,8 +195,10 @@ impl<E: Engine> Worker<E> {
         if let Some(socket) = entry.sockets[Side::Server.index()].take() {
             self.engine.close(socket);
         }
-        if std::mem::take(&mut entry.has_place) {
-            self.give_back_server(&self.sessions[slot]);
+        if std::mem::take(&mut entry.has_place)
+            && let Some((worker, server)) = self.give_back_server(&self.sessions[slot])
+        {
+            self.tell(worker, Freed::Server(server));
         }
     }
 
@@ -214,115 +217,35 @@ impl<E: Engine> Worker<E> {
     }
 
     pub(super) fn give_back_places(&mut self, entry: &Slot<E>) {
-        if entry.has_place {
-            self.give_back_server(entry);
+        if entry.has_place
+            && let Some((worker, server)) = self.give_back_server(entry)
+        {
+            self.tell(worker, Freed::Server(server));
         }
         let frontend = self.plans.frontend(entry.place);
         frontend.places.give_back();
         self.shared.places.give_back();
-        let paused = frontend.paused.oldest();
-        if let Some(worker) = paused.or_else(|| self.shared.paused.oldest()) {
-            if worker == self.index {
-                // Not here and now: the sessions that begin may end at once.
-                self.resume_due = true;
-            } else {
-                self.shared.wake(worker);
-            }
+        if let Some(worker) = frontend.paused.oldest() {
+            let frontend = Arc::clone(frontend);
+            self.tell(worker, Freed::Frontend(frontend));
+        } else if let Some(worker) = self.shared.paused.oldest() {
+            self.tell(worker, Freed::Process);
         }
     }
 
-    fn give_back_server(&self, entry: &Slot<E>) {
+    /// Returns who is to be told of the place, if anybody waits for it.
+    fn give_back_server(&self, entry: &Slot<E>) -> Option<(usize, Arc<ServerShared>)> {
         let Some(server) = self.server_of(entry) else {
             debug_assert!(false, "a place without a server");
-            return;
+            return None;
         };
-        let backend = self.backend(self.line_of(entry));
         server.places.give_back();
-        // Those who can go nowhere else come first.
-        let named = server.waiting.oldest();
-        if let Some(worker) = named.or_else(|| backend.queue.waiting.oldest()) {
-            // Not served here and now: this may be inside an event of another session.
-            self.shared.wake(worker);
-        }
-    }
-
-    /// Appends a session to those that wait. One that was called in vain keeps its place in front.
-    pub(super) fn enqueue(&mut self, slot: usize) {
-        let key = self.key(slot);
-        let line = self.line_of(&self.sessions[slot]);
-        if self.calling == Some(key) {
-            self.queue(line).push_first(line.server, key);
-        } else {
-            self.queue(line).push(line.server, key);
-        }
-        self.announce(line);
-        if !self.is_full(line) {
-            // A place was given back between the choice and the announcement, or the last server
-            // went down.
-            self.shared.wake(self.index);
-        }
-    }
-
-    pub(super) fn dequeue(&mut self, slot: usize) {
-        let key = self.key(slot);
-        let line = self.line_of(&self.sessions[slot]);
-        self.queue(line).remove(line.server, key);
-        self.announce(line);
-        self.pass_on(line);
-    }
-
-    /// Calls those that wait here for servers of this backend, in each line longest first, until
-    /// one finds no place.
-    pub(super) fn serve_queue(&mut self, plan: PlanIndex, backend: usize) {
-        let named: Vec<u16> = self.plans[plan].queues[backend].named().collect();
-        for server in named.into_iter().map(Some).chain([None]) {
-            self.serve(Line {
-                plan,
-                backend,
-                server,
-            });
-        }
-    }
-
-    fn serve(&mut self, line: Line) {
-        while let Some(key) = self.queue(line).pop(line.server) {
-            self.calling = Some(key);
-            self.drive(key.slot as usize, Event::PlaceFreed);
-            if self.queue(line).first(line.server) == Some(key) {
-                break;
-            }
-        }
-        self.calling = None;
-        self.announce(line);
-        self.pass_on(line);
-    }
-
-    /// What this worker was woken for and does not need is for the next: one that waits for the
-    /// same, then one that waits for any server.
-    fn pass_on(&self, line: Line) {
-        let here = self.plans[line.plan].queues[line.backend].first(line.server);
-        if here.is_some() || self.is_full(line) {
-            return;
-        }
-        let next = self.waiters(line).oldest();
-        if let Some(worker) = next.filter(|worker| *worker != self.index) {
-            self.shared.wake(worker);
-            return;
-        }
-        let any = Line {
-            server: None,
-            ..line
-        };
-        if line.server.is_some()
-            && let Some(worker) = self.waiters(any).oldest()
-            && !self.is_full(any)
-        {
-            self.shared.wake(worker);
-        }
+        let worker = longest_waiting(server)?;
+        Some((worker, Arc::clone(server)))
     }
 
     /// Whether a choice would have to wait now.
-    fn is_full(&self, line: Line) -> bool {
+    pub(super) fn is_full(&self, line: Line) -> bool {
         let snapshot = &self.plans[line.plan].snapshot;
         match line.server {
             None => balance::is_full(&View::of(snapshot, line.backend)),
@@ -331,43 +254,5 @@ impl<E: Engine> Worker<E> {
                 server.liveness.is_usable() && server.places.free() == 0
             }
         }
-    }
-
-    /// Tells the others who waits here for the same, in all plans that have it.
-    pub(super) fn announce(&self, line: Line) {
-        let backend = self.backend(line);
-        let server = line
-            .server
-            .map(|server| &backend.servers[usize::from(server)]);
-        let (mut count, mut since) = (0, None);
-        for (_, plan) in self.plans.iter() {
-            let backends = plan.snapshot.backends.iter().zip(&plan.queues);
-            for (other, queue) in backends {
-                if queue.len() == 0 || !Arc::ptr_eq(&other.queue, &backend.queue) {
-                    continue;
-                }
-                count += queue.len() as u64;
-                let same = |index: &u16| {
-                    server.is_some_and(|server| {
-                        Arc::ptr_eq(&other.servers[usize::from(*index)], server)
-                    })
-                };
-                let first = match line.server {
-                    None => queue.first(None),
-                    Some(_) => queue
-                        .named()
-                        .find(same)
-                        .and_then(|index| queue.first(Some(index))),
-                };
-                let first = first.and_then(|key| self.queued_since(key));
-                since = since.into_iter().chain(first).min();
-            }
-        }
-        backend.queue.sessions_waiting[self.index].0.set(count);
-        self.waiters(line).announce(self.index, since);
-    }
-
-    pub(super) fn queued_since(&self, key: Key) -> Option<Instant> {
-        self.sessions[key.slot as usize].session.queued_since()
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::http::Cookie;
-use super::queue::Queue;
 use super::slot::Slot;
 use crate::config::{AccessLog, Balance, Frontend, Mode};
 use crate::io::Engine;
@@ -36,8 +35,6 @@ pub struct Plan {
     pub balancers: Vec<Balancer>,
     /// Sticky cookies, by index of the backend.
     pub cookies: Vec<Option<Cookie>>,
-    /// Sessions that wait for a place, by index of the backend.
-    pub queues: Vec<Queue>,
     /// The client's address is needed, for the log or for hashing, by index of the frontend.
     pub wants_client: Vec<bool>,
     /// Sessions and listeners that name it.
@@ -60,7 +57,6 @@ impl Plan {
             policies: config.frontends.iter().map(policy).collect(),
             balancers: balancers.collect(),
             cookies: config.backends.iter().map(Cookie::of).collect(),
-            queues: config.backends.iter().map(|_| Queue::default()).collect(),
             wants_client: wants_client.collect(),
             users: 0,
             snapshot,
@@ -123,18 +119,6 @@ impl Plans {
     /// The index of the plan for all that is new.
     pub fn newest(&self) -> PlanIndex {
         self.newest
-    }
-
-    /// The indices of all.
-    pub fn indices(&self) -> Vec<PlanIndex> {
-        let indices = self.table.iter();
-        indices.map(|(index, _)| index as PlanIndex).collect()
-    }
-
-    /// All of them, with their indices.
-    pub fn iter(&self) -> impl Iterator<Item = (PlanIndex, &Plan)> {
-        let plans = self.table.iter();
-        plans.map(|(index, plan)| (index as PlanIndex, plan))
     }
 
     /// How many there are.

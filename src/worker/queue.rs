@@ -1,12 +1,24 @@
-//! Sessions that wait for a place: in line for any server of a backend, or for the one that their
-//! cookie names.
+//! Sessions that wait for a place on a server: for any of a backend, or for the one that their cookie
+//! names.
+//!
+//! A place that is given back wakes one worker, that of the session that waits longest over all. The
+//! worker is told of the server, looks at the queues for that one alone, and tells the next of what
+//! it does not need. Nothing here is done for queues that nobody was told of.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::Worker;
 use super::plan::PlanIndex;
-use super::token::Key;
+use crate::io::Engine;
+use crate::logic::session::Event;
+use crate::logic::time::Instant;
+use crate::shared::Freed;
+use crate::snapshot::ServerShared;
 
-/// A line of waiting sessions.
+/// Places that were given back that are looked at in one turn, before bytes are relayed again.
+const FREED_PER_TURN: usize = 64;
+
+/// A queue of sessions of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Which plan.
@@ -17,109 +29,201 @@ pub struct Line {
     pub server: Option<u16>,
 }
 
-/// Those who wait in one plan for servers of one backend; in each line, longest first.
-#[derive(Debug, Default)]
-pub struct Queue {
-    any: VecDeque<Key>,
-    /// By the server; no line is empty.
-    named: BTreeMap<u16, VecDeque<Key>>,
+/// The same for all plans, by ids of what all workers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Any server of a backend, by [`QueueShared::id`](crate::snapshot::QueueShared::id).
+    Any(u64),
+    /// This server, by [`ServerShared::id`](crate::snapshot::ServerShared::id).
+    Server(u64),
 }
 
-impl Queue {
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.any.len() + self.named.values().map(VecDeque::len).sum::<usize>()
-    }
-
-    /// The servers that somebody waits for by name.
-    pub fn named(&self) -> impl Iterator<Item = u16> {
-        self.named.keys().copied()
-    }
-
-    /// Who waits longest for this server, or for any.
-    pub fn first(&self, server: Option<u16>) -> Option<Key> {
-        let line = match server {
-            None => &self.any,
-            Some(server) => self.named.get(&server)?,
-        };
-        line.front().copied()
-    }
-
-    /// Appends one.
-    pub fn push(&mut self, server: Option<u16>, key: Key) {
-        self.line(server).push_back(key);
-    }
-
-    /// Puts one before all others.
-    pub fn push_first(&mut self, server: Option<u16>, key: Key) {
-        self.line(server).push_front(key);
-    }
-
-    /// Takes the one that waits longest.
-    pub fn pop(&mut self, server: Option<u16>) -> Option<Key> {
-        let first = self.line(server).pop_front();
-        self.drop_empty(server);
-        first
-    }
-
-    /// Takes all out, with what they wait for.
-    pub fn drain(&mut self) -> Vec<(Option<u16>, Key)> {
-        let any = self.any.drain(..).map(|key| (None, key));
-        let named = std::mem::take(&mut self.named).into_iter();
-        let named =
-            named.flat_map(|(server, line)| line.into_iter().map(move |key| (Some(server), key)));
-        any.chain(named).collect()
-    }
-
-    /// Takes one out, wherever it stands.
-    pub fn remove(&mut self, server: Option<u16>, key: Key) {
-        self.line(server).retain(|waiting| *waiting != key);
-        self.drop_empty(server);
-    }
-
-    fn line(&mut self, server: Option<u16>) -> &mut VecDeque<Key> {
-        match server {
-            None => &mut self.any,
-            Some(server) => self.named.entry(server).or_default(),
+impl<E: Engine> Worker<E> {
+    /// Tells a worker of something that may be free. This one looks later in the same turn: now may
+    /// be inside an event of another session.
+    pub(super) fn tell(&mut self, worker: usize, freed: Freed) {
+        if worker == self.index {
+            self.freed_due = true;
+            // It need not be woken.
+            let _ = self.shared.tell(worker, freed);
+        } else if self.shared.tell(worker, freed) {
+            self.shared.wake(worker);
         }
     }
 
-    fn drop_empty(&mut self, server: Option<u16>) {
-        if let Some(server) = server
-            && self.named.get(&server).is_some_and(VecDeque::is_empty)
-        {
-            self.named.remove(&server);
+    /// Looks at what this worker was told of since the last turn, and at no other queue.
+    pub(super) fn serve_freed(&mut self) {
+        if !std::mem::take(&mut self.freed_due) {
+            return;
         }
+        for _ in 0..FREED_PER_TURN {
+            match self.shared.next_freed(self.index) {
+                None => return,
+                Some(Freed::Server(server)) => self.serve_server(&server),
+                Some(Freed::Frontend(frontend)) => self.resume_frontend(&frontend),
+                Some(Freed::Process) => self.resume_any(),
+            }
+        }
+        self.freed_due = true;
+    }
+
+    /// Looks at all queues in which somebody waits here, after a change that may concern any.
+    pub(super) fn serve_all(&mut self) {
+        let targets: Vec<Target> = self.queues.targets().collect();
+        for target in targets {
+            let Some((line, _)) = self.queues.queues(target).next() else {
+                continue;
+            };
+            let server = usize::from(line.server.unwrap_or(0));
+            let server = Arc::clone(&self.backend(line).servers[server]);
+            self.tell(self.index, Freed::Server(server));
+        }
+    }
+
+    /// Appends a session to those that wait. One that was called in vain keeps its place in front.
+    pub(super) fn enqueue(&mut self, slot: usize) {
+        let line = self.line_of(&self.sessions[slot]);
+        self.enter(line, slot, self.calling == Some(self.key(slot)));
+        self.announce(line);
+        if self.is_full(line) {
+            return;
+        }
+        // A place was given back between the choice and the announcement, or the last server went
+        // down.
+        let server = match line.server {
+            Some(server) => Some(&self.backend(line).servers[usize::from(server)]),
+            None => self.open_server(line),
+        };
+        let (worker, server) = match server {
+            Some(server) if server.is_open() => (longest_waiting(server), server),
+            Some(server) => (None, server),
+            None => (None, &self.backend(line).servers[0]),
+        };
+        let server = Arc::clone(server);
+        self.tell(worker.unwrap_or(self.index), Freed::Server(server));
+    }
+
+    pub(super) fn dequeue(&mut self, slot: usize) {
+        let line = self.line_of(&self.sessions[slot]);
+        self.leave(line, slot);
+        // If there is a place, its worker was told, and passes that on.
+        self.announce(line);
+    }
+
+    /// Puts a session into a queue; the caller announces it.
+    pub(super) fn enter(&mut self, line: Line, slot: usize, in_front: bool) {
+        let target = self.target(line);
+        if in_front {
+            self.queues.push_first(target, line, slot as u32);
+        } else {
+            self.queues.push(target, line, slot as u32);
+        }
+        let waiting = &self.backend(line).queue.sessions_waiting[self.index].0;
+        waiting.set(waiting.get() + 1);
+    }
+
+    /// So many have left a queue.
+    pub(super) fn count_left(&self, line: Line, count: usize) {
+        let waiting = &self.backend(line).queue.sessions_waiting[self.index].0;
+        waiting.set(waiting.get().saturating_sub(count as u64));
+    }
+
+    fn leave(&mut self, line: Line, slot: usize) {
+        let target = self.target(line);
+        self.queues.remove(target, line, slot as u32);
+        self.count_left(line, 1);
+    }
+
+    /// Serves those who may have a place on this server, or had hopes of one: sessions that are
+    /// bound to it come first. What is not needed here is for the next worker.
+    fn serve_server(&mut self, server: &Arc<ServerShared>) {
+        let older_bound = self.serve(Target::Server(server.id), server);
+        let older = self.serve(Target::Any(server.queue.id), server);
+        // Behind those who wait in vain, for want of this server in an older configuration.
+        let (waiting, here) = (&server.waiting, self.index);
+        let next = if waiting.any() && server.is_open() {
+            older_bound.or_else(|| waiting.next_after(here))
+        } else if server.is_open_to_any() {
+            older.or_else(|| server.queue.waiting.next_after(here))
+        } else {
+            None
+        };
+        if let Some(worker) = next.filter(|worker| *worker != self.index) {
+            self.tell(worker, Freed::Server(Arc::clone(server)));
+        }
+    }
+
+    /// Calls those who wait here, in each queue longest first, until one finds no place, or until
+    /// somebody has waited longer for the place at another worker, which is returned.
+    fn serve(&mut self, target: Target, server: &ServerShared) -> Option<usize> {
+        let mut lines: Vec<(Line, u32)> = self.queues.queues(target).collect();
+        lines.sort_by_key(|(_, first)| self.queued_since(*first));
+        for (line, _) in lines {
+            while let Some(slot) = self.queues.first(target, line) {
+                self.leave(line, slot as usize);
+                self.calling = Some(self.key(slot as usize));
+                self.drive(slot as usize, Event::PlaceFreed);
+                self.calling = None;
+                self.announce(line);
+                if self.queues.first(target, line) == Some(slot) {
+                    break;
+                }
+                if !server.is_open() {
+                    continue;
+                }
+                let oldest = self.waiters(line).oldest();
+                if let Some(worker) = oldest.filter(|worker| *worker != self.index) {
+                    return Some(worker);
+                }
+            }
+            self.pass_on_if_empty(line);
+        }
+        None
+    }
+
+    /// If nobody waits here in a queue any more, what is free for it is for those who wait
+    /// elsewhere; a place that nobody is bound to any more is for those who wait for any.
+    fn pass_on_if_empty(&mut self, line: Line) {
+        if self.queues.first(self.target(line), line).is_some() {
+            return;
+        }
+        let server = match line.server {
+            None if !self.waiters(line).any() => None,
+            None => self.open_server(line),
+            Some(server) => Some(&self.backend(line).servers[usize::from(server)]),
+        };
+        let Some(server) = server.filter(|server| server.is_open()) else {
+            return;
+        };
+        if let Some(worker) = longest_waiting(server) {
+            let server = Arc::clone(server);
+            self.tell(worker, Freed::Server(server));
+        }
+    }
+
+    /// A server of the backend that any session could have a place on.
+    fn open_server(&self, line: Line) -> Option<&Arc<ServerShared>> {
+        if self.is_full(line) {
+            return None;
+        }
+        let mut servers = self.backend(line).servers.iter();
+        servers.find(|server| server.is_open_to_any())
+    }
+
+    /// Tells the others since when the longest waits here for the same, in all plans.
+    pub(super) fn announce(&self, line: Line) {
+        let firsts = self.queues.queues(self.target(line));
+        let since = firsts.filter_map(|(_, first)| self.queued_since(first));
+        self.waiters(line).announce(self.index, since.min());
+    }
+
+    pub(super) fn queued_since(&self, slot: u32) -> Option<Instant> {
+        self.sessions[slot as usize].session.queued_since()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_do_not_hold_each_other_up() {
-        let key = |slot| Key {
-            slot,
-            generation: 0,
-        };
-        let mut queue = Queue::default();
-        queue.push(Some(7), key(1));
-        queue.push(None, key(2));
-        queue.push(Some(7), key(3));
-        assert_eq!(queue.len(), 3);
-        assert_eq!(queue.first(None), Some(key(2)));
-        assert_eq!(queue.first(Some(8)), None);
-        assert_eq!(queue.pop(Some(7)), Some(key(1)));
-        queue.push_first(Some(7), key(1));
-        queue.remove(Some(7), key(3));
-        assert_eq!(queue.named().collect::<Vec<_>>(), [7]);
-        assert_eq!(queue.pop(Some(7)), Some(key(1)));
-        assert_eq!(queue.pop(Some(7)), None);
-        assert_eq!(queue.named().count(), 0);
-        assert_eq!(queue.len(), 1);
-        queue.push(Some(7), key(4));
-        assert_eq!(queue.drain(), [(None, key(2)), (Some(7), key(4))]);
-        assert_eq!(queue.len(), 0);
-    }
+/// The worker whose session is to have a place on a server: who can go nowhere else comes first.
+pub fn longest_waiting(server: &ServerShared) -> Option<usize> {
+    let named = server.waiting.oldest();
+    named.or_else(|| server.queue.waiting.oldest())
 }

@@ -28,6 +28,9 @@ const TURNS_TO_END: u64 = 30_000;
 /// Turns after which everybody has left who waited when the last server went down.
 const TURNS_TO_LEAVE: u64 = 100;
 
+/// Turns after which whoever waits for what is free has got it, or has not waited in vain.
+const TURNS_TO_TAKE: u64 = 100;
+
 /// Reloads of a run: reading a configuration takes longer than all else in it.
 const RELOADS_MAX: usize = 12;
 
@@ -58,6 +61,8 @@ pub struct Run {
     turns_in_vain: HashMap<String, u64>,
     /// The same of servers of cookies, by their numbers.
     turns_in_vain_alone: HashMap<u64, u64>,
+    /// Turns for which somebody waits for something that is free, by what it is.
+    turns_beside: HashMap<String, u64>,
 }
 
 impl Run {
@@ -151,6 +156,7 @@ impl Run {
             named: 0,
             turns_in_vain: HashMap::new(),
             turns_in_vain_alone: HashMap::new(),
+            turns_beside: HashMap::new(),
         }
     }
 
@@ -284,6 +290,7 @@ impl Run {
             }
         }
         self.check_nobody_waits_for_nothing();
+        self.check_nobody_waits_beside_a_place();
         let mixed = self
             .workers
             .iter()
@@ -306,9 +313,7 @@ impl Run {
             self.cut = true;
             self.order(|| Command::Sessions(Errand::cut(server)));
         }
-        for worker in 0..self.workers.len() {
-            self.shared.wake(worker);
-        }
+        self.shared.tell_waiters(server);
         self.turns_in_vain.clear();
         self.turns_in_vain_alone.clear();
     }
@@ -343,6 +348,47 @@ impl Run {
             let turns = self.turns_in_vain_alone.entry(server.id).or_default();
             *turns += 1;
             assert!(*turns <= TURNS_TO_LEAVE, "somebody waits for a down server");
+        }
+    }
+
+    /// Whoever waits for a place is told when there is one.
+    fn check_nobody_waits_beside_a_place(&mut self) {
+        let newest = Arc::clone(self.control.newest());
+        let ordered = self.world.borrow().ordered;
+        let mut workers = self.workers.iter_mut();
+        if !workers.all(|worker| worker.engine().adopted.load(Ordering::SeqCst) == ordered) {
+            // They are still to look, or will not any more.
+            return;
+        }
+        let mut workers = self.workers.iter();
+        let one = workers.all(|worker| worker.snapshots_in_use() == 1);
+        let mut beside = Vec::new();
+        for (written, frontend) in newest.config.frontends.iter().zip(&newest.frontends) {
+            if frontend.paused.any() && frontend.places.free() > 0 {
+                beside.push(format!("a free place of {}", written.name));
+            }
+        }
+        if self.shared.paused.any() && self.shared.places.free() > 0 {
+            beside.push("a free place of the process".to_string());
+        }
+        for (written, backend) in newest.config.backends.iter().zip(&newest.backends) {
+            let servers = written.servers.iter().zip(&backend.servers);
+            for (server, shared) in servers.filter(|(server, _)| !server.backup) {
+                let name = format!("{}/{}", written.name, server.name);
+                if shared.waiting.any() && shared.is_open() {
+                    beside.push(format!("{name}, bound to it"));
+                }
+                // By an older configuration, the backend may have other servers.
+                if one && backend.queue.waiting.any() && shared.is_open_to_any() {
+                    beside.push(name);
+                }
+            }
+        }
+        self.turns_beside.retain(|what, _| beside.contains(what));
+        for what in beside {
+            let turns = self.turns_beside.entry(what.clone()).or_default();
+            *turns += 1;
+            assert!(*turns <= TURNS_TO_TAKE, "somebody waits beside {what}");
         }
     }
 

@@ -315,7 +315,7 @@ impl Checker {
         self.statuses.publish(&target.shared, health, now);
         if turned {
             // Those who wait for a place may have one now, or nothing to wait for any more.
-            self.workers.wake();
+            self.workers.shared().tell_waiters(&target.shared);
         }
         target.weight_due = target.health.next_rise(now);
         if let Some(due) = target.weight_due {

@@ -1,0 +1,331 @@
+//! A worker on a kernel in which nothing happens by itself: clients come and servers leave when
+//! they are told to, connects succeed at once, no byte moves.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+use ringway::config;
+use ringway::io::{
+    Behind, Cancelable, Chunk, Done, Engine, Fault, Interest, Lent, Receive, Sent, Spliced, Token,
+};
+use ringway::shared::Shared;
+use ringway::snapshot::{Registry, Snapshot};
+use ringway::worker::{Command, Listening, LogSink, Setup, Worker};
+
+/// What an operation in flight is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Receive,
+    Poll,
+}
+
+/// The kernel of one worker. Sockets are numbers, those of clients in the order of their arrival.
+#[derive(Default)]
+pub struct Still {
+    now: u64,
+    done: VecDeque<(Token, Done<Still>)>,
+    pending: HashMap<Token, (u32, Kind)>,
+    receiving: HashMap<u32, Token>,
+    /// Accepts in flight, and whether they go on, by number of the listener.
+    accepting: HashMap<usize, (Token, bool)>,
+    /// The newest connection to each server, by its port.
+    servers: HashMap<u16, u32>,
+    /// Clients whose bytes were waited for first, in this order, over all workers.
+    pub served: Rc<RefCell<Vec<u32>>>,
+    sockets: u32,
+    waker: Option<Token>,
+    woken: Arc<AtomicBool>,
+}
+
+impl Still {
+    /// A client comes to a listener, which must be accepting.
+    pub fn arrive(&mut self, listener: usize, client: u32) {
+        let (token, more) = self.accepting[&listener];
+        if !more {
+            self.accepting.remove(&listener);
+        }
+        let socket = Ok(client);
+        self.done
+            .push_back((token, Done::Accepted { socket, more }));
+    }
+
+    /// The newest connection to a server is reset by it.
+    pub fn end(&mut self, port: u16) {
+        let token = self.receiving[&self.servers[&port]];
+        self.complete(token, Fault::Reset);
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time.as_nanos() as u64;
+    }
+
+    fn complete(&mut self, token: Token, fault: Fault) {
+        let Some((_, kind)) = self.pending.remove(&token) else {
+            return;
+        };
+        let done = match kind {
+            Kind::Receive => Done::Received {
+                bytes: Err(fault),
+                more: false,
+                armed: false,
+            },
+            Kind::Poll => Done::Polled(Err(fault)),
+        };
+        self.done.push_back((token, done));
+    }
+
+    fn is_idle(&self) -> bool {
+        self.done.is_empty() && !self.woken.load(Ordering::SeqCst)
+    }
+}
+
+impl Engine for Still {
+    type Socket = u32;
+    type Listener = usize;
+    type Buffer = ();
+    type Pipe = ();
+
+    fn now(&mut self) -> u64 {
+        self.now
+    }
+
+    fn wait(&mut self, _timeout: Option<Duration>) {
+        if let Some(token) = self.waker.filter(|_| !self.is_idle())
+            && self.woken.swap(false, Ordering::SeqCst)
+        {
+            self.waker = None;
+            self.done.push_back((token, Done::Woken));
+        }
+    }
+
+    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+        None
+    }
+
+    fn next(&mut self) -> Option<(Token, Done<Self>)> {
+        self.done.pop_front()
+    }
+
+    fn accept(&mut self, listener: &usize, multi: bool, token: Token) {
+        self.accepting.insert(*listener, (token, multi));
+    }
+
+    fn cancel_accept(&mut self, accepting: Token) {
+        self.accepting.retain(|_, (token, _)| *token != accepting);
+        let socket = Err(Fault::Canceled);
+        let more = false;
+        self.done
+            .push_back((accepting, Done::Accepted { socket, more }));
+    }
+
+    fn watch_waker(&mut self, token: Token) {
+        self.waker = Some(token);
+    }
+
+    fn connect(&mut self, socket: &u32, address: &SocketAddr, token: Token) {
+        self.servers.insert(address.port(), *socket);
+        self.done.push_back((token, Done::Connected(Ok(()))));
+    }
+
+    fn receive(&mut self, socket: &u32, _how: Receive, _poll_first: bool, token: Token) {
+        let is_client = *socket < CLIENTS_MAX;
+        if is_client && self.receiving.insert(*socket, token).is_none() {
+            self.served.borrow_mut().push(*socket);
+        }
+        self.receiving.insert(*socket, token);
+        self.pending.insert(token, (*socket, Kind::Receive));
+    }
+
+    fn send(&mut self, _socket: &u32, _lent: Lent<Self>, _behind: Behind, _token: Token) {
+        unreachable!("nobody has sent anything");
+    }
+
+    fn poll(&mut self, socket: &u32, _interest: Interest, token: Token) {
+        self.pending.insert(token, (*socket, Kind::Poll));
+    }
+
+    fn cancel(&mut self, socket: &u32, these: &[(Cancelable, Token)], token: Token) {
+        for (_, named) in these {
+            if self.pending.get(named).is_some_and(|(of, _)| of == socket) {
+                self.complete(*named, Fault::Canceled);
+            }
+        }
+        self.done.push_back((token, Done::Canceled));
+    }
+
+    fn open(&mut self, _address: &SocketAddr) -> Result<u32, Fault> {
+        self.sockets += 1;
+        Ok(CLIENTS_MAX + self.sockets)
+    }
+
+    fn speak_first(&mut self, _socket: &u32) {}
+
+    fn peer(&mut self, _socket: &u32) -> Option<SocketAddr> {
+        None
+    }
+
+    fn shutdown_write(&mut self, _socket: &u32) {}
+
+    fn close(&mut self, socket: u32) {
+        self.receiving.remove(&socket);
+    }
+
+    fn reset(&mut self, socket: u32) {
+        self.receiving.remove(&socket);
+    }
+
+    fn release(&mut self, _buffer: ()) {}
+
+    fn take_buffer(&mut self) -> Option<()> {
+        None
+    }
+
+    fn bytes<'b>(&'b self, _buffer: &'b (), _chunk: Chunk) -> &'b [u8] {
+        &[]
+    }
+
+    fn write(&mut self, _buffer: &mut (), _at: u32, _bytes: &[u8]) {}
+
+    fn copy(&mut self, _from: &(), _chunk: Chunk, _to: &mut (), _at: u32) {}
+
+    fn has_buffers(&self) -> bool {
+        true
+    }
+
+    fn take_pipe(&mut self) -> Option<()> {
+        None
+    }
+
+    fn return_pipe(&mut self, _pipe: (), _empty: bool) {}
+
+    fn splice_in(&mut self, _from: &u32, _pipe: &(), _len: u32) -> Spliced {
+        Err(Fault::WouldBlock)
+    }
+
+    fn splice_out(&mut self, _pipe: &(), _to: &u32, _len: u32) -> Spliced {
+        Err(Fault::WouldBlock)
+    }
+
+    fn close_listener(&mut self, _listener: usize) {}
+
+    fn accept_now(&mut self, _listener: &usize) -> Option<u32> {
+        None
+    }
+}
+
+/// Numbers from here on are sockets of servers.
+const CLIENTS_MAX: u32 = 1 << 30;
+
+/// Some workers, and as many frontends as backends, each with one server that takes one session.
+pub struct Scene {
+    pub workers: Vec<Worker<Still>>,
+    pub snapshot: Arc<Snapshot>,
+    /// Clients in the order in which they were served.
+    pub served: Rc<RefCell<Vec<u32>>>,
+    clients: u32,
+    _orders: Vec<Sender<Command<usize>>>,
+}
+
+impl Scene {
+    /// `limit` is a line for the section of each frontend.
+    pub fn new(worker_count: usize, backends: u16, limit: &str) -> Self {
+        let mut text = "[global]\nmax_sessions = 1000000\naccess_log = \"off\"\n".to_string();
+        text += "[defaults]\nqueue_timeout = \"10s\"\n";
+        for index in 1..=backends {
+            text += &format!(
+                "[frontend.f{index}]\nlisten = [\"127.0.0.1:{index}\"]\nbackend = \"b{index}\"\n\
+                 {limit}\n[backend.b{index}]\nservers = [{{ name = \"s\", \
+                 address = \"127.0.0.2:{index}\", max_sessions = 1 }}]\n"
+            );
+        }
+        let config = match config::parse("waking.toml", &text, &config::system_resolver) {
+            Ok(loaded) => loaded.config,
+            Err(report) => panic!("{report}"),
+        };
+        let served = Rc::new(RefCell::new(Vec::new()));
+        let engines: Vec<Still> = (0..worker_count)
+            .map(|_| Still {
+                served: Rc::clone(&served),
+                ..Still::default()
+            })
+            .collect();
+        let wakers = engines.iter().map(|engine| {
+            let woken = Arc::clone(&engine.woken);
+            let wake: Box<dyn Fn() + Send + Sync> =
+                Box::new(move || woken.store(true, Ordering::SeqCst));
+            wake
+        });
+        let shared = Arc::new(Shared::new(1_000_000, wakers.collect()));
+        let snapshot = Registry::new(worker_count).snapshot(config);
+        let mut orders = Vec::new();
+        let mut workers: Vec<Worker<Still>> = Vec::new();
+        for (index, engine) in engines.into_iter().enumerate() {
+            let (order, commands) = unbounded();
+            orders.push(order);
+            let listeners = (0..backends).map(|frontend| Listening {
+                id: frontend.into(),
+                frontend,
+                opened: Some(usize::from(frontend)),
+            });
+            workers.push(Worker::new(Setup {
+                index,
+                engine,
+                snapshot: Arc::clone(&snapshot),
+                shared: Arc::clone(&shared),
+                listeners: listeners.collect(),
+                commands,
+                log: LogSink::new(unbounded().0),
+                clock_zero: 0,
+                seed: index as u64,
+            }));
+            workers[index].start();
+        }
+        Scene {
+            workers,
+            snapshot,
+            served,
+            clients: 0,
+            _orders: orders,
+        }
+    }
+
+    /// Turns until nothing happens any more.
+    pub fn settle(&mut self) {
+        loop {
+            for worker in &mut self.workers {
+                worker.turn();
+            }
+            let mut workers = self.workers.iter_mut();
+            if workers.all(|worker| worker.engine().is_idle()) {
+                return;
+            }
+        }
+    }
+
+    /// A client comes to the frontend of this index. Returns its number.
+    pub fn arrive(&mut self, worker: usize, frontend: usize) -> u32 {
+        self.clients += 1;
+        let client = self.clients;
+        self.workers[worker].engine().arrive(frontend, client);
+        client
+    }
+
+    /// The server of the backend of this index resets its connection with this worker.
+    pub fn end(&mut self, worker: usize, backend: usize) {
+        self.workers[worker].engine().end(backend as u16 + 1);
+    }
+
+    /// Time passes for all.
+    pub fn pass(&mut self, time: Duration) {
+        for worker in &mut self.workers {
+            worker.engine().pass(time);
+        }
+    }
+}

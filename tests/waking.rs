@@ -1,0 +1,114 @@
+//! Whole workers on a kernel in which nothing happens by itself: who is served next, and that it
+//! costs the same however much else there is.
+
+#[path = "../benches/waking/still.rs"]
+mod still;
+
+use std::time::{Duration, Instant};
+use still::Scene;
+
+/// The shortest time that anything takes of several tries, which other programs disturb least.
+fn shortest(mut run: impl FnMut()) -> Duration {
+    let times = (0..20).map(|_| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    });
+    times.min().unwrap_or_default()
+}
+
+#[test]
+fn a_place_goes_to_who_has_waited_longest_at_any_worker() {
+    let mut scene = Scene::new(3, 1, "");
+    // The workers of the clients, in the order of their arrival.
+    let mut came = Vec::new();
+    let mut ended = 0;
+    for worker in [0, 1, 0, 2, 2, 0, 1, 1, 2, 0, 0, 0, 2, 1] {
+        scene.pass(Duration::from_millis(1));
+        scene.arrive(worker, 0);
+        came.push(worker);
+        if came.len() > 4 {
+            // One may come in the moment in which a place is given back, and is behind all others.
+            scene.end(came[ended], 0);
+            ended += 1;
+        }
+        scene.settle();
+    }
+    while ended < came.len() {
+        scene.end(came[ended], 0);
+        ended += 1;
+        scene.settle();
+    }
+    let expected: Vec<u32> = (1..=came.len() as u32).collect();
+    assert_eq!(*scene.served.borrow(), expected);
+    let queue = &scene.snapshot.backends[0].queue;
+    assert!(!queue.waiting.any(), "nobody waits any more");
+}
+
+#[test]
+fn a_place_for_one_who_gives_up_goes_to_the_next_worker() {
+    let mut scene = Scene::new(2, 1, "");
+    scene.arrive(1, 0);
+    scene.settle();
+    scene.arrive(0, 0);
+    scene.settle();
+    scene.pass(Duration::from_secs(5));
+    let next = scene.arrive(1, 0);
+    scene.settle();
+    // The first worker is told of the place, and learns in the same turn that its session gave up.
+    scene.end(1, 0);
+    for _ in 0..5 {
+        scene.workers[1].turn();
+    }
+    scene.pass(Duration::from_secs(6));
+    scene.settle();
+    assert_eq!(*scene.served.borrow(), [1, next]);
+}
+
+#[test]
+fn the_end_of_a_session_costs_the_same_with_a_thousand_backends() {
+    let [few, many] = [10, 1_000].map(|backends| {
+        let mut scene = Scene::new(1, backends, "");
+        for backend in 0..usize::from(backends) {
+            for _ in 0..3 {
+                scene.arrive(0, backend);
+            }
+        }
+        scene.settle();
+        let mut next = 0;
+        shortest(|| {
+            for _ in 0..20 {
+                let backend = next % usize::from(backends);
+                next += 1;
+                scene.end(0, backend);
+                scene.arrive(0, backend);
+                scene.settle();
+            }
+        })
+    });
+    // Memory is colder with many; looking at each backend would take hundreds of times as long.
+    assert!(many < few * 15, "{few:?}, {many:?}");
+}
+
+#[test]
+fn a_hundred_times_as_many_sessions_time_out_in_a_hundred_times_the_time() {
+    let [few, many] = [500, 50_000].map(|sessions| {
+        let mut scene = Scene::new(1, 1, "");
+        scene.arrive(0, 0);
+        let times = (0..3).map(|_| {
+            for _ in 0..sessions {
+                scene.arrive(0, 0);
+            }
+            scene.settle();
+            assert_eq!(scene.workers[0].sessions_open(), 1 + sessions);
+            scene.pass(Duration::from_secs(11));
+            let start = Instant::now();
+            scene.settle();
+            assert_eq!(scene.workers[0].sessions_open(), 1);
+            start.elapsed()
+        });
+        times.min().unwrap_or_default()
+    });
+    // Ten times as long for each is a square no more.
+    assert!(many < few * 1_000, "{few:?}, {many:?}");
+}
