@@ -207,8 +207,15 @@ impl<E: Engine> Worker<E> {
                     self.begin(place, socket);
                 }
             }
-            self.accept(index);
-            self.forget_if_done(index);
+            let accepting = &self.listeners[index];
+            let is_to_close = self.stopping || accepting.leaving;
+            if is_to_close && accepting.listener.is_some() {
+                // A shortage has kept it open.
+                self.close_listener_if_idle(index);
+            } else {
+                self.accept(index);
+                self.forget_if_done(index);
+            }
         }
         if self.paused {
             self.announce_paused();
@@ -303,15 +310,31 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn close_listener_if_idle(&mut self, index: usize) {
+    pub(super) fn close_listener_if_idle(&mut self, index: usize) {
         if self.listeners[index].state != State::Idle {
+            return;
+        }
+        if self.short_until.is_some() && !self.aborting {
+            // What waits in its queue can't be taken before.
             return;
         }
         let Some(listener) = self.listeners[index].listener.take() else {
             return;
         };
-        while let Some(socket) = self.engine.accept_now(&listener) {
-            self.admit(index, socket);
+        loop {
+            match self.engine.accept_now(&listener) {
+                Ok(socket) => self.admit(index, socket),
+                Err(Fault::WouldBlock) => break,
+                // The client left before it was accepted.
+                Err(Fault::Reset) => {}
+                // Nobody is waited for any more.
+                Err(_) if self.aborting => break,
+                Err(fault) => {
+                    // Those who wait are taken after the pause.
+                    self.listeners[index].listener = Some(listener);
+                    return self.note_shortage(fault);
+                }
+            }
         }
         self.engine.close_listener(listener);
         self.forget_if_done(index);

@@ -26,6 +26,7 @@ mod admin_access;
 mod admin_actions;
 mod admin_events;
 mod admin_sessions;
+mod buffers;
 mod choosing;
 mod commands;
 mod health;
