@@ -21,6 +21,7 @@ run cargo fmt --check
 run cargo clippy --all-targets -- -D warnings
 run cargo test --lib --bins --tests
 run scripts/model.sh short
+run scripts/sanitize.sh --quick
 run env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 # Every micro-benchmark once: they must keep working, their numbers are of no interest here.
 # With the profile of the tests, whose dependencies are built by now.

@@ -23,6 +23,7 @@ use ringway::worker::{Command, Listening, LogSink, Setup, Worker};
 enum Kind {
     Receive,
     Poll,
+    Watch,
 }
 
 /// The kernel of one worker. Sockets are numbers, those of clients in the order of their arrival.
@@ -77,6 +78,7 @@ impl Still {
                 armed: false,
             },
             Kind::Poll => Done::Polled(Err(fault)),
+            Kind::Watch => Done::Unwatched,
         };
         self.done.push_back((token, done));
     }
@@ -151,6 +153,10 @@ impl Engine for Still {
         self.pending.insert(token, (*socket, Kind::Poll));
     }
 
+    fn watch(&mut self, socket: &u32, token: Token) {
+        self.pending.insert(token, (*socket, Kind::Watch));
+    }
+
     fn cancel(&mut self, socket: &u32, these: &[(Cancelable, Token)], token: Token) {
         for (_, named) in these {
             if self.pending.get(named).is_some_and(|(of, _)| of == socket) {
@@ -169,6 +175,10 @@ impl Engine for Still {
 
     fn peer(&mut self, _socket: &u32) -> Option<SocketAddr> {
         None
+    }
+
+    fn unsent(&mut self, _socket: &u32) -> u32 {
+        0
     }
 
     fn shutdown_write(&mut self, _socket: &u32) {}
@@ -195,8 +205,18 @@ impl Engine for Still {
 
     fn copy(&mut self, _from: &(), _chunk: Chunk, _to: &mut (), _at: u32) {}
 
-    fn has_buffers(&self) -> bool {
-        true
+    fn prepend(&mut self, _from: &(), _part: Chunk, _to: &mut (), _behind: Chunk) {}
+
+    fn buffers_left(&self) -> usize {
+        usize::MAX
+    }
+
+    fn is_short_of_buffers(&self) -> bool {
+        false
+    }
+
+    fn shrink(&mut self, buffer: (), _chunk: Chunk) -> Result<((), Chunk), ()> {
+        Err(buffer)
     }
 
     fn take_pipe(&mut self) -> Option<()> {
@@ -215,8 +235,8 @@ impl Engine for Still {
 
     fn close_listener(&mut self, _listener: usize) {}
 
-    fn accept_now(&mut self, _listener: &usize) -> Option<u32> {
-        None
+    fn accept_now(&mut self, _listener: &usize) -> Result<u32, Fault> {
+        Err(Fault::WouldBlock)
     }
 }
 

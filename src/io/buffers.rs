@@ -2,14 +2,21 @@
 //!
 //! The pool grows by blocks up to a bound and is used last-in-first-out, so that few buffers stay
 //! hot; memory of buffers beyond a small reserve goes back to the kernel as they are released.
+//!
+//! Few bytes that wait long are moved to memory of their size ([`Pool::shrink`]), which counts
+//! against the same bound.
 
 use std::collections::VecDeque;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use io_uring::types::BufRingEntry;
+use slab::Slab;
 
 use super::engine::Chunk;
+use super::memory::{Mapping, SizedCopy};
 
 /// The most bytes that are received into a buffer.
 pub const BUFFER_BYTES: u32 = 64 * 1024;
@@ -40,55 +47,47 @@ pub(super) const RING_BUFFERS: u16 = 64;
 /// Free buffers whose memory is kept; that of others is given back to the kernel.
 const KEPT_BUFFERS: usize = 256;
 
-/// The most buffers that a pool can have: ids have 16 bits.
+/// The most buffers that a pool can have, of each kind: ids have 16 bits.
 pub(super) const BUFFERS_MAX: usize = 1 << 16;
+
+/// The most bytes that are moved to memory of their size: with more, little would be gained.
+const SHRINK_BYTES_MAX: u32 = BUFFER_BYTES / 2;
+
+/// What memory of its size costs beside its bytes, generously: what the allocator and the table
+/// add.
+const SIZED_OVERHEAD_BYTES: usize = 64;
+
+/// How long the kernel is not asked again for a block that it refused.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where the bytes of a buffer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// In a block, with room for [`BUFFER_BYTES`] behind [`HEADROOM_BYTES`].
+    Block,
+    /// In memory of their size.
+    Sized,
+}
+
+/// A buffer's number, as an operation carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BufferId {
+    pub memory: Memory,
+    /// Among those of the same kind.
+    pub index: u16,
+}
 
 /// A buffer of the pool of this thread. Not `Clone`: whoever has it owns the memory.
 #[derive(Debug)]
 pub struct Buffer {
-    id: u16,
+    id: BufferId,
     /// Which pool it is from: an id means nothing to another one.
     pool: u16,
 }
 
 impl Buffer {
-    pub(super) fn id(&self) -> u16 {
+    pub(super) fn id(&self) -> BufferId {
         self.id
-    }
-}
-
-/// Anonymous memory, mapped until dropped.
-struct Mapping {
-    base: NonNull<u8>,
-    len: usize,
-}
-
-impl Mapping {
-    fn new(len: usize) -> std::io::Result<Self> {
-        // SAFETY: (M) a new private mapping at an address of the kernel's choice overlaps no
-        // memory in use.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        match NonNull::new(base.cast::<u8>()) {
-            Some(base) if base.as_ptr().cast() != libc::MAP_FAILED => Ok(Mapping { base, len }),
-            _ => Err(std::io::Error::last_os_error()),
-        }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: (M, O) the mapping is ours alone; the ring that may have lent it is closed
-        // before, by the field order of `Uring`.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
 
@@ -105,15 +104,22 @@ pub(super) struct Pool {
     /// Buffers that the kernel may take.
     in_ring: u16,
     buffers_max: usize,
+    /// Memory in the size of what is in it.
+    sized: Slab<SizedCopy>,
+    sized_bytes: usize,
+    /// Maps a block; tests have it fail.
+    map: fn(usize) -> io::Result<Mapping>,
+    /// The kernel refused a block and is not asked again before.
+    refused_until: Option<Instant>,
 }
 
 impl Pool {
     /// A pool of at most `buffers_max` buffers (at least the ring's worth, at most
-    /// [`BUFFERS_MAX`]).
-    pub fn new(buffers_max: usize) -> std::io::Result<Self> {
+    /// [`BUFFERS_MAX`]), the first of them mapped.
+    pub fn new(buffers_max: usize) -> io::Result<Self> {
         let ring = Mapping::new(usize::from(RING_BUFFERS) * size_of::<BufRingEntry>())?;
         static POOLS: AtomicU16 = AtomicU16::new(0);
-        Ok(Pool {
+        let mut pool = Pool {
             number: POOLS.fetch_add(1, Ordering::Relaxed),
             blocks: Vec::new(),
             free: VecDeque::new(),
@@ -121,65 +127,121 @@ impl Pool {
             tail: 0,
             in_ring: 0,
             buffers_max: buffers_max.clamp(usize::from(RING_BUFFERS), BUFFERS_MAX),
-        })
+            sized: Slab::new(),
+            sized_bytes: 0,
+            map: Mapping::new,
+            refused_until: None,
+        };
+        pool.add_block()?;
+        Ok(pool)
     }
 
     /// Address of the ring, for registration. It stays until the pool is dropped.
     pub fn ring_address(&self) -> u64 {
-        self.ring.base.as_ptr() as u64
+        self.ring.base().as_ptr() as u64
+    }
+
+    /// Keeps all memory mapped for ever, since the kernel may still use it.
+    pub fn leak(&mut self) {
+        self.blocks.iter_mut().for_each(Mapping::leak);
+        self.ring.leak();
+        std::mem::forget(std::mem::take(&mut self.sized));
     }
 
     /// Fills the kernel's ring from the pool.
     pub fn top_up(&mut self) {
         let before = self.tail;
-        while self.in_ring < RING_BUFFERS {
+        while self.in_ring < RING_BUFFERS && usize::from(self.in_ring) < self.left() {
             if self.free.is_empty() && !self.grow() {
                 break;
             }
-            let Some(id) = self.free.pop_back() else {
+            let Some(index) = self.free.pop_back() else {
                 break;
             };
-            self.put(id);
+            self.put(index);
         }
         if self.tail != before {
             self.publish();
         }
     }
 
-    /// A buffer is available for the next receive.
-    pub fn has_buffers(&self) -> bool {
-        self.in_ring > 0
-            || !self.free.is_empty()
-            || self.blocks.len() * BLOCK_BUFFERS < self.buffers_max
+    /// How many more buffers can be had, those in the kernel's ring included.
+    pub fn left(&self) -> usize {
+        let used = self.mapped() - self.free.len() - usize::from(self.in_ring);
+        self.limit().saturating_sub(used + self.sized_in_buffers())
+    }
+
+    /// No more are left than the kernel's ring should have, or half of a small pool.
+    pub fn is_short(&self) -> bool {
+        self.left() <= usize::from(RING_BUFFERS).min(self.limit() / 2)
+    }
+
+    fn mapped(&self) -> usize {
+        self.blocks.len() * BLOCK_BUFFERS
+    }
+
+    /// How many buffers there can be, as far as is known now.
+    fn limit(&self) -> usize {
+        if self.is_refused() {
+            self.buffers_max.min(self.mapped())
+        } else {
+            self.buffers_max
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        (self.refused_until).is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Memory of the size of its bytes, in terms of buffers.
+    fn sized_in_buffers(&self) -> usize {
+        self.sized_bytes.div_ceil(BUFFER_BYTES as usize)
     }
 
     /// The kernel took this buffer from the ring: it is the caller's now.
-    pub fn taken(&mut self, id: u16) -> Buffer {
+    pub fn taken(&mut self, index: u16) -> Buffer {
         self.in_ring -= 1;
-        self.returned(id)
+        self.block_buffer(index)
+    }
+
+    fn block_buffer(&self, index: u16) -> Buffer {
+        let memory = Memory::Block;
+        self.returned(BufferId { memory, index })
     }
 
     /// A buffer comes back from the kernel after a send.
-    pub fn returned(&self, id: u16) -> Buffer {
+    pub fn returned(&self, id: BufferId) -> Buffer {
         let pool = self.number;
         Buffer { id, pool }
     }
 
     /// A buffer for bytes of our own, if there is one.
     pub fn take(&mut self) -> Option<Buffer> {
+        if self.left() <= usize::from(self.in_ring) {
+            return None;
+        }
         if self.free.is_empty() && !self.grow() {
             return None;
         }
-        let id = self.free.pop_back()?;
-        Some(self.returned(id))
+        let index = self.free.pop_back()?;
+        Some(self.block_buffer(index))
     }
 
     /// Gives a buffer back to the pool.
     pub fn release(&mut self, buffer: Buffer) {
         let start = self.start_of(&buffer);
-        if self.free.len() < KEPT_BUFFERS {
-            self.free.push_back(buffer.id);
-            return;
+        let index = buffer.id.index;
+        match buffer.id.memory {
+            Memory::Sized => {
+                let copy = self.sized.remove(usize::from(index));
+                self.sized_bytes -= cost(&copy);
+                return;
+            }
+            Memory::Block if self.may_be_kept() => {
+                self.free.push_back(index);
+                return;
+            }
+            Memory::Block => {}
         }
         // SAFETY: (M) the buffer was given back, so neither the kernel nor safe code uses it; the
         // range lies inside a mapping of ours.
@@ -190,17 +252,47 @@ impl Pool {
                 libc::MADV_DONTNEED,
             )
         };
-        self.free.push_front(buffer.id);
+        self.free.push_front(index);
     }
 
-    /// Where a buffer of this pool begins, [`HEADROOM_BYTES`] before what is received into it.
+    /// The memory of a free buffer may stay: few have any, and all memory together is within the
+    /// bound.
+    fn may_be_kept(&self) -> bool {
+        let within = self.mapped() + self.sized_in_buffers() <= self.buffers_max;
+        self.free.len() < KEPT_BUFFERS && (self.sized.is_empty() || within)
+    }
+
+    /// See [`Engine::shrink`](super::Engine::shrink).
+    pub fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
+        let sized = buffer.id.memory == Memory::Sized;
+        if sized || chunk.len > SHRINK_BYTES_MAX || self.sized.len() >= BUFFERS_MAX {
+            return Err(buffer);
+        }
+        let Some(copy) = SizedCopy::of(self.bytes(&buffer, chunk)) else {
+            return Err(buffer);
+        };
+        self.sized_bytes += cost(&copy);
+        // `BUFFERS_MAX` keeps it within 16 bits.
+        let index = self.sized.insert(copy) as u16;
+        self.release(buffer);
+        let memory = Memory::Sized;
+        let shrunk = self.returned(BufferId { memory, index });
+        Ok((shrunk, Chunk { start: 0, ..chunk }))
+    }
+
+    /// Where a buffer of this pool begins; one in a block, [`HEADROOM_BYTES`] before what is
+    /// received into it.
     ///
     /// # Panics
     ///
     /// It is of another pool.
     pub fn start_of(&self, buffer: &Buffer) -> NonNull<u8> {
         assert_eq!(buffer.pool, self.number, "a buffer of another pool");
-        self.address(buffer.id)
+        let index = buffer.id.index;
+        match buffer.id.memory {
+            Memory::Block => self.address(index),
+            Memory::Sized => self.sized[usize::from(index)].base(),
+        }
     }
 
     /// Where a part of a buffer begins.
@@ -209,11 +301,15 @@ impl Pool {
     ///
     /// It is not inside, or the buffer is of another pool.
     pub fn part(&self, buffer: &Buffer, chunk: Chunk) -> NonNull<u8> {
-        let end = chunk.start.checked_add(chunk.len);
-        let inside = end.is_some_and(|end| end <= STRIDE_BYTES);
-        assert!(inside, "{chunk:?} is not inside a buffer");
         let start = self.start_of(buffer);
-        // SAFETY: (M) the part lies inside the buffer, and the buffer inside a mapping of ours.
+        let size = match buffer.id.memory {
+            Memory::Block => STRIDE_BYTES as usize,
+            Memory::Sized => self.sized[usize::from(buffer.id.index)].len(),
+        };
+        let end = chunk.start.checked_add(chunk.len);
+        let inside = end.is_some_and(|end| end as usize <= size);
+        assert!(inside, "{chunk:?} is not inside a buffer");
+        // SAFETY: (M) the part lies inside the buffer, and the buffer inside memory of ours.
         unsafe { start.add(chunk.start as usize) }
     }
 
@@ -239,34 +335,50 @@ impl Pool {
         self.write(to, at, self.bytes(from, chunk));
     }
 
+    /// See [`Engine::prepend`](super::Engine::prepend).
+    pub fn prepend(&self, from: &Buffer, part: Chunk, to: &mut Buffer, behind: Chunk) {
+        let start = behind.start.saturating_add(part.len);
+        let moved = self.part(to, Chunk { start, ..behind });
+        let old = self.part(to, behind);
+        // SAFETY: (M) whoever has a buffer owns its memory; both ranges were checked, and may
+        // overlap.
+        unsafe { std::ptr::copy(old.as_ptr(), moved.as_ptr(), behind.len as usize) };
+        self.copy(from, part, to, behind.start);
+    }
+
     fn address(&self, id: u16) -> NonNull<u8> {
         let (block, place) = (
             usize::from(id) / BLOCK_BUFFERS,
             usize::from(id) % BLOCK_BUFFERS,
         );
         // SAFETY: (M) ids exist only for mapped blocks, and `place` is inside the block.
-        unsafe { self.blocks[block].base.add(place * STRIDE_BYTES as usize) }
+        unsafe { self.blocks[block].base().add(place * STRIDE_BYTES as usize) }
     }
 
+    /// Maps another block, unless there are enough or the kernel refuses.
     fn grow(&mut self) -> bool {
-        let mapped = self.blocks.len() * BLOCK_BUFFERS;
-        if mapped >= self.buffers_max {
+        if self.mapped() >= self.buffers_max || self.is_refused() {
             return false;
         }
-        let Ok(block) = Mapping::new(BLOCK_BUFFERS * STRIDE_BYTES as usize) else {
-            return false;
-        };
+        let refused = self.add_block().is_err();
+        self.refused_until = refused.then(|| Instant::now() + REFUSED_PAUSE);
+        !refused
+    }
+
+    fn add_block(&mut self) -> io::Result<()> {
+        let mapped = self.mapped();
+        let block = (self.map)(BLOCK_BUFFERS * STRIDE_BYTES as usize)?;
         self.blocks.push(block);
-        for id in (mapped..mapped + BLOCK_BUFFERS).rev() {
-            // `BUFFERS_MAX` keeps ids within 16 bits.
-            self.free.push_front(id as u16);
+        for index in (mapped..mapped + BLOCK_BUFFERS).rev() {
+            // `BUFFERS_MAX` keeps indexes within 16 bits.
+            self.free.push_front(index as u16);
         }
-        true
+        Ok(())
     }
 
     fn put(&mut self, id: u16) {
         let address = self.address(id).as_ptr() as u64 + u64::from(HEADROOM_BYTES);
-        let entries = self.ring.base.as_ptr().cast::<BufRingEntry>();
+        let entries = self.ring.base().as_ptr().cast::<BufRingEntry>();
         let index = usize::from(self.tail & (RING_BUFFERS - 1));
         // SAFETY: (M) the index is inside the ring; the kernel does not read an entry before the
         // tail covers it, and `in_ring < RING_BUFFERS` says that it has consumed the old one.
@@ -280,7 +392,7 @@ impl Pool {
 
     fn publish(&self) {
         // SAFETY: (M) the base is the page-aligned address of the registered ring.
-        let tail = unsafe { BufRingEntry::tail(self.ring.base.as_ptr().cast()) };
+        let tail = unsafe { BufRingEntry::tail(self.ring.base().as_ptr().cast()) };
         // SAFETY: (M) the tail is 2-byte aligned, lives as long as the mapping, and is written
         // only here; the kernel reads it with acquire ordering.
         let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
@@ -288,68 +400,10 @@ impl Pool {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grows_to_its_bound_and_no_further() {
-        let mut pool = Pool::new(100).unwrap();
-        pool.top_up();
-        assert_eq!(pool.in_ring, RING_BUFFERS);
-        let mut taken = Vec::new();
-        while pool.has_buffers() {
-            let id = pool.tail.wrapping_sub(pool.in_ring);
-            taken.push(pool.taken(id));
-            pool.top_up();
-        }
-        assert_eq!(taken.len(), 2 * BLOCK_BUFFERS, "whole blocks are mapped");
-        for buffer in taken {
-            pool.release(buffer);
-        }
-        assert!(pool.has_buffers());
-    }
-
-    #[test]
-    fn the_last_released_is_the_next_used() {
-        let mut pool = Pool::new(1024).unwrap();
-        pool.top_up();
-        let first = pool.taken(0);
-        let id = first.id();
-        pool.release(first);
-        assert_eq!(pool.free.back(), Some(&id));
-    }
-
-    #[test]
-    fn buffers_are_writable_over_their_whole_length() {
-        let mut pool = Pool::new(1024).unwrap();
-        pool.top_up();
-        let address = pool.address(BLOCK_BUFFERS as u16 - 1).as_ptr();
-        // SAFETY: the last byte of the last buffer of a mapped block.
-        let last = unsafe { &mut *address.wrapping_add(STRIDE_BYTES as usize - 1) };
-        *last = 7;
-        assert_eq!(*last, 7);
-    }
-
-    #[test]
-    fn what_is_written_and_copied_is_read_back() {
-        let mut pool = Pool::new(1024).unwrap();
-        let (mut a, mut b) = (pool.take().unwrap(), pool.take().unwrap());
-        pool.write(&mut a, HEADROOM_BYTES - 3, b"abcdef");
-        let (start, len) = (HEADROOM_BYTES - 2, 4);
-        assert_eq!(pool.bytes(&a, Chunk { start, len }), b"bcde");
-        pool.copy(&a, Chunk { start, len }, &mut b, STRIDE_BYTES - 4);
-        let start = STRIDE_BYTES - 5;
-        assert_eq!(pool.bytes(&b, Chunk { start, len: 5 }), b"\0bcde");
-        pool.release(a);
-        pool.release(b);
-    }
-
-    #[test]
-    #[should_panic(expected = "is not inside a buffer")]
-    fn nothing_is_written_beyond_a_buffer() {
-        let mut pool = Pool::new(1024).unwrap();
-        let mut buffer = pool.take().unwrap();
-        pool.write(&mut buffer, STRIDE_BYTES - 1, b"ab");
-    }
+/// What memory of its size counts.
+fn cost(copy: &SizedCopy) -> usize {
+    copy.len() + SIZED_OVERHEAD_BYTES
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,8 +238,32 @@ pub trait Engine {
     /// It is not inside, or does not fit.
     fn copy(&mut self, from: &Self::Buffer, chunk: Chunk, to: &mut Self::Buffer, at: u32);
 
-    /// Whether a receive would find a buffer now.
-    fn has_buffers(&self) -> bool;
+    /// Puts a part of `from` before the bytes `behind` of `to`, which move: both begin where those
+    /// began.
+    ///
+    /// # Panics
+    ///
+    /// It is not inside, or does not fit.
+    fn prepend(&mut self, from: &Self::Buffer, part: Chunk, to: &mut Self::Buffer, behind: Chunk);
+
+    /// How many receives would find a buffer now.
+    fn buffers_left(&self) -> usize;
+
+    /// Few are left.
+    fn is_short_of_buffers(&self) -> bool;
+
+    /// Moves a part of a buffer to memory of its size, to be sent or read from there, and gives
+    /// the buffer back. `Err`: it stays where it is, since that would gain little or there is no
+    /// memory for it.
+    ///
+    /// # Panics
+    ///
+    /// It is not inside.
+    fn shrink(
+        &mut self,
+        buffer: Self::Buffer,
+        chunk: Chunk,
+    ) -> Result<(Self::Buffer, Chunk), Self::Buffer>;
 
     /// An empty kernel pipe, if one can be had.
     fn take_pipe(&mut self) -> Option<Self::Pipe>;
@@ -257,6 +281,6 @@ pub trait Engine {
     fn close_listener(&mut self, listener: Self::Listener);
 
     /// Accepts one waiting connection at once; for emptying the queue of a listener that is to be
-    /// closed.
-    fn accept_now(&mut self, listener: &Self::Listener) -> Option<Self::Socket>;
+    /// closed. [`Fault::WouldBlock`]: it is empty.
+    fn accept_now(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Fault>;
 }

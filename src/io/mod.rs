@@ -8,18 +8,24 @@
 //!
 //! - **M** (memory): memory lent to the kernel neither moves nor is touched until its completion
 //!   was reaped, or for a send, until the kernel has taken it from the queue: a send ends there. A
-//!   [`Buffer`] is moved into the engine while it is lent, so safe code can't reach it.
+//!   [`Buffer`] is moved into the engine while it is lent, so safe code can't reach it. Memory for
+//!   receives is lent through the buffer ring: the kernel takes it when bytes come.
 //! - **D** (descriptors): a descriptor is closed only by its owner, and the owner closes only when
 //!   no operation names it; a queued cancellation counts as one. Breaking this rule confuses
 //!   streams but not memory: descriptors are numbers to the kernel.
 //! - **G** (generation): a completion carries back the token that was given; the worker believes
 //!   it only if slot and generation match.
 //! - **T** (thread): a ring and its buffers stay on the thread that made them. They hold raw
-//!   pointers and so are not `Send`.
+//!   pointers and so are not `Send`. A ring's own memory does not move while it lives, and is
+//!   freed after all that refers to it.
 //! - **Q** (queue): no completion is lost. The kernel keeps what does not fit into the queue
 //!   (`IORING_FEAT_NODROP` is required) and hands it out on the next enter.
-//! - **O** (order of tear-down): the ring is closed first, which ends every operation; then the
-//!   buffer ring and the buffers are unmapped. Field order in `Uring` is that order.
+//! - **O** (order of tear-down): every operation in flight is cancelled and its completion reaped;
+//!   then the buffer ring is unregistered, then the ring's descriptor, then the descriptor is
+//!   closed; only then is memory unmapped. Closing alone would end nothing: the kernel ends the
+//!   operations of a closed ring later, and a registered descriptor keeps the ring open until its
+//!   thread ends. If one of these steps fails, the memory stays mapped for ever. `Uring` does all
+//!   that when it is dropped; its field order is the end of it.
 #![allow(unsafe_code)]
 
 mod buffers;
@@ -28,6 +34,7 @@ mod fault;
 pub mod handover;
 pub mod host;
 mod kernel_pipe;
+mod memory;
 pub mod probe;
 mod ring;
 pub mod socket;

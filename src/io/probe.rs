@@ -1,18 +1,25 @@
 //! Why io_uring is refused here, in words that name the cure.
 
 use super::host;
-use super::ring::{Features, Ring, SetupError};
+use super::ring::{Features, SetupError};
+use super::uring::{Uring, UringOptions, Waker};
 
 /// The oldest kernel whose io_uring has all that is needed.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
 
-/// Tries to make a ring as a worker would, on this thread. Returns what it has.
+/// Tries to make an engine as a worker would, on this thread. Returns what it has.
 ///
 /// # Errors
 ///
 /// The step that failed and what the kernel said.
 pub fn try_ring() -> Result<Features, SetupError> {
-    Ring::new(Features::default()).map(|ring| ring.features)
+    let options = UringOptions {
+        features: Features::default(),
+        buffer_bytes_max: 0,
+        pipes_max: 0,
+    };
+    let waker = Waker::new().map_err(SetupError::new("eventfd"))?;
+    Ok(Uring::new(&options, waker)?.features())
 }
 
 /// What the refusal means and what to do about it: two lines, cause and cure.
@@ -154,6 +161,9 @@ mod tests {
 
     #[test]
     fn this_host_makes_a_ring() {
-        try_ring().unwrap_or_else(|error| panic!("{}", explain(&error)));
+        let features = try_ring().unwrap_or_else(|error| panic!("{}", explain(&error)));
+        // What a worker makes use of, which for the best of them only trying tells.
+        let bounded = host::kernel_version() >= (6, 17);
+        assert_eq!(features == Features::Linux6_17, bounded, "{features:?}");
     }
 }

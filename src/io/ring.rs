@@ -2,13 +2,17 @@
 //! refused.
 
 use std::fmt;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+#[cfg(test)]
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
 use std::time::Duration;
 
-use io_uring::types::{Fd, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use io_uring::register::Restriction;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, Submitter, cqueue, opcode, squeue};
 
-use super::buffers::{ARMED_BYTES, RECEIVE_BYTES};
+use super::buffers::{ARMED_BYTES, RECEIVE_BYTES, RING_BUFFERS};
 use super::engine::Receive;
 
 /// Entries of the submission queue; a full one is submitted early.
@@ -60,11 +64,43 @@ impl SetupError {
     }
 }
 
+/// How long a refused enter pauses, so that whoever makes it again does not spin.
+const REFUSED_PAUSE: Duration = Duration::from_millis(1);
+
+/// Rounds of cancelling and reaping after which a ring is given up with what it still holds. One
+/// ends everything, another finds that nothing is left.
+const CANCEL_ROUNDS_MAX: usize = 16;
+
+/// How long one round of cancelling may wait for an operation that is being carried out.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The ring in memory that does not move, so that a [`Submitter`] of it can be kept.
+struct Fixed(NonNull<IoUring>);
+
+impl Fixed {
+    fn new(ring: IoUring) -> Self {
+        Fixed(NonNull::from(Box::leak(Box::new(ring))))
+    }
+
+    fn get(&self) -> &IoUring {
+        // SAFETY: (T) the box was leaked by `new` and lives until `self` is dropped; there are
+        // shared references to it only.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Fixed {
+    fn drop(&mut self) {
+        // SAFETY: (T) made by `Box::leak` in `new` and freed here only.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
 /// A ring of this thread.
 pub(super) struct Ring {
-    ring: IoUring,
-    /// What to enter with: the index of the registered descriptor, or the descriptor itself.
-    enter: RawFd,
+    // Declared before what it refers to. It knows the index of the registered descriptor.
+    submitter: Submitter<'static>,
+    ring: Fixed,
     enter_flags: u32,
     pub features: Features,
     /// Operations queued so far.
@@ -72,9 +108,11 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring, stepping down from `best` as far as the kernel demands.
+    /// Makes a ring, stepping down from `best` as far as the kernel demands. It does nothing before
+    /// [`Ring::enable`]. At most [`Features::Linux6_6`] is known of it then: whether the kernel has
+    /// more shows only when it is tried.
     pub fn new(best: Features) -> Result<Self, SetupError> {
-        let mut features = best;
+        let mut features = best.min(Features::Linux6_6);
         let ring = loop {
             match build(features) {
                 Ok(ring) => break ring,
@@ -107,63 +145,58 @@ impl Ring {
             if !has {
                 return Err(SetupError {
                     step: name,
-                    error: std::io::Error::from_raw_os_error(libc::EINVAL),
+                    error: io::Error::from_raw_os_error(libc::EINVAL),
                 });
             }
         }
-        // A guard, not a need: nothing on the data path goes to the kernel's worker threads.
-        let _ = ring.submitter().register_iowq_max_workers(&mut [1, 1]);
         let mut enter_flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         if ring.params().is_feature_no_iowait() {
             // An idle balancer is idle, not waiting for a disk.
             enter_flags |= EnterFlags::NO_IOWAIT;
         }
-        let mut ring = Ring {
-            enter: ring.as_raw_fd(),
+        let ring = Fixed::new(ring);
+        // SAFETY: (T) the ring does not move and is dropped after the submitter, by field order.
+        let submitter = unsafe { ring.0.as_ref() }.submitter();
+        Ok(Ring {
+            submitter,
+            ring,
             enter_flags: enter_flags.bits(),
             features,
             queued: 0,
-            ring,
-        };
-        ring.register_descriptor();
-        Ok(ring)
+        })
     }
 
-    /// Spares the kernel a look-up of the descriptor on each enter, where it can (5.18).
-    fn register_descriptor(&mut self) {
-        const IORING_REGISTER_RING_FDS: libc::c_uint = 20;
-        const IORING_ENTER_REGISTERED_RING: u32 = 1 << 4;
-
-        #[repr(C)]
-        struct Update {
-            offset: u32,
-            reserved: u32,
-            data: u64,
-        }
-        let descriptor = self.ring.as_raw_fd();
-        let mut update = Update {
-            offset: u32::MAX,
-            reserved: 0,
-            data: descriptor as u64,
-        };
-        // SAFETY: (M) the kernel reads and writes one `Update` during the call only.
-        let registered = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_register,
-                descriptor,
-                IORING_REGISTER_RING_FDS,
-                &raw mut update,
-                1,
-            )
-        };
-        if registered == 1 {
-            self.enter = update.offset as RawFd;
-            self.enter_flags |= IORING_ENTER_REGISTERED_RING;
+    /// Lets the kernel take buffers of [`BUFFER_GROUP`] from a ring of [`RING_BUFFERS`] entries.
+    ///
+    /// # Safety
+    ///
+    /// The entries and the memory that they name stay mapped until this ring has been shut down
+    /// successfully or as long as the process lives (O).
+    pub unsafe fn register_buffers(&self, entries: u64) -> io::Result<()> {
+        // SAFETY: (O) promised by the caller.
+        unsafe {
+            self.submitter
+                .register_buf_ring_with_flags(entries, RING_BUFFERS, BUFFER_GROUP, 0)
         }
     }
 
-    pub fn get(&mut self) -> &mut IoUring {
-        &mut self.ring
+    /// Makes the ring ready for operations, and unable to do anything but what it is for.
+    pub fn enable(&mut self) -> io::Result<()> {
+        // A guard, not a need: nothing on the data path goes to the kernel's worker threads.
+        let _ = self.submitter.register_iowq_max_workers(&mut [1, 1]);
+        // Spares the kernel a look-up of the descriptor on each enter.
+        let _ = self.submitter.register_ring_fd();
+        // A kernel that refuses the restrictions serves without them.
+        let _ = self.submitter.register_restrictions(&mut restrictions());
+        self.submitter.register_enable_rings()
+    }
+
+    /// Another descriptor of the same ring.
+    #[cfg(test)]
+    pub fn duplicate(&self) -> OwnedFd {
+        // SAFETY: (D) the ring owns its descriptor, which is open.
+        let own = unsafe { BorrowedFd::borrow_raw(self.ring.get().as_raw_fd()) };
+        own.try_clone_to_owned().expect("a descriptor is left")
     }
 
     /// Queues an operation, submitting what is queued when there is no room.
@@ -174,13 +207,23 @@ impl Ring {
     pub unsafe fn push(&mut self, entry: &squeue::Entry) {
         loop {
             // SAFETY: (M) promised by the caller.
-            let pushed = unsafe { self.ring.submission().push(entry) };
+            let pushed = unsafe { self.submission().push(entry) };
             if pushed.is_ok() {
                 self.queued += 1;
                 return;
             }
             self.enter(Some(Duration::ZERO));
         }
+    }
+
+    fn submission(&mut self) -> squeue::SubmissionQueue<'_> {
+        // SAFETY: (T) there is one at a time: it borrows `self` exclusively.
+        unsafe { self.ring.get().submission_shared() }
+    }
+
+    fn completion(&mut self) -> cqueue::CompletionQueue<'_> {
+        // SAFETY: (T) there is one at a time: it borrows `self` exclusively.
+        unsafe { self.ring.get().completion_shared() }
     }
 
     /// How many operations were queued so far.
@@ -190,49 +233,77 @@ impl Ring {
 
     /// How many of them the kernel has taken, in the order in which they were queued.
     pub fn submitted(&mut self) -> u64 {
-        self.queued - self.ring.submission().len() as u64
+        self.queued - self.submission().len() as u64
     }
 
     /// The kernel keeps completions that did not fit into the queue; the next enter brings them.
     pub fn overflowed(&mut self) -> bool {
-        self.ring.submission().cq_overflow()
+        self.submission().cq_overflow()
     }
 
     /// Submits what is queued, lets deferred work run, and waits for a completion, at most
     /// `timeout`. An interrupted or refused call is as good as an early return: what was not
-    /// taken stays queued.
+    /// taken stays queued. A refused call lasts [`REFUSED_PAUSE`].
     pub fn enter(&mut self, timeout: Option<Duration>) {
-        #[repr(C)]
-        struct Arguments {
-            sigmask: u64,
-            sigmask_len: u32,
-            min_wait_usec: u32,
-            timespec: u64,
-        }
-        let queued = self.ring.submission().len() as u32;
+        let queued = self.submission().len() as u32;
         let want = u32::from(timeout != Some(Duration::ZERO));
+        self.enter_with(queued, want, timeout);
+    }
+
+    fn enter_with(&self, submit: u32, want: u32, timeout: Option<Duration>) {
         let timespec = timeout.map(Timespec::from);
-        let arguments = Arguments {
-            sigmask: 0,
-            sigmask_len: 0,
-            min_wait_usec: 0,
-            timespec: timespec
-                .as_ref()
-                .map_or(0, |t| std::ptr::from_ref(t) as u64),
+        let arguments = match &timespec {
+            Some(timespec) => SubmitArgs::new().timespec(timespec),
+            None => SubmitArgs::new(),
         };
         // SAFETY: (M) the kernel reads the arguments and the timespec during the call only; what
         // the queued operations lend was promised when they were pushed.
-        unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_enter,
-                self.enter,
-                queued,
-                want,
-                self.enter_flags,
-                &raw const arguments,
-                size_of::<Arguments>(),
-            )
-        };
+        let entered =
+            unsafe { (self.submitter).enter(submit, want, self.enter_flags, Some(&arguments)) };
+        match entered.map_err(|error| error.raw_os_error()) {
+            Ok(_) | Err(Some(libc::ETIME | libc::EINTR)) => {}
+            Err(_) => std::thread::sleep(REFUSED_PAUSE),
+        }
+    }
+
+    /// Ends every operation in flight and takes from the kernel what memory it was lent. After
+    /// success the kernel writes to no memory but the ring's own. What is queued is not submitted.
+    pub fn shut_down(&mut self) -> io::Result<()> {
+        self.end_operations()?;
+        match self.submitter.unregister_buf_ring(BUFFER_GROUP) {
+            // There are no buffers: they were refused.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+            other => other?,
+        }
+        match self.submitter.unregister_ring_fd() {
+            // It was not registered.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn end_operations(&mut self) -> io::Result<()> {
+        for _ in 0..CANCEL_ROUNDS_MAX {
+            let timeout = Some(CANCEL_TIMEOUT.into());
+            let canceled = (self.submitter).register_sync_cancel(timeout, CancelBuilder::any());
+            match canceled {
+                // There are none, which kernels mostly do not tell.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                other => other?,
+            }
+            // An operation ends when its deferred work runs, which entering makes it do.
+            let mut completions = Vec::new();
+            self.enter_with(0, 0, Some(Duration::ZERO));
+            self.reap(&mut completions);
+            while self.overflowed() {
+                self.enter_with(0, 0, Some(Duration::ZERO));
+                self.reap(&mut completions);
+            }
+            if completions.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::EBUSY))
     }
 
     /// A receive into provided buffers, as [`super::Engine::receive`] describes it.
@@ -271,7 +342,7 @@ impl Ring {
 
     /// Moves completions that are ready to the end of `into`.
     pub fn reap(&mut self, into: &mut Vec<cqueue::Entry>) {
-        into.extend(self.ring.completion());
+        into.extend(self.completion());
     }
 }
 
@@ -284,9 +355,35 @@ fn build(features: Features) -> std::io::Result<IoUring> {
         .setup_taskrun_flag()
         .setup_cqsize(CQ_ENTRIES)
         .setup_clamp()
+        .setup_r_disabled()
         .dontfork();
     if features >= Features::Linux6_6 {
         builder.setup_no_sqarray();
     }
     builder.build(SQ_ENTRIES)
 }
+
+/// All that a ring may do once it is enabled: the operations of [`super::Engine`], and what
+/// [`Ring::shut_down`] needs.
+fn restrictions() -> [Restriction; 10] {
+    /// `io_uring_register_op` of <linux/io_uring.h>, which the crate keeps to itself.
+    const UNREGISTER_RING_FDS: u8 = 21;
+    const UNREGISTER_PBUF_RING: u8 = 23;
+    const SYNC_CANCEL: u8 = 24;
+    let flags = squeue::Flags::BUFFER_SELECT | squeue::Flags::SKIP_SUCCESS;
+    [
+        Restriction::sqe_op(opcode::Accept::CODE),
+        Restriction::sqe_op(opcode::AsyncCancel::CODE),
+        Restriction::sqe_op(opcode::Connect::CODE),
+        Restriction::sqe_op(opcode::PollAdd::CODE),
+        Restriction::sqe_op(opcode::Recv::CODE),
+        Restriction::sqe_op(opcode::Send::CODE),
+        Restriction::sqe_flags_allowed(flags.bits()),
+        Restriction::register_op(UNREGISTER_RING_FDS),
+        Restriction::register_op(UNREGISTER_PBUF_RING),
+        Restriction::register_op(SYNC_CANCEL),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,17 +14,17 @@ use rustix::pipe::{SpliceFlags, splice};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::SockAddr;
 
-use super::buffers::{BUFFER_BYTES, Buffer, Pool};
+use super::buffers::{BUFFER_BYTES, Buffer, BufferId, Memory, Pool};
 use super::engine::{
     Behind, Cancelable, Chunk, Done, Engine, Interest, Lent, Receive, Sent, Spliced, Token,
 };
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
-use super::ring::{self, Features, Ring, SQ_ENTRIES, SetupError};
+use super::ring::{Features, Ring, SQ_ENTRIES, SetupError};
 use super::socket::{Listener, Socket};
 
-/// What an operation is, in bits 16..20 of its user data; below it the id of a buffer it lent,
-/// above it the worker's token.
+/// What an operation is, in bits 16..20 of its user data; below it the index of a buffer that it
+/// lent, above it the worker's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Accept,
@@ -53,15 +53,34 @@ impl Kind {
     ];
 }
 
-fn user_data(token: Token, kind: Kind, buffer: u16) -> u64 {
+/// The code of [`Kind::Send`] in user data if the buffer is memory of its size.
+const SEND_SIZED: u64 = 15;
+
+/// What the user data of an operation says that lends no buffer.
+const NO_BUFFER: BufferId = BufferId {
+    memory: Memory::Block,
+    index: 0,
+};
+
+fn user_data(token: Token, kind: Kind, buffer: BufferId) -> u64 {
     debug_assert!(token.0 < 1 << Token::BITS);
-    (token.0 << 20) | ((kind as u64) << 16) | u64::from(buffer)
+    let code = match (kind, buffer.memory) {
+        (Kind::Send, Memory::Sized) => SEND_SIZED,
+        _ => kind as u64,
+    };
+    (token.0 << 20) | (code << 16) | u64::from(buffer.index)
 }
 
-fn decode(user_data: u64) -> (Token, Kind, u16) {
-    let kind = Kind::ALL.get((user_data >> 16) as usize & 15);
-    let kind = kind.copied().unwrap_or(Kind::Silent);
-    (Token(user_data >> 20), kind, user_data as u16)
+fn decode(user_data: u64) -> (Token, Kind, BufferId) {
+    let (kind, memory) = match (user_data >> 16) & 15 {
+        SEND_SIZED => (Kind::Send, Memory::Sized),
+        code => {
+            let kind = Kind::ALL.get(code as usize).copied();
+            (kind.unwrap_or(Kind::Silent), Memory::Block)
+        }
+    };
+    let index = user_data as u16;
+    (Token(user_data >> 20), kind, BufferId { memory, index })
 }
 
 /// Wakes a worker that waits in its ring. Any thread may hold one.
@@ -113,7 +132,7 @@ struct Queued {
 
 /// The engine of one worker thread.
 pub struct Uring {
-    // Declared first, dropped first: closing it ends every operation (O).
+    // Declared first, dropped first, after everything in it has ended (O).
     ring: Ring,
     pool: Pool,
     /// Addresses of connects that the kernel has not read yet; never grows beyond its capacity.
@@ -145,21 +164,10 @@ impl Uring {
     ///
     /// The kernel refuses a ring or its buffers; see [`super::probe::explain`].
     pub fn new(options: &UringOptions, waker: Waker) -> Result<Self, SetupError> {
-        let mut ring = Ring::new(options.features)?;
+        let ring = Ring::new(options.features)?;
         let buffers = options.buffer_bytes_max / u64::from(BUFFER_BYTES);
         let pool = Pool::new(usize::try_from(buffers).unwrap_or(usize::MAX))
             .map_err(SetupError::new("mapping buffers"))?;
-        // SAFETY: (M, O) the pool outlives the ring by field order, and the mapping has room for
-        // that many entries.
-        unsafe {
-            ring.get().submitter().register_buf_ring_with_flags(
-                pool.ring_address(),
-                super::buffers::RING_BUFFERS,
-                ring::BUFFER_GROUP,
-                0,
-            )
-        }
-        .map_err(SetupError::new("io_uring_register(PBUF_RING)"))?;
         let mut uring = Uring {
             ring,
             pool,
@@ -172,8 +180,17 @@ impl Uring {
             completions: Vec::new(),
             handed_out: 0,
         };
-        if uring.features() >= Features::Linux6_17 && !uring.receives_stay_armed() {
-            uring.ring.features = Features::Linux6_6;
+        // SAFETY: (O) the pool has room for that many entries, and `Uring` unmaps it after the ring
+        // was shut down, or never.
+        unsafe { uring.ring.register_buffers(uring.pool.ring_address()) }
+            .map_err(SetupError::new("io_uring_register(PBUF_RING)"))?;
+        (uring.ring.enable()).map_err(SetupError::new("io_uring_register(ENABLE_RINGS)"))?;
+        let best = options.features;
+        if best >= Features::Linux6_17 && uring.features() >= Features::Linux6_6 {
+            uring.ring.features = best;
+            if !uring.receives_stay_armed() {
+                uring.ring.features = Features::Linux6_6;
+            }
         }
         Ok(uring)
     }
@@ -216,10 +233,10 @@ impl Uring {
     }
 
     fn push(&mut self, entry: squeue::Entry, token: Token, kind: Kind) {
-        self.push_lending(entry, token, kind, 0);
+        self.push_lending(entry, token, kind, NO_BUFFER);
     }
 
-    fn push_lending(&mut self, entry: squeue::Entry, token: Token, kind: Kind, buffer: u16) {
+    fn push_lending(&mut self, entry: squeue::Entry, token: Token, kind: Kind, buffer: BufferId) {
         let entry = entry.user_data(user_data(token, kind, buffer));
         // SAFETY: (M) the callers lend only pool memory whose `Buffer` they took, and addresses
         // that are kept until everything is submitted.
@@ -297,6 +314,15 @@ fn is_gone(events: u32) -> bool {
     events & (libc::POLLERR | libc::POLLHUP) as u32 != 0
 }
 
+impl Drop for Uring {
+    fn drop(&mut self) {
+        if self.ring.shut_down().is_err() {
+            // The kernel may still write there.
+            self.pool.leak();
+        }
+    }
+}
+
 /// What an operation brought, or why it failed.
 fn outcome(result: i32) -> Result<u32, Fault> {
     u32::try_from(result).map_err(|_| Fault::from_errno(-result))
@@ -370,7 +396,7 @@ impl Engine for Uring {
     }
 
     fn cancel_accept(&mut self, accepting: Token) {
-        let target = CancelBuilder::user_data(user_data(accepting, Kind::Accept, 0)).all();
+        let target = CancelBuilder::user_data(user_data(accepting, Kind::Accept, NO_BUFFER)).all();
         let entry = opcode::AsyncCancel2::new(target).build();
         self.push(entry, accepting, Kind::Silent);
     }
@@ -451,7 +477,7 @@ impl Engine for Uring {
                 Cancelable::Watch => Kind::Watch,
                 Cancelable::Connect => Kind::Connect,
             };
-            let entry = opcode::AsyncCancel::new(user_data(*target, kind, 0)).build();
+            let entry = opcode::AsyncCancel::new(user_data(*target, kind, NO_BUFFER)).build();
             let is_last = index + 1 == these.len();
             self.push(
                 entry,
@@ -511,8 +537,20 @@ impl Engine for Uring {
         self.pool.copy(from, chunk, to, at);
     }
 
-    fn has_buffers(&self) -> bool {
-        self.pool.has_buffers()
+    fn prepend(&mut self, from: &Buffer, part: Chunk, to: &mut Buffer, behind: Chunk) {
+        self.pool.prepend(from, part, to, behind);
+    }
+
+    fn buffers_left(&self) -> usize {
+        self.pool.left()
+    }
+
+    fn is_short_of_buffers(&self) -> bool {
+        self.pool.is_short()
+    }
+
+    fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
+        self.pool.shrink(buffer, chunk)
     }
 
     fn take_pipe(&mut self) -> Option<KernelPipe> {
@@ -541,10 +579,10 @@ impl Engine for Uring {
         drop(listener);
     }
 
-    fn accept_now(&mut self, listener: &Listener) -> Option<Socket> {
+    fn accept_now(&mut self, listener: &Listener) -> Result<Socket, Fault> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let accepted = rustix::net::accept_with(listener.descriptor(), flags).ok()?;
-        Some(Socket::new(accepted))
+        let accept = || rustix::net::accept_with(listener.descriptor(), flags);
+        Ok(Socket::new(rustix::io::retry_on_intr(accept)?))
     }
 }
 

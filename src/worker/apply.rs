@@ -3,7 +3,7 @@
 use super::Worker;
 use super::http::Http;
 use super::plan::Place;
-use super::slot::{Chunks, Slot};
+use super::slot::{Chunks, ReceiveWait, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
 use crate::logic::session::{
@@ -28,7 +28,8 @@ impl<E: Engine> Worker<E> {
             server: None,
             has_place: false,
             bound: None,
-            starved: [false; 2],
+            receive_waits: [ReceiveWait::Nothing; 2],
+            stalled: [false; 2],
             sockets: [Some(socket), None],
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
@@ -65,6 +66,7 @@ impl<E: Engine> Worker<E> {
                 None => break,
             }
         }
+        self.note_stalled(slot);
         self.set_timer(slot);
     }
 
@@ -107,6 +109,7 @@ impl<E: Engine> Worker<E> {
                 if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
                     self.engine.release(buffer);
                 }
+                self.resume_receive(slot, from);
             }
             Action::SpliceIn { from, len } => self.splice_in(slot, from, len),
             Action::SpliceOut { from, len } => self.splice_out(slot, from, len),
@@ -179,6 +182,9 @@ impl<E: Engine> Worker<E> {
     pub(super) fn receive(&mut self, key: Key, from: Side, poll_first: bool) {
         let used = Use::Read;
         let side = from;
+        if self.holds_back(key.slot as usize, from) {
+            return;
+        }
         let token = Owner::Session { key, side, used }.token();
         let entry = &self.sessions[key.slot as usize];
         let how = match entry.session.head_held(from) {
@@ -200,7 +206,7 @@ impl<E: Engine> Worker<E> {
     fn cancel(&mut self, slot: usize, side: Side) {
         let token = self.token(slot, side, Use::Cancel);
         let entry = &mut self.sessions[slot];
-        if std::mem::take(&mut entry.starved[side.index()]) {
+        if std::mem::take(&mut entry.receive_waits[side.index()]) != ReceiveWait::Nothing {
             // The kernel does not have this receive.
             let used = Use::Read;
             self.answers.push_back(Event::Canceled { side, used });
@@ -267,6 +273,7 @@ impl<E: Engine> Worker<E> {
         debug_assert!(self.answers.is_empty(), "a freed session has no answers");
         self.timers.cancel(slot as u32);
         let mut entry = self.sessions.remove(slot);
+        self.forget_stalled(slot, &entry);
         for side in Side::BOTH {
             let chunks = &mut entry.chunks[side.index()];
             while let Some(buffer) = chunks.pop() {

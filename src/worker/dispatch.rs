@@ -100,12 +100,7 @@ impl<E: Engine> Worker<E> {
                 })
             }
             Err(io::Fault::NoBuffers) => {
-                self.counters().buffer_misses.add(1);
-                self.slot(key)?.starved[from.index()] = true;
-                self.starved.push_back((key, from));
-                if !self.engine.has_buffers() {
-                    self.warn(|| "all buffers are in use: receives wait for one".to_string());
-                }
+                self.starve(key, from);
                 None
             }
             Err(io::Fault::WouldBlock) => {
@@ -126,6 +121,7 @@ impl<E: Engine> Worker<E> {
     /// Puts received bytes behind those that are there: in a chunk of their own, or in the newest
     /// if there is no place for one, or if a head has to be in one piece.
     fn keep(&mut self, slot: usize, from: Side, buffer: E::Buffer, len: u32) {
+        self.renew_stalled(slot, from);
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[from.index()];
         let start = HEADROOM_BYTES;
@@ -143,6 +139,9 @@ impl<E: Engine> Worker<E> {
         } else {
             return;
         };
+        if chunks.newest_is_shrunk() {
+            return self.join_shrunk(slot, from, buffer, chunk);
+        }
         if let Some((newest, start, newest_len)) = chunks.newest_mut() {
             let end = *start + *newest_len;
             self.engine.copy(&buffer, chunk, newest, end);
@@ -169,25 +168,6 @@ impl<E: Engine> Worker<E> {
             | Done::Unwatched
             | Done::Canceled
             | Done::Woken => {}
-        }
-    }
-
-    /// Makes receives again that found no buffer, oldest first, as long as there are buffers.
-    pub(super) fn feed_starved(&mut self) {
-        // Those that fail again come to the end of the queue in a later turn.
-        for _ in 0..self.starved.len() {
-            if !self.engine.has_buffers() {
-                break;
-            }
-            let Some((key, side)) = self.starved.pop_front() else {
-                break;
-            };
-            let waits = self
-                .slot(key)
-                .is_some_and(|slot| std::mem::take(&mut slot.starved[side.index()]));
-            if waits {
-                self.receive(key, side, false);
-            }
         }
     }
 }

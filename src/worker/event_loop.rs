@@ -56,7 +56,7 @@ impl<E: Engine> Worker<E> {
         while let Some(slot) = self.timers.expire(self.now) {
             self.expired(slot);
         }
-        self.feed_starved();
+        self.relieve_shortage();
         if self.short_until.is_some_and(|until| until <= self.now) {
             self.short_until = None;
             self.resume_accepting();
@@ -101,7 +101,7 @@ impl<E: Engine> Worker<E> {
         if after_sends == Next::AtOnce {
             return Some(Duration::ZERO);
         }
-        if !self.starved.is_empty() && self.engine.has_buffers() {
+        if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
         if !self.walks.is_empty() || self.freed_due {
@@ -111,6 +111,7 @@ impl<E: Engine> Worker<E> {
             self.timers.next_wakeup(),
             self.short_until,
             self.tally_due(),
+            self.starved_due(),
         ];
         let next = next.into_iter().flatten().min()?;
         Some(next.duration_since(self.now))
@@ -155,6 +156,10 @@ impl<E: Engine> Worker<E> {
             if self.sessions.contains(slot) {
                 self.drive(slot, Event::Killed(Killer::Operator));
             }
+        }
+        // Those that a shortage has kept open.
+        for index in self.listener_indices() {
+            self.close_listener_if_idle(index);
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Accepting<E: Engine> {
     /// `None` once it is closed.
     listener: Option<E::Listener>,
     /// The configuration no longer has it: it is closed as soon as that is possible.
-    leaving: bool,
+    pub leaving: bool,
     state: State,
     /// Accepted connections for which there was no place, longest first.
     pub parked: VecDeque<E::Socket>,
@@ -60,6 +60,11 @@ impl<E: Engine> Accepting<E> {
             parked: VecDeque::new(),
             paused: None,
         }
+    }
+
+    /// It is not closed yet.
+    pub fn is_open(&self) -> bool {
+        self.listener.is_some()
     }
 
     /// It is closed, and all that it accepted has become a session.
@@ -231,15 +236,31 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn close_listener_if_idle(&mut self, index: usize) {
+    pub(super) fn close_listener_if_idle(&mut self, index: usize) {
         if self.listeners[index].state != State::Idle {
+            return;
+        }
+        if self.short_until.is_some() && !self.aborting {
+            // What waits in its queue can't be taken before.
             return;
         }
         let Some(listener) = self.listeners[index].listener.take() else {
             return;
         };
-        while let Some(socket) = self.engine.accept_now(&listener) {
-            self.admit(index, socket);
+        loop {
+            match self.engine.accept_now(&listener) {
+                Ok(socket) => self.admit(index, socket),
+                Err(Fault::WouldBlock) => break,
+                // The client left before it was accepted.
+                Err(Fault::Reset) => {}
+                // Nobody is waited for any more.
+                Err(_) if self.aborting => break,
+                Err(fault) => {
+                    // Those who wait are taken after the pause.
+                    self.listeners[index].listener = Some(listener);
+                    return self.note_shortage(fault);
+                }
+            }
         }
         self.engine.close_listener(listener);
         self.update_pause(index);

@@ -4,8 +4,9 @@
 //! becomes an event (`dispatch`), the session's machine answers with actions, and an action
 //! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts,
 //! and `paused` goes on where there was no place for a session; `places` chooses servers, `queue`
-//! serves those who wait for one; `http` reads and edits heads; `counting` counts; `plan` keeps the
-//! configurations that are in use and `adopt` takes a new one;
+//! serves those who wait for one; `http` reads and edits heads; `shortage` shares out few buffers, by
+//! the list of `stalled` directions; `counting` counts; `plan` keeps the configurations that are in
+//! use and `adopt` takes a new one;
 //! `sessions` lists and closes open sessions for the operator.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
@@ -25,7 +26,9 @@ mod plan;
 mod queue;
 mod sending;
 mod sessions;
+mod shortage;
 mod slot;
+mod stalled;
 mod token;
 
 use std::collections::VecDeque;
@@ -47,6 +50,7 @@ use sending::Outgoing;
 use sessions::Walk;
 pub use sessions::{Errand, Filter, Reply, Report, SessionId, SessionInfo, Task};
 use slot::Slot;
+use stalled::Stalled;
 use token::Key;
 
 use crate::io::Engine;
@@ -120,8 +124,10 @@ pub struct Worker<E: Engine> {
     short_until: Option<Instant>,
     /// Sends of this turn.
     sends: Vec<Outgoing<E>>,
-    /// Receives that found no buffer.
+    /// Receives that found no buffer, longest first.
     starved: VecDeque<(Key, Side)>,
+    /// Directions whose bytes wait.
+    stalled: Stalled,
     /// Events that actions of the current event led to.
     answers: VecDeque<Event>,
     stopping: bool,
@@ -158,6 +164,7 @@ impl<E: Engine> Worker<E> {
             short_until: None,
             sends: Vec::new(),
             starved: VecDeque::new(),
+            stalled: Stalled::default(),
             answers: VecDeque::new(),
             stopping: false,
             aborting: false,

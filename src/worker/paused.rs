@@ -94,8 +94,14 @@ impl<E: Engine> Worker<E> {
                 self.begin(place, socket);
             }
         }
-        self.accept(index);
-        self.forget_if_done(index);
+        let accepting = &self.listeners[index];
+        if (self.stopping || accepting.leaving) && accepting.is_open() {
+            // A shortage has kept it open.
+            self.close_listener_if_idle(index);
+        } else {
+            self.accept(index);
+            self.forget_if_done(index);
+        }
     }
 
     /// A frontend may have a free place: goes on at its listeners that wait for that, as long as

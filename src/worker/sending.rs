@@ -5,6 +5,7 @@
 //! a wait for each turn in which bytes are passed on: the one for the sends is that for what comes
 //! next.
 
+use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
 use crate::io::{self, Behind, Engine, Lent, Sent, Token};
@@ -49,7 +50,8 @@ impl<E: Engine> Worker<E> {
             // A session is not freed before its send has ended.
             let entry = &self.sessions[key.slot as usize];
             let after = entry.session.after_send(to);
-            if after != AfterSend::Nothing {
+            let read_after = entry.receive_waits[to.other().index()] == ReceiveWait::Send;
+            if after != AfterSend::Nothing || read_after {
                 next = Next::AtOnce;
             }
             let behind = match after {

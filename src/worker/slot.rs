@@ -14,6 +14,8 @@ struct Part<B> {
     buffer: Option<B>,
     start: u32,
     len: u32,
+    /// It is in memory of its size, with no room behind it.
+    shrunk: bool,
 }
 
 impl<B> Part<B> {
@@ -21,6 +23,7 @@ impl<B> Part<B> {
         buffer: None,
         start: 0,
         len: 0,
+        shrunk: false,
     };
 }
 
@@ -55,6 +58,7 @@ impl<B> Chunks<B> {
             buffer: Some(buffer),
             start,
             len,
+            shrunk: false,
         };
         Ok(())
     }
@@ -67,24 +71,67 @@ impl<B> Chunks<B> {
     /// The newest chunk that is not with the kernel.
     pub fn newest(&self) -> Option<(&B, Chunk)> {
         let part = self.parts.iter().rev().find(|p| p.buffer.is_some())?;
-        let Part { buffer, start, len } = part;
-        let (start, len) = (*start, *len);
-        Some((buffer.as_ref()?, Chunk { start, len }))
+        let (start, len) = (part.start, part.len);
+        Some((part.buffer.as_ref()?, Chunk { start, len }))
     }
 
     /// The same, to be changed: buffer, start, length.
     pub fn newest_mut(&mut self) -> Option<(&mut B, &mut u32, &mut u32)> {
         let mut parts = self.parts.iter_mut().rev();
-        let Part { buffer, start, len } = parts.find(|p| p.buffer.is_some())?;
-        Some((buffer.as_mut()?, start, len))
+        let part = parts.find(|p| p.buffer.is_some())?;
+        Some((part.buffer.as_mut()?, &mut part.start, &mut part.len))
+    }
+
+    /// The newest is in memory of its size: nothing can be put behind its bytes.
+    pub fn newest_is_shrunk(&self) -> bool {
+        let newest = self.parts.iter().rev().find(|p| p.buffer.is_some());
+        newest.is_some_and(|part| part.shrunk)
+    }
+
+    /// Puts a chunk in the place of the newest, which is given back.
+    pub fn replace_newest(&mut self, buffer: B, chunk: Chunk) -> Option<B> {
+        let mut parts = self.parts.iter_mut().rev();
+        let part = parts.find(|part| part.buffer.is_some())?;
+        part.start = chunk.start;
+        part.len = chunk.len;
+        part.shrunk = false;
+        part.buffer.replace(buffer)
+    }
+
+    /// Moves what is here to memory of its size, as far as `shrink` does that.
+    pub fn shrink(&mut self, mut shrink: impl FnMut(B, Chunk) -> Result<(B, Chunk), B>) {
+        for part in &mut self.parts {
+            let Some(buffer) = part.buffer.take() else {
+                continue;
+            };
+            let (start, len) = (part.start, part.len);
+            match shrink(buffer, Chunk { start, len }) {
+                Ok((buffer, chunk)) => {
+                    part.buffer = Some(buffer);
+                    part.start = chunk.start;
+                    part.shrunk = true;
+                }
+                Err(buffer) => part.buffer = Some(buffer),
+            }
+        }
+    }
+
+    /// There is none, here or with the kernel.
+    pub fn is_empty(&self) -> bool {
+        !self.lent && self.parts[0].buffer.is_none() && self.parts[1].buffer.is_none()
+    }
+
+    /// The oldest waits for something, and is not with the kernel.
+    pub fn is_waiting(&self) -> bool {
+        !self.lent && self.parts[0].buffer.is_some()
     }
 
     /// Takes the oldest chunk for a send.
     pub fn lend(&mut self) -> Option<(B, Chunk)> {
-        let Part { buffer, start, len } = &mut self.parts[0];
-        let buffer = buffer.take()?;
+        let part = &mut self.parts[0];
+        let buffer = part.buffer.take()?;
         self.lent = true;
-        let (start, len) = (*start, *len);
+        let (start, len) = (part.start, part.len);
         Some((buffer, Chunk { start, len }))
     }
 
@@ -105,6 +152,18 @@ impl<B> Chunks<B> {
     }
 }
 
+/// What a receive waits for that the session has asked for and the kernel does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReceiveWait {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// A free buffer, in the queue of the starved.
+    Buffer,
+    /// The end of the send of what its direction holds: while buffers are few, none reads ahead.
+    Send,
+}
+
 /// A session and what belongs to it.
 pub struct Slot<E: Engine> {
     pub session: Session,
@@ -117,8 +176,10 @@ pub struct Slot<E: Engine> {
     pub has_place: bool,
     /// Index of the server that its cookie binds it to.
     pub bound: Option<u16>,
-    /// A receive waits for a free buffer, by side.
-    pub starved: [bool; 2],
+    /// What a receive waits for, by side.
+    pub receive_waits: [ReceiveWait; 2],
+    /// It is in the list of directions whose bytes wait, by the side that they come from.
+    pub stalled: [bool; 2],
     /// The two connections, by side.
     pub sockets: [Option<E::Socket>; 2],
     /// Bytes on their way, by the side they come from.
@@ -168,6 +229,33 @@ mod tests {
         chunks.take_back("b", 8);
         assert_eq!(chunks.pop(), Some("b"));
         assert_eq!(chunks.pop(), None);
+    }
+
+    #[test]
+    fn what_was_shrunk_is_sent_in_its_order_and_takes_no_more() {
+        let chunk = |start, len| Chunk { start, len };
+        let mut chunks = Chunks::default();
+        chunks.push("a", chunk(40, 15)).unwrap();
+        let _ = chunks.lend();
+        chunks.take_back("a", 10);
+        chunks.push("b", chunk(40, 8)).unwrap();
+        assert!(!chunks.newest_is_shrunk());
+        chunks.shrink(|buffer, chunk| match buffer {
+            "a" => Ok(("small", Chunk { start: 0, ..chunk })),
+            other => Err(other),
+        });
+        assert!(!chunks.newest_is_shrunk(), "that one stayed");
+        chunks.shrink(|_, chunk| Ok(("less", Chunk { start: 0, ..chunk })));
+        assert!(chunks.newest_is_shrunk());
+        assert_eq!(chunks.replace_newest("more", chunk(40, 9)), Some("less"));
+        assert!(!chunks.newest_is_shrunk());
+        assert_eq!(chunks.lend(), Some(("less", chunk(0, 5))));
+        assert!(!chunks.is_waiting() && !chunks.is_empty());
+        chunks.take_back("less", 5);
+        assert!(chunks.is_waiting());
+        assert_eq!(chunks.pop(), Some("less"));
+        assert_eq!(chunks.pop(), Some("more"));
+        assert!(chunks.is_empty());
     }
 
     #[test]

@@ -238,8 +238,17 @@ impl Ringway {
 
     /// Its resident memory in bytes.
     pub fn memory(&self) -> usize {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Its address space in bytes.
+    pub fn address_space(&self) -> usize {
+        self.status_bytes("VmSize:")
+    }
+
+    fn status_bytes(&self, name: &str) -> usize {
         let status = fs::read_to_string(self.proc("status")).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kilobytes =
             line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
         kilobytes.expect("a number of kB") * 1024

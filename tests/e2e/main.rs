@@ -27,6 +27,7 @@ mod admin_actions;
 mod admin_events;
 mod admin_sessions;
 mod broken_peers;
+mod buffers;
 mod choosing;
 mod commands;
 mod half_closed;

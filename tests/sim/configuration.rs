@@ -189,6 +189,8 @@ pub fn weather(random: &mut Random) -> Weather {
         shortage: sometimes(30),
         no_pipe: sometimes(100),
         accept_fault: sometimes(30),
+        no_memory: sometimes(100),
+        memory_refused: random.chance(20),
         buffers_max: match random.below(4) {
             0 => 1,
             1 => 5,

@@ -55,7 +55,7 @@ impl Coverage {
 pub struct Model<'a> {
     /// Servers never were unusable.
     pub steady: bool,
-    /// Nothing was cut short: no abort, no server taken down, buffers in plenty.
+    /// Nothing was cut short: no abort, no server taken down.
     pub calm: bool,
     /// A buffer for bytes of the worker's own was not to be had.
     pub short_of_buffers: bool,
@@ -142,7 +142,8 @@ impl Exchange<'_> {
         }
         let normal = code(record).is_some_and(|code| code == "--");
         let peaceful = client.is_peaceful() && server.is_peaceful();
-        let whole = begun.answers && peaceful && self.model.calm;
+        let whole =
+            begun.answers && peaceful && self.model.calm && !self.story.was_ended_for_buffers();
         if normal || whole {
             let passed_on = passed_on.expect("no answer of ours");
             assert!(!client.by_reset && !server.by_reset, "a reset");

@@ -42,6 +42,8 @@ struct Coverage {
     mixed: u64,
     /// Turns in which a session waited for the server of its cookie.
     named: u64,
+    /// Chunks that were moved to memory of their size.
+    shrunk: u64,
     http: http::Coverage,
 }
 
@@ -56,9 +58,10 @@ impl Coverage {
         assert!(self.reloads > RUNS / 2, "{self:?}");
         assert!(self.mixed > RUNS, "{self:?}");
         assert!(self.named > RUNS, "{self:?}");
+        assert!(self.shrunk > RUNS, "{self:?}");
         for code in [
-            "--", "CD", "SD", "SC", "sC", "sQ", "RC", "cD", "KD", "KQ", "DD", "CR", "cR", "PR",
-            "KR", "CH", "SH", "sH", "KH",
+            "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",
+            "cR", "PR", "KR", "CH", "SH", "sH", "KH",
         ] {
             assert!(self.codes.contains_key(code), "{code}: {self:?}");
         }

@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use ringway::io::{Chunk, HEADROOM_BYTES};
+
 /// A piece of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
@@ -64,6 +66,26 @@ pub struct Content {
     pub memory: Rc<Vec<u8>>,
     /// What it holds otherwise.
     pub piece: Piece,
+}
+
+impl Content {
+    /// A copy of a part, as it lies in a buffer of its own.
+    pub fn part(&self, chunk: Chunk) -> Content {
+        let head = HEADROOM_BYTES as usize;
+        let mut copy = Content {
+            stream: self.stream,
+            ..Content::default()
+        };
+        if self.memory.is_empty() {
+            let start = u64::from(chunk.start - HEADROOM_BYTES);
+            copy.piece = self.piece.part(start, u64::from(chunk.len));
+        } else {
+            let start = chunk.start as usize;
+            let bytes = &self.memory[start..start + chunk.len as usize];
+            copy.memory = Rc::new([&vec![0; head], bytes].concat());
+        }
+        copy
+    }
 }
 
 /// Where a stream arrives.

@@ -269,3 +269,80 @@ fn a_wake_ends_a_wait() {
         other.join().unwrap();
     }
 }
+
+/// An engine with a receive, polls and a cancellation in flight, and a receive that is queued, and
+/// the connection that receives.
+fn busy(features: Features) -> (Uring, [Socket; 2], [std::net::TcpStream; 2]) {
+    let (mut engine, socket, peer) = connected(features);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let other = Socket::new(listener.accept().unwrap().0.into());
+    engine.receive(&socket, Receive::Stream, true, Token(2));
+    engine.watch(&other, Token(4));
+    engine.watch_waker(Token(5));
+    engine.wait(Some(Duration::ZERO));
+    engine.receive(&other, Receive::Stream, true, Token(4));
+    (engine, [socket, other], [peer, other_peer])
+}
+
+/// Sends to sockets whose receives have ended, and sees that the bytes stay where they are.
+fn assert_nobody_receives(
+    sockets: [Socket; 2],
+    peers: [std::net::TcpStream; 2],
+    enter: impl FnOnce(),
+) {
+    for mut peer in &peers {
+        // On loopback it has arrived then.
+        peer.write_all(b"too late").unwrap();
+    }
+    enter();
+    for socket in sockets {
+        let mut received = [0; 20];
+        let mut stream = std::net::TcpStream::from(socket.descriptor().try_clone().unwrap());
+        let len = stream.read(&mut received).unwrap();
+        assert_eq!(&received[..len], b"too late");
+    }
+}
+
+#[test]
+fn a_ring_that_was_shut_down_writes_nowhere() {
+    for features in ALL_FEATURES {
+        let (mut engine, sockets, peers) = busy(features);
+        engine.ring.shut_down().unwrap();
+        let ring = &mut engine.ring;
+        assert_nobody_receives(sockets, peers, || ring.enter(Some(Duration::ZERO)));
+        while let Some(buffer) = engine.pool.take() {
+            let (start, len) = (HEADROOM_BYTES, BUFFER_BYTES);
+            let bytes = engine.pool.bytes(&buffer, Chunk { start, len });
+            assert!(bytes.iter().all(|byte| *byte == 0), "it was written to");
+        }
+    }
+}
+
+/// To close a ring alone would not end its operations: another descriptor shows that they have
+/// ended.
+#[test]
+fn a_dropped_engine_has_ended_its_operations() {
+    for features in ALL_FEATURES {
+        let (engine, sockets, peers) = busy(features);
+        let another = engine.ring.duplicate();
+        drop(engine);
+        assert_nobody_receives(sockets, peers, || {
+            const GETEVENTS: libc::c_uint = 1;
+            let (submit, want, none) = (0, 0, std::ptr::null::<u8>());
+            // SAFETY: the kernel is given no memory.
+            let entered = unsafe {
+                libc::syscall(
+                    libc::SYS_io_uring_enter,
+                    another.as_raw_fd(),
+                    submit,
+                    want,
+                    GETEVENTS,
+                    none,
+                    0,
+                )
+            };
+            assert_eq!(entered, 0, "{}", std::io::Error::last_os_error());
+        });
+    }
+}

@@ -11,7 +11,7 @@ pub enum Who {
     Server,
     /// A limit of ours.
     Proxy,
-    /// A shortage of descriptors, memory or ports.
+    /// A shortage of descriptors, memory, buffers or ports.
     Resource,
     /// An error of ours.
     Internal,
@@ -101,6 +101,8 @@ pub enum Killer {
     Down,
     /// An error of ours that concerns this session alone.
     Internal,
+    /// The worker, which is out of buffers while the bytes of this session wait longest.
+    Shortage,
 }
 
 impl Killer {
@@ -109,6 +111,7 @@ impl Killer {
             Killer::Operator => Who::Operator,
             Killer::Down => Who::Down,
             Killer::Internal => Who::Internal,
+            Killer::Shortage => Who::Resource,
         }
     }
 }

@@ -95,7 +95,7 @@ impl Engine for Kernel {
 
     fn send(&mut self, socket: &Socket, lent: Lent<Self>, behind: Behind, token: Token) {
         let Lent { mut buffer, chunk } = lent;
-        let content = buffer.0.take().expect("it is here");
+        let content = buffer.content.take().expect("it is here");
         if content.memory.is_empty() {
             let start = u64::from(chunk.start - HEADROOM_BYTES);
             assert_eq!(
@@ -114,6 +114,7 @@ impl Engine for Kernel {
             token,
             socket: socket.0,
             content,
+            sized: buffer.sized,
             chunk,
             behind,
         });
@@ -201,14 +202,16 @@ impl Engine for Kernel {
     }
 
     fn release(&mut self, mut buffer: Buffer) {
-        buffer.0 = None;
-        self.buffers_out -= 1;
+        buffer.content = None;
+        match buffer.sized {
+            None => self.buffers_out -= 1,
+            Some(sized) => self.sized_bytes -= sized,
+        }
     }
 
     fn take_buffer(&mut self) -> Option<Buffer> {
-        let world = &mut *self.world.borrow_mut();
-        if self.buffers_out >= world.weather.buffers_max {
-            world.buffers_refused += 1;
+        if self.buffers_left() == 0 {
+            self.world.borrow_mut().buffers_refused += 1;
             return None;
         }
         self.buffers_out += 1;
@@ -253,8 +256,53 @@ impl Engine for Kernel {
         assert!(to.len <= u64::from(BUFFER_BYTES), "a buffer overflows");
     }
 
-    fn has_buffers(&self) -> bool {
-        self.buffers_out < self.world.borrow().weather.buffers_max
+    fn prepend(&mut self, from: &Buffer, part: Chunk, to: &mut Buffer, behind: Chunk) {
+        let (first, second) = (from.content(), to.content_mut());
+        if !first.memory.is_empty() {
+            assert_eq!(second.stream, first.stream, "bytes of another stream");
+            let bytes = [&first.memory[range(part)], &second.memory[range(behind)]].concat();
+            self.write(to, behind.start, &bytes);
+            return;
+        }
+        assert_eq!(behind.start, HEADROOM_BYTES);
+        let (piece, to) = (first.part(part).piece, &mut second.piece);
+        assert_eq!(u64::from(behind.len), to.len, "a part only");
+        assert_eq!(piece.stream, to.stream, "bytes of another stream");
+        assert_eq!(piece.offset + piece.len, to.offset, "in the wrong order");
+        *to = Piece {
+            len: piece.len + to.len,
+            ..piece
+        };
+        assert!(to.len <= u64::from(BUFFER_BYTES), "a buffer overflows");
+    }
+
+    fn buffers_left(&self) -> usize {
+        let used = self.buffers_out + self.sized_bytes.div_ceil(BUFFER_BYTES as usize);
+        self.buffers_max().saturating_sub(used)
+    }
+
+    fn is_short_of_buffers(&self) -> bool {
+        self.buffers_left() <= self.buffers_max() / 2
+    }
+
+    fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
+        let fails = {
+            let world = &mut *self.world.borrow_mut();
+            world.fault(world.weather.no_memory)
+        };
+        if fails || buffer.sized.is_some() || chunk.len > BUFFER_BYTES / 2 {
+            return Err(buffer);
+        }
+        let content = buffer.content().part(chunk);
+        self.release(buffer);
+        self.sized_bytes += chunk.len as usize;
+        self.world.borrow_mut().shrunk += 1;
+        let start = HEADROOM_BYTES;
+        let shrunk = Buffer {
+            content: Some(content),
+            sized: Some(chunk.len as usize),
+        };
+        Ok((shrunk, Chunk { start, ..chunk }))
     }
 
     fn take_pipe(&mut self) -> Option<Pipe> {
@@ -337,13 +385,19 @@ impl Engine for Kernel {
         std::mem::forget(listener);
     }
 
-    fn accept_now(&mut self, _listener: &Listener) -> Option<Socket> {
+    fn accept_now(&mut self, _listener: &Listener) -> Result<Socket, Fault> {
         let world = &mut *self.world.borrow_mut();
-        let peer = world.backlog.pop_front()?;
+        let Some(peer) = world.backlog.pop_front() else {
+            return Err(Fault::WouldBlock);
+        };
+        if world.fault(world.weather.accept_fault) {
+            world.backlog.push_front(peer);
+            return Err(Fault::NoDescriptors);
+        }
         let mut connection = Connection::new(peer);
         connection.configuration = world.newest(&self.adopted);
         let id = world.id();
         self.connections.insert(id, connection);
-        Some(Socket(id))
+        Ok(Socket(id))
     }
 }

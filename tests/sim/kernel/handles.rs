@@ -27,30 +27,42 @@ impl Drop for Listener {
     }
 }
 
-/// A buffer with what was received into it; `None` once it was given back or lent.
+/// A buffer with what was received into it.
 #[derive(Debug)]
-pub struct Buffer(pub(super) Option<Content>);
+pub struct Buffer {
+    /// `None` once it was given back or lent.
+    pub(super) content: Option<Content>,
+    /// Its bytes, if it is memory of their size.
+    pub(super) sized: Option<usize>,
+}
 
 impl Buffer {
     pub(super) fn content(&self) -> &Content {
-        self.0.as_ref().expect("it is here")
+        self.content.as_ref().expect("it is here")
     }
 
     pub(super) fn content_mut(&mut self) -> &mut Content {
-        self.0.as_mut().expect("it is here")
+        self.content.as_mut().expect("it is here")
     }
 
     pub(super) fn of(piece: Piece) -> Self {
-        Buffer(Some(Content {
+        Buffer::with(Content {
             piece,
             ..Content::default()
-        }))
+        })
+    }
+
+    pub(super) fn with(content: Content) -> Self {
+        Buffer {
+            content: Some(content),
+            sized: None,
+        }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if !std::thread::panicking() && self.0.is_some() {
+        if !std::thread::panicking() && self.content.is_some() {
             panic!("a buffer was dropped, not released");
         }
     }

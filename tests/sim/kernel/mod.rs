@@ -28,6 +28,9 @@ use operations::{Operation, Pending};
 use sending::{Carried, Sending};
 pub use world::{Ended, Weather, World};
 
+/// How long the system has memory for all buffers, and then not, by turns.
+const REFUSED_NANOS: u64 = 50_000_000;
+
 /// The kernel of one worker.
 pub struct Kernel {
     id: u64,
@@ -47,6 +50,8 @@ pub struct Kernel {
     idle_pipes: Vec<u64>,
     buffers_out: usize,
     pub buffers_out_max: usize,
+    /// Bytes in memory of their size.
+    sized_bytes: usize,
     /// The worker was woken.
     pub woken: Arc<AtomicBool>,
     /// How many configurations the worker has taken beside the first.
@@ -71,6 +76,7 @@ impl Kernel {
             idle_pipes: Vec::new(),
             buffers_out: 0,
             buffers_out_max: 0,
+            sized_bytes: 0,
             woken: Arc::default(),
             adopted: Arc::default(),
         }
@@ -87,6 +93,7 @@ impl Kernel {
         assert!(self.connections.is_empty(), "connections are left");
         assert!(self.listeners.is_empty(), "listeners are left");
         assert_eq!(self.buffers_out, 0, "buffers are left");
+        assert_eq!(self.sized_bytes, 0, "memory is left");
         assert_eq!(self.pipes.len(), self.idle_pipes.len(), "pipes are left");
         assert!(
             self.pending
@@ -145,6 +152,18 @@ impl Kernel {
                 world.servers.push(ended);
             }
             None => world.clients.push(ended),
+        }
+    }
+
+    /// How many buffers there can be now: fewer, while the system has no memory for more.
+    fn buffers_max(&self) -> usize {
+        let world = self.world.borrow();
+        let weather = &world.weather;
+        let refused = world.now / REFUSED_NANOS % 2 == 1;
+        if weather.memory_refused && refused {
+            weather.buffers_max.div_ceil(2)
+        } else {
+            weather.buffers_max
         }
     }
 

@@ -1,6 +1,6 @@
 //! Operations in flight: which may be, and when they complete.
 
-use ringway::io::{Done, Fault, Interest, RECEIVE_BYTES, Token};
+use ringway::io::{Done, Engine as _, Fault, Interest, RECEIVE_BYTES, Token};
 use std::sync::atomic::Ordering;
 
 use super::connection::Connection;
@@ -91,6 +91,7 @@ impl Kernel {
 
     /// Tries to complete one pending operation.
     fn try_complete(&mut self, pending: &mut Pending) -> Option<(Done<Kernel>, bool)> {
+        let buffers_left = self.buffers_left();
         let world = &mut *self.world.borrow_mut();
         let canceled = pending.canceled && world.random.chance(80);
         match &mut pending.operation {
@@ -146,7 +147,7 @@ impl Kernel {
                 if canceled {
                     return Some(received(Err(Fault::Canceled), false));
                 }
-                if self.buffers_out >= world.weather.buffers_max {
+                if buffers_left == 0 {
                     return Some(received(Err(Fault::NoBuffers), false));
                 }
                 if let Some(max) = *head
@@ -155,7 +156,7 @@ impl Kernel {
                     let len = world.amount(connection.readable.min(max));
                     self.buffers_out += 1;
                     self.buffers_out_max = self.buffers_out_max.max(self.buffers_out);
-                    let buffer = Buffer(Some(connection.take_text(len)));
+                    let buffer = Buffer::with(connection.take_text(len));
                     let more = connection.readable > 0;
                     return Some(received(Ok((Some(buffer), len as u32)), more));
                 }

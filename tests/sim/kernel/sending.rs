@@ -17,6 +17,8 @@ pub struct Sending {
     pub token: Token,
     pub socket: u64,
     pub content: Content,
+    /// See [`Buffer`].
+    pub sized: Option<usize>,
     pub chunk: Chunk,
     pub behind: Behind,
 }
@@ -47,7 +49,10 @@ impl Kernel {
                 !lazy || send.behind == Behind::Bytes,
                 "an end that is not passed on at once"
             );
-            let buffer = Buffer(Some(send.content));
+            let buffer = Buffer {
+                content: Some(send.content),
+                sized: send.sized,
+            };
             self.sent.push_back(Carried {
                 token: send.token,
                 socket: send.socket,

@@ -35,6 +35,10 @@ pub struct Weather {
     pub no_pipe: u64,
     pub accept_fault: u64,
     pub buffers_max: usize,
+    /// Memory in the size of some bytes can't be had.
+    pub no_memory: u64,
+    /// The system has memory for all buffers only at times.
+    pub memory_refused: bool,
 }
 
 /// What all kernels of a run share: time, randomness, what became of connections.
@@ -57,6 +61,8 @@ pub struct World {
     /// Operations that failed on purpose.
     pub faults: u64,
     pub spliced: u64,
+    /// Chunks that were moved to memory of their size.
+    pub shrunk: u64,
     /// Waits in a row without a completion.
     quiet: u64,
     /// When each kernel has something to do at the latest.
@@ -126,6 +132,7 @@ impl World {
             next_stream: 1,
             faults: 0,
             spliced: 0,
+            shrunk: 0,
             quiet: 0,
             due: HashMap::new(),
             heads: None,

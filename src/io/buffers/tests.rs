@@ -1,0 +1,225 @@
+//! The pool: its bound, its memory, and what it does when there is no more.
+
+use super::*;
+
+/// The buffer that the kernel would take next.
+fn next_in_ring(pool: &Pool) -> u16 {
+    let entries = pool.ring.base().as_ptr().cast::<BufRingEntry>();
+    let index = pool.tail.wrapping_sub(pool.in_ring) & (RING_BUFFERS - 1);
+    // SAFETY: the index is inside the ring.
+    unsafe { &*entries.wrapping_add(usize::from(index)) }.bid()
+}
+
+/// Takes all buffers that are left, as received ones.
+fn take_all(pool: &mut Pool) -> Vec<Buffer> {
+    let mut taken = Vec::new();
+    loop {
+        pool.top_up();
+        if pool.in_ring == 0 {
+            return taken;
+        }
+        let index = next_in_ring(pool);
+        taken.push(pool.taken(index));
+    }
+}
+
+#[test]
+fn grows_to_its_bound_and_no_further() {
+    let mut pool = Pool::new(100).unwrap();
+    pool.top_up();
+    assert_eq!(pool.in_ring, RING_BUFFERS);
+    let mut taken = Vec::new();
+    while pool.left() > 0 {
+        let index = next_in_ring(&pool);
+        taken.push(pool.taken(index));
+        pool.top_up();
+    }
+    assert_eq!(taken.len(), 100);
+    assert!(pool.take().is_none());
+    assert_eq!(pool.blocks.len(), 2);
+    for buffer in taken {
+        pool.release(buffer);
+    }
+    assert_eq!(pool.left(), 100);
+}
+
+#[test]
+fn the_last_released_is_the_next_used() {
+    let mut pool = Pool::new(1024).unwrap();
+    pool.top_up();
+    let first = pool.taken(0);
+    let id = first.id();
+    pool.release(first);
+    assert_eq!(pool.free.back(), Some(&id.index));
+}
+
+#[test]
+fn buffers_are_writable_over_their_whole_length() {
+    let mut pool = Pool::new(1024).unwrap();
+    pool.top_up();
+    let address = pool.address(BLOCK_BUFFERS as u16 - 1).as_ptr();
+    // SAFETY: the last byte of the last buffer of a mapped block.
+    let last = unsafe { &mut *address.wrapping_add(STRIDE_BYTES as usize - 1) };
+    *last = 7;
+    assert_eq!(*last, 7);
+}
+
+#[test]
+fn what_is_written_and_copied_is_read_back() {
+    let mut pool = Pool::new(1024).unwrap();
+    let (mut a, mut b) = (pool.take().unwrap(), pool.take().unwrap());
+    pool.write(&mut a, HEADROOM_BYTES - 3, b"abcdef");
+    let (start, len) = (HEADROOM_BYTES - 2, 4);
+    assert_eq!(pool.bytes(&a, Chunk { start, len }), b"bcde");
+    pool.copy(&a, Chunk { start, len }, &mut b, STRIDE_BYTES - 4);
+    let start = STRIDE_BYTES - 5;
+    assert_eq!(pool.bytes(&b, Chunk { start, len: 5 }), b"\0bcde");
+    pool.release(a);
+    pool.release(b);
+}
+
+#[test]
+#[should_panic(expected = "is not inside a buffer")]
+fn nothing_is_written_beyond_a_buffer() {
+    let mut pool = Pool::new(1024).unwrap();
+    let mut buffer = pool.take().unwrap();
+    pool.write(&mut buffer, STRIDE_BYTES - 1, b"ab");
+}
+
+#[test]
+fn what_is_put_before_other_bytes_moves_them() {
+    let mut pool = Pool::new(1024).unwrap();
+    let (mut a, mut b) = (pool.take().unwrap(), pool.take().unwrap());
+    pool.write(&mut a, 10, b"first");
+    pool.write(&mut b, HEADROOM_BYTES, b"second");
+    let (first, behind) = (Chunk { start: 10, len: 5 }, chunk(6));
+    pool.prepend(&a, first, &mut b, behind);
+    assert_eq!(pool.bytes(&b, chunk(11)), b"firstsecond");
+    let (shrunk, first) = pool.shrink(a, first).unwrap();
+    pool.prepend(&shrunk, first, &mut b, chunk(11));
+    assert_eq!(pool.bytes(&b, chunk(16)), b"firstfirstsecond");
+}
+
+fn chunk(len: u32) -> Chunk {
+    let start = HEADROOM_BYTES;
+    Chunk { start, len }
+}
+
+#[test]
+#[should_panic(expected = "is not inside a buffer")]
+fn nothing_is_moved_beyond_a_buffer() {
+    let mut pool = Pool::new(1024).unwrap();
+    let (a, mut b) = (pool.take().unwrap(), pool.take().unwrap());
+    pool.prepend(&a, chunk(100), &mut b, chunk(BUFFER_BYTES - 99));
+}
+
+#[test]
+fn memory_of_the_size_of_its_bytes_counts_against_the_bound() {
+    const LEN: u32 = SHRINK_BYTES_MAX;
+    let mut pool = Pool::new(100).unwrap();
+    let taken = take_all(&mut pool);
+    assert_eq!((taken.len(), pool.left()), (100, 0));
+    let mut shrunk = Vec::new();
+    for (number, mut buffer) in taken.into_iter().enumerate() {
+        pool.write(&mut buffer, HEADROOM_BYTES, &[number as u8; LEN as usize]);
+        let (buffer, part) = pool.shrink(buffer, chunk(LEN)).unwrap();
+        shrunk.push((buffer, part));
+    }
+    // Two halves and what it costs to have them.
+    assert_eq!(pool.left(), 49);
+    let more = take_all(&mut pool);
+    assert_eq!(more.len(), 49, "there are not more than are left");
+    for (number, (buffer, part)) in shrunk.into_iter().enumerate() {
+        assert_eq!(pool.bytes(&buffer, part), [number as u8; LEN as usize]);
+        pool.release(buffer);
+    }
+    assert_eq!((pool.left(), pool.sized_bytes), (51, 0));
+    for buffer in more {
+        pool.release(buffer);
+    }
+    assert_eq!(pool.left(), 100);
+}
+
+#[test]
+fn what_fills_a_buffer_is_not_shrunk_nor_is_anything_twice() {
+    let mut pool = Pool::new(100).unwrap();
+    let buffer = pool.take().unwrap();
+    let buffer = pool
+        .shrink(buffer, chunk(SHRINK_BYTES_MAX + 1))
+        .unwrap_err();
+    let (buffer, part) = pool.shrink(buffer, chunk(3)).unwrap();
+    let buffer = pool.shrink(buffer, part).unwrap_err();
+    pool.release(buffer);
+    assert_eq!(pool.left(), 100);
+}
+
+#[test]
+#[should_panic(expected = "is not inside a buffer")]
+fn nothing_is_written_beyond_memory_of_its_size() {
+    let mut pool = Pool::new(100).unwrap();
+    let buffer = pool.take().unwrap();
+    let (mut buffer, _) = pool.shrink(buffer, chunk(3)).unwrap();
+    pool.write(&mut buffer, 2, b"ab");
+}
+
+/// Memory of free buffers goes back to the system as bytes move elsewhere, so that the process as a
+/// whole keeps its bound.
+#[test]
+fn what_moves_leaves_no_memory_behind() {
+    let mut pool = Pool::new(64).unwrap();
+    for mut buffer in take_all(&mut pool) {
+        pool.write(&mut buffer, HEADROOM_BYTES, &[7; 1000]);
+        pool.shrink(buffer, chunk(1000)).unwrap();
+    }
+    for index in 0..64 {
+        let touched = pool.address(index).as_ptr();
+        // SAFETY: it is inside a mapped block.
+        let byte = unsafe { *touched.wrapping_add(HEADROOM_BYTES as usize) };
+        assert_eq!(byte, 0, "buffer {index} has memory");
+    }
+}
+
+#[test]
+fn a_refused_block_is_not_asked_for_again_at_once() {
+    use std::sync::atomic::AtomicUsize;
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let mut pool = Pool::new(1000).unwrap();
+    pool.map = |_| {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        Err(io::Error::from_raw_os_error(libc::ENOMEM))
+    };
+    assert_eq!(pool.left(), 1000, "nobody knows yet");
+    let taken = take_all(&mut pool);
+    assert_eq!(taken.len(), BLOCK_BUFFERS);
+    for _ in 0..100 {
+        assert_eq!(pool.left(), 0);
+        assert!(pool.take().is_none());
+        pool.top_up();
+    }
+    assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+
+    pool.refused_until = Some(Instant::now());
+    assert_eq!(
+        pool.left(),
+        1000 - BLOCK_BUFFERS,
+        "after a time it is tried"
+    );
+    pool.map = Mapping::new;
+    assert!(pool.take().is_some());
+    assert!(!pool.is_refused());
+}
+
+#[test]
+fn the_last_buffers_are_few() {
+    let mut pool = Pool::new(64).unwrap();
+    assert!(!pool.is_short());
+    let mut taken: Vec<_> = (0..31).map(|_| pool.take().unwrap()).collect();
+    assert!(!pool.is_short());
+    taken.push(pool.take().unwrap());
+    assert!(pool.is_short());
+    for buffer in taken {
+        pool.release(buffer);
+    }
+    assert!(!pool.is_short());
+}

@@ -1,0 +1,190 @@
+//! Few buffers left: who gets them, and who gives some back.
+//!
+//! 1. A direction that holds bytes reads nothing ahead: the last buffers are for those that hold
+//!    none.
+//! 2. Few bytes that wait are moved to memory of their size.
+//! 3. A receive that finds no buffer is made again when there is one, in the order in which they
+//!    failed.
+//! 4. If there is none, the session whose bytes wait longest is ended.
+//!
+//! None of it costs anything while there are enough, but for the list of those that wait.
+
+use std::time::Duration;
+
+use super::Worker;
+use super::slot::{ReceiveWait, Slot};
+use super::token::Key;
+use crate::io::{Chunk, Engine};
+use crate::logic::session::{Event, Killer, Side};
+use crate::logic::time::Instant;
+
+/// How long bytes must have waited before their session may be ended for their buffers, and how
+/// often receives that wait for a buffer look whether there is one, if nothing else happens.
+const BUFFER_PAUSE: Duration = Duration::from_millis(100);
+
+impl<E: Engine> Worker<E> {
+    /// Whether a receive has to wait until what its direction holds was sent. Then it is noted.
+    pub(super) fn holds_back(&mut self, slot: usize, from: Side) -> bool {
+        let entry = &mut self.sessions[slot];
+        // A head is passed on only when the rest of it has come.
+        let may_read = entry.chunks[from.index()].is_empty()
+            || entry.session.head_held(from).is_some()
+            || !self.engine.is_short_of_buffers();
+        if !may_read {
+            entry.receive_waits[from.index()] = ReceiveWait::Send;
+        }
+        !may_read
+    }
+
+    /// A chunk was given back: makes the receive that waited for that.
+    pub(super) fn resume_receive(&mut self, slot: usize, from: Side) {
+        let wait = &mut self.sessions[slot].receive_waits[from.index()];
+        if *wait == ReceiveWait::Send {
+            *wait = ReceiveWait::Nothing;
+            let key = self.key(slot);
+            self.receive(key, from, false);
+        }
+    }
+
+    /// A receive found no buffer.
+    pub(super) fn starve(&mut self, key: Key, from: Side) {
+        self.counters().buffer_misses.add(1);
+        let slot = key.slot as usize;
+        if !self.holds_back(slot, from) {
+            self.sessions[slot].receive_waits[from.index()] = ReceiveWait::Buffer;
+            self.starved.push_back((key, from));
+        }
+    }
+
+    /// Once in each turn: sees to it that those that hold no bytes can go on.
+    pub(super) fn relieve_shortage(&mut self) {
+        while self.engine.is_short_of_buffers() {
+            let Some((slot, from)) = self.stalled.examine_next() else {
+                break;
+            };
+            self.shrink(slot, from);
+        }
+        self.feed_starved();
+    }
+
+    /// Moves what a direction holds to memory of its size, but not a head, which is edited in its
+    /// buffer.
+    fn shrink(&mut self, slot: usize, from: Side) {
+        let entry = &mut self.sessions[slot];
+        if entry.session.head_held(from).is_none() {
+            let engine = &mut self.engine;
+            entry.chunks[from.index()].shrink(|buffer, chunk| engine.shrink(buffer, chunk));
+        }
+    }
+
+    /// Makes receives again that found no buffer, as many as there are buffers.
+    fn feed_starved(&mut self) {
+        let mut left = self.engine.buffers_left();
+        // Those that fail again come to the end of the queue in a later turn.
+        for _ in 0..self.starved.len() {
+            while left == 0 {
+                if !self.end_longest_stalled() {
+                    return;
+                }
+                left = self.engine.buffers_left();
+            }
+            let Some((key, from)) = self.starved.pop_front() else {
+                return;
+            };
+            let Some(entry) = self.slot(key) else {
+                continue;
+            };
+            let wait = &mut entry.receive_waits[from.index()];
+            if *wait == ReceiveWait::Buffer {
+                *wait = ReceiveWait::Nothing;
+                self.receive(key, from, false);
+                left -= 1;
+            }
+        }
+    }
+
+    /// When the queue of receives without a buffer is looked at again.
+    pub(super) fn starved_due(&self) -> Option<Instant> {
+        (!self.starved.is_empty()).then(|| self.now + BUFFER_PAUSE)
+    }
+
+    /// Ends the session whose bytes wait longest, and takes its buffers. False: none waits long
+    /// enough.
+    fn end_longest_stalled(&mut self) -> bool {
+        self.warn(|| "all buffers are in use: receives wait for one".to_string());
+        let Some((slot, _, since)) = self.stalled.oldest() else {
+            return false;
+        };
+        if self.now < since + BUFFER_PAUSE {
+            return false;
+        }
+        let key = self.key(slot);
+        if !self.sessions[slot].session.is_closing() {
+            self.counters().shortages.add(1);
+            self.drive(slot, Event::Killed(Killer::Shortage));
+        }
+        if self.slot(key).is_some() {
+            // The kernel still holds an operation, but none of these bytes.
+            for from in Side::BOTH {
+                let chunks = &mut self.sessions[slot].chunks[from.index()];
+                while chunks.is_waiting() {
+                    if let Some(buffer) = chunks.pop() {
+                        self.engine.release(buffer);
+                    }
+                }
+            }
+            self.note_stalled(slot);
+        }
+        true
+    }
+
+    /// After an event: whether the bytes of a session wait.
+    pub(super) fn note_stalled(&mut self, slot: usize) {
+        let entry = &mut self.sessions[slot];
+        for from in Side::BOTH {
+            let waits = entry.chunks[from.index()].is_waiting();
+            let noted = std::mem::replace(&mut entry.stalled[from.index()], waits);
+            match (noted, waits) {
+                (false, true) => self.stalled.push(slot, from, self.now),
+                (true, false) => self.stalled.remove(slot, from),
+                (false, false) | (true, true) => {}
+            }
+        }
+    }
+
+    /// Further bytes came: if they wait, they are examined as well.
+    pub(super) fn renew_stalled(&mut self, slot: usize, from: Side) {
+        let noted = &mut self.sessions[slot].stalled[from.index()];
+        if std::mem::take(noted) {
+            self.stalled.remove(slot, from);
+        }
+    }
+
+    /// A session is gone.
+    pub(super) fn forget_stalled(&mut self, slot: usize, entry: &Slot<E>) {
+        for from in Side::BOTH {
+            if entry.stalled[from.index()] {
+                self.stalled.remove(slot, from);
+            }
+        }
+    }
+
+    /// Puts the newest chunk, which is in memory of its size, before bytes that came now.
+    pub(super) fn join_shrunk(
+        &mut self,
+        slot: usize,
+        from: Side,
+        mut buffer: E::Buffer,
+        chunk: Chunk,
+    ) {
+        let chunks = &mut self.sessions[slot].chunks[from.index()];
+        let Some((old, part)) = chunks.newest() else {
+            return self.engine.release(buffer);
+        };
+        self.engine.prepend(old, part, &mut buffer, chunk);
+        let len = part.len + chunk.len;
+        if let Some(old) = chunks.replace_newest(buffer, Chunk { len, ..chunk }) {
+            self.engine.release(old);
+        }
+    }
+}

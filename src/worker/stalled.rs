@@ -1,0 +1,168 @@
+//! Directions whose bytes wait, in the order in which they began to: for room at a peer that does
+//! not read, for a server, or for the rest of a head.
+//!
+//! A list through a table, so that one that begins or ends to wait costs the same whatever their
+//! number. It also knows which of them were not examined yet since they began to wait: all behind
+//! some place in the list.
+
+use crate::logic::session::Side;
+use crate::logic::time::Instant;
+
+/// The end of the list.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: u32,
+    behind: u32,
+    since: Instant,
+}
+
+/// The list of one worker.
+#[derive(Debug)]
+pub struct Stalled {
+    /// By slot and side.
+    links: Vec<Link>,
+    oldest: u32,
+    newest: u32,
+    /// The oldest that was not examined.
+    fresh: u32,
+}
+
+impl Default for Stalled {
+    fn default() -> Self {
+        Stalled {
+            links: Vec::new(),
+            oldest: NONE,
+            newest: NONE,
+            fresh: NONE,
+        }
+    }
+}
+
+impl Stalled {
+    /// A direction begins to wait. It must not be in the list.
+    pub fn push(&mut self, slot: usize, from: Side, since: Instant) {
+        let node = node(slot, from);
+        if self.links.len() <= node as usize {
+            let unused = Link {
+                before: NONE,
+                behind: NONE,
+                since,
+            };
+            self.links.resize(node as usize + 1, unused);
+        }
+        self.links[node as usize] = Link {
+            before: self.newest,
+            behind: NONE,
+            since,
+        };
+        match self.newest {
+            NONE => self.oldest = node,
+            newest => self.links[newest as usize].behind = node,
+        }
+        self.newest = node;
+        if self.fresh == NONE {
+            self.fresh = node;
+        }
+    }
+
+    /// A direction waits no longer. It must be in the list.
+    pub fn remove(&mut self, slot: usize, from: Side) {
+        let node = node(slot, from);
+        let Link { before, behind, .. } = self.links[node as usize];
+        match before {
+            NONE => self.oldest = behind,
+            before => self.links[before as usize].behind = behind,
+        }
+        match behind {
+            NONE => self.newest = before,
+            behind => self.links[behind as usize].before = before,
+        }
+        if self.fresh == node {
+            self.fresh = behind;
+        }
+    }
+
+    /// The one that waits longest, and since when.
+    pub fn oldest(&self) -> Option<(usize, Side, Instant)> {
+        let link = self.links.get(self.oldest as usize)?;
+        let (slot, from) = direction(self.oldest);
+        Some((slot, from, link.since))
+    }
+
+    /// The one that waits longest of those that were not examined: now it is.
+    pub fn examine_next(&mut self) -> Option<(usize, Side)> {
+        let link = self.links.get(self.fresh as usize)?;
+        let examined = direction(self.fresh);
+        self.fresh = link.behind;
+        Some(examined)
+    }
+}
+
+fn node(slot: usize, from: Side) -> u32 {
+    // Tables of sessions have 2^24 slots at most.
+    (slot * 2 + from.index()) as u32
+}
+
+fn direction(node: u32) -> (usize, Side) {
+    (node as usize / 2, Side::BOTH[node as usize % 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(usize),
+        Remove(usize),
+        Examine,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..20usize).prop_map(Step::Push),
+            (0..20usize).prop_map(Step::Remove),
+            Just(Step::Examine),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn keeps_the_order_of_a_queue(steps in prop::collection::vec(step(), 0..200)) {
+            let mut list = Stalled::default();
+            let mut model: VecDeque<(usize, Instant, bool)> = VecDeque::new();
+            for (index, step) in steps.into_iter().enumerate() {
+                let now = Instant::ZERO + Duration::from_secs(index as u64);
+                let at = |number: usize| (number / 2, Side::BOTH[number % 2]);
+                match step {
+                    Step::Push(number) if model.iter().all(|entry| entry.0 != number) => {
+                        model.push_back((number, now, false));
+                        list.push(at(number).0, at(number).1, now);
+                    }
+                    Step::Remove(number) if model.iter().any(|entry| entry.0 == number) => {
+                        model.retain(|entry| entry.0 != number);
+                        list.remove(at(number).0, at(number).1);
+                    }
+                    Step::Push(_) | Step::Remove(_) => {}
+                    Step::Examine => {
+                        let fresh = model.iter_mut().find(|entry| !entry.2);
+                        let expected = fresh.map(|entry| {
+                            entry.2 = true;
+                            at(entry.0)
+                        });
+                        prop_assert_eq!(list.examine_next(), expected);
+                    }
+                }
+                let oldest = model.front().map(|entry| (at(entry.0).0, at(entry.0).1, entry.1));
+                prop_assert_eq!(list.oldest(), oldest);
+            }
+        }
+    }
+}
