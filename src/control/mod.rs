@@ -4,11 +4,13 @@
 
 mod actions;
 mod admin;
+mod binding;
 pub mod health;
 mod journal;
 mod limits;
 mod listeners;
 mod overrides;
+mod owner;
 pub mod reload;
 mod sessions;
 mod state_file;
@@ -171,7 +173,7 @@ async fn serve(
         .as_mut()
         .map(|taken| std::mem::take(&mut taken.handed));
     let moment = Moment::Start(handed.unwrap_or_default());
-    let prepared = listeners.prepare(config, worker_count, moment)?;
+    let prepared = listeners.prepare(config, worker_count, moment).await?;
     let applied = listeners.apply(prepared, worker_count);
     let for_log = journal.clone();
     let log = Writer::start(move |text| for_log.record(Entry::warning(text)))

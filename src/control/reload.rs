@@ -206,6 +206,7 @@ impl Reload {
         self.check_restart(&config)?;
         let prepared = (self.listeners)
             .prepare(&config, self.workers, Moment::Reload)
+            .await
             .map_err(|error| error.to_string())?;
         // From here on nothing fails.
         if prepared.removes() {

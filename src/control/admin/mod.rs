@@ -62,7 +62,7 @@ use super::actions::Actions;
 use super::health::ServerStatus;
 use super::reload::Reloader;
 use super::takeover::Giver;
-use super::{Active, StartError, listeners};
+use super::{Active, StartError, binding, listeners, owner};
 use crate::config;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
@@ -160,7 +160,10 @@ impl Admin {
             Some(address) => Some(bind_tcp(address).await?),
             None => None,
         };
-        let unix = config.socket.as_deref().map(bind_unix).transpose()?;
+        let unix = match &config.socket {
+            Some(path) => Some(bind_unix(path).await?),
+            None => None,
+        };
         let page = config.page.clone();
         Ok(Admin {
             tcp,
@@ -210,18 +213,24 @@ impl Admin {
 }
 
 async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = TcpListener::bind(address).await.and_then(|listener| {
+    // An address needs no resolver, so that this does not block.
+    let open = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
-    });
-    bound.map_err(|error| StartError::Listen {
-        what: format!("{address} (admin)"),
-        why: listeners::refusal(&address, &error),
+    };
+    let what = format!("{address} (admin)");
+    let bound = binding::open(&what, open, move || owner::of_address(address)).await;
+    bound.map_err(|refused| StartError::Listen {
+        why: listeners::refusal(&address, &refused),
+        what,
     })
 }
 
-fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path).map_err(|why| StartError::Listen {
+async fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path).await.map_err(|why| StartError::Listen {
         what: format!("{} (admin)", path.display()),
         why,
     })
