@@ -5,7 +5,7 @@
 //!
 //! | Module | Concern |
 //! | --- | --- |
-//! | `server`, `socket` | connections: their bounds, the Unix socket's file |
+//! | `server`, `clients`, `socket` | connections: their bounds, who makes room, the Unix socket's file |
 //! | `access`, `token` | who may do what |
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
@@ -26,6 +26,7 @@
 
 mod access;
 mod body;
+mod clients;
 mod csv;
 mod document;
 mod error;
@@ -54,6 +55,7 @@ use std::time::{Instant, SystemTime};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -72,6 +74,9 @@ use history::History;
 pub(super) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
 pub use token::Token;
+
+/// Length of the accept queue over TCP.
+const BACKLOG: i32 = 1024;
 
 /// Tells the health of a server.
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
@@ -213,11 +218,13 @@ impl Admin {
 }
 
 async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    // An address needs no resolver, so that this does not block.
     let open = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
