@@ -60,6 +60,14 @@ pub struct Handed {
     pub sockets: Vec<Listener>,
 }
 
+/// An entry that another process may have too.
+pub struct Offered {
+    /// What it gets.
+    pub handed: Handed,
+    /// What the workers call the sockets.
+    pub ids: Vec<u64>,
+}
+
 /// All that is open.
 #[derive(Default)]
 pub struct Listeners {
@@ -88,6 +96,8 @@ pub struct Prepared {
     id: u64,
     /// Indices of entries that are not wanted any more.
     removed: Vec<usize>,
+    /// Which of the entries that were handed over are wanted, by their index.
+    kept: Vec<usize>,
 }
 
 impl Prepared {
@@ -103,6 +113,8 @@ pub struct Applied {
     pub by_worker: Vec<Vec<Listening<Listener>>>,
     /// By index of the frontend: the addresses, in the order of the configuration.
     pub addresses: Vec<Vec<SocketAddr>>,
+    /// Which of the entries that were handed over are in use, by their index.
+    pub kept: Vec<usize>,
 }
 
 /// When listeners are opened.
@@ -158,6 +170,7 @@ impl Listeners {
             names: frontends.map(|frontend| frontend.name.clone()).collect(),
             id: opening.id,
             removed: unused,
+            kept: opening.kept,
         })
     }
 
@@ -166,12 +179,15 @@ impl Listeners {
     /// # Errors
     ///
     /// Out of descriptors.
-    pub fn offer(&self) -> Result<Vec<Handed>, Error> {
+    pub fn offer(&self) -> Result<Vec<Offered>, Error> {
         let share = |entry: &Entry| {
             let sockets = entry.sockets.iter().map(|(_, socket)| socket.share());
-            Ok(Handed {
-                what: entry.what.clone(),
-                sockets: sockets.collect::<Result<_, Error>>()?,
+            Ok(Offered {
+                handed: Handed {
+                    what: entry.what.clone(),
+                    sockets: sockets.collect::<Result<_, Error>>()?,
+                },
+                ids: entry.sockets.iter().map(|(id, _)| *id).collect(),
             })
         };
         self.entries.iter().map(share).collect()
@@ -195,6 +211,7 @@ impl Listeners {
         let mut applied = Applied {
             by_worker: (0..workers).map(|_| Vec::new()).collect(),
             addresses: Vec::new(),
+            kept: prepared.kept,
         };
         for (frontend, found) in prepared.found.into_iter().enumerate() {
             let mut addresses = Vec::new();
@@ -232,6 +249,10 @@ struct Opening {
     held: Vec<Held>,
     workers: usize,
     moment: Moment,
+    /// What was handed over and is not in use yet, with its index.
+    handed: Vec<(usize, Handed)>,
+    /// Indices of what was handed over and is in use.
+    kept: Vec<usize>,
     /// Of the newest socket.
     id: u64,
     /// Descriptors that have been taken over, each for one entry.
@@ -252,21 +273,25 @@ impl Held {
 }
 
 impl Opening {
-    fn new(entries: &[Entry], workers: usize, moment: Moment, id: u64) -> Self {
+    fn new(entries: &[Entry], workers: usize, mut moment: Moment, id: u64) -> Self {
         let mut held: Vec<Held> = (entries.iter())
             .map(|entry| {
                 let sockets = entry.sockets.iter().map(|(_, socket)| socket);
                 Held::new(entry.what.address, sockets)
             })
             .collect();
-        if let Moment::Start(handed) = &moment {
-            let handed = handed.iter();
-            held.extend(handed.map(|it| Held::new(it.what.address, it.sockets.iter())));
-        }
+        let handed = match &mut moment {
+            Moment::Start(handed) => std::mem::take(handed),
+            Moment::Reload => Vec::new(),
+        };
+        let all = handed.iter();
+        held.extend(all.map(|it| Held::new(it.what.address, it.sockets.iter())));
         Opening {
             held,
             workers,
             moment,
+            handed: handed.into_iter().enumerate().collect(),
+            kept: Vec::new(),
             id,
             inherited: Vec::new(),
         }
@@ -315,11 +340,11 @@ impl Opening {
     }
 
     fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<Handed> {
-        let Moment::Start(handed) = &mut self.moment else {
-            return None;
-        };
-        let serves = |handed: &Handed| handed.what.serves(listen, &frontend.name);
-        Some(handed.remove(handed.iter().position(serves)?))
+        let mut all = self.handed.iter();
+        let position = all.position(|(_, it)| it.what.serves(listen, &frontend.name))?;
+        let (index, handed) = self.handed.remove(position);
+        self.kept.push(index);
+        Some(handed)
     }
 
     /// Sees to it that each worker has a socket of an address that was handed over, and each socket

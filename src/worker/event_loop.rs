@@ -125,6 +125,7 @@ impl<E: Engine> Worker<E> {
         self.engine.watch_waker(Owner::Waker.token());
         while let Ok(command) = self.commands.try_recv() {
             match command {
+                Command::Release(release) => self.release_listeners(&release),
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
                 Command::Adopt(adoption) => self.adopt(*adoption),

@@ -1,13 +1,15 @@
 //! Accepting: multishot while places are plenty, one at a time when they run short, not at all
 //! when there are none; a pause when descriptors or memory are short.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Worker;
 use super::adopt::Listening;
 use super::plan::Place;
 use super::token::Owner;
+use super::{Release, Worker};
 use crate::io::{Engine, Fault};
 
 /// How long accepting pauses when descriptors or memory are short.
@@ -40,6 +42,8 @@ pub struct Accepting<E: Engine> {
     listener: Option<E::Listener>,
     /// The configuration no longer has it: it is closed as soon as that is possible.
     leaving: bool,
+    /// Another process has it too, and what waits there is left to it; dropped with the listener.
+    released: Option<Arc<dyn Any + Send + Sync>>,
     state: State,
     /// Accepted connections for which there was no place, longest first.
     parked: VecDeque<E::Socket>,
@@ -51,6 +55,7 @@ impl<E: Engine> Accepting<E> {
             id,
             place,
             leaving: false,
+            released: None,
             listener: Some(listener),
             state: State::Idle,
             parked: VecDeque::new(),
@@ -274,6 +279,16 @@ impl<E: Engine> Worker<E> {
         self.close_listener_if_idle(index);
     }
 
+    /// Closes listeners without taking what waits in their queues.
+    pub(super) fn release_listeners(&mut self, release: &Release) {
+        for index in self.listener_indices() {
+            if release.listeners.contains(&self.listeners[index].id) {
+                self.listeners[index].released = Some(Arc::clone(&release.closed));
+                self.leave_listener(index);
+            }
+        }
+    }
+
     /// Drops a listener that is closed, once all who came there are sessions.
     fn forget_if_done(&mut self, index: usize) {
         let accepting = &self.listeners[index];
@@ -310,10 +325,14 @@ impl<E: Engine> Worker<E> {
         let Some(listener) = self.listeners[index].listener.take() else {
             return;
         };
-        while let Some(socket) = self.engine.accept_now(&listener) {
-            self.admit(index, socket);
+        let released = self.listeners[index].released.take();
+        if released.is_none() {
+            while let Some(socket) = self.engine.accept_now(&listener) {
+                self.admit(index, socket);
+            }
         }
         self.engine.close_listener(listener);
+        drop(released);
         self.forget_if_done(index);
         if self.paused {
             self.announce_paused();

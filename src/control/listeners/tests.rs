@@ -125,6 +125,12 @@ fn start(config: &Config) -> Listeners {
     listeners
 }
 
+/// What another process gets.
+fn offered(listeners: &Listeners) -> Vec<Handed> {
+    let all = listeners.offer().unwrap().into_iter();
+    all.map(|offered| offered.handed).collect()
+}
+
 /// The admin listener as `run` opens it, before those of frontends.
 fn admin(config: &Config) -> Option<std::net::TcpListener> {
     let address = config.admin.as_ref()?.listen?;
@@ -164,7 +170,7 @@ proptest! {
         }
         drop(admin_before);
         // A takeover.
-        let handed = listeners.offer().unwrap();
+        let handed = offered(&listeners);
         let mut next = Listeners::default();
         open(&mut next, &after, Moment::Start(handed));
         drop(listeners);
@@ -220,7 +226,7 @@ fn a_port_that_is_named_is_not_given_to_who_takes_any() {
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
     let addresses = open(&mut listeners, &both, Moment::Reload);
     assert_eq!(addresses[1][0].to_string(), named);
-    let handed = listeners.offer().unwrap();
+    let handed = offered(&listeners);
     let mut next = Listeners::default();
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
     let addresses = open(&mut next, &both, Moment::Start(handed));
