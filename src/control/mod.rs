@@ -33,6 +33,7 @@ use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
 use crate::snapshot::{Registry, ServerShared, Snapshot};
+use crate::worker::Command;
 use actions::Actions;
 use admin::Admin;
 pub use admin::Token;
@@ -183,6 +184,7 @@ async fn serve(
     let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
     if let Some(taken) = taken {
         finish_takeover(taken, applied.kept).await;
+        workers.orders().send(|| Command::AcceptAnew);
         // What the other process told may be in no file yet; what goes wrong is logged.
         let _ = overrides.save().await;
         admin = bind_late(config).await;

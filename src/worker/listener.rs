@@ -289,6 +289,15 @@ impl<E: Engine> Worker<E> {
         }
     }
 
+    /// Looks at all queues once more. The kernel wakes one accept for each connection, and if that is one
+    /// that is being cancelled, nobody takes the connection before the next comes.
+    pub(super) fn accept_anew(&mut self) {
+        for index in self.listener_indices() {
+            // It is accepted on again when that is done.
+            self.cancel_accept(index);
+        }
+    }
+
     /// Drops a listener that is closed, once all who came there are sessions.
     fn forget_if_done(&mut self, index: usize) {
         let accepting = &self.listeners[index];

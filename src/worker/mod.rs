@@ -60,6 +60,8 @@ const WARNING_PAUSE: Duration = Duration::from_secs(10);
 pub enum Command<L> {
     /// Close listeners that another process has too.
     Release(Release),
+    /// Begin all accepts anew: another process that accepted on the same sockets has closed them.
+    AcceptAnew,
     /// Stop accepting, and end when the last session has ended.
     Stop,
     /// End the sessions that are still open.
