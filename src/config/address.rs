@@ -144,6 +144,9 @@ fn parse(text: &str, example: &str) -> Result<Address, Problem> {
     if bare.parse::<IpAddr>().is_ok() {
         return Err(without_port(text));
     }
+    if let Some(with_zone) = parse_zone(text) {
+        return with_zone;
+    }
     let Some((host, port)) = text.rsplit_once(':') else {
         return Err(if is_host(text) {
             without_port(text)
@@ -164,6 +167,29 @@ fn parse(text: &str, example: &str) -> Result<Address, Problem> {
         host: host.to_owned(),
         port,
     })
+}
+
+/// Reads `[fe80::1%eth0]:80`, which is resolved like a host name: only the system knows the numbers of
+/// its interfaces. `None`: it is something else.
+fn parse_zone(text: &str) -> Option<Result<Address, Problem>> {
+    /// Bytes of the name of an interface, without the final zero (netdevice(7)).
+    const ZONE_LEN_MAX: usize = 15;
+    let (host, port) = text.strip_prefix('[')?.rsplit_once("]:")?;
+    let (ip, zone) = host.split_once('%')?;
+    let (ip, port) = (ip.parse::<Ipv6Addr>().ok()?, parse_port(port)?);
+    let invalid = |why: &str| {
+        let title = format!("invalid address `{}`", shorten(text));
+        Some(Err(Problem::new(title, why)))
+    };
+    if !ip.is_unicast_link_local() {
+        return invalid("only a link-local address names a network interface: remove it");
+    }
+    let valid = |c: char| c.is_ascii_graphic() && !"/%[]:".contains(c);
+    if !(1..=ZONE_LEN_MAX).contains(&zone.len()) || !zone.chars().all(valid) {
+        return invalid("write the name of a network interface after `%`; see `ip link`");
+    }
+    let host = host.to_owned();
+    Some(Ok(Address::Host { host, port }))
 }
 
 fn without_port(text: &str) -> Problem {
@@ -215,6 +241,11 @@ mod tests {
             };
             assert_eq!(parse(&format!("{host}:5432"), "").unwrap(), expected);
         }
+        let zone = Address::Host {
+            host: "fe80::1%eth0.7".to_owned(),
+            port: 80,
+        };
+        assert_eq!(parse("[fe80::1%eth0.7]:80", "").unwrap(), zone);
         assert_eq!(parse_listen("fd:3").unwrap(), RawListen::Descriptor(3));
         let name = RawListen::Systemd("ringway@80.socket".to_owned());
         assert_eq!(parse_listen("systemd:ringway@80.socket").unwrap(), name);
@@ -291,6 +322,14 @@ mod tests {
             (
                 "/run/x.sock",
                 "invalid address `/run/x.sock`: Unix sockets are not supported: write host and port",
+            ),
+            (
+                "[::1%lo]:80",
+                "invalid address `[::1%lo]:80`: only a link-local address names a network interface: remove it",
+            ),
+            (
+                "[fe80::1%]:80",
+                "invalid address `[fe80::1%]:80`: write the name of a network interface after `%`; see `ip link`",
             ),
             (
                 "fd:2",

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use super::address::{RawListen, parse_admin};
 use super::error::{Diagnostics, Problem, Span, shorten};
+use super::listen::{admin_conflict, admin_problem, canonical};
 use super::resolve::{Resolver, resolve};
 use super::schema::Kind;
 use super::section::{Entry, Field, Section};
@@ -58,16 +59,15 @@ impl Config {
     ///
     /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
     pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
-        let listen = resolve(&parse_admin(address)?, resolver)?;
+        let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
         let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
         check_reach(&listen, token.is_some())?;
-        let mut taken = self.frontends.iter().flat_map(|f| &f.listen);
-        if listen.port() != 0 && taken.any(|taken| *taken == Listen::Address(listen)) {
-            let title = format!("`{listen}` is listened on twice");
-            return Err(Problem::new(
-                title,
-                "name another address for the admin listener",
-            ));
+        for taken in self.frontends.iter().flat_map(|f| &f.listen) {
+            if let Listen::Address(taken) = taken
+                && admin_conflict(listen, *taken)
+            {
+                return Err(admin_problem(listen, *taken));
+            }
         }
         match &mut self.admin {
             Some(admin) => admin.listen = Some(listen),
@@ -206,7 +206,7 @@ mod tests {
         let expected = Some(Admin::on("[::1]:0".parse().unwrap()));
         assert_eq!(config.admin, expected);
         for (text, sentence) in [
-            ("127.0.0.1:80", "`127.0.0.1:80` is listened on twice"),
+            ("127.0.0.1:80", "give the admin listener a port of its own"),
             ("0.0.0.0:8404", "is beyond loopback and has no token"),
             ("10.0.0.1:8404", "or write \"127.0.0.1:8404\""),
             (":8404", "write \"127.0.0.1:8404\""),

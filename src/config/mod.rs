@@ -7,7 +7,7 @@
 //!
 //! The way of a file: `load` gets its text, `read` makes a `RawConfig` of it by `section`,
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
-//! `inherit`, `defaults` and `resolve`; `error` and `render` show what went wrong, `print` and
+//! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
 //! `admin`, `http_mode`, `health_check`, `sticky` with `cookie`. A command line without a file takes
 //! the short way of `simple`.
@@ -21,6 +21,7 @@ mod error;
 mod health_check;
 mod http_mode;
 mod inherit;
+mod listen;
 mod load;
 mod page;
 mod print;
@@ -46,6 +47,7 @@ pub use admin::Admin;
 pub use error::{Problem, Report};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{HttpMode, Inspect, Mode};
+pub use listen::overlap;
 pub use load::{Loaded, load, parse};
 pub use print::effective;
 pub use resolve::{Resolver, system as system_resolver};
@@ -159,7 +161,7 @@ pub enum Listen {
 
 impl Listen {
     /// Whether it may be written twice: with port 0 the kernel chooses another port each time.
-    fn is_repeatable(&self) -> bool {
+    pub fn is_repeatable(&self) -> bool {
         matches!(self, Listen::Address(address) if address.port() == 0)
     }
 }

@@ -29,6 +29,10 @@ pub(super) fn resolve(address: &Address, resolver: Resolver<'_>) -> Result<Socke
     match address {
         Address::Ip(address) => Ok(*address),
         Address::Host { host, port } => resolver(host, *port).map_err(|error| {
+            if let Some((_, zone)) = host.split_once('%') {
+                let title = format!("no network interface `{}`", shorten(zone));
+                return Problem::new(title, "write the name of one of this host; see `ip link`");
+            }
             let host = shorten(host);
             Problem::new(
                 format!("cannot resolve `{host}`"),

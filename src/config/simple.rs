@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::address::{RawListen, parse_listen, parse_server};
 use super::cookie::{hashed_value, parse_name};
 use super::error::Problem;
+use super::listen::canonical;
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
@@ -138,7 +139,9 @@ fn listeners(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
     let mut listens = Vec::new();
     for text in texts {
         let listen = parse_listen(text).and_then(|listen| match listen {
-            RawListen::Address(address) => resolve(&address, resolver).map(Listen::Address),
+            RawListen::Address(address) => resolve(&address, resolver)
+                .and_then(canonical)
+                .map(Listen::Address),
             RawListen::Descriptor(number) => Ok(Listen::Descriptor(number)),
             RawListen::Systemd(name) => Ok(Listen::Systemd(name)),
         });

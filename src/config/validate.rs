@@ -14,6 +14,7 @@ use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::http_mode::validate_mode;
 use super::inherit::SessionValues;
+use super::listen::{admin_conflict, admin_problem, canonical};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
 use super::read::quoted_key;
 use super::render::Lines;
@@ -35,6 +36,7 @@ pub(super) fn validate(
         lines,
         resolver,
         listens: HashMap::new(),
+        admin_listen: None,
     };
     let admin = raw.admin.as_ref().map(|admin| check.admin(admin));
     let frontends: Vec<_> = raw.frontends.iter().map(|f| check.frontend(f)).collect();
@@ -80,6 +82,8 @@ pub(super) struct Check<'c, 't> {
     resolver: Resolver<'c>,
     /// Where each listener was first written.
     listens: HashMap<Listen, Span>,
+    /// The address of the admin listener, which is checked first.
+    admin_listen: Option<SocketAddr>,
 }
 
 impl Check<'_, '_> {
@@ -89,6 +93,7 @@ impl Check<'_, '_> {
             Some(Listen::Address(address)) => Some(address),
             Some(Listen::Descriptor(_) | Listen::Systemd(_)) | None => None,
         };
+        self.admin_listen = listen;
         validate_admin(self.out, raw, listen)
     }
 
@@ -168,7 +173,7 @@ impl Check<'_, '_> {
     fn listen(&mut self, raw: &Spanned<RawListen>) -> Option<Listen> {
         let span = raw.span();
         let listen = match raw.get_ref() {
-            RawListen::Address(address) => Listen::Address(self.resolved(address, &span)?),
+            RawListen::Address(address) => Listen::Address(self.listen_address(address, &span)?),
             RawListen::Descriptor(number) => Listen::Descriptor(*number),
             RawListen::Systemd(name) => Listen::Systemd(name.clone()),
         };
@@ -180,8 +185,21 @@ impl Check<'_, '_> {
             self.out.error(span, Problem::new(title, cure));
             return None;
         }
+        if let (Some(admin), Listen::Address(address)) = (self.admin_listen, &listen)
+            && admin_conflict(admin, *address)
+        {
+            self.out.error(span, admin_problem(admin, *address));
+            return None;
+        }
         self.listens.insert(listen.clone(), span);
         Some(listen)
+    }
+
+    fn listen_address(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
+        let address = self.resolved(address, span)?;
+        canonical(address)
+            .map_err(|problem| self.out.error(span.clone(), problem))
+            .ok()
     }
 
     /// The value of a key that must be written; reports it missing at the begin of its section.

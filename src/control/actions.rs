@@ -38,16 +38,22 @@ pub struct Target<'a> {
 }
 
 impl Actions {
-    /// Sets what is wished of a server. It is in effect, and in the state file, when this returns.
+    /// Sets what is wished of a server. It is in effect, and in the state file, when this returns; a
+    /// sentence says if it could not be saved.
     ///
     /// # Errors
     ///
-    /// It is in effect, but could not be saved: a sentence.
-    pub async fn set_server(&self, target: &Target<'_>, wish: Wish) -> Result<(), String> {
+    /// No orders are taken now: a sentence.
+    pub async fn set_server(
+        &self,
+        target: &Target<'_>,
+        wish: Wish,
+    ) -> Result<Option<String>, &'static str> {
+        let _order = self.overrides.begin_order()?;
         self.overrides.add(target.backend, target.server, &wish);
         // A thread that has ended ends the process.
         let _ = self.statuses.obey(target.shared, wish).await;
-        self.overrides.save().await
+        Ok(self.overrides.save().await.err())
     }
 
     /// Closes the open sessions that are meant, and returns how many. `what` names so many of them

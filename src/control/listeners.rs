@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::StartError;
-use crate::config::{Config, Frontend, Listen};
+use super::binding::{self, Refused};
+use super::{StartError, owner};
+use crate::config::{Config, Frontend, Listen, overlap};
 use crate::io::{Listener, socket};
 use crate::worker::Listening;
 
@@ -49,12 +50,6 @@ impl What {
             Listen::Descriptor(_) | Listen::Systemd(_) => self.listen == listen.to_string(),
         }
     }
-
-    /// Whether a socket on this address would share clients with it.
-    fn overlaps(&self, address: SocketAddr) -> bool {
-        let wild = self.address.ip().is_unspecified() || address.ip().is_unspecified();
-        self.address.port() == address.port() && (wild || self.address.ip() == address.ip())
-    }
 }
 
 /// An entry that goes from one process to another.
@@ -63,6 +58,14 @@ pub struct Handed {
     pub what: What,
     /// Handles on its sockets, at least one.
     pub sockets: Vec<Listener>,
+}
+
+/// An entry that another process may have too.
+pub struct Offered {
+    /// What it gets.
+    pub handed: Handed,
+    /// What the workers call the sockets.
+    pub ids: Vec<u64>,
 }
 
 /// All that is open.
@@ -93,6 +96,8 @@ pub struct Prepared {
     id: u64,
     /// Indices of entries that are not wanted any more.
     removed: Vec<usize>,
+    /// Which of the entries that were handed over are wanted, by their index.
+    kept: Vec<usize>,
 }
 
 impl Prepared {
@@ -108,6 +113,8 @@ pub struct Applied {
     pub by_worker: Vec<Vec<Listening<Listener>>>,
     /// By index of the frontend: the addresses, in the order of the configuration.
     pub addresses: Vec<Vec<SocketAddr>>,
+    /// Which of the entries that were handed over are in use, by their index.
+    pub kept: Vec<usize>,
 }
 
 /// When listeners are opened.
@@ -125,50 +132,45 @@ impl Listeners {
     /// # Errors
     ///
     /// The first listener that can't be had.
-    pub fn prepare(
+    pub async fn prepare(
         &self,
         config: &Config,
         workers: usize,
         moment: Moment,
     ) -> Result<Prepared, StartError> {
         let mut unused: Vec<usize> = (0..self.entries.len()).collect();
-        let mut opening = Opening {
-            held: self
-                .entries
-                .iter()
-                .map(|entry| entry.what.clone())
-                .collect(),
-            workers,
-            moment,
-            id: self.id,
-        };
-        if let Moment::Start(handed) = &opening.moment {
-            opening
-                .held
-                .extend(handed.iter().map(|handed| handed.what.clone()));
-        }
-        let mut found = Vec::new();
-        for frontend in &config.frontends {
-            let mut of_frontend = Vec::new();
-            for listen in &frontend.listen {
-                let open = (unused.iter()).position(|index| {
-                    let what = &self.entries[*index].what;
-                    what.serves(listen, &frontend.name)
-                });
-                of_frontend.push(match open {
-                    Some(position) => Found::Open(unused.remove(position)),
-                    None => opening.open(listen, frontend)?,
-                });
+        let mut opening = Opening::new(&self.entries, workers, moment, self.id);
+        let wanted = |frontend: &Frontend| frontend.listen.iter().map(|_| None).collect();
+        let mut found: Vec<Vec<Option<Found>>> = config.frontends.iter().map(wanted).collect();
+        // Whoever takes any port is not to take one that another entry names.
+        for any_port in [false, true] {
+            for (frontend, found) in config.frontends.iter().zip(&mut found) {
+                for (listen, found) in frontend.listen.iter().zip(found) {
+                    if listen.is_repeatable() != any_port {
+                        continue;
+                    }
+                    let open = (unused.iter()).position(|index| {
+                        let what = &self.entries[*index].what;
+                        what.serves(listen, &frontend.name)
+                    });
+                    *found = Some(match open {
+                        Some(position) => Found::Open(unused.remove(position)),
+                        None => opening.open(listen, frontend).await?,
+                    });
+                }
             }
-            found.push(of_frontend);
         }
         let frontends = config.frontends.iter();
+        let all = found.into_iter();
         Ok(Prepared {
-            found,
+            found: all
+                .map(|found| found.into_iter().flatten().collect())
+                .collect(),
             backlogs: frontends.clone().map(|frontend| frontend.backlog).collect(),
             names: frontends.map(|frontend| frontend.name.clone()).collect(),
             id: opening.id,
             removed: unused,
+            kept: opening.kept,
         })
     }
 
@@ -177,12 +179,15 @@ impl Listeners {
     /// # Errors
     ///
     /// Out of descriptors.
-    pub fn offer(&self) -> Result<Vec<Handed>, Error> {
+    pub fn offer(&self) -> Result<Vec<Offered>, Error> {
         let share = |entry: &Entry| {
             let sockets = entry.sockets.iter().map(|(_, socket)| socket.share());
-            Ok(Handed {
-                what: entry.what.clone(),
-                sockets: sockets.collect::<Result<_, Error>>()?,
+            Ok(Offered {
+                handed: Handed {
+                    what: entry.what.clone(),
+                    sockets: sockets.collect::<Result<_, Error>>()?,
+                },
+                ids: entry.sockets.iter().map(|(id, _)| *id).collect(),
             })
         };
         self.entries.iter().map(share).collect()
@@ -206,6 +211,7 @@ impl Listeners {
         let mut applied = Applied {
             by_worker: (0..workers).map(|_| Vec::new()).collect(),
             addresses: Vec::new(),
+            kept: prepared.kept,
         };
         for (frontend, found) in prepared.found.into_iter().enumerate() {
             let mut addresses = Vec::new();
@@ -239,25 +245,67 @@ impl Listeners {
 
 /// Opening what is not open yet.
 struct Opening {
-    /// All that this process has open, or had when it began.
-    held: Vec<What>,
+    /// All that this process has open.
+    held: Vec<Held>,
     workers: usize,
     moment: Moment,
+    /// What was handed over and is not in use yet, with its index.
+    handed: Vec<(usize, Handed)>,
+    /// Indices of what was handed over and is in use.
+    kept: Vec<usize>,
     /// Of the newest socket.
     id: u64,
+    /// Descriptors that have been taken over, each for one entry.
+    inherited: Vec<i32>,
+}
+
+/// Sockets of this process on an address.
+struct Held {
+    address: SocketAddr,
+    inodes: Vec<u64>,
+}
+
+impl Held {
+    fn new<'a>(address: SocketAddr, sockets: impl Iterator<Item = &'a Listener>) -> Self {
+        let inodes = sockets.filter_map(|socket| socket.inode().ok()).collect();
+        Held { address, inodes }
+    }
 }
 
 impl Opening {
-    fn open(&mut self, listen: &Listen, frontend: &Frontend) -> Result<Found, StartError> {
+    fn new(entries: &[Entry], workers: usize, mut moment: Moment, id: u64) -> Self {
+        let mut held: Vec<Held> = (entries.iter())
+            .map(|entry| {
+                let sockets = entry.sockets.iter().map(|(_, socket)| socket);
+                Held::new(entry.what.address, sockets)
+            })
+            .collect();
+        let handed = match &mut moment {
+            Moment::Start(handed) => std::mem::take(handed),
+            Moment::Reload => Vec::new(),
+        };
+        let all = handed.iter();
+        held.extend(all.map(|it| Held::new(it.what.address, it.sockets.iter())));
+        Opening {
+            held,
+            workers,
+            moment,
+            handed: handed.into_iter().enumerate().collect(),
+            kept: Vec::new(),
+            id,
+            inherited: Vec::new(),
+        }
+    }
+
+    async fn open(&mut self, listen: &Listen, frontend: &Frontend) -> Result<Found, StartError> {
         let opened = match (self.take_handed(listen, frontend), listen, &self.moment) {
             (Some(handed), _, _) => self.complete(handed, listen, frontend.backlog),
-            (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog),
-            (None, Listen::Descriptor(descriptor), Moment::Start(_)) => {
-                inherit(*descriptor, self.workers)
-            }
+            (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog).await,
+            (None, Listen::Descriptor(descriptor), Moment::Start(_)) => self.inherit(*descriptor),
             (None, Listen::Systemd(name), Moment::Start(_)) => Activated::from_environment()
                 .descriptor(name)
-                .and_then(|descriptor| inherit(descriptor, self.workers)),
+                .map_err(Refused::from)
+                .and_then(|descriptor| self.inherit(descriptor)),
             (None, Listen::Descriptor(_) | Listen::Systemd(_), Moment::Reload) => {
                 let why = "a socket is inherited at the start only: this needs a restart";
                 return Err(StartError::Listen {
@@ -267,13 +315,14 @@ impl Opening {
             }
         };
         let shared = opened.and_then(|(address, sockets)| {
-            let for_workers: Result<Vec<_>, _> = sockets.iter().map(Listener::share).collect();
+            let for_workers: Result<Vec<_>, Error> = sockets.iter().map(Listener::share).collect();
             Ok((address, sockets, for_workers?))
         });
-        let (address, sockets, for_workers) = shared.map_err(|error| StartError::Listen {
+        let (address, sockets, for_workers) = shared.map_err(|refused| StartError::Listen {
             what: format!("{listen} (frontend {})", frontend.name),
-            why: reason(listen, &error),
+            why: reason(listen, &refused),
         })?;
+        self.held.push(Held::new(address, sockets.iter()));
         let numbered = sockets.into_iter().map(|socket| {
             self.id += 1;
             (self.id, socket)
@@ -291,21 +340,16 @@ impl Opening {
     }
 
     fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<Handed> {
-        let Moment::Start(handed) = &mut self.moment else {
-            return None;
-        };
-        let serves = |handed: &Handed| handed.what.serves(listen, &frontend.name);
-        Some(handed.remove(handed.iter().position(serves)?))
+        let mut all = self.handed.iter();
+        let position = all.position(|(_, it)| it.what.serves(listen, &frontend.name))?;
+        let (index, handed) = self.handed.remove(position);
+        self.kept.push(index);
+        Some(handed)
     }
 
     /// Sees to it that each worker has a socket of an address that was handed over, and each socket
     /// a worker.
-    fn complete(
-        &self,
-        handed: Handed,
-        listen: &Listen,
-        backlog: u32,
-    ) -> Result<(SocketAddr, Vec<Listener>), Error> {
+    fn complete(&self, handed: Handed, listen: &Listen, backlog: u32) -> Opened {
         let address = handed.what.address;
         let mut sockets = handed.sockets;
         for socket in &sockets {
@@ -313,25 +357,47 @@ impl Opening {
         }
         while sockets.len() < self.workers {
             sockets.push(match listen {
-                Listen::Address(_) => Listener::bind(address, backlog)?,
+                Listen::Address(_) => match Listener::bind(address, backlog) {
+                    // It was inherited once, so that nobody can have the address beside it.
+                    Err(error) if error.kind() == ErrorKind::AddrInUse => sockets[0].share()?,
+                    bound => bound?,
+                },
                 Listen::Descriptor(_) | Listen::Systemd(_) => sockets[0].share()?,
             });
         }
         Ok((address, sockets))
     }
 
+    /// One inherited socket, on which all workers accept.
+    fn inherit(&mut self, descriptor: i32) -> Opened {
+        if self.inherited.contains(&descriptor) {
+            let why = format!("descriptor {descriptor} is another listener already");
+            return Err(Error::other(why).into());
+        }
+        let first = Listener::inherit(descriptor)?;
+        self.inherited.push(descriptor);
+        let address = first.address()?;
+        let mut listeners = Vec::new();
+        for _ in 1..self.workers {
+            listeners.push(first.share()?);
+        }
+        listeners.push(first);
+        Ok((address, listeners))
+    }
+
     /// One socket for each worker, all on the same address; the kernel spreads connections over
     /// them.
-    fn bind(
-        &self,
-        address: SocketAddr,
-        backlog: u32,
-    ) -> Result<(SocketAddr, Vec<Listener>), Error> {
-        let ours = self.held.iter().any(|what| what.overlaps(address));
-        if address.port() != 0 && !ours {
-            socket::check_free(address)?;
-        }
-        let first = Listener::bind(address, backlog)?;
+    async fn bind(&self, address: SocketAddr, backlog: u32) -> Opened {
+        let held = self.held.iter();
+        let ours: Vec<u64> = held
+            .filter(|held| overlap(held.address, address))
+            .flat_map(|held| held.inodes.iter().copied())
+            .collect();
+        let open = || {
+            check_free(address, &ours)?;
+            Listener::bind(address, backlog)
+        };
+        let first = binding::open(&address, open, move || owner::of_address(address)).await?;
         let bound = first.address()?;
         let mut listeners = vec![first];
         for _ in 1..self.workers {
@@ -340,6 +406,9 @@ impl Opening {
         Ok((bound, listeners))
     }
 }
+
+/// An address, and a socket on it for each worker.
+type Opened = Result<(SocketAddr, Vec<Listener>), Refused>;
 
 impl Entry {
     fn set_backlog(&mut self, backlog: u32) {
@@ -353,43 +422,56 @@ impl Entry {
     }
 }
 
-/// One inherited socket, on which all workers accept.
-fn inherit(descriptor: i32, workers: usize) -> Result<(SocketAddr, Vec<Listener>), Error> {
-    let first = Listener::inherit(descriptor)?;
-    let address = first.address()?;
-    let mut listeners = Vec::new();
-    for _ in 1..workers {
-        listeners.push(first.share()?);
+/// Whether nobody else listens on an address. With `SO_REUSEPORT` the kernel would let another process
+/// of the same user share its clients silently, be it a second one of ours: so it is asked without, and
+/// where sockets of `ours` are on the address already, all others are looked for.
+fn check_free(address: SocketAddr, ours: &[u64]) -> Result<(), Error> {
+    if address.port() == 0 {
+        return Ok(());
     }
-    listeners.push(first);
-    Ok((address, listeners))
+    if ours.is_empty() {
+        return socket::check_free(address);
+    }
+    match owner::listening(address).iter().all(|it| ours.contains(it)) {
+        true => Ok(()),
+        false => Err(ErrorKind::AddrInUse.into()),
+    }
 }
 
-fn reason(listen: &Listen, error: &Error) -> String {
+fn reason(listen: &Listen, refused: &Refused) -> String {
     match listen {
-        Listen::Address(address) => refusal(address, error),
+        Listen::Address(address) => refusal(address, refused),
         Listen::Descriptor(_) | Listen::Systemd(_) => {
+            let error = &refused.error;
             format!("{error}; the parent process must pass an open listening TCP socket")
         }
     }
 }
 
 /// Why an address can't be listened on, and what to do.
-pub(super) fn refusal(address: &SocketAddr, error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::AddrInUse => format!(
-            "another program listens there already; find it with `ss -ltnp 'sport = :{}'`",
-            address.port()
+pub(super) fn refusal(address: &SocketAddr, refused: &Refused) -> String {
+    let (error, port) = (&refused.error, address.port());
+    match (error.kind(), &refused.owner) {
+        (ErrorKind::AddrInUse, Some(owner)) if owner.is_self() => {
+            "this process listens there already, by an inherited socket or its admin listener: \
+             choose another address"
+                .to_owned()
+        }
+        (ErrorKind::AddrInUse, Some(owner)) => format!(
+            "another program listens there already: {owner}; stop it, or choose another address"
         ),
-        ErrorKind::PermissionDenied => format!(
-            "port {} is privileged; grant CAP_NET_BIND_SERVICE or use a port of 1024 and above",
-            address.port()
+        (ErrorKind::AddrInUse, None) => format!(
+            "the address is in use already, by no process that this one can see; look with \
+             `sudo ss -tanp 'sport = :{port}'`"
         ),
-        ErrorKind::AddrNotAvailable => format!(
+        (ErrorKind::PermissionDenied, _) => format!(
+            "port {port} is privileged; grant CAP_NET_BIND_SERVICE or use a port of 1024 and above"
+        ),
+        (ErrorKind::AddrNotAvailable, _) => format!(
             "this host does not have the address {}; see `ip address`",
             address.ip()
         ),
-        _ => error.to_string(),
+        (_, _) => error.to_string(),
     }
 }
 
@@ -424,3 +506,6 @@ impl Activated {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

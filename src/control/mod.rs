@@ -4,11 +4,14 @@
 
 mod actions;
 mod admin;
+mod adopting;
+mod binding;
 pub mod health;
 mod journal;
 mod limits;
 mod listeners;
 mod overrides;
+mod owner;
 pub mod reload;
 mod sessions;
 mod state_file;
@@ -30,13 +33,14 @@ use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
 use crate::shared::Shared;
 use crate::snapshot::{Registry, ServerShared, Snapshot};
+use crate::worker::Command;
 use actions::Actions;
 use admin::Admin;
 pub use admin::Token;
 use health::Health;
 use journal::{Entry, Journal};
 use listeners::{Listeners, Moment};
-use overrides::Overrides;
+use overrides::{Override, Overrides};
 use reload::{Reload, Reloader, Source};
 use state_file::StateFile;
 use takeover::{Giver, Taken};
@@ -158,7 +162,8 @@ async fn serve(
         Some(_) | None => None,
     };
     let journal = Journal::new();
-    let overrides = Arc::new(overrides(config, &journal)?);
+    let told = taken.as_mut().and_then(|taken| taken.overrides.take());
+    let overrides = Arc::new(overrides(config, told, &journal)?);
     let mut health = Health::start(&snapshot, crew.orders().clone(), journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     // In effect before the first probe.
@@ -171,14 +176,17 @@ async fn serve(
         .as_mut()
         .map(|taken| std::mem::take(&mut taken.handed));
     let moment = Moment::Start(handed.unwrap_or_default());
-    let prepared = listeners.prepare(config, worker_count, moment)?;
+    let prepared = listeners.prepare(config, worker_count, moment).await?;
     let applied = listeners.apply(prepared, worker_count);
     let for_log = journal.clone();
     let log = Writer::start(move |text| for_log.record(Entry::warning(text)))
         .map_err(|error| StartError::System("cannot start the log's thread", error))?;
     let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
     if let Some(taken) = taken {
-        finish_takeover(taken).await;
+        finish_takeover(taken, applied.kept).await;
+        workers.orders().send(|| Command::AcceptAnew);
+        // What the other process told may be in no file yet; what goes wrong is logged.
+        let _ = overrides.save().await;
         admin = bind_late(config).await;
     }
     let bound = Bound {
@@ -198,6 +206,8 @@ async fn serve(
     let (giver, mut given) = Giver::new(reloader.clone());
     // Until this is dropped, it serves.
     let mut serving = None;
+    // Until the end, no order is taken that the other process would not learn of.
+    let mut _taken_over = None;
     if let Some(admin) = admin {
         if let Some(address) = admin.address() {
             log::info!("admin listens on http://{address}");
@@ -229,6 +239,7 @@ async fn serve(
         active: active_sender,
         workers: worker_count,
         takeover: Weak::new(),
+        adopting: None,
     };
     let mut reload = tokio::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
@@ -255,11 +266,13 @@ async fn serve(
             if let Some(serving) = serving.take() {
                 serving.close().await;
             }
-            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
-            log::info!("another process has taken over: finishing open sessions, at most {timeout:?}");
+            workers.release(&given.kept).await;
             if let Err(error) = given.release() {
                 log::warn!("the other process has gone: {error}");
             }
+            _taken_over = Some(given);
+            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+            log::info!("another process has taken over: finishing open sessions, at most {timeout:?}");
         }
         () = workers.any_ended() => {}
         () = health.ended() => workers.shared().mark_failed(),
@@ -291,9 +304,9 @@ async fn serve(
 }
 
 /// Tells the process that this one takes over from that it accepts now.
-async fn finish_takeover(taken: Taken) {
+async fn finish_takeover(taken: Taken, kept: Vec<usize>) {
     let pid = taken.pid;
-    let ready = tokio::task::spawn_blocking(|| taken.ready()).await;
+    let ready = tokio::task::spawn_blocking(move || taken.ready(&kept)).await;
     match ready.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
         Ok(()) => log::info!("took over from process {pid}"),
         Err(error) => log::warn!("took over from process {pid}, which went away: {error}"),
@@ -314,15 +327,27 @@ fn end_at_once(name: &str) -> ! {
     std::process::exit(0);
 }
 
-/// What operators wanted when the last process ended, if that is kept.
-fn overrides(config: &Config, journal: &Journal) -> Result<Overrides, StartError> {
+/// What operators want: as the process `told` that this one takes over from, or else as it was when the
+/// last process ended, if that is kept.
+fn overrides(
+    config: &Config,
+    told: Option<Vec<Override>>,
+    journal: &Journal,
+) -> Result<Overrides, StartError> {
     let Some(path) = &config.global.state_file else {
-        return Ok(Overrides::new(Vec::new(), None, journal.clone()));
+        return Ok(Overrides::new(
+            told.unwrap_or_default(),
+            None,
+            journal.clone(),
+        ));
     };
-    let found = state_file::load(path).unwrap_or_else(|why| {
-        journal.warn(why);
-        Vec::new()
-    });
+    let load = || {
+        state_file::load(path).unwrap_or_else(|why| {
+            journal.warn(why);
+            Vec::new()
+        })
+    };
+    let found = told.unwrap_or_else(load);
     let file = StateFile::start(path.clone())
         .map_err(|error| StartError::System("cannot start the state file's thread", error))?;
     Ok(Overrides::new(found, Some(file), journal.clone()))

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind, rfc3339};
@@ -51,6 +52,9 @@ pub struct Attribution {
     /// In the operator's words; may be empty.
     pub reason: String,
 }
+
+/// How long a takeover waits for orders that are being carried out.
+const ORDERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longest reason in characters.
 const REASON_MAX: usize = 256;
@@ -146,7 +150,19 @@ pub struct Overrides {
     entries: Mutex<BTreeMap<(String, String), Override>>,
     file: Option<StateFile>,
     journal: Journal,
+    /// Held for reading by each order, for writing by a takeover.
+    orders: Arc<RwLock<()>>,
 }
+
+/// An order of an operator that is being carried out.
+pub struct Order(
+    #[expect(dead_code, reason = "it counts while it is held")] OwnedRwLockReadGuard<()>,
+);
+
+/// No orders are taken while this exists.
+pub struct OrdersRefused(
+    #[expect(dead_code, reason = "it counts while it is held")] OwnedRwLockWriteGuard<()>,
+);
 
 impl Overrides {
     /// Begins with `found`, and writes what changes to `file`.
@@ -157,7 +173,33 @@ impl Overrides {
             entries: Mutex::new(entries.collect()),
             file,
             journal,
+            orders: Arc::default(),
         }
+    }
+
+    /// Begins an order, which is carried out and saved when what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Another process takes over, and would not learn of it: a sentence.
+    pub fn begin_order(&self) -> Result<Order, &'static str> {
+        let order = Arc::clone(&self.orders).try_read_owned();
+        order.map(Order).map_err(|_| {
+            "another process is taking over from this one: repeat the order, which that one takes"
+        })
+    }
+
+    /// Refuses orders from now on, and returns all that is wanted when those under way are done.
+    ///
+    /// # Errors
+    ///
+    /// They take too long: a sentence.
+    pub async fn refuse_orders(&self) -> Result<(OrdersRefused, Vec<Override>), &'static str> {
+        let all_done = Arc::clone(&self.orders).write_owned();
+        let all_done = tokio::time::timeout(ORDERS_TIMEOUT, all_done).await;
+        let refused = all_done.map_err(|_| "an order of an operator is still being carried out")?;
+        let all = self.entries().values().cloned().collect();
+        Ok((OrdersRefused(refused), all))
     }
 
     /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is

@@ -4,17 +4,19 @@
 //! first makes sure that everything can be had, and only then changes anything. SIGHUP asks for a
 //! reload, and so does whoever has a [`Reloader`].
 
+use std::fmt::Write;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::adopting::Adopting;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
-use super::listeners::{Handed, Listeners, Moment};
-use super::overrides::Overrides;
+use super::listeners::{Listeners, Moment, Offered};
+use super::overrides::{OrdersRefused, Override, Overrides};
 use super::workers::Orders;
 use super::{Active, systemd};
 use crate::config::Config;
@@ -24,6 +26,15 @@ use crate::worker::{Adoption, Command};
 
 /// Requests that may wait for a reload.
 const REQUESTS_MAX: usize = 16;
+
+/// How long reading the file may take: names are resolved.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long workers may take to take a configuration; they do it at once unless they are stuck.
+const ADOPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long another process that wants to take over may wait for a reload to end.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long connections that are being established at an address that goes away may take: the
 /// round trip of nearly every client.
@@ -54,10 +65,18 @@ pub(super) enum Request {
     Offer(oneshot::Sender<Result<Offer, String>>),
 }
 
-/// The listeners for another process. Nothing is reloaded while this exists.
+/// What another process is offered.
 pub(super) struct Offer {
-    pub listeners: Vec<Handed>,
-    _under_way: Arc<()>,
+    pub listeners: Vec<Offered>,
+    /// What operators want of servers.
+    pub overrides: Vec<Override>,
+    pub under_way: UnderWay,
+}
+
+/// Nothing is reloaded, and no order of an operator is taken, while this exists.
+pub(super) struct UnderWay {
+    _reloads: Arc<()>,
+    _orders: OrdersRefused,
 }
 
 /// What asks for reloads. Clones are the same.
@@ -106,8 +125,12 @@ impl Reloader {
     /// What another process needs to take over.
     pub(super) async fn offer(&self) -> Result<Offer, String> {
         let (sender, offer) = oneshot::channel();
-        let _ = self.requests.send(Request::Offer(sender)).await;
-        offer.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
+        let answered = async {
+            let _ = self.requests.send(Request::Offer(sender)).await;
+            offer.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
+        };
+        let answered = tokio::time::timeout(OFFER_TIMEOUT, answered).await;
+        answered.unwrap_or_else(|_| Err("a reload is under way: try again".to_owned()))
     }
 
     /// How the last reload ended; `None`: there was none.
@@ -135,6 +158,8 @@ pub(super) struct Reload {
     pub workers: usize,
     /// While an [`Offer`] exists, another process takes over.
     pub takeover: Weak<()>,
+    /// Whether all workers have taken the newest configuration.
+    pub adopting: Option<Adopting>,
 }
 
 impl Reload {
@@ -145,14 +170,15 @@ impl Reload {
                 request = requests.requests.recv() => match request {
                     Some(Request::Reload(request)) => Some(request),
                     Some(Request::Offer(request)) => {
-                        let _ = request.send(self.offer());
+                        // Whoever gave up waiting drops it.
+                        let _ = request.send(self.offer().await);
                         continue;
                     }
                     None => return,
                 },
                 Some(()) = hangup.recv() => None,
             };
-            let result = if let Err(reason) = self.check_free() {
+            let result = if let Err(reason) = self.check_adopted().await {
                 Err(reason)
             } else {
                 log::info!("reloading the configuration");
@@ -175,6 +201,18 @@ impl Reload {
         }
     }
 
+    /// Whether a reload may begin now.
+    async fn check_adopted(&mut self) -> Result<(), String> {
+        self.check_free()?;
+        if let Some(adopting) = &mut self.adopting {
+            let version = self.active.borrow().snapshot.version;
+            let waited = adopting.wait(Duration::ZERO).await;
+            waited.map_err(|late| format!("of version {version}, {late}: try again"))?;
+            self.adopting = None;
+        }
+        Ok(())
+    }
+
     /// Whether anything may change now.
     fn check_free(&self) -> Result<(), String> {
         if self.orders.shared().is_stopping() {
@@ -186,26 +224,34 @@ impl Reload {
         Ok(())
     }
 
-    fn offer(&mut self) -> Result<Offer, String> {
+    async fn offer(&mut self) -> Result<Offer, String> {
         self.check_free()?;
         let listeners = self.listeners.offer();
         let listeners = listeners.map_err(|error| format!("no listener can be shared: {error}"))?;
-        let under_way = Arc::new(());
-        self.takeover = Arc::downgrade(&under_way);
+        let (orders, overrides) = self.overrides.refuse_orders().await?;
+        let reloads = Arc::new(());
+        self.takeover = Arc::downgrade(&reloads);
         Ok(Offer {
             listeners,
-            _under_way: under_way,
+            overrides,
+            under_way: UnderWay {
+                _reloads: reloads,
+                _orders: orders,
+            },
         })
     }
 
     async fn reload(&mut self) -> Result<String, String> {
         let source = self.source.clone();
         let source = source.ok_or("there is no configuration file to reload")?;
-        let read = tokio::task::spawn_blocking(move || source()).await;
-        let (config, warnings) = read.map_err(|error| format!("internal error: {error}"))??;
+        let read = tokio::task::spawn_blocking(move || source());
+        let read = tokio::time::timeout(READ_TIMEOUT, read).await;
+        let read = read.map_err(|_| format!("the file is not read within {READ_TIMEOUT:?}"))?;
+        let (config, mut warnings) = read.map_err(|error| format!("internal error: {error}"))??;
         self.check_restart(&config)?;
         let prepared = (self.listeners)
             .prepare(&config, self.workers, Moment::Reload)
+            .await
             .map_err(|error| error.to_string())?;
         // From here on nothing fails.
         if prepared.removes() {
@@ -230,19 +276,21 @@ impl Reload {
                 }
             }
         }
-        let (alive, mut all_adopted) = mpsc::channel::<()>(1);
-        let adoptions = applied.by_worker.into_iter().map(|listeners| {
-            let alive = alive.clone();
+        let (mut adopting, calls) = Adopting::new(self.workers);
+        let by_worker = applied.by_worker.into_iter().zip(calls);
+        let adoptions = by_worker.map(|(listeners, adopted)| {
             Command::Adopt(Box::new(Adoption {
                 snapshot: Arc::clone(&snapshot),
                 listeners,
-                adopted: Box::new(move || drop(alive)),
+                adopted,
             }))
         });
         self.orders.send_each(adoptions);
-        drop(alive);
-        // Ends when the last worker has dropped its end.
-        let _ = all_adopted.recv().await;
+        if let Err(late) = adopting.wait(ADOPT_TIMEOUT).await {
+            // It is in use elsewhere, and they find it when they go on.
+            let _ = write!(warnings, "warning: {late}, within {ADOPT_TIMEOUT:?}");
+            self.adopting = Some(adopting);
+        }
         self.active.send_replace(Arc::new(Active {
             snapshot,
             bound: applied.addresses,

@@ -5,13 +5,17 @@
 //! ```text
 //!  new                                        old
 //!   | -- HTTP upgrade on its admin socket -->  |
+//!   |                                          |  refuses reloads and orders of operators
 //!   | <----- what there is, the sockets -----  |
 //!   |  starts its workers, accepts             |  accepts
-//!   | ----------------- ready ---------------> |
-//!   |                                          |  gives its admin listeners up
+//!   | ----- ready, which listeners it has ---> |
+//!   |                                          |  gives these and its admin listeners up
 //!   | <--------------- released -------------- |
 //!   |  opens its admin listeners               |  finishes its sessions, ends
 //! ```
+//!
+//! Of a listener that both have, the old process only closes its handles: who waits in its queue is the
+//! new one's. What the new one does not have is closed as at any other stop.
 //!
 //! If the new process ends before it is ready, the old one goes on as if nothing had been. The
 //! conversation blocks, each side with a time limit.
@@ -27,7 +31,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::listeners::{Handed, What};
-use super::reload::{Offer, Reloader};
+use super::overrides::Override;
+use super::reload::{Offer, Reloader, UnderWay};
 use crate::io::{Listener, handover};
 
 /// What the upgrade is called, with the version of what follows.
@@ -49,7 +54,14 @@ const LIST_MAX: u32 = 16 * 1024 * 1024;
 /// The new process accepts.
 const READY: &[u8] = b"ready\n";
 
-/// The old process has given its admin listeners up.
+/// Begins the line behind it with the indices of the listeners that the new process has, which an older
+/// version does not send.
+const KEPT: &str = "kept";
+
+/// The longest such line.
+const KEPT_LEN_MAX: usize = 1024 * 1024;
+
+/// The old process has given its listeners up.
 const RELEASED: &[u8] = b"released\n";
 
 /// What the old process has.
@@ -57,6 +69,9 @@ const RELEASED: &[u8] = b"released\n";
 struct List {
     pid: u32,
     listeners: Vec<Listed>,
+    /// What operators want of servers; `None`: an older version, which does not tell.
+    #[serde(default)]
+    overrides: Option<Vec<Override>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,26 +82,63 @@ struct Listed {
     sockets: usize,
 }
 
-/// Hands over what there is, and waits until the new process is ready. Returns the stream.
-fn give(mut to: UnixStream, offer: &[Handed]) -> io::Result<UnixStream> {
+/// Hands over what there is, and waits until the new process is ready.
+fn give(mut to: UnixStream, offer: Offer) -> io::Result<Given> {
     set_timeout(&to, STEP_TIMEOUT)?;
-    let listeners = offer.iter().map(|handed| Listed {
-        what: handed.what.clone(),
-        sockets: handed.sockets.len(),
+    let listeners = offer.listeners.iter().map(|offered| Listed {
+        what: offered.handed.what.clone(),
+        sockets: offered.handed.sockets.len(),
     });
     let list = List {
         pid: std::process::id(),
         listeners: listeners.collect(),
+        overrides: Some(offer.overrides),
     };
     let list = serde_json::to_vec(&list)?;
     to.write_all(&(list.len() as u32).to_be_bytes())?;
     to.write_all(&list)?;
-    let sockets = offer.iter().flat_map(|handed| &handed.sockets);
+    let sockets = (offer.listeners.iter()).flat_map(|offered| &offered.handed.sockets);
     let sockets: Vec<_> = sockets.map(AsFd::as_fd).collect();
     handover::send_descriptors(&to, &sockets)?;
     set_timeout(&to, READY_TIMEOUT)?;
     expect(&mut to, READY)?;
-    Ok(to)
+    set_timeout(&to, STEP_TIMEOUT)?;
+    let kept = read_kept(&mut to)?.into_iter();
+    let kept = kept.filter_map(|index| offer.listeners.get(index));
+    let kept = kept
+        .flat_map(|offered| offered.ids.iter().copied())
+        .collect();
+    Ok(Given {
+        stream: to,
+        kept,
+        _under_way: offer.under_way,
+    })
+}
+
+/// The indices of the listeners that the new process has; empty if it does not tell.
+fn read_kept(from: &mut UnixStream) -> io::Result<Vec<usize>> {
+    from.set_nonblocking(true)?;
+    let mut byte = [0];
+    // It came with what was read before, or not at all.
+    match from.read(&mut byte) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
+        read => read?,
+    };
+    from.set_nonblocking(false)?;
+    let mut line = Vec::new();
+    while byte != *b"\n" {
+        line.push(byte[0]);
+        if line.len() > KEPT_LEN_MAX {
+            return Err(io::Error::other("its list of listeners is too long"));
+        }
+        from.read_exact(&mut byte)?;
+    }
+    let line = String::from_utf8_lossy(&line);
+    let indices = line.strip_prefix(KEPT).unwrap_or_default();
+    Ok(indices
+        .split(' ')
+        .filter_map(|it| it.parse().ok())
+        .collect())
 }
 
 /// Hands over to whoever asks for it by the admin socket. Clones are the same.
@@ -99,7 +151,9 @@ pub struct Giver {
 /// Another process accepts in our place.
 pub struct Given {
     stream: UnixStream,
-    _offer: Offer,
+    /// What our workers call the sockets that it has too.
+    pub kept: Vec<u64>,
+    _under_way: UnderWay,
 }
 
 impl Giver {
@@ -109,23 +163,20 @@ impl Giver {
         (Giver { reloader, given }, receiver)
     }
 
+    /// What there is to hand over.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is handed over now: a sentence.
+    pub async fn offer(&self) -> Result<Offer, String> {
+        let offer = self.reloader.offer().await;
+        offer.inspect_err(|why| log::warn!("nothing is handed over: {why}"))
+    }
+
     /// Hands over to the process behind this stream, if it gets as far as accepting.
-    pub async fn give(&self, to: UnixStream) {
-        let offer = match self.reloader.offer().await {
-            Ok(offer) => offer,
-            Err(why) => {
-                log::warn!("nothing is handed over: {why}");
-                return;
-            }
-        };
+    pub async fn give(&self, to: UnixStream, offer: Offer) {
         log::info!("another process takes over the listeners");
-        let given = tokio::task::spawn_blocking(move || {
-            let stream = give(to, &offer.listeners)?;
-            Ok::<_, io::Error>(Given {
-                stream,
-                _offer: offer,
-            })
-        });
+        let given = tokio::task::spawn_blocking(move || give(to, offer));
         match given
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -140,7 +191,7 @@ impl Giver {
 }
 
 impl Given {
-    /// Says that the admin listeners are given up.
+    /// Says that the listeners that it has too, and the admin listeners, are given up.
     ///
     /// # Errors
     ///
@@ -157,6 +208,8 @@ pub struct Taken {
     pub pid: u32,
     /// Its listeners.
     pub handed: Vec<Handed>,
+    /// What operators want of servers, if it tells.
+    pub overrides: Option<Vec<Override>>,
 }
 
 /// The new process: asks the one behind this admin socket for its listeners.
@@ -188,7 +241,9 @@ fn talk(mut stream: UnixStream) -> io::Result<Taken> {
     let head = read_head(&mut stream)?;
     let status = head.lines().next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 101") {
-        return Err(io::Error::other(format!("it answers `{status}`")));
+        let why =
+            read_refusal(&mut stream, &head).unwrap_or_else(|| format!("it answers `{status}`"));
+        return Err(io::Error::other(why));
     }
     let mut len = [0; 4];
     stream.read_exact(&mut len)?;
@@ -208,23 +263,27 @@ fn talk(mut stream: UnixStream) -> io::Result<Taken> {
         let what = listed.what;
         handed.push(Handed { what, sockets });
     }
-    handed.retain(|handed| !handed.sockets.is_empty());
     Ok(Taken {
         stream,
         pid: list.pid,
         handed,
+        overrides: list.overrides,
     })
 }
 
 impl Taken {
-    /// The new process: says that it accepts, and waits until the old one has given its admin
-    /// listeners up. Whatever happens, it is on its own from here on.
+    /// The new process: says that it accepts on what was handed over, by these indices, and waits
+    /// until the old one has given that and its admin listeners up. Whatever happens, it is on its own from
+    /// here on.
     ///
     /// # Errors
     ///
     /// The old process has gone, or takes too long.
-    pub fn ready(mut self) -> io::Result<()> {
-        self.stream.write_all(READY)?;
+    pub fn ready(mut self, kept: &[usize]) -> io::Result<()> {
+        let kept: String = kept.iter().map(|index| format!(" {index}")).collect();
+        // In one piece: the old process looks whether the line is there.
+        let ready = [READY, KEPT.as_bytes(), kept.as_bytes(), b"\n"].concat();
+        self.stream.write_all(&ready)?;
         expect(&mut self.stream, RELEASED)
     }
 }
@@ -247,6 +306,19 @@ fn read_head(stream: &mut UnixStream) -> io::Result<String> {
         }
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// The sentence of a refusal with this head.
+fn read_refusal(stream: &mut UnixStream, head: &str) -> Option<String> {
+    let len = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_len = name.eq_ignore_ascii_case("content-length");
+        is_len.then(|| value.trim().parse::<usize>().ok())?
+    })?;
+    let mut body = vec![0; len.min(HEAD_MAX)];
+    stream.read_exact(&mut body).ok()?;
+    let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
+    Some(body.get("error")?.as_str()?.to_owned())
 }
 
 fn expect(stream: &mut UnixStream, word: &[u8]) -> io::Result<()> {

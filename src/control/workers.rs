@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::StartError;
 use super::limits::Limits;
@@ -13,7 +13,10 @@ use crate::io::{Engine, Features, Listener, SetupError, Uring, UringOptions, Wak
 use crate::log::Writer;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::worker::{Command, Listening, LogSink, Setup, Worker};
+use crate::worker::{Command, Listening, LogSink, Release, Setup, Worker};
+
+/// How long workers may take to close listeners that another process has too.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way of orders to all workers, which may still have to be started.
 #[derive(Clone)]
@@ -198,6 +201,19 @@ impl Workers {
     /// Sessions that are open now.
     pub fn sessions_open(&self) -> u32 {
         self.orders.shared.places.used()
+    }
+
+    /// Has all close their handles of these listeners, which another process has too, and waits for that.
+    pub async fn release(&self, listeners: &[u64]) {
+        let (alive, mut all_closed) = mpsc::channel::<()>(1);
+        let release = Release {
+            listeners: listeners.into(),
+            closed: Arc::new(alive),
+        };
+        self.orders.send(|| Command::Release(release.clone()));
+        drop(release);
+        // Ends when the last worker has dropped its end. A worker that is late closes them all the same.
+        let _ = tokio::time::timeout(RELEASE_TIMEOUT, all_closed.recv()).await;
     }
 
     /// Tells all to stop accepting and to end with their last session.

@@ -1,8 +1,10 @@
 //! Sockets: listening ones with the options that accepted ones inherit, and connecting ones.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
@@ -110,6 +112,15 @@ impl Listener {
     /// Out of descriptors.
     pub fn share(&self) -> io::Result<Self> {
         Ok(Listener(self.0.try_clone()?))
+    }
+
+    /// The number of its inode, which tells it from all other sockets of this host.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(File::from(self.0.try_clone()?).metadata()?.ino())
     }
 
     /// Changes the length of its accept queue.

@@ -122,6 +122,8 @@ impl<E: Engine> Worker<E> {
         self.freed_due = true;
         while let Ok(command) = self.commands.try_recv() {
             match command {
+                Command::Release(release) => self.release_listeners(&release),
+                Command::AcceptAnew => self.accept_anew(),
                 Command::Stop => self.stop(),
                 Command::Abort => self.abort(),
                 Command::Adopt(adoption) => {

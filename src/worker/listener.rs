@@ -1,14 +1,16 @@
 //! Accepting: multishot while places are plenty, one at a time when they run short, not at all
 //! when there are none; a pause when descriptors or memory are short.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Worker;
 use super::adopt::Listening;
 use super::paused::Limit;
 use super::plan::Place;
 use super::token::Owner;
+use super::{Release, Worker};
 use crate::io::{Engine, Fault};
 use crate::logic::time::Instant;
 
@@ -42,6 +44,8 @@ pub struct Accepting<E: Engine> {
     listener: Option<E::Listener>,
     /// The configuration no longer has it: it is closed as soon as that is possible.
     pub leaving: bool,
+    /// Another process has it too, and what waits there is left to it; dropped with the listener.
+    released: Option<Arc<dyn Any + Send + Sync>>,
     state: State,
     /// Accepted connections for which there was no place, longest first.
     pub parked: VecDeque<E::Socket>,
@@ -55,6 +59,7 @@ impl<E: Engine> Accepting<E> {
             id,
             place,
             leaving: false,
+            released: None,
             listener: Some(listener),
             state: State::Idle,
             parked: VecDeque::new(),
@@ -217,6 +222,25 @@ impl<E: Engine> Worker<E> {
         self.close_listener_if_idle(index);
     }
 
+    /// Closes listeners without taking what waits in their queues.
+    pub(super) fn release_listeners(&mut self, release: &Release) {
+        for index in self.listener_indices() {
+            if release.listeners.contains(&self.listeners[index].id) {
+                self.listeners[index].released = Some(Arc::clone(&release.closed));
+                self.leave_listener(index);
+            }
+        }
+    }
+
+    /// Looks at all queues once more. The kernel wakes one accept for each connection, and if that is one
+    /// that is being cancelled, nobody takes the connection before the next comes.
+    pub(super) fn accept_anew(&mut self) {
+        for index in self.listener_indices() {
+            // It is accepted on again when that is done.
+            self.cancel_accept(index);
+        }
+    }
+
     /// Drops a listener that is closed, once all who came there are sessions.
     pub(super) fn forget_if_done(&mut self, index: usize) {
         let accepting = &self.listeners[index];
@@ -247,7 +271,8 @@ impl<E: Engine> Worker<E> {
         let Some(listener) = self.listeners[index].listener.take() else {
             return;
         };
-        loop {
+        // What waits there is taken, unless another process has this listener too.
+        while self.listeners[index].released.is_none() {
             match self.engine.accept_now(&listener) {
                 Ok(socket) => self.admit(index, socket),
                 Err(Fault::WouldBlock) => break,
@@ -263,6 +288,7 @@ impl<E: Engine> Worker<E> {
             }
         }
         self.engine.close_listener(listener);
+        drop(self.listeners[index].released.take());
         self.update_pause(index);
         self.forget_if_done(index);
     }

@@ -31,6 +31,7 @@ mod slot;
 mod stalled;
 mod token;
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,10 @@ const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 /// An order from the control plane. The worker's waker is called after it was sent.
 pub enum Command<L> {
+    /// Close listeners that another process has too.
+    Release(Release),
+    /// Begin all accepts anew: another process that accepted on the same sockets has closed them.
+    AcceptAnew,
     /// Stop accepting, and end when the last session has ended.
     Stop,
     /// End the sessions that are still open.
@@ -74,6 +79,15 @@ pub enum Command<L> {
     Adopt(Box<Adoption<L>>),
     /// Do something with open sessions, a few in each turn.
     Sessions(Errand),
+}
+
+/// Listeners to close while another process goes on accepting on them: who waits there is left to it.
+#[derive(Clone)]
+pub struct Release {
+    /// As the control plane calls them; a worker passes over those that it does not have.
+    pub listeners: Arc<[u64]>,
+    /// Dropped once they are closed.
+    pub closed: Arc<dyn Any + Send + Sync>,
 }
 
 /// What a worker is made from.

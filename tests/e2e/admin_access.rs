@@ -1,16 +1,19 @@
 //! Who may do what at the admin listener, and what is refused.
 
 use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::clients::connect;
 use crate::harness::{Ringway, ScratchDirectory};
-use crate::http::{Way, ask, get, order, stats, try_get};
+use crate::http::{Way, ask, get, order, stats};
 use crate::setup::Setup;
 use crate::wait::eventually;
 
@@ -389,27 +392,82 @@ fn a_socket_that_was_left_is_replaced_and_a_living_one_is_not() {
     assert!(error.contains("mkdir -p /nowhere"), "{error}");
 }
 
+/// Connects and says nothing, again and again, with so many connections at once, until told to stop.
+fn silent_clients(way: &Way, count: usize, stop: &AtomicBool) {
+    let open = || match way {
+        Way::Tcp(address) => Socket::from(connect(*address)),
+        Way::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+            let address = SockAddr::unix(path).expect("a path");
+            socket.connect(&address).expect("it listens");
+            socket
+        }
+    };
+    let mut clients: Vec<Socket> = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        clients.retain(|client| {
+            client.set_nonblocking(true).expect("an option");
+            let read = (&*client).read(&mut [0]);
+            read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+        clients.resize_with(count, open);
+    }
+}
+
 #[test]
-fn strangers_over_tcp_do_not_keep_the_operator_out() {
+fn silent_clients_that_come_back_keep_nobody_out() {
     let folder = ScratchDirectory::new();
     let socket = folder.path().join("admin.sock");
-    let ringway = setup(&[LISTEN, &line("socket", &socket)]).start();
-    let admin = ringway.admin();
-    let idle: Vec<_> = (0..100).map(|_| connect(admin)).collect();
+    let token = token_file(&folder, "s3cret-word");
+    let lines = [
+        LISTEN,
+        &line("socket", &socket),
+        &line("token_file", &token),
+    ];
+    let ringway = setup(&lines).start();
+    let tcp = Way::from(ringway.admin());
+    let authorized = ("Authorization", "Bearer s3cret-word");
+    for (way, count) in [
+        (tcp.clone(), 80),
+        (tcp, 200),
+        (Way::from(socket.as_path()), 80),
+    ] {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| silent_clients(&way, count, &stop));
+            for state in ["drain", "ready", "drain", "ready"] {
+                let change = json!({ "state": state }).to_string();
+                let request = format!("POST {SERVER}");
+                let answer = ask(way.clone(), &request, &[JSON, authorized], &change);
+                assert_eq!(answer.json()["admin_state"], state);
+                assert_eq!(ask(way.clone(), "GET /readyz", &[], "").status, 200);
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+    }
+}
 
-    eventually("one is turned away", || {
-        try_get(admin, "/healthz").is_none_or(|answer| answer.status == 503)
-    });
-    let change = json!({ "state": "drain" });
-    assert_eq!(
-        order(socket.as_path(), SERVER, &change)["admin_state"],
-        "drain"
-    );
-    drop(idle);
-    eventually("there is room again", || {
-        try_get(admin, "/healthz").is_some_and(|answer| answer.status == 200)
-    });
-    assert_eq!(get(admin, "/readyz").status, 200);
+#[test]
+fn probes_are_answered_beside_clients_that_take_all_the_time_they_may() {
+    let ringway = setup(&[LISTEN]).start();
+    let admin = ringway.admin();
+    // Whole heads, and bodies that do not come.
+    let slow: Vec<_> = (0..72)
+        .map(|_| {
+            let mut client = connect(admin);
+            let head = format!(
+                "POST {SERVER} HTTP/1.1\r\nHost: {admin}\r\nContent-Type: application/json\r\n\
+                 Content-Length: 9\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).expect("it is taken");
+            client
+        })
+        .collect();
+    for _ in 0..10 {
+        assert_eq!(get(admin, "/healthz").status, 200);
+        assert_eq!(get(admin, "/readyz").status, 200);
+    }
+    drop(slow);
 }
 
 #[test]

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
-use crate::clients::connect_named;
-use crate::harness::{Launch, Ringway};
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
+
+use crate::clients::{connect, connect_named, round_trip};
+use crate::harness::{Launch, Ringway, ScratchDirectory};
 use crate::http::{get, send};
 use crate::http_servers::HttpServer;
 use crate::servers::{LOOPBACK, Server};
 use crate::setup::Setup;
+use crate::wait::eventually;
 
 /// Runs the process to its end; returns its exit code and what it printed to standard error.
 fn run_to_end(launch: Launch) -> (Option<i32>, String) {
@@ -68,7 +72,101 @@ fn an_address_in_use_is_refused_with_a_sentence() {
         .listen(&address)
         .server("a", "127.0.0.1:9".parse().expect("an address"));
 
-    refused(setup.launch(), &address, "already");
+    let us = format!("already: process {} (", std::process::id());
+    refused(setup.launch(), &address, &us);
+    let setup = Setup::new()
+        .admin_with(&format!("listen = \"{address}\""))
+        .server("a", "127.0.0.1:9".parse().expect("an address"));
+    refused(setup.launch(), &address, &us);
+}
+
+#[test]
+fn it_starts_again_at_once_after_it_was_killed_with_many_sessions() {
+    let server = Server::echo();
+    let folder = ScratchDirectory::new();
+    let socket = folder.path().join("admin.sock");
+    let setup = |listen: &str, admin: &str| {
+        Setup::new()
+            .listen(listen)
+            .admin_with(&format!("listen = \"{admin}\""))
+            .admin_with(&format!("socket = \"{}\"", socket.display()))
+            .server("a", server.address())
+    };
+    let mut ringway = setup("127.0.0.1:0", "127.0.0.1:0").start();
+    let (web, admin) = (ringway.address(), ringway.admin());
+    let again = setup(&web.to_string(), &admin.to_string());
+    for _ in 0..3 {
+        let clients: Vec<_> = (0..300).map(|_| connect(web)).collect();
+        for client in &clients {
+            round_trip(client, b"x");
+        }
+        ringway.signal(Signal::KILL);
+        eventually("it is dead", || !ringway.runs());
+        ringway.forget();
+        ringway = again.start();
+        round_trip(&connect(web), b"again");
+        assert_eq!(get(admin, "/healthz").status, 200);
+    }
+}
+
+/// A port of all addresses that nobody else is given: it is bound, and nobody listens.
+fn reserved() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_address(true).expect("an option");
+    socket.set_reuse_port(true).expect("an option");
+    let any: SocketAddr = "0.0.0.0:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("an address").as_socket();
+    (socket, address.expect("an IP address").port())
+}
+
+#[test]
+fn a_wildcard_and_an_address_of_its_port_go_together_however_they_come() {
+    let [all, one] = ["all", "one"].map(Server::named);
+    let folder = ScratchDirectory::new();
+    let socket = folder.path().join("admin.sock");
+    let (_held, port) = reserved();
+    let text = |specific: &str| {
+        let setup = Setup::new()
+            .listen(&format!("0.0.0.0:{port}"))
+            .admin_with(&format!("socket = \"{}\"", socket.display()))
+            .server("a", all.address());
+        format!(
+            "{}[frontend.one]\nlisten = [\"{specific}:{port}\"]\nbackend = \"one\"\n\
+             [backend.one]\nservers = [{{ name = \"b\", address = \"{}\" }}]\n",
+            setup.text(),
+            one.address()
+        )
+    };
+    let both = text("[::ffff:127.0.0.1]");
+    let look = || {
+        let at = |ip: [u8; 4]| connect_named(SocketAddr::from((ip, port))).1;
+        assert_eq!(at([127, 0, 0, 1]), "one");
+        assert_eq!(at([127, 0, 0, 2]), "all");
+    };
+    let (code, errors) = run_to_end(Launch::config(&both).command("check"));
+    assert_eq!(code, Some(0), "{errors}");
+    let mut ringway = Launch::config(&both).start();
+    look();
+    let other = ringway.reload(&text("127.0.0.3"));
+    assert!(other.contains("is in use"), "{other}");
+    assert_eq!(
+        connect_named(SocketAddr::from(([127, 0, 0, 1], port))).1,
+        "all"
+    );
+    let back = ringway.reload(&both);
+    assert!(back.contains("is in use"), "{back}");
+    look();
+    let next = Launch::config(&both).argument("--takeover").start();
+    assert_eq!(ringway.exit_code(), Some(0));
+    look();
+    // A second process with other sets of addresses shares none of them.
+    refused(
+        Launch::config(&both.replace("admin.sock", "b.sock")),
+        "0.0.0.0",
+        "already",
+    );
+    drop(next);
 }
 
 #[test]
@@ -241,7 +339,7 @@ fn inherited(listen: &str, variables: &str) {
     }
 
     ringway.sessions_ended(20);
-    ringway.signal(rustix::process::Signal::TERM);
+    ringway.signal(Signal::TERM);
     assert_eq!(ringway.exit_code(), Some(0));
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::clients::{connect, connect_named, round_trip};
+use crate::clients::{connect, connect_named, read_line, round_trip};
 use crate::harness::{Launch, Ringway, ScratchDirectory};
-use crate::http::{ask, get, stats};
+use crate::http::{ask, get, order, stats};
 use crate::servers::{LOOPBACK, Server};
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually};
@@ -176,4 +176,97 @@ fn nobody_is_handed_anything_over_tcp_or_by_mistake() {
     let answer = ask(admin.socket().as_path(), request, &[], "");
     assert_eq!(answer.status, 426, "{answer:?}");
     assert_eq!(connect_named(ringway.address()).1, "a");
+}
+
+/// A setup whose first health checks take the whole second that they may: its server is silent.
+fn slow_to_start(admin: &Admin, silent: &std::net::TcpListener) -> Setup {
+    let address = silent.local_addr().expect("an address");
+    admin
+        .setup()
+        .server("a", address)
+        .health_check("type = \"http\"")
+        .health_check("path = \"/\"")
+        .health_check("timeout = \"2s\"")
+}
+
+#[test]
+fn an_order_that_was_confirmed_holds_in_the_process_that_takes_over() {
+    let silent = std::net::TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+    let admin = Admin::new();
+    let setup = slow_to_start(&admin, &silent);
+    let path = "/api/v1/servers/app/a";
+    let json = [("Content-Type", "application/json")];
+    let set = |change: &str| {
+        let socket = admin.socket();
+        ask(socket.as_path(), &format!("POST {path}"), &json, change)
+    };
+    let server = |ringway: &Ringway| stats(ringway.admin())["backends"][0]["servers"][0].clone();
+    let mut old = setup.start();
+    assert_eq!(set("{\"weight\": 7}").status, 200);
+
+    let new = setup.launch().argument("--takeover").spawn();
+    old.says("another process takes over the listeners");
+    let refused = set("{\"state\": \"drain\"}");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.error().contains("is taking over"), "{refused:?}");
+    let mut third = setup.launch().argument("--takeover").spawn();
+    assert_eq!(third.exit_code(), Some(1));
+    let why = third.errors();
+    assert!(
+        why.contains("another process is taking over from this one"),
+        "{why}"
+    );
+    assert_eq!(old.exit_code(), Some(0));
+    new.says("ringway is ready");
+
+    // Without a state file.
+    assert_eq!(server(&new)["weight"], 7);
+    assert_eq!(server(&new)["admin_state"], "ready");
+    assert_eq!(set("{\"state\": \"drain\"}").status, 200);
+    assert_eq!(server(&new)["admin_state"], "drain");
+}
+
+#[test]
+fn orders_are_taken_again_after_a_takeover_that_failed() {
+    let silent = std::net::TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+    let admin = Admin::new();
+    let setup = slow_to_start(&admin, &silent);
+    let ringway = setup.start();
+    let mut failed = setup.launch().argument("--takeover").spawn();
+    ringway.says("another process takes over the listeners");
+    failed.signal(Signal::KILL);
+    eventually("it is dead", || !failed.runs());
+    failed.forget();
+    ringway.says("the other process did not take over");
+    let change = serde_json::json!({ "state": "drain" });
+    let server = order(admin.socket().as_path(), "/api/v1/servers/app/a", &change);
+    assert_eq!(server["admin_state"], "drain");
+}
+
+#[test]
+fn who_waits_for_the_old_process_is_served_by_the_new_one() {
+    let server = Server::named("a");
+    let echo = Server::echo();
+    let admin = Admin::new();
+    let setup = |server: &Server| {
+        let setup = admin.setup().workers(1).global("max_sessions = 1");
+        setup.server("a", server.address())
+    };
+    let mut old = setup(&echo).start();
+    let web = old.address();
+    let open = connect(web);
+    round_trip(&open, b"the only one");
+    let waiting: Vec<_> = (0..20).map(|_| connect(web)).collect();
+
+    let new = admin.setup().server("a", server.address()).launch();
+    let new = new.argument("--takeover").start();
+    for client in &waiting {
+        assert_eq!(read_line(client), "a");
+    }
+    round_trip(&open, b"goes on");
+    assert!(old.runs());
+    let total = &stats(new.admin())["process"]["sessions"]["total"];
+    assert_eq!(*total, waiting.len());
+    drop(open);
+    assert_eq!(old.exit_code(), Some(0));
 }

@@ -5,7 +5,7 @@
 //!
 //! | Module | Concern |
 //! | --- | --- |
-//! | `server`, `socket` | connections: their bounds, the Unix socket's file |
+//! | `server`, `clients`, `socket` | connections: their bounds, who makes room, the Unix socket's file |
 //! | `access`, `token` | who may do what |
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
@@ -26,6 +26,7 @@
 
 mod access;
 mod body;
+mod clients;
 mod csv;
 mod document;
 mod error;
@@ -54,6 +55,7 @@ use std::time::{Instant, SystemTime};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -62,7 +64,7 @@ use super::actions::Actions;
 use super::health::ServerStatus;
 use super::reload::Reloader;
 use super::takeover::Giver;
-use super::{Active, StartError, listeners};
+use super::{Active, StartError, binding, listeners, owner};
 use crate::config;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
@@ -72,6 +74,9 @@ use history::History;
 pub(super) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
 pub use token::Token;
+
+/// Length of the accept queue over TCP.
+const BACKLOG: i32 = 1024;
 
 /// Tells the health of a server.
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
@@ -160,7 +165,10 @@ impl Admin {
             Some(address) => Some(bind_tcp(address).await?),
             None => None,
         };
-        let unix = config.socket.as_deref().map(bind_unix).transpose()?;
+        let unix = match &config.socket {
+            Some(path) => Some(bind_unix(path).await?),
+            None => None,
+        };
         let page = config.page.clone();
         Ok(Admin {
             tcp,
@@ -210,18 +218,26 @@ impl Admin {
 }
 
 async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = TcpListener::bind(address).await.and_then(|listener| {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
         let address = listener.local_addr()?;
         Ok((listener, address))
-    });
-    bound.map_err(|error| StartError::Listen {
-        what: format!("{address} (admin)"),
-        why: listeners::refusal(&address, &error),
+    };
+    let what = format!("{address} (admin)");
+    let bound = binding::open(&what, open, move || owner::of_address(address)).await;
+    bound.map_err(|refused| StartError::Listen {
+        why: listeners::refusal(&address, &refused),
+        what,
     })
 }
 
-fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path).map_err(|why| StartError::Listen {
+async fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path).await.map_err(|why| StartError::Listen {
         what: format!("{} (admin)", path.display()),
         why,
     })

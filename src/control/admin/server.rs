@@ -1,17 +1,18 @@
 //! Connections of the admin listener: accepting them, and bounding what a client can take.
 //!
-//! Clients over TCP and over the Unix socket have places of their own, so that no stranger keeps
+//! Clients over TCP and over the Unix socket have slots of their own, so that no stranger keeps
 //! the operator out. What requests mean is not known here: the router answers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -20,20 +21,24 @@ use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::access::Peer;
+use super::clients::{Answering, Bounds, Client, Clients};
+use super::error::Refusal;
 
-/// Clients over TCP at once; a further one is told so and closed.
-const CLIENTS_MAX: usize = 64;
+/// Clients over TCP at once. More requests than all streams together: they leave room for others.
+const CLIENTS: Bounds = Bounds {
+    requests: 64,
+    reserve: 8,
+};
 
 /// The same over the Unix socket.
-const LOCAL_CLIENTS_MAX: usize = 16;
+const LOCAL_CLIENTS: Bounds = CLIENTS;
 
-/// Descriptors that it may have open: two listeners, the clients, and one of each kind that is
-/// turned away.
+/// Descriptors that it may have open: two listeners, the clients, and one of each kind that waits for room.
 pub(in crate::control) const DESCRIPTORS_MAX: u64 =
-    2 + (CLIENTS_MAX + 1) as u64 + (LOCAL_CLIENTS_MAX + 1) as u64;
+    2 + CLIENTS.descriptors() + LOCAL_CLIENTS.descriptors();
 
 /// How long a client may take to send a request's head, and be silent between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,11 +57,6 @@ const UNSENT_MAX: u32 = 64 * 1024;
 
 /// How long accepting pauses when descriptors or memory are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a client is told that is one too many.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
-    Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\r\n\
-    too many clients\n";
 
 /// How long the answer to a request may take from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,13 +97,14 @@ impl Connection {
 
 /// Serves clients over TCP for as long as the runtime runs.
 pub(super) async fn accept_tcp(listener: TcpListener, router: Router) {
-    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let clients = Clients::new(CLIENTS);
     loop {
         match listener.accept().await {
             Ok((client, address)) => {
                 // Some kernels do not know the option: they hold more.
                 let _ = SockRef::from(&client).set_tcp_notsent_lowat(UNSENT_MAX);
-                admit(client, Peer::Remote(canonical(address)), &places, &router);
+                let peer = Peer::Remote(canonical(address));
+                admit(client, peer, &clients, &router).await;
             }
             // The client left before it was accepted, or something is short.
             Err(_) => tokio::time::sleep(SHORTAGE_PAUSE).await,
@@ -113,12 +114,12 @@ pub(super) async fn accept_tcp(listener: TcpListener, router: Router) {
 
 /// Serves clients over the Unix socket for as long as the runtime runs.
 pub(super) async fn accept_unix(listener: UnixListener, router: Router) {
-    let places = Arc::new(Semaphore::new(LOCAL_CLIENTS_MAX));
+    let clients = Clients::new(LOCAL_CLIENTS);
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
                 if let Ok(peer) = local_peer(&client) {
-                    admit(client, peer, &places, &router);
+                    admit(client, peer, &clients, &router).await;
                 }
             }
             Err(_) => tokio::time::sleep(SHORTAGE_PAUSE).await,
@@ -139,49 +140,58 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn admit<C>(client: C, peer: Peer, places: &Arc<Semaphore>, router: &Router)
+/// Waits until there is room for it, and serves it.
+async fn admit<C>(client: C, peer: Peer, clients: &Arc<Clients>, router: &Router)
 where
-    C: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => {
-            let router = router.clone();
-            tokio::spawn(async move {
-                serve(client, peer, router).await;
-                drop(place);
-            });
-        }
-        Err(_) => turn_away(&client),
-    }
+    let connection = Connection(watch::Sender::new(Pace::Within(REQUEST_TIMEOUT)));
+    let slot = clients.admit(&connection).await;
+    tokio::spawn(serve(client, peer, connection, slot, router.clone()));
 }
 
-/// Tells a client that there is no place for it, as far as that goes without waiting.
-fn turn_away(client: &impl AsFd) {
-    // Bytes that were not read when it is closed would make a reset of it.
-    let _ = rustix::io::read(client, &mut [0; HEAD_MAX]);
-    let _ = rustix::io::write(client, TOO_MANY);
+/// A body that is being answered until it is taken, or not wanted any more.
+fn until_sent(body: Body, answering: Answering) -> Body {
+    Body::new(body.map_err(move |error| {
+        let _ = &answering;
+        error
+    }))
+}
+
+fn too_many() -> Response {
+    let why = "too many requests are being answered: try again";
+    let mut answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(header::CONNECTION, close);
+    answer
 }
 
 /// Answers the requests of one client, until either side has had enough.
 async fn serve(
     client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
+    Connection(pace): Connection,
+    slot: Arc<Client>,
     router: Router,
 ) {
-    let (pace, mut paces) = watch::channel(Pace::Within(REQUEST_TIMEOUT));
+    let mut paces = pace.subscribe();
     let since = Instant::now();
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         pace.send_replace(Pace::Within(REQUEST_TIMEOUT));
+        let answering = slot.answer(request.uri().path());
         let extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(Connection(pace.clone()));
         let last = since.elapsed() >= CONNECTION_TIME;
-        let answer = router.call(request);
+        let answer = answering.map(|answering| (answering, router.call(request)));
         async move {
-            let mut answer: Response = match answer.await {
-                Ok(answer) => answer,
-                Err(never) => match never {},
+            let mut answer: Response = match answer {
+                Some((answering, answer)) => match answer.await {
+                    Ok(answer) => answer.map(|body| until_sent(body, answering)),
+                    Err(never) => match never {},
+                },
+                None => too_many(),
             };
             if last {
                 let close = HeaderValue::from_static("close");

@@ -106,7 +106,8 @@ async fn change(
             weight: change.weight,
             by: by.clone(),
         };
-        warning = context.actions.set_server(&target, wish).await.err();
+        let set = context.actions.set_server(&target, wish).await;
+        warning = set.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     }
     let mut sessions_closed = None;
     if change.close_sessions {

@@ -6,11 +6,13 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
+
+use crate::control::binding::{self, Refused};
+use crate::control::owner;
 
 /// Who may connect: the owner.
 const MODE: u32 = 0o600;
@@ -55,50 +57,60 @@ fn identity(path: &Path) -> io::Result<Identity> {
 /// # Errors
 ///
 /// What speaks against it, and the cure.
-pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+pub(super) async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+    let asked = path.to_owned();
+    let owner = move || owner::of_path(&asked);
+    let opened = binding::open(&path.display(), || open(path), owner).await;
+    opened.map_err(|refused| refusal(path, &refused))
+}
+
+fn open(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     make_way(path)?;
-    let refused = |error: io::Error| refusal(path, &error);
     let address = SockAddr::unix(path).map_err(|_| {
-        "the path is too long for a socket: at most 107 bytes are possible".to_owned()
+        io::Error::other("the path is too long for a socket: at most 107 bytes are possible")
     })?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(refused)?;
-    socket.bind(&address).map_err(refused)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address)?;
     // Nobody can connect before it listens.
-    fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(refused)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
     let file = SocketFile {
         path: path.to_owned(),
-        identity: identity(path).map_err(refused)?,
+        identity: identity(path)?,
     };
-    socket.listen(BACKLOG).map_err(refused)?;
-    socket.set_nonblocking(true).map_err(refused)?;
-    let listener = UnixListener::from_std(socket.into()).map_err(refused)?;
+    socket.listen(BACKLOG)?;
+    let listener = UnixListener::from_std(socket.into())?;
     Ok((listener, file))
 }
 
-/// Removes what an ended process left there.
-fn make_way(path: &Path) -> Result<(), String> {
+/// Removes what an ended process left there; one that listens is `AddrInUse`.
+fn make_way(path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(_) => return Ok(()),
     };
     if !metadata.file_type().is_socket() {
-        return Err("there is a file which is not a socket: move it, or name another path".into());
+        let why = "there is a file which is not a socket: move it, or name another path";
+        return Err(io::Error::other(why));
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err("another process listens there: stop it, or name another path".into()),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| refusal(path, &error))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            Err("another process listens there, and is busy: stop it, or name another path".into())
-        }
-        Err(error) => Err(refusal(path, &error)),
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A process whose queue is full is not waited for.
+    socket.set_nonblocking(true)?;
+    match socket
+        .connect(&address)
+        .map_err(|error| (error.kind(), error))
+    {
+        Ok(()) | Err((ErrorKind::WouldBlock, _)) => Err(ErrorKind::AddrInUse.into()),
+        Err((ErrorKind::ConnectionRefused, _)) => fs::remove_file(path),
+        Err((ErrorKind::NotFound, _)) => Ok(()),
+        Err((_, error)) => Err(error),
     }
 }
 
-fn refusal(path: &Path, error: &io::Error) -> String {
+fn refusal(path: &Path, refused: &Refused) -> String {
     let folder = path.parent().unwrap_or(Path::new("/")).display();
+    let error = &refused.error;
     match error.kind() {
         ErrorKind::NotFound => {
             format!("there is no folder {folder}: make it (`mkdir -p {folder}`)")
@@ -108,13 +120,19 @@ fn refusal(path: &Path, error: &io::Error) -> String {
                 "this user may not make a file in {folder}: give it the folder, or name another"
             )
         }
-        ErrorKind::AddrInUse => "another process has just taken the path".to_owned(),
+        ErrorKind::AddrInUse => {
+            let owner = refused.owner.as_ref().map(|owner| format!(": {owner}"));
+            let owner = owner.unwrap_or_default();
+            format!("another process listens there{owner}; stop it, or name another path")
+        }
         _ => error.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -138,11 +156,11 @@ mod tests {
     async fn it_is_the_owners_alone_and_goes_with_the_process() {
         let folder = Folder::new("owner");
         let path = folder.0.join("admin.sock");
-        let (_listener, file) = bind(&path).unwrap();
+        let (_listener, file) = bind(&path).await.unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
-        let refused = bind(&path).unwrap_err();
+        let refused = bind(&path).await.unwrap_err();
         assert!(refused.contains("another process listens"), "{refused}");
         assert!(path.exists());
         drop(file);
@@ -153,9 +171,9 @@ mod tests {
     async fn what_a_process_left_is_replaced_and_what_is_another_s_is_not_removed() {
         let folder = Folder::new("stale");
         let path = folder.0.join("admin.sock");
-        let (listener, left) = bind(&path).unwrap();
+        let (listener, left) = bind(&path).await.unwrap();
         drop(listener);
-        let (_listener, file) = bind(&path).unwrap();
+        let (_listener, file) = bind(&path).await.unwrap();
         UnixStream::connect(&path).unwrap();
         drop(left);
         assert!(path.exists(), "it is not that of the first any more");
@@ -174,7 +192,7 @@ mod tests {
             (long.as_path(), "at most 107 bytes"),
             (Path::new("/nowhere/admin.sock"), "mkdir -p /nowhere"),
         ] {
-            let refused = bind(path).unwrap_err();
+            let refused = bind(path).await.unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");

@@ -33,11 +33,13 @@ async fn take_over(State(giver): State<Giver>, request: Request) -> Result<Respo
         let why = format!("this path is for `Upgrade: {}`", takeover::PROTOCOL);
         return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, why));
     }
+    let offer = giver.offer().await;
+    let offer = offer.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(stream) => match plain(stream) {
-                Some(stream) => giver.give(stream).await,
+                Some(stream) => giver.give(stream, offer).await,
                 None => log::warn!("nothing is handed over: the other process spoke too soon"),
             },
             Err(error) => log::warn!("nothing is handed over: {error}"),
