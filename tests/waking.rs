@@ -19,7 +19,7 @@ fn shortest(mut run: impl FnMut()) -> Duration {
 
 #[test]
 fn a_place_goes_to_who_has_waited_longest_at_any_worker() {
-    let mut scene = Scene::new(3, 1, "");
+    let mut scene = Scene::new(3, 1, "", 1);
     // The workers of the clients, in the order of their arrival.
     let mut came = Vec::new();
     let mut ended = 0;
@@ -46,8 +46,23 @@ fn a_place_goes_to_who_has_waited_longest_at_any_worker() {
 }
 
 #[test]
+fn of_two_places_the_second_goes_to_who_has_waited_longest_at_another_worker() {
+    let mut scene = Scene::new(2, 1, "", 2);
+    for worker in [0, 0, 0, 1, 0] {
+        scene.pass(Duration::from_millis(1));
+        scene.arrive(worker, 0);
+        scene.settle();
+    }
+    // Both are given back before anybody looks.
+    scene.end(0, 0);
+    scene.end(0, 0);
+    scene.settle();
+    assert_eq!(*scene.served.borrow(), [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_place_for_one_who_gives_up_goes_to_the_next_worker() {
-    let mut scene = Scene::new(2, 1, "");
+    let mut scene = Scene::new(2, 1, "", 1);
     scene.arrive(1, 0);
     scene.settle();
     scene.arrive(0, 0);
@@ -68,7 +83,7 @@ fn a_place_for_one_who_gives_up_goes_to_the_next_worker() {
 #[test]
 fn the_end_of_a_session_costs_the_same_with_a_thousand_backends() {
     let [few, many] = [10, 1_000].map(|backends| {
-        let mut scene = Scene::new(1, backends, "");
+        let mut scene = Scene::new(1, backends, "", 1);
         for backend in 0..usize::from(backends) {
             for _ in 0..3 {
                 scene.arrive(0, backend);
@@ -93,7 +108,7 @@ fn the_end_of_a_session_costs_the_same_with_a_thousand_backends() {
 #[test]
 fn a_hundred_times_as_many_sessions_time_out_in_a_hundred_times_the_time() {
     let [few, many] = [500, 50_000].map(|sessions| {
-        let mut scene = Scene::new(1, 1, "");
+        let mut scene = Scene::new(1, 1, "", 1);
         scene.arrive(0, 0);
         let times = (0..3).map(|_| {
             for _ in 0..sessions {

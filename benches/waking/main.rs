@@ -21,7 +21,7 @@ fn main() {
 /// so many backends two sessions wait.
 #[divan::bench(args = [1, 100, 1_000])]
 fn end_of_a_session(bencher: Bencher<'_, '_>, backends: u16) {
-    let mut scene = Scene::new(1, backends, "");
+    let mut scene = Scene::new(1, backends, "", 1);
     for backend in 0..usize::from(backends) {
         for _ in 0..3 {
             scene.arrive(0, backend);
@@ -42,7 +42,7 @@ fn end_of_a_session(bencher: Bencher<'_, '_>, backends: u16) {
 /// until it may become a session.
 #[divan::bench(args = [1, 100, 1_000])]
 fn end_of_a_session_at_a_limit(bencher: Bencher<'_, '_>, frontends: u16) {
-    let mut scene = Scene::new(1, frontends, "max_sessions = 1");
+    let mut scene = Scene::new(1, frontends, "max_sessions = 1", 1);
     for frontend in 0..usize::from(frontends) {
         scene.arrive(0, frontend);
     }
@@ -64,7 +64,7 @@ fn all_time_out(bencher: Bencher<'_, '_>, sessions: u32) {
     bencher
         .counter(ItemsCount::new(sessions))
         .with_inputs(|| {
-            let mut scene = Scene::new(1, 1, "");
+            let mut scene = Scene::new(1, 1, "", 1);
             for _ in 0..=sessions {
                 scene.arrive(0, 0);
             }

@@ -35,8 +35,8 @@ pub struct Still {
     receiving: HashMap<u32, Token>,
     /// Accepts in flight, and whether they go on, by number of the listener.
     accepting: HashMap<usize, (Token, bool)>,
-    /// The newest connection to each server, by its port.
-    servers: HashMap<u16, u32>,
+    /// Open connections to each server, by its port, the newest last.
+    servers: HashMap<u16, Vec<u32>>,
     /// Clients whose bytes were waited for first, in this order, over all workers.
     pub served: Rc<RefCell<Vec<u32>>>,
     sockets: u32,
@@ -58,7 +58,8 @@ impl Still {
 
     /// The newest connection to a server is reset by it.
     pub fn end(&mut self, port: u16) {
-        let token = self.receiving[&self.servers[&port]];
+        let newest = self.servers.get_mut(&port).and_then(Vec::pop);
+        let token = self.receiving[&newest.expect("there is one")];
         self.complete(token, Fault::Reset);
     }
 
@@ -132,7 +133,10 @@ impl Engine for Still {
     }
 
     fn connect(&mut self, socket: &u32, address: &SocketAddr, token: Token) {
-        self.servers.insert(address.port(), *socket);
+        self.servers
+            .entry(address.port())
+            .or_default()
+            .push(*socket);
         self.done.push_back((token, Done::Connected(Ok(()))));
     }
 
@@ -243,7 +247,7 @@ impl Engine for Still {
 /// Numbers from here on are sockets of servers.
 const CLIENTS_MAX: u32 = 1 << 30;
 
-/// Some workers, and as many frontends as backends, each with one server that takes one session.
+/// Some workers, and as many frontends as backends, each with one server.
 pub struct Scene {
     pub workers: Vec<Worker<Still>>,
     pub snapshot: Arc<Snapshot>,
@@ -254,15 +258,15 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// `limit` is a line for the section of each frontend.
-    pub fn new(worker_count: usize, backends: u16, limit: &str) -> Self {
+    /// `limit` is a line for the section of each frontend. A server takes so many sessions.
+    pub fn new(worker_count: usize, backends: u16, limit: &str, sessions: u32) -> Self {
         let mut text = "[global]\nmax_sessions = 1000000\naccess_log = \"off\"\n".to_string();
         text += "[defaults]\nqueue_timeout = \"10s\"\n";
         for index in 1..=backends {
             text += &format!(
                 "[frontend.f{index}]\nlisten = [\"127.0.0.1:{index}\"]\nbackend = \"b{index}\"\n\
                  {limit}\n[backend.b{index}]\nservers = [{{ name = \"s\", \
-                 address = \"127.0.0.2:{index}\", max_sessions = 1 }}]\n"
+                 address = \"127.0.0.2:{index}\", max_sessions = {sessions} }}]\n"
             );
         }
         let config = match config::parse("waking.toml", &text, &config::system_resolver) {
