@@ -159,12 +159,9 @@ async fn serve(
     };
     let journal = Journal::new();
     let overrides = Arc::new(overrides(config, &journal)?);
-    let mut health = Health::start(&snapshot, crew.orders().clone(), journal.clone())
+    let changes = overrides.at_start(&snapshot).await;
+    let mut health = Health::start(&snapshot, changes, crew.orders().clone(), journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
-    // In effect before the first probe.
-    overrides
-        .put_into_effect(&snapshot, health.statuses())
-        .await;
     health.first_round().await;
     let mut listeners = Listeners::default();
     let handed = taken

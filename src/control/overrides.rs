@@ -160,6 +160,18 @@ impl Overrides {
         }
     }
 
+    /// What operators wanted of the servers of the first snapshot, by `ServerShared::id`. Entries
+    /// that do not hold any more are dropped, as in [`Overrides::put_into_effect`].
+    pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, Wish)> {
+        let (wishes, dropped) = self.adopt(&snapshot.config);
+        if dropped {
+            // What goes wrong is logged.
+            let _ = self.save().await;
+        }
+        let by_id = |((backend, server), wish)| (snapshot.server(backend, server).id, wish);
+        wishes.into_iter().map(by_id).collect()
+    }
+
     /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is
     /// gone or whose line has changed are dropped: such a server is to be as its line says.
     pub async fn put_into_effect(&self, snapshot: &Snapshot, statuses: &Statuses) {

@@ -13,6 +13,7 @@
 
 mod announce;
 mod checker;
+mod limit;
 mod operator;
 mod probe;
 mod schedule;
@@ -211,13 +212,15 @@ pub struct Health {
 }
 
 impl Health {
-    /// Starts it.
+    /// Starts it. The changes of operators, by [`ServerShared::id`], are in effect before the first
+    /// probe.
     ///
     /// # Errors
     ///
     /// No thread or no runtime could be made.
     pub fn start(
         snapshot: &Arc<Snapshot>,
+        changes: Vec<(u64, Wish)>,
         workers: Orders,
         journal: Journal,
     ) -> std::io::Result<Self> {
@@ -239,8 +242,9 @@ impl Health {
                 let _alive = alive;
                 // A task, because waking the runtime's main future costs a system call each time.
                 let task = async move {
+                    let initial = (&*snapshot, &*changes);
                     let checker =
-                        Checker::new(&snapshot, for_thread, (workers, journal), first_sender);
+                        Checker::new(initial, for_thread, (workers, journal), first_sender);
                     checker.run(suspects, orders).await;
                 };
                 // A panic has said so by itself; that the thread ends is noticed.

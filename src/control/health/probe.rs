@@ -3,6 +3,10 @@
 //! Every way out closes the connection. Most close it by a reset: a finished TCP check has nothing
 //! to say, a server that hangs or sends more than is looked at would leave it half closed, and none
 //! may leave a TIME_WAIT here. Only an answer that the server itself has ended is closed in order.
+//!
+//! The server's `accept` does not return for a TCP check: the kernel is asked to delay the last
+//! packet of the handshake, and the reset is sent in its stead (Linux,
+//! `tcp_rcv_synsent_state_process`).
 
 use std::fmt::Write;
 use std::io::{Error, ErrorKind};
@@ -11,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{CheckKind, HealthCheck, StatusRanges};
@@ -69,10 +74,15 @@ impl Probe {
         }
     }
 
+    /// Where it connects to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Probes. Takes no longer than the timeout.
     pub async fn run(self: Arc<Self>) -> Cause {
         let deadline = Instant::now() + self.timeout;
-        let mut stream = match timeout_at(deadline, TcpStream::connect(self.address)).await {
+        let mut stream = match timeout_at(deadline, self.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return connect_failed(&error),
             Err(_) => return Cause::L4Timeout,
@@ -94,6 +104,18 @@ impl Probe {
         }
         cause
     }
+
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if self.question.is_none() {
+            // Without it the server may notice the check, which is no reason to fail.
+            let _ = sockopt::set_tcp_quickack(&socket, false);
+        }
+        socket.connect(self.address).await
+    }
 }
 
 /// Asks, and reads until the status is known. Says how many bytes that took.
@@ -108,9 +130,12 @@ async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
         }
         let cause = match stream.read_buf(&mut answer).await {
             Err(error) => answer_failed(&error),
-            Ok(0) if answer.is_empty() => Cause::L7Response("closed without an answer"),
-            Ok(0) => Cause::L7Response("closed within the status line"),
-            Ok(_) => match status_line(&answer) {
+            Ok(0) => Cause::L7Response(match final_answer(&answer) {
+                Some([]) => "closed without an answer",
+                Some(_) => "closed within the status line",
+                None => "closed within an interim answer",
+            }),
+            Ok(_) => match final_answer(&answer).map_or(StatusLine::Incomplete, status_line) {
                 StatusLine::Status(status) if question.expected.contains(status) => {
                     Cause::L7Ok(status)
                 }
@@ -153,6 +178,19 @@ enum StatusLine {
     Invalid,
 }
 
+/// What follows the heads of interim answers, such as 100 or 103 (RFC 9110, section 15.2); `None`: one
+/// of them has not ended yet. 101 is final here: nothing was asked that could be switched.
+fn final_answer(mut answer: &[u8]) -> Option<&[u8]> {
+    while let StatusLine::Status(100 | 102..=199) = status_line(answer) {
+        let mut line_ends = memchr::memchr_iter(b'\n', answer);
+        answer = line_ends.find_map(|end| match &answer[end + 1..] {
+            [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some(rest),
+            _ => None,
+        })?;
+    }
+    Some(answer)
+}
+
 /// Reads `HTTP/1.1 200 Reason` with its line end (RFC 9112, section 4); the reason may be missing.
 fn status_line(answer: &[u8]) -> StatusLine {
     const SHAPE: &[u8] = b"HTTP/1.# ###";
@@ -181,7 +219,7 @@ fn connect_failed(error: &Error) -> Cause {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => return Cause::Socket("out of file descriptors"),
         Some(Errno::NOMEM | Errno::NOBUFS) => return Cause::Socket("out of memory for sockets"),
-        Some(Errno::ADDRNOTAVAIL) => return Cause::Socket("no local port is left"),
+        Some(Errno::ADDRNOTAVAIL) => return Cause::L4Connect("no local address or port"),
         _ => {}
     }
     match error.kind() {
@@ -240,6 +278,29 @@ mod tests {
     }
 
     #[test]
+    fn interim_answers_are_passed_over() {
+        let last = "HTTP/1.1 204 \r\n";
+        for interim in [
+            "",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 \r\n\r\n",
+            "HTTP/1.1 199 \nX: y\n\n",
+        ] {
+            let whole = format!("{interim}{last}");
+            let found = final_answer(whole.as_bytes()).map(status_line);
+            assert_eq!(found, Some(StatusLine::Status(204)), "{interim:?}");
+            for len in 0..whole.len() {
+                let found = final_answer(&whole.as_bytes()[..len]);
+                let found = found.map_or(StatusLine::Incomplete, status_line);
+                assert_eq!(found, StatusLine::Incomplete, "{interim:?} {len}");
+            }
+        }
+        let switched = b"HTTP/1.1 101 \r\n\r\nHTTP/1.1 200 \r\n";
+        let found = final_answer(switched).map(status_line);
+        assert_eq!(found, Some(StatusLine::Status(101)));
+    }
+
+    #[test]
     fn every_prefix_of_a_status_line_waits_for_more() {
         let line = b"HTTP/1.1 204 No Content\r\n";
         for len in 0..line.len() {
@@ -249,18 +310,14 @@ mod tests {
 
     #[test]
     fn shortages_of_this_host_are_not_held_against_a_server() {
-        for errno in [
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::NOMEM,
-            Errno::NOBUFS,
-            Errno::ADDRNOTAVAIL,
-        ] {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS] {
             assert_eq!(connect_failed(&errno.into()).passed(), None, "{errno:?}");
         }
         let text = |errno: Errno| connect_failed(&errno.into()).to_string();
         assert_eq!(text(Errno::CONNREFUSED), "L4CON connection refused");
         assert_eq!(text(Errno::HOSTUNREACH), "L4CON host unreachable");
         assert_eq!(text(Errno::TIMEDOUT), "L4TOUT");
+        let text = text(Errno::ADDRNOTAVAIL);
+        assert_eq!(text, "L4CON no local address or port");
     }
 }

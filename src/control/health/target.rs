@@ -28,7 +28,7 @@ pub struct Target {
     pub probe: Option<Arc<Probe>>,
     /// See [`schedule::phase`].
     pub phase: u32,
-    /// A probe is under way.
+    /// A probe is under way, or begins as soon as the limits allow it.
     pub probing: bool,
     /// When the last one began.
     pub probed_at: Instant,
