@@ -8,6 +8,7 @@ pub mod health;
 mod journal;
 mod limits;
 mod listeners;
+mod names;
 mod overrides;
 pub mod reload;
 mod sessions;
@@ -36,6 +37,7 @@ pub use admin::Token;
 use health::Health;
 use journal::{Entry, Journal};
 use listeners::{Listeners, Moment};
+use names::Names;
 use overrides::Overrides;
 use reload::{Reload, Reloader, Source};
 use state_file::StateFile;
@@ -160,7 +162,12 @@ async fn serve(
     let journal = Journal::new();
     let overrides = Arc::new(overrides(config, &journal)?);
     let changes = overrides.at_start(&snapshot).await;
-    let mut health = Health::start(&snapshot, changes, crew.orders().clone(), journal.clone())
+    let names = Names::of_system();
+    let resolved = names.resolve_all(config).await;
+    resolved.put_into_effect(&snapshot, &journal);
+    let initial = (Arc::clone(&snapshot), changes);
+    let orders = crew.orders().clone();
+    let mut health = Health::start(initial, names.clone(), orders, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
     let mut listeners = Listeners::default();
@@ -221,6 +228,7 @@ async fn serve(
         listeners,
         orders: workers.orders().clone(),
         statuses: health.statuses().clone(),
+        names,
         overrides,
         journal,
         active: active_sender,

@@ -5,7 +5,6 @@
 //! made: whoever changes the line means the line.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -76,7 +75,8 @@ impl Attribution {
 /// What the configuration said of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    address: SocketAddr,
+    /// As it is written.
+    address: String,
     weight: u16,
     max_sessions: Option<u32>,
     backup: bool,
@@ -85,7 +85,7 @@ pub struct Line {
 impl Line {
     fn of(server: &Server) -> Self {
         Line {
-            address: server.address,
+            address: server.address.to_string(),
             weight: server.weight,
             max_sessions: server.sessions_max,
             backup: server.backup,

@@ -14,6 +14,7 @@ use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
 use super::listeners::{Handed, Listeners, Moment};
+use super::names::Names;
 use super::overrides::Overrides;
 use super::workers::Orders;
 use super::{Active, systemd};
@@ -129,6 +130,7 @@ pub(super) struct Reload {
     pub listeners: Listeners,
     pub orders: Orders,
     pub statuses: Statuses,
+    pub names: Names,
     pub overrides: Arc<Overrides>,
     pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
@@ -204,6 +206,7 @@ impl Reload {
         let read = tokio::task::spawn_blocking(move || source()).await;
         let (config, warnings) = read.map_err(|error| format!("internal error: {error}"))??;
         self.check_restart(&config)?;
+        let resolved = self.names.resolve_all(&config).await;
         let prepared = (self.listeners)
             .prepare(&config, self.workers, Moment::Reload)
             .map_err(|error| error.to_string())?;
@@ -217,6 +220,7 @@ impl Reload {
         let places = &self.orders.shared().places;
         places.set_max(Some(limits.sessions_max));
         let snapshot = self.registry.snapshot(config);
+        resolved.put_into_effect(&snapshot, &self.journal);
         // Workers are to find the servers with their health.
         self.statuses.adopt(&snapshot).await;
         let overrides = Arc::clone(&self.overrides);

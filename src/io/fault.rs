@@ -23,7 +23,7 @@ pub enum Fault {
     NoDescriptors,
     /// The kernel is out of memory for this.
     NoMemory,
-    /// No local port is left for this destination.
+    /// No local port is left for this destination, or no local address leads there.
     NoPorts,
     /// Anything else, with its errno.
     Other(i32),
@@ -34,9 +34,12 @@ impl Fault {
     pub fn from_errno(errno: i32) -> Fault {
         match Errno::from_raw_os_error(errno) {
             Errno::CONNREFUSED => Fault::Refused,
-            Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
-                Fault::Unreachable
-            }
+            // The last is what a kernel says that was built or started without IPv6.
+            Errno::NETUNREACH
+            | Errno::HOSTUNREACH
+            | Errno::NETDOWN
+            | Errno::HOSTDOWN
+            | Errno::AFNOSUPPORT => Fault::Unreachable,
             Errno::TIMEDOUT => Fault::TimedOut,
             Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN => Fault::Reset,
             Errno::CANCELED => Fault::Canceled,
@@ -49,12 +52,20 @@ impl Fault {
         }
     }
 
-    /// Whether this is a lack of something of ours, not the peer's doing.
+    /// Whether this is a lack of something of ours, whatever the peer. [`Fault::NoPorts`] is not:
+    /// it concerns one destination.
     pub fn is_shortage(self) -> bool {
-        matches!(
-            self,
-            Fault::NoDescriptors | Fault::NoMemory | Fault::NoPorts | Fault::NoBuffers
-        )
+        match self {
+            Fault::NoDescriptors | Fault::NoMemory | Fault::NoBuffers => true,
+            Fault::Refused
+            | Fault::Unreachable
+            | Fault::TimedOut
+            | Fault::Reset
+            | Fault::Canceled
+            | Fault::WouldBlock
+            | Fault::NoPorts
+            | Fault::Other(_) => false,
+        }
     }
 }
 
@@ -79,6 +90,7 @@ mod tests {
         for (errno, fault) in [
             (libc::ECONNREFUSED, Fault::Refused),
             (libc::EHOSTUNREACH, Fault::Unreachable),
+            (libc::EAFNOSUPPORT, Fault::Unreachable),
             (libc::ETIMEDOUT, Fault::TimedOut),
             (libc::ECONNRESET, Fault::Reset),
             (libc::EPIPE, Fault::Reset),

@@ -13,6 +13,7 @@
 mod access;
 mod adopt;
 mod apply;
+mod connecting;
 mod counting;
 mod dispatch;
 mod event_loop;

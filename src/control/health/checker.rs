@@ -19,6 +19,7 @@ use super::target::{Pool, Target};
 use super::{Order, Statuses};
 use crate::config::OnDown;
 use crate::control::journal::Journal;
+use crate::control::names::{Answer, Names};
 use crate::control::overrides::Wish;
 use crate::control::workers::Orders;
 use crate::logic::health::{Cause, Change, Operational};
@@ -45,6 +46,9 @@ pub struct Checker {
     pub(super) agenda: Agenda,
     limiter: Limiter,
     probes: JoinSet<Judged>,
+    pub(super) names: Names,
+    /// Host names that are being resolved, by the id of the server.
+    pub(super) lookups: JoinSet<(u64, Answer)>,
     pub(super) statuses: Statuses,
     workers: Orders,
     pub(super) journal: Journal,
@@ -68,6 +72,7 @@ impl Checker {
     /// [`crate::snapshot::ServerShared::id`], are in effect before the first probe.
     pub fn new(
         (snapshot, changes): (&Snapshot, &[(u64, Wish)]),
+        names: Names,
         statuses: Statuses,
         (workers, journal): (Orders, Journal),
         first_round: oneshot::Sender<()>,
@@ -78,12 +83,14 @@ impl Checker {
             agenda: Agenda::default(),
             limiter: Limiter::default(),
             probes: JoinSet::new(),
+            names,
+            lookups: JoinSet::new(),
             statuses,
             workers,
             journal,
             awaited: 0,
             phases: 0,
-            first_round: Some(first_round),
+            first_round: None,
             start: tokio::time::Instant::now(),
             warn_after: Instant::ZERO,
         };
@@ -91,6 +98,7 @@ impl Checker {
         for (server, change) in changes {
             checker.obey(*server, change);
         }
+        checker.first_round = Some(first_round);
         checker.end_first_round_if_complete();
         checker
     }
@@ -118,6 +126,9 @@ impl Checker {
                 },
                 Some(server) = suspects.recv() => self.suspect(server),
                 Some(result) = self.probes.join_next() => self.judge(result),
+                Some(Ok((server, answer))) = self.lookups.join_next() => {
+                    self.looked_up(server, answer);
+                }
                 () = tokio::time::sleep_until(wakeup) => self.begin_due(),
             }
         }
@@ -148,11 +159,13 @@ impl Checker {
             match task {
                 Task::Probe if target.probe_due == Some(due) => {
                     target.probe_due = None;
-                    if let Some(probe) = target.probe.as_ref().filter(|_| !target.probing) {
+                    let probe = target.probe.as_ref().filter(|_| !target.probing);
+                    if let Some(address) = probe.and_then(|probe| probe.address()) {
                         target.probing = true;
-                        self.limiter.add(id, probe.address(), due);
+                        self.limiter.add(id, address, due);
                     }
                 }
+                Task::Resolve => self.look_up(id),
                 Task::Weight if target.weight_due == Some(due) => {
                     target.weight_due = None;
                     self.publish(id, now);
@@ -189,8 +202,9 @@ impl Checker {
         }
         target.shared.connect_failures.seen();
         target.probed_at = now;
+        let server = Arc::clone(&target.shared);
         self.probes.spawn(async move {
-            let cause = Arc::clone(&probe).run().await;
+            let cause = probe.run(&server).await;
             (id, probe, slot, cause)
         });
     }

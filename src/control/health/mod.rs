@@ -16,6 +16,7 @@ mod checker;
 mod limit;
 mod operator;
 mod probe;
+mod resolving;
 mod schedule;
 mod target;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
+use super::names::Names;
 use super::overrides::{Attribution, Wish};
 use super::workers::Orders;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
@@ -219,8 +221,8 @@ impl Health {
     ///
     /// No thread or no runtime could be made.
     pub fn start(
-        snapshot: &Arc<Snapshot>,
-        changes: Vec<(u64, Wish)>,
+        (snapshot, changes): (Arc<Snapshot>, Vec<(u64, Wish)>),
+        names: Names,
         workers: Orders,
         journal: Journal,
     ) -> std::io::Result<Self> {
@@ -235,7 +237,7 @@ impl Health {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (snapshot, for_thread) = (Arc::clone(snapshot), statuses.clone());
+        let for_thread = statuses.clone();
         let thread = std::thread::Builder::new()
             .name("health".to_string())
             .spawn(move || {
@@ -243,8 +245,8 @@ impl Health {
                 // A task, because waking the runtime's main future costs a system call each time.
                 let task = async move {
                     let initial = (&*snapshot, &*changes);
-                    let checker =
-                        Checker::new(initial, for_thread, (workers, journal), first_sender);
+                    let told = (workers, journal);
+                    let checker = Checker::new(initial, names, for_thread, told, first_sender);
                     checker.run(suspects, orders).await;
                 };
                 // A panic has said so by itself; that the thread ends is noticed.

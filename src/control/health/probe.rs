@@ -11,7 +11,6 @@
 use std::fmt::Write;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -21,17 +20,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::{CheckKind, HealthCheck, StatusRanges};
+use crate::config::{Address, CheckKind, HealthCheck, StatusRanges};
 use crate::logic::health::Cause;
+use crate::snapshot::ServerShared;
 
 /// The most of an answer that is read, as in HAProxy.
 const ANSWER_MAX: usize = 16 * 1024;
 
 /// What a server is asked, ready to be sent.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// Where.
-    address: SocketAddr,
+    /// Where: the addresses of the server in their order, with the port that is checked.
+    addresses: Vec<SocketAddr>,
+    /// That port, if it is not the server's own.
+    port: Option<u16>,
     /// Connect and answer together.
     timeout: Duration,
     /// `None`: the connection is enough.
@@ -39,18 +41,16 @@ pub struct Probe {
 }
 
 /// A request and the statuses that are right.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Question {
     request: String,
     expected: StatusRanges,
 }
 
 impl Probe {
-    /// What `check` wants of the server at `address`.
-    pub fn new(check: &HealthCheck, mut address: SocketAddr) -> Self {
-        if let Some(port) = check.port {
-            address.set_port(port);
-        }
+    /// What `check` wants of the server whose address is `written` so, and is one of `addresses`.
+    pub fn new(check: &HealthCheck, written: &Address, addresses: &[SocketAddr]) -> Self {
+        let port = check.port;
         let question = match &check.kind {
             CheckKind::Tcp => None,
             CheckKind::Http(http) => {
@@ -58,7 +58,7 @@ impl Probe {
                 // Writing to a string cannot fail.
                 let _ = match &http.host {
                     Some(host) => write!(request, "{host}"),
-                    None => write!(request, "{address}"),
+                    None => write!(request, "{}", with_port(written, port)),
                 };
                 request += "\r\nConnection: close\r\nUser-Agent: ringway\r\n\r\n";
                 Some(Question {
@@ -67,30 +67,40 @@ impl Probe {
                 })
             }
         };
-        Probe {
-            address,
+        let probe = Probe {
+            addresses: Vec::new(),
+            port,
             timeout: check.timeout,
             question,
+        };
+        probe.at(addresses)
+    }
+
+    /// The same of a server with these addresses.
+    pub fn at(&self, addresses: &[SocketAddr]) -> Self {
+        let mut addresses = addresses.to_vec();
+        if let Some(port) = self.port {
+            addresses.iter_mut().for_each(|one| one.set_port(port));
+        }
+        Probe {
+            addresses,
+            ..self.clone()
         }
     }
 
-    /// Where it connects to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it connects to first, unless another address has worked better; `None`: the host name
+    /// has not been resolved.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
     }
 
     /// Probes. Takes no longer than the timeout.
-    pub async fn run(self: Arc<Self>) -> Cause {
+    pub async fn run(&self, server: &ServerShared) -> Cause {
         let deadline = Instant::now() + self.timeout;
-        let mut stream = match timeout_at(deadline, self.connect()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return connect_failed(&error),
-            Err(_) => return Cause::L4Timeout,
+        let mut stream = match self.connect(server, deadline).await {
+            Ok(stream) => stream,
+            Err(cause) => return cause,
         };
-        if stream.local_addr().is_ok_and(|own| own == self.address) {
-            // Nobody listens: the kernel chose the port itself as the local one.
-            return Cause::L4Connect("connection refused");
-        }
         // From here on, whatever drops it resets it.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         let Some(question) = &self.question else {
@@ -105,8 +115,31 @@ impl Probe {
         cause
     }
 
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let socket = match self.address {
+    /// Connects to one address after the other, as sessions do, until one succeeds. Each has an equal
+    /// share of the time that is left.
+    async fn connect(&self, server: &ServerShared, deadline: Instant) -> Result<TcpStream, Cause> {
+        let first = server.addresses.first();
+        let count = self.addresses.len();
+        let mut cause = Cause::Resolve;
+        for tried in 0..count {
+            let index = first.wrapping_add(tried);
+            let address = self.addresses[index % count];
+            let now = Instant::now();
+            let share = deadline.duration_since(now) / (count - tried) as u32;
+            cause = match timeout_at(now + share, self.connect_to(address)).await {
+                Ok(Ok(stream)) => {
+                    server.addresses.prefer(index);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => connect_failed(&error),
+                Err(_) => Cause::L4Timeout,
+            };
+        }
+        Err(cause)
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
@@ -114,8 +147,24 @@ impl Probe {
             // Without it the server may notice the check, which is no reason to fail.
             let _ = sockopt::set_tcp_quickack(&socket, false);
         }
-        socket.connect(self.address).await
+        let stream = socket.connect(address).await?;
+        if stream.local_addr().is_ok_and(|own| own == address) {
+            // Nobody listens: the kernel chose the port itself as the local one.
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        Ok(stream)
     }
+}
+
+/// A server's address as it is written, but for the port.
+fn with_port(written: &Address, port: Option<u16>) -> Address {
+    let mut written = written.clone();
+    match (&mut written, port) {
+        (Address::Ip(address), Some(port)) => address.set_port(port),
+        (Address::Host { port: own, .. }, Some(port)) => *own = port,
+        (_, None) => {}
+    }
+    written
 }
 
 /// Asks, and reads until the status is known. Says how many bytes that took.
