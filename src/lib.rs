@@ -51,5 +51,5 @@ pub mod worker;
 
 /// The atomics of [`shared`].
 mod atomics {
-    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }

@@ -80,7 +80,7 @@ fn run(file: File, overrides: Overrides, takeover: Option<Option<PathBuf>>) -> E
 }
 
 fn check(file: &File, print_effective: bool) -> ExitCode {
-    match config::load(&file.path) {
+    match config::check(&file.path) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.warnings);

@@ -8,14 +8,15 @@
 //! Nothing here is touched for a byte that is relayed.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::config::{Backend, Config, Server};
+use crate::config::{Address, Backend, Config, Server};
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::logic::session::{Answer, Summary};
-use crate::shared::{ConnectFailures, Counter, Gauge, Liveness, Padded, Places, Waiters};
+use crate::shared::{
+    Addresses, ConnectFailures, Counter, Gauge, Liveness, Padded, Places, Waiters,
+};
 
 /// What one worker counts for one frontend.
 #[derive(Debug, Default)]
@@ -136,11 +137,13 @@ pub struct QueueShared {
 }
 
 /// A server as all workers see it; it stays itself as long as the name of its backend, its own name
-/// and its address do.
+/// and its address as it is written do.
 #[derive(Debug)]
 pub struct ServerShared {
     /// Of this process, never used again.
     pub id: u64,
+    /// Where it is reached.
+    pub addresses: Addresses,
     /// Sessions that were given to it.
     pub places: Places,
     /// Whether it takes new ones.
@@ -217,7 +220,7 @@ impl Snapshot {
 }
 
 /// What makes a server itself.
-type ServerKey = (String, String, SocketAddr);
+type ServerKey = (String, String, Address);
 
 /// Everything that is in use anywhere in the process, by what makes it itself. Something that a
 /// configuration drops and a later one brings back is the same again if a session still has it, so
@@ -309,11 +312,16 @@ impl Registry {
         server: &Server,
         queue: &Arc<QueueShared>,
     ) -> Arc<ServerShared> {
-        let key = (backend.to_owned(), server.name.clone(), server.address);
+        let key = (
+            backend.to_owned(),
+            server.name.clone(),
+            server.address.clone(),
+        );
         let id = self.server_id + 1;
         let workers = self.workers;
         let shared = find_or_make(&mut self.servers, key, || ServerShared {
             id,
+            addresses: Addresses::new(server.address.ip().into_iter().collect()),
             places: Places::new(None),
             liveness: Liveness::new(server.weight.into()),
             waiting: Waiters::new(workers),

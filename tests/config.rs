@@ -24,11 +24,15 @@ const VALID_COUNT: usize = 30;
 const INVALID_COUNT: usize = 91;
 
 /// Stands in for name service.
-fn resolver(host: &str, port: u16) -> io::Result<SocketAddr> {
+fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let six = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 6], port));
+    let v4 = |last| SocketAddr::from(([192, 0, 2, last], port));
     match host {
-        "localhost" => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-        "db.example" => Ok(SocketAddr::from(([192, 0, 2, 10], port))),
-        "six.example" => Ok(SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 6], port))),
+        "localhost" => Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]),
+        "db.example" => Ok(vec![v4(10)]),
+        "six.example" => Ok(vec![six]),
+        "both.example" => Ok(vec![six, v4(11)]),
+        "pool.example" => Ok(vec![six, v4(11), v4(12)]),
         _ => Err(io::Error::other("name or service not known")),
     }
 }
@@ -46,7 +50,7 @@ fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
 /// Reads a fixture without asking name service; what is not text must go the way of files.
 fn parse_file(path: &Path) -> Result<Loaded, Report> {
     match String::from_utf8(fs::read(path).unwrap()) {
-        Ok(text) => config::parse(
+        Ok(text) => config::check_text(
             path.file_name().unwrap().to_str().unwrap(),
             &text,
             &resolver,
@@ -383,6 +387,34 @@ warning: no frontend uses [backend.spare]
 }
 
 #[test]
+fn names_of_servers_are_kept_and_only_a_check_resolves_them() {
+    let text = r#"[frontend.f]
+listen = ["127.0.0.1:0"]
+backend = "b"
+[backend.b]
+servers = [
+  { name = "1", address = "both.example:80" },
+  { name = "2", address = "pool.example:80" },
+  { name = "3", address = "gone.invalid:80" },
+]"#;
+    let loaded = config::parse("x", text, &resolver).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let servers = &loaded.config.backends[0].servers;
+    let written: Vec<_> = servers.iter().map(|s| s.address.to_string()).collect();
+    let expected = ["both.example:80", "pool.example:80", "gone.invalid:80"];
+    assert_eq!(written, expected);
+    assert!(servers.iter().all(|server| server.address.ip().is_none()));
+
+    let report = config::check_text("x", text, &resolver).unwrap_err();
+    let report = report.to_string();
+    let title = "error: cannot resolve `gone.invalid`\n --> x:8:27\n";
+    assert!(report.contains(title), "{report}");
+    let title = "warning: `pool.example` has 3 addresses\n --> x:7:27\n";
+    assert!(report.contains(title), "{report}");
+    assert!(!report.contains("both.example"), "{report}");
+}
+
+#[test]
 fn a_cookie_that_nobody_sets_is_a_warning() {
     let expected = "\
 warning: this `cookie` has no effect: [backend.app] is not sticky
@@ -429,14 +461,14 @@ on_down = "keep"                      # default
 
 [[backend.servers.servers]]
 name = "db"
-address = "192.0.2.10:5432"           # resolved from db.example:5432
+address = "db.example:5432"
 weight = 1                            # default
 # max_sessions                        # default: unlimited
 backup = false                        # default
 
 [[backend.servers.servers]]
 name = "six"
-address = "[2001:db8::6]:5432"        # resolved from six.example:5432
+address = "six.example:5432"
 weight = 1                            # default
 # max_sessions                        # default: unlimited
 backup = false                        # default

@@ -6,7 +6,7 @@
 
 /// In the place of those of the standard library.
 mod atomics {
-    pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+    pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }
 
 #[path = "../src/logic/time.rs"]

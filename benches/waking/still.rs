@@ -175,6 +175,10 @@ impl Engine for Still {
         Ok(CLIENTS_MAX + self.sockets)
     }
 
+    fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
+        true
+    }
+
     fn speak_first(&mut self, _socket: &u32) {}
 
     fn peer(&mut self, _socket: &u32) -> Option<SocketAddr> {

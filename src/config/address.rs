@@ -3,6 +3,7 @@
 //!
 //! Pure text to value; `resolve` asks for the addresses of host names later.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::error::{Problem, shorten};
@@ -13,13 +14,37 @@ const ADMIN_EXAMPLE: &str = "127.0.0.1:8404";
 /// What to write for the admin listener.
 const ADMIN_CURE: &str = "write an address on loopback, such as \"127.0.0.1:8404\"";
 
-/// An address of a server or to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
+/// An address of a server or to listen on, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
     /// Known without asking anyone.
     Ip(SocketAddr),
     /// To be resolved.
-    Host { host: String, port: u16 },
+    Host {
+        /// A host name.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+}
+
+impl Address {
+    /// What is known without asking anyone.
+    pub fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            Address::Ip(address) => Some(*address),
+            Address::Host { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(address) => address.fmt(f),
+            Address::Host { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// One entry of `listen`.

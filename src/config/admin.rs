@@ -188,7 +188,7 @@ mod tests {
     use crate::config::Balance;
     use std::io;
 
-    fn no_names(_: &str, _: u16) -> io::Result<SocketAddr> {
+    fn no_names(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         Err(io::Error::other("no such name"))
     }
 

@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use toml::Spanned;
 
+use super::address::Address;
 use super::cookie::hashed_value;
 use super::defaults;
-use super::error::{Problem, Span};
+use super::error::{Diagnostics, Problem, Span, shorten};
 use super::health_check::validate_health_check;
-use super::raw::{RawBackend, RawFrontend, RawServer};
+use super::raw::{RawBackend, RawConfig, RawFrontend, RawServer};
 use super::read::quoted_key;
+use super::resolve::{Resolver, resolve_all, unresolvable};
 use super::section::Field;
 use super::sticky::validate_sticky;
 use super::validate::Check;
@@ -22,6 +24,39 @@ struct Seen<'r> {
     names: HashMap<&'r str, Span>,
     /// By cookie value: name of the server, and the place of its cookie or else of its name.
     cookies: HashMap<String, (&'r str, Span)>,
+}
+
+/// Resolves the host names of all servers. One that cannot be resolved is an error. One with several
+/// addresses of a family, which may be those of several servers, is worth a warning.
+pub(super) fn check_server_names(out: &mut Diagnostics, raw: &RawConfig, resolver: Resolver<'_>) {
+    let servers = raw.backends.iter().filter_map(|b| b.servers.written());
+    let servers = servers.flat_map(|servers| servers.get_ref());
+    let mut names = Vec::new();
+    let mut spans = Vec::new();
+    for written in servers.filter_map(|server| server.address.written()) {
+        if let Address::Host { host, port } = written.get_ref() {
+            names.push((host.as_str(), *port));
+            spans.push(written.span());
+        }
+    }
+    let answers = resolve_all(&names, resolver);
+    for ((answer, (host, _)), span) in answers.into_iter().zip(names).zip(spans) {
+        let addresses = match answer {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                out.error(span, unresolvable(host, &error));
+                continue;
+            }
+        };
+        let of_v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+        if of_v4 > 1 || addresses.len() - of_v4 > 1 {
+            let count = addresses.len();
+            let title = format!("`{}` has {count} addresses", shorten(host));
+            let cure = "they count as one server, of which one address is used at a time: \
+                        if they are several servers, write each with its own address";
+            out.warning(span, Problem::new(title, cure));
+        }
+    }
 }
 
 impl Check<'_, '_> {
@@ -86,10 +121,9 @@ impl Check<'_, '_> {
         }
         let example = "\"10.0.0.11:8080\"";
         let address = self.required(&raw.address, &raw.span, "address", &place, example);
-        let address = address.and_then(|a| self.resolved(a.get_ref(), &a.span()));
         Some(Server {
             name: name?.get_ref().clone(),
-            address: address?,
+            address: address?.get_ref().clone(),
             weight: *raw.weight.get().unwrap_or(&defaults::WEIGHT),
             sessions_max: raw.sessions_max.get().copied(),
             backup: *raw.backup.get().unwrap_or(&false),

@@ -14,7 +14,16 @@ use super::error::{Diagnostics, Problem, Report, Span, shorten};
 use super::raw::RawConfig;
 use super::render::Lines;
 use super::resolve::{self, Resolver};
-use super::{Config, defaults, read::read, validate::validate};
+use super::{Config, backends::check_server_names, defaults, read::read, validate::validate};
+
+/// What is done with the host names of servers.
+#[derive(Clone, Copy, Debug)]
+enum ServerNames {
+    /// They are kept for the process that resolves them.
+    Keep,
+    /// They are kept, and resolved to see whether that is possible now.
+    Check,
+}
 
 /// A configuration that was found valid, and what its file has to say beside it.
 #[derive(Clone, Debug)]
@@ -27,12 +36,28 @@ pub struct Loaded {
     pub(super) raw: RawConfig,
 }
 
-/// Reads the configuration file at `path`, resolving host names by the system.
+/// Reads the configuration file at `path`, resolving host names of listeners by the system.
 ///
 /// # Errors
 ///
 /// One sentence if the file cannot be read, else the report of every error in it.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
+    read_file(path, parse)
+}
+
+/// As [`load`], and resolves the host names of servers as well: one that cannot be resolved now is
+/// an error.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn check(path: &Path) -> Result<Loaded, Report> {
+    read_file(path, check_text)
+}
+
+type Parse = fn(&str, &str, Resolver<'_>) -> Result<Loaded, Report>;
+
+fn read_file(path: &Path, parse: Parse) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let bytes = read_bytes(path).map_err(|problem| Report::sentence(&problem))?;
     match str::from_utf8(&bytes) {
@@ -47,6 +72,24 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 ///
 /// The report of every error in it, with the warnings.
 pub fn parse(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, Report> {
+    parse_with(name, text, resolver, ServerNames::Keep)
+}
+
+/// As [`parse`], and resolves the host names of servers as well.
+///
+/// # Errors
+///
+/// As [`parse`], with the names that cannot be resolved.
+pub fn check_text(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, Report> {
+    parse_with(name, text, resolver, ServerNames::Check)
+}
+
+fn parse_with(
+    name: &str,
+    text: &str,
+    resolver: Resolver<'_>,
+    server_names: ServerNames,
+) -> Result<Loaded, Report> {
     // Some editors begin UTF-8 with a byte order mark, which would count as a column.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::new(text);
@@ -55,6 +98,10 @@ pub fn parse(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, R
     let raw = read(&mut out, root.get_ref());
     if syntax_errors.is_empty() {
         let config = validate(&mut out, &raw, &lines, resolver);
+        match server_names {
+            ServerNames::Keep => {}
+            ServerNames::Check => check_server_names(&mut out, &raw, resolver),
+        }
         return match config {
             Some(config) if !out.has_errors() => Ok(Loaded {
                 config,

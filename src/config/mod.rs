@@ -43,12 +43,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use address::Address;
 pub use admin::Admin;
 pub use error::{Problem, Report};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{HttpMode, Inspect, Mode};
 pub use listen::overlap;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, check, check_text, load, parse};
 pub use print::effective;
 pub use resolve::{Resolver, system as system_resolver};
 pub use sticky::{SameSite, Sticky};
@@ -270,8 +271,8 @@ fn word<T: PartialEq>(names: &'static [(&'static str, T)], value: T) -> &'static
 pub struct Server {
     /// `[A-Za-z0-9_.-]{1,64}`, unique in its backend.
     pub name: String,
-    /// Where it is reached; a host name was resolved at start. The port is never 0.
-    pub address: SocketAddr,
+    /// Where it is reached; the port is never 0.
+    pub address: Address,
     /// 0..=256; 0: takes no balanced sessions.
     pub weight: u16,
     /// Sessions over all workers, at least 1; `None`: unlimited.

@@ -227,12 +227,7 @@ fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServ
         quoted_key(&backend.name)
     ));
     page.line("name", quoted(&server.name), None);
-    let host = written.address.get().and_then(host);
-    page.line(
-        "address",
-        quoted(server.address),
-        host.map(|host| format!("resolved from {host}")),
-    );
+    page.line("address", quoted(&server.address), None);
     page.line("weight", server.weight, unwritten(&written.weight));
     page.limit("max_sessions", server.sessions_max, "unlimited");
     page.line("backup", server.backup, unwritten(&written.backup));

@@ -65,7 +65,7 @@ impl Config {
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
         let listen = listeners(&mut problems, listen, resolver);
-        let servers = addressed(&mut problems, servers, resolver);
+        let servers = addressed(&mut problems, servers);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -157,7 +157,7 @@ fn listeners(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
     listens
 }
 
-fn addressed(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'_>) -> Vec<Server> {
+fn addressed(problems: &mut Vec<Problem>, texts: &[String]) -> Vec<Server> {
     if texts.is_empty() {
         problems.push(Problem::new(
             "no server",
@@ -179,7 +179,7 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
         if !cookies.insert(cookie.clone()) {
             cookie = hashed_value(&format!("{text} {name}"));
         }
-        match parse_server(text).and_then(|address| resolve(&address, resolver)) {
+        match parse_server(text) {
             Ok(address) => servers.push(Server {
                 name,
                 address,
@@ -200,7 +200,7 @@ mod tests {
     use crate::config;
     use std::io;
 
-    fn no_names(_: &str, _: u16) -> io::Result<std::net::SocketAddr> {
+    fn no_names(_: &str, _: u16) -> io::Result<Vec<std::net::SocketAddr>> {
         Err(io::Error::other("no such name"))
     }
 
@@ -267,9 +267,12 @@ mod tests {
                 "address without a host: `:80`: write \"0.0.0.0:80\" for IPv4 or \"[::]:80\" for IPv6",
                 "`127.0.0.1:80` is listened on twice: remove one of them",
                 "address without a port: `10.0.0.1`: write the port after it, such as \"10.0.0.1:80\"",
-                "cannot resolve `db`: no such name; correct the name or write an IP address",
             ]
         );
+        // A name is no problem yet.
+        let config = Config::simple(&listen[1..2], Balance::First, &servers[1..], &no_names);
+        let server = config.unwrap().backends[0].servers.remove(0);
+        assert_eq!(server.address.to_string(), "db:5432");
         let problems = Config::simple(&[], Balance::First, &[], &no_names).unwrap_err();
         assert_eq!(problems.len(), 2);
         let problems = Config::simple_http(&[], "a b", Balance::First, &[], &no_names);

@@ -219,7 +219,7 @@ impl Check<'_, '_> {
         field.written()
     }
 
-    pub fn resolved(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
+    fn resolved(&mut self, address: &Address, span: &Span) -> Option<SocketAddr> {
         resolve(address, self.resolver)
             .map_err(|problem| self.out.error(span.clone(), problem))
             .ok()

@@ -10,6 +10,7 @@ pub mod health;
 mod journal;
 mod limits;
 mod listeners;
+mod names;
 mod overrides;
 mod owner;
 pub mod reload;
@@ -40,6 +41,7 @@ pub use admin::Token;
 use health::Health;
 use journal::{Entry, Journal};
 use listeners::{Listeners, Moment};
+use names::Names;
 use overrides::{Override, Overrides};
 use reload::{Reload, Reloader, Source};
 use state_file::StateFile;
@@ -164,12 +166,14 @@ async fn serve(
     let journal = Journal::new();
     let told = taken.as_mut().and_then(|taken| taken.overrides.take());
     let overrides = Arc::new(overrides(config, told, &journal)?);
-    let mut health = Health::start(&snapshot, crew.orders().clone(), journal.clone())
+    let changes = overrides.at_start(&snapshot).await;
+    let names = Names::of_system();
+    let resolved = names.resolve_all(config).await;
+    resolved.put_into_effect(&snapshot, &journal);
+    let initial = (Arc::clone(&snapshot), changes);
+    let orders = crew.orders().clone();
+    let mut health = Health::start(initial, names.clone(), orders, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
-    // In effect before the first probe.
-    overrides
-        .put_into_effect(&snapshot, health.statuses())
-        .await;
     health.first_round().await;
     let mut listeners = Listeners::default();
     let handed = taken
@@ -234,6 +238,7 @@ async fn serve(
         listeners,
         orders: workers.orders().clone(),
         statuses: health.statuses().clone(),
+        names,
         overrides,
         journal,
         active: active_sender,

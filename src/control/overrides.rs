@@ -5,7 +5,6 @@
 //! made: whoever changes the line means the line.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -80,7 +79,8 @@ impl Attribution {
 /// What the configuration said of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    address: SocketAddr,
+    /// As it is written.
+    address: String,
     weight: u16,
     max_sessions: Option<u32>,
     backup: bool,
@@ -89,7 +89,7 @@ pub struct Line {
 impl Line {
     fn of(server: &Server) -> Self {
         Line {
-            address: server.address,
+            address: server.address.to_string(),
             weight: server.weight,
             max_sessions: server.sessions_max,
             backup: server.backup,
@@ -200,6 +200,18 @@ impl Overrides {
         let refused = all_done.map_err(|_| "an order of an operator is still being carried out")?;
         let all = self.entries().values().cloned().collect();
         Ok((OrdersRefused(refused), all))
+    }
+
+    /// What operators wanted of the servers of the first snapshot, by `ServerShared::id`. Entries
+    /// that do not hold any more are dropped, as in [`Overrides::put_into_effect`].
+    pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, Wish)> {
+        let (wishes, dropped) = self.adopt(&snapshot.config);
+        if dropped {
+            // What goes wrong is logged.
+            let _ = self.save().await;
+        }
+        let by_id = |((backend, server), wish)| (snapshot.server(backend, server).id, wish);
+        wishes.into_iter().map(by_id).collect()
     }
 
     /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is

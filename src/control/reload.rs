@@ -16,6 +16,7 @@ use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
 use super::listeners::{Listeners, Moment, Offered};
+use super::names::Names;
 use super::overrides::{OrdersRefused, Override, Overrides};
 use super::workers::Orders;
 use super::{Active, systemd};
@@ -152,6 +153,7 @@ pub(super) struct Reload {
     pub listeners: Listeners,
     pub orders: Orders,
     pub statuses: Statuses,
+    pub names: Names,
     pub overrides: Arc<Overrides>,
     pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
@@ -249,6 +251,7 @@ impl Reload {
         let read = read.map_err(|_| format!("the file is not read within {READ_TIMEOUT:?}"))?;
         let (config, mut warnings) = read.map_err(|error| format!("internal error: {error}"))??;
         self.check_restart(&config)?;
+        let resolved = self.names.resolve_all(&config).await;
         let prepared = (self.listeners)
             .prepare(&config, self.workers, Moment::Reload)
             .await
@@ -263,6 +266,7 @@ impl Reload {
         let places = &self.orders.shared().places;
         places.set_max(Some(limits.sessions_max));
         let snapshot = self.registry.snapshot(config);
+        resolved.put_into_effect(&snapshot, &self.journal);
         // Workers are to find the servers with their health.
         self.statuses.adopt(&snapshot).await;
         let overrides = Arc::clone(&self.overrides);

@@ -191,6 +191,10 @@ pub trait Engine {
     /// A new non-blocking stream socket for connecting to `address`.
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;
 
+    /// Whether this host has an address from which it could connect to `address`, whether or not a
+    /// port is free there.
+    fn has_source_for(&mut self, address: &SocketAddr) -> bool;
+
     /// Says, before it is connected, that bytes will be sent at once when the connection stands:
     /// the last packet of the handshake may wait for them.
     fn speak_first(&mut self, socket: &Self::Socket);

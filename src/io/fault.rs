@@ -25,7 +25,7 @@ pub enum Fault {
     NoDescriptors,
     /// The kernel is out of memory for this.
     NoMemory,
-    /// No local port is left for this destination.
+    /// No local port is left for this destination, or no local address leads there.
     NoPorts,
     /// Anything else, with its errno.
     Other(i32),
@@ -36,9 +36,12 @@ impl Fault {
     pub fn from_errno(errno: i32) -> Fault {
         match Errno::from_raw_os_error(errno) {
             Errno::CONNREFUSED => Fault::Refused,
-            Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
-                Fault::Unreachable
-            }
+            // The last is what a kernel says that was built or started without IPv6.
+            Errno::NETUNREACH
+            | Errno::HOSTUNREACH
+            | Errno::NETDOWN
+            | Errno::HOSTDOWN
+            | Errno::AFNOSUPPORT => Fault::Unreachable,
             Errno::TIMEDOUT => Fault::TimedOut,
             Errno::CONNRESET | Errno::CONNABORTED | Errno::NOTCONN => Fault::Reset,
             Errno::PIPE => Fault::Closed,
@@ -52,12 +55,21 @@ impl Fault {
         }
     }
 
-    /// Whether this is a lack of something of ours, not the peer's doing.
+    /// Whether this is a lack of something of ours, whatever the peer. [`Fault::NoPorts`] is not:
+    /// it concerns one destination.
     pub fn is_shortage(self) -> bool {
-        matches!(
-            self,
-            Fault::NoDescriptors | Fault::NoMemory | Fault::NoPorts | Fault::NoBuffers
-        )
+        match self {
+            Fault::NoDescriptors | Fault::NoMemory | Fault::NoBuffers => true,
+            Fault::Refused
+            | Fault::Unreachable
+            | Fault::TimedOut
+            | Fault::Reset
+            | Fault::Closed
+            | Fault::Canceled
+            | Fault::WouldBlock
+            | Fault::NoPorts
+            | Fault::Other(_) => false,
+        }
     }
 }
 
@@ -82,6 +94,7 @@ mod tests {
         for (errno, fault) in [
             (libc::ECONNREFUSED, Fault::Refused),
             (libc::EHOSTUNREACH, Fault::Unreachable),
+            (libc::EAFNOSUPPORT, Fault::Unreachable),
             (libc::ETIMEDOUT, Fault::TimedOut),
             (libc::ECONNRESET, Fault::Reset),
             (libc::EPIPE, Fault::Closed),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
 
@@ -221,6 +222,22 @@ fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
     socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)
+}
+
+/// Whether this host has an address from which it could connect to this one. A datagram socket finds
+/// out: connecting it sends nothing, and its ports are not those of streams.
+pub(super) fn has_source_for(address: SocketAddr) -> bool {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::DGRAM.cloexec(), None);
+    let connected = socket.and_then(|socket| socket.connect(&address.into()));
+    let Err(error) = connected else {
+        return true;
+    };
+    // A host that is short of something else may have one.
+    !matches!(
+        Errno::from_io_error(&error),
+        Some(Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::AFNOSUPPORT)
+    )
 }
 
 /// Whether somebody else listens on this address already. `SO_REUSEPORT` would let us share it

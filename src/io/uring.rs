@@ -492,6 +492,10 @@ impl Engine for Uring {
         Socket::open(address)
     }
 
+    fn has_source_for(&mut self, address: &SocketAddr) -> bool {
+        super::socket::has_source_for(*address)
+    }
+
     fn speak_first(&mut self, socket: &Socket) {
         socket.speak_first();
     }

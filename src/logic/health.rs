@@ -140,6 +140,10 @@ pub enum Cause {
     Operator,
     /// A configuration that says something else about its checks.
     Configuration,
+    /// Its host name could not be resolved.
+    Resolve,
+    /// Its host name could be resolved at last.
+    Resolved,
 }
 
 impl Cause {
@@ -152,7 +156,12 @@ impl Cause {
             | Cause::L7Timeout
             | Cause::L7Status(_)
             | Cause::L7Response(_) => Some(false),
-            Cause::Initial | Cause::Socket(_) | Cause::Operator | Cause::Configuration => None,
+            Cause::Initial
+            | Cause::Socket(_)
+            | Cause::Operator
+            | Cause::Configuration
+            | Cause::Resolve
+            | Cause::Resolved => None,
         }
     }
 }
@@ -171,6 +180,8 @@ impl fmt::Display for Cause {
             Cause::Socket(why) => write!(f, "SOCKERR {why}"),
             Cause::Operator => f.write_str("operator"),
             Cause::Configuration => f.write_str("configuration"),
+            Cause::Resolve => f.write_str("RESOLVE"),
+            Cause::Resolved => f.write_str("resolved"),
         }
     }
 }
@@ -194,6 +205,8 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Health {
     rules: Rules,
+    /// It has an address: without one it is down, whatever the counter.
+    resolved: bool,
     /// See the module; 0 and without meaning when there are no checks.
     counter: u32,
     /// The last result that counted; `None` before the first.
@@ -215,6 +228,7 @@ impl Health {
         let counter = rules.check.as_ref().map_or(0, |check| check.rise);
         Health {
             rules,
+            resolved: true,
             counter,
             last_passed: None,
             streak: 0,
@@ -226,10 +240,50 @@ impl Health {
         }
     }
 
+    /// Its host name could not be resolved: it is down until [`Health::resolved`].
+    pub fn unresolved(&mut self, now: Instant) -> Option<Change> {
+        let before = self.operational();
+        self.resolved = false;
+        self.cause = Cause::Resolve;
+        self.operational_change(now, before)
+    }
+
+    /// It has an address now. One that is checked is up after a probe that passes.
+    pub fn resolved(&mut self, now: Instant) -> Option<Change> {
+        if self.resolved {
+            return None;
+        }
+        let before = self.operational();
+        self.resolved = true;
+        self.cause = Cause::Resolved;
+        self.back_since = Some(now);
+        if let Some(check) = &self.rules.check {
+            self.counter = check.rise - 1;
+            self.last_passed = None;
+        }
+        self.operational_change(now, before)
+    }
+
+    /// The change since it was `before`, if it is another now.
+    fn operational_change(&mut self, now: Instant, before: Operational) -> Option<Change> {
+        let after = self.operational();
+        if before.word() == after.word() {
+            return None;
+        }
+        let since = std::mem::replace(&mut self.operational_since, now);
+        Some(Change {
+            from: before.word(),
+            to: after.word(),
+            cause: self.cause,
+            results: 0,
+            lasted: now.duration_since(since),
+        })
+    }
+
     /// Takes the result of a probe. The result of one that was under way when the server went into
     /// maintenance is ignored.
     pub fn probed(&mut self, now: Instant, cause: Cause) -> Option<Change> {
-        if self.admin == Admin::Maint {
+        if self.admin == Admin::Maint || !self.resolved {
             return None;
         }
         let (Some(check), Some(passed)) = (&self.rules.check, cause.passed()) else {
@@ -319,24 +373,16 @@ impl Health {
             (Some(check), Operational::Down { successes }) => successes.min(check.rise - 1),
         };
         self.rules = rules;
-        let after = self.operational();
-        if before.word() == after.word() {
-            return None;
+        if before.word() != self.operational().word() {
+            self.cause = Cause::Configuration;
         }
-        self.cause = Cause::Configuration;
-        let since = std::mem::replace(&mut self.operational_since, now);
-        Some(Change {
-            from: before.word(),
-            to: after.word(),
-            cause: Cause::Configuration,
-            results: 0,
-            lasted: now.duration_since(since),
-        })
+        self.operational_change(now, before)
     }
 
     /// What probes say.
     pub fn operational(&self) -> Operational {
         match &self.rules.check {
+            _ if !self.resolved => Operational::Down { successes: 0 },
             None => Operational::Unchecked,
             Some(check) if self.counter < check.rise => Operational::Down {
                 successes: self.counter,
@@ -406,7 +452,7 @@ impl Health {
     /// How long from one probe to the next; `None`: there are none.
     pub fn interval(&self) -> Option<Duration> {
         let check = self.rules.check.as_ref()?;
-        if self.admin == Admin::Maint {
+        if self.admin == Admin::Maint || !self.resolved {
             return None;
         }
         Some(match self.counter {

@@ -1,6 +1,7 @@
 //! From an action to an operation, and the round trip of an event through a session.
 
 use super::Worker;
+use super::connecting::Attempt;
 use super::http::Http;
 use super::plan::Place;
 use super::slot::{Chunks, ReceiveWait, Slot};
@@ -34,6 +35,7 @@ impl<E: Engine> Worker<E> {
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
             tried: Vec::new(),
+            attempt: Attempt::default(),
             client,
             counted: [0; 2],
             http: Http::of(protocol),
@@ -88,7 +90,10 @@ impl<E: Engine> Worker<E> {
             Action::Choose { failed } => self.choose(slot, failed),
             Action::ChooseBackup => self.choose_backup(slot),
             Action::ForgetTried => self.sessions[slot].tried.clear(),
-            Action::Connect => self.connect(slot),
+            Action::Connect => {
+                let ended = self.begin_attempt(slot);
+                self.answers.extend(ended);
+            }
             Action::Enqueue => self.enqueue(slot),
             Action::Dequeue => self.dequeue(slot),
             Action::WatchClient => {
@@ -143,40 +148,9 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
+    pub(super) fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
         let key = self.key(slot);
         Owner::Session { key, side, used }.token()
-    }
-
-    fn connect(&mut self, slot: usize) {
-        let token = self.token(slot, Side::Server, Use::Write);
-        let entry = &mut self.sessions[slot];
-        let plan = &self.plans[entry.place.plan];
-        let backend = plan.backend_of(entry.place.frontend);
-        let servers = &plan.snapshot.config.backends[backend].servers;
-        let Some(server) = entry.server.map(|index| &servers[usize::from(index)]) else {
-            debug_assert!(false, "a connect without a server");
-            self.answers.push_back(Event::ConnectFailed(Fault::Other));
-            return;
-        };
-        match self.engine.open(&server.address) {
-            Ok(socket) => {
-                if entry.http.is_some() {
-                    // The request is there. In TCP mode the server may be the first to speak.
-                    self.engine.speak_first(&socket);
-                }
-                self.engine.connect(&socket, &server.address, token);
-                entry.sockets[Side::Server.index()] = Some(socket);
-            }
-            Err(fault) if fault.is_shortage() => {
-                self.answers.push_back(Event::Shortage);
-                self.note_shortage(fault);
-            }
-            Err(io_fault) => {
-                let fault = fault(io_fault);
-                self.answers.push_back(Event::ConnectFailed(fault));
-            }
-        }
     }
 
     pub(super) fn receive(&mut self, key: Key, from: Side, poll_first: bool) {

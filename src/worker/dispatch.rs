@@ -4,7 +4,7 @@ use super::slot::Slot;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
-use crate::logic::session::{Event, Fault, Received, Side, Use};
+use crate::logic::session::{Event, Received, Side, Use};
 
 impl<E: Engine> Worker<E> {
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
@@ -36,14 +36,9 @@ impl<E: Engine> Worker<E> {
             return;
         }
         let event = match done {
-            Done::Connected(result) => match result {
-                Ok(()) => Event::Connected,
-                Err(fault) if fault.is_shortage() => {
-                    self.note_shortage(fault);
-                    Event::Shortage
-                }
-                Err(io::Fault::Canceled) => Event::ConnectFailed(Fault::TimedOut),
-                Err(io_fault) => Event::ConnectFailed(fault(io_fault)),
+            Done::Connected(result) => match self.connected(key.slot as usize, result) {
+                Some(event) => event,
+                None => return,
             },
             Done::Received { bytes, more, armed } => {
                 match self.received(key, side, bytes, (more, armed)) {

@@ -15,6 +15,7 @@
 mod access;
 mod adopt;
 mod apply;
+mod connecting;
 mod counting;
 mod dispatch;
 mod event_loop;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::connecting::Attempt;
 use super::http::Http;
 use super::plan::Place;
 use crate::io::{Chunk, Engine};
@@ -188,6 +189,8 @@ pub struct Slot<E: Engine> {
     pub pipes: [Option<E::Pipe>; 2],
     /// Servers whose connect failed since the last pause.
     pub tried: Vec<u16>,
+    /// The newest attempt to connect.
+    pub attempt: Attempt,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.

@@ -502,7 +502,7 @@ fn the_statistics_have_the_documented_shape() {
     let quantiles = json!({ "p50_us": null, "p90_us": null, "p99_us": null });
     let operator = json!({ "who": "", "time": "time", "reason": "" });
     let server = json!({
-        "name": "one of a, spare", "address": "address",
+        "name": "one of a, spare", "address": "address", "addresses": ["address"],
         "status": "one of MAINT, DOWN, DRAIN, UP, no check",
         "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
         "reason": "", "since": "time", "weight": 0, "weight_configured": 0,

@@ -1,12 +1,13 @@
 //! Health checks: what a probe asks, what each answer means, when a state changes and what follows.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::clients::{Ending, connect, connect_named, connect_to_end, ending, is_silent, reset};
 use crate::harness::Ringway;
+use crate::http::stats;
 use crate::servers::{RefusingPort, Server, SilentPort, wait_for_end};
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually};
@@ -82,6 +83,16 @@ fn every_failure_has_its_cause() {
         ("slow", slow, "L7TOUT"),
         ("busy", answering(b"HTTP/1.1 503 Busy\r\n\r\n"), "L7STS 503"),
         ("half", answering(b"HTTP/1.1 20"), "L7TOUT"),
+        (
+            "interim",
+            answering(b"HTTP/1.1 100 Continue\r\n\r\n"),
+            "L7TOUT",
+        ),
+        (
+            "hinting",
+            answering(b"HTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n"),
+            "L7STS 503",
+        ),
         ("broken", breaking, "L7RSP closed within the status line"),
         (
             "smtp",
@@ -119,6 +130,43 @@ fn every_failure_has_its_cause() {
     assert!(!messages.contains("server app/header"), "{messages}");
     eventually("it is probed again", || header.accepted() > 2);
     assert!(!ringway.errors_so_far().contains("server app/header"));
+}
+
+/// Probes that passed of the server of this index.
+fn checks_passed(ringway: &Ringway, server: usize) -> Option<u64> {
+    stats(ringway.admin())["backends"][0]["servers"][server]["checks"]["passed"].as_u64()
+}
+
+#[test]
+fn interim_answers_do_not_answer_a_check() {
+    let server = answering(
+        b"HTTP/1.1 100 Continue\r\n\r\n\
+          HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n\
+          HTTP/1.1 200 OK\r\n\r\n",
+    );
+    let ringway = http_checked().admin().server("a", server.address()).start();
+    eventually("checks pass", || checks_passed(&ringway, 0) > Some(2));
+    assert!(!ringway.errors_so_far().contains("is down"));
+}
+
+#[test]
+fn a_tcp_check_is_not_noticed_by_the_server() {
+    let servers =
+        ["127.0.0.1:0", "[::1]:0"].map(|address| TcpListener::bind(address).expect("a free port"));
+    let address = |index: usize| servers[index].local_addr().expect("an address");
+    let ringway = Setup::new()
+        .admin()
+        .health_check("interval = \"20ms\"\ntimeout = \"20ms\"")
+        .server("v4", address(0))
+        .server("v6", address(1))
+        .start();
+    for (index, server) in servers.iter().enumerate() {
+        eventually("checks pass", || checks_passed(&ringway, index) > Some(20));
+        server.set_nonblocking(true).expect("a socket");
+        let accepted = server.accept().map_err(|error| error.kind());
+        assert_eq!(accepted.err(), Some(ErrorKind::WouldBlock));
+    }
+    assert!(!ringway.errors_so_far().contains("is down"));
 }
 
 #[test]
@@ -171,12 +219,15 @@ fn a_server_falls_and_rises_in_time() {
     let port = RefusingPort::new();
     let a = Server::named_at(port.address(), "a");
     let ringway = checked()
+        .admin()
         .server("a", port.address())
         .health_check("fall = 3")
         .health_check("rise = 2")
         .start();
     assert_eq!(connect_named(ringway.address()).1, "a");
-    eventually("it is known to be up", || a.accepted() > 2);
+    eventually("it is known to be up", || {
+        checks_passed(&ringway, 0) > Some(2)
+    });
 
     drop(a);
     let down = "server app/a is down: L4CON connection refused, 3/3 checks failed, was up for ";

@@ -223,9 +223,13 @@ pub struct SilentPort {
 impl SilentPort {
     /// Listens, and fills the queue until a further connection gets no answer.
     pub fn new() -> Self {
+        Self::at(SocketAddr::new(LOOPBACK, 0))
+    }
+
+    /// The same at this address, whose port is free.
+    pub fn at(address: SocketAddr) -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let any = SocketAddr::new(LOOPBACK, 0);
-        listener.bind(&any.into()).expect("a free port");
+        listener.bind(&address.into()).expect("a free port");
         listener.listen(0).expect("listening");
         let address = address_of(&listener.local_addr().expect("an address"));
         let mut queued = Vec::new();

@@ -51,8 +51,17 @@ impl Setup {
         self.server_with(name, address, "")
     }
 
+    /// Adds a server at a host name.
+    pub fn server_named(self, name: &str, host: &str, port: u16) -> Self {
+        self.server_at(name, &format!("{host}:{port}"), "")
+    }
+
     /// Adds a server with further keys, as in `weight = 2`.
-    pub fn server_with(mut self, name: &str, address: SocketAddr, keys: &str) -> Self {
+    pub fn server_with(self, name: &str, address: SocketAddr, keys: &str) -> Self {
+        self.server_at(name, &address.to_string(), keys)
+    }
+
+    fn server_at(mut self, name: &str, address: &str, keys: &str) -> Self {
         let comma = if keys.is_empty() { "" } else { ", " };
         writeln!(
             self.servers,

@@ -1,10 +1,12 @@
-//! Out of descriptors: the process pauses, says so, and recovers by itself.
+//! Out of descriptors or ports: the process pauses, says so, and recovers by itself.
 
+use std::fs;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::clients::{connect, round_trip};
+use crate::clients::{connect, connect_named, is_silent, read_line, round_trip};
+use crate::namespace::in_namespace;
 use crate::servers::Server;
 use crate::setup::Setup;
 use crate::wait::{all_through, eventually, settled};
@@ -47,4 +49,41 @@ fn a_shortage_of_descriptors_neither_crashes_nor_spins_nor_lasts() {
         round_trip(&connect(ringway.address()), b"served again");
     }
     assert!(ringway.runs());
+}
+
+#[test]
+fn sessions_go_elsewhere_while_all_ports_to_a_server_are_in_use() {
+    let name = "shortage::sessions_go_elsewhere_while_all_ports_to_a_server_are_in_use";
+    in_namespace(name, || {
+        let (a, b) = (Server::named("a"), Server::named("b"));
+        let mut ringway = Setup::new()
+            .workers(1)
+            .listen("0.0.0.0:0")
+            .defaults("connect_timeout = \"20s\"")
+            .backend("balance = \"first\"")
+            .server("a", a.address())
+            .server("b", b.address())
+            .start();
+        let port = ringway.address().port();
+        let range = "/proc/sys/net/ipv4/ip_local_port_range";
+        fs::write(range, "40000 40003").expect("a namespace of our own");
+        // Every client has an address of the listener for itself, so that none is short of ports.
+        let address = |client: u8| SocketAddr::from(([127, 0, 1, client], port));
+
+        let sessions: Vec<_> = (0..8)
+            .map(|client| connect_named(address(client)))
+            .collect();
+        let names: Vec<_> = sessions.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["a", "a", "a", "a", "b", "b", "b", "b"]);
+        let messages = ringway.errors_so_far();
+        assert!(!messages.contains("have to wait"), "{messages}");
+
+        // No server is left: this is no failure of theirs.
+        let waiting = connect(address(8));
+        assert!(is_silent(&waiting));
+        ringway.says("new sessions have to wait: no local port is left for a server");
+        drop(sessions);
+        assert!(["a", "b"].contains(&read_line(&waiting).as_str()));
+        assert!(ringway.runs());
+    });
 }

@@ -2,7 +2,7 @@
 //! is reloaded.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
 use ringway::config::{Config, Listen, Mode};
@@ -11,6 +11,9 @@ use ringway::snapshot::{FrontendCounters, Registry, ServerCounters, Snapshot};
 use ringway::worker::Listening;
 
 use crate::kernel::Listener;
+
+/// The second address of servers that have two.
+const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// A bound that changes: the highest that it ever was; `None`: for a time there was none.
 type Highest = Option<u32>;
@@ -74,8 +77,14 @@ impl Control {
         }
         for (backend, shared) in config.backends.iter().zip(&snapshot.backends) {
             for (server, shared) in backend.servers.iter().zip(&shared.servers) {
-                let bound = self.server_bounds.entry(server.address);
+                let address = server.address.ip().expect("no host name");
+                let bound = self.server_bounds.entry(address);
                 raise(bound.or_insert(Some(0)), server.sessions_max);
+                if address.port() % 2 == 0 {
+                    // As if a name had two addresses.
+                    let all = vec![address, second_address(address)];
+                    shared.addresses.resolved(all);
+                }
                 shared.liveness.publish(true, server.weight.into());
             }
         }
@@ -233,4 +242,16 @@ fn check_counters(worker: &WorkerCounters, index: usize, snapshots: &[Arc<Snapsh
         assert!(from_clients >= for_servers);
     }
     assert!(of_servers(|server| &server.sessions_started) >= failures);
+}
+
+/// Another address of the server that has this one.
+fn second_address(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(SECOND.into());
+    address
+}
+
+/// The address in the configuration of the server that has this one.
+pub fn first_address(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(Ipv4Addr::LOCALHOST.into());
+    address
 }

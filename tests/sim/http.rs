@@ -227,7 +227,7 @@ impl Exchange<'_> {
             return vec![None];
         };
         let mut servers = backend.servers.iter();
-        let found = servers.position(|known| Some(known.address) == server.address);
+        let found = servers.position(|known| known.address.ip() == server.address);
         let index = found.expect("it is in the configuration");
         let line = Some(sticky.set_cookie(&backend.servers[index].cookie));
         if self.named(request) != Some(index) {
@@ -289,7 +289,8 @@ impl Exchange<'_> {
             return;
         };
         if let Some(named) = named.filter(|_| came == b'V' && self.is_steady()) {
-            let address = self.story.backend.servers[named].address;
+            let address = self.story.backend.servers[named].address.ip();
+            let address = address.expect("no host name");
             let helps_out = server != named && self.story.backend.servers[server].backup;
             if !self.model.refused.contains(&address) && !helps_out {
                 assert_eq!(server, named, "the cookie names another server");

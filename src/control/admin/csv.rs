@@ -267,7 +267,7 @@ fn server(
     row.set("lastchg", since.as_secs());
     row.set("lbtot", server.sessions.total);
     row.set("uweight", server.weight_configured);
-    row.set("addr", server.address);
+    row.set("addr", &server.address);
     if server.state != "no check" {
         row.set("chkfail", server.checks.failed);
         row.set("chkdown", server.checks.downs);
@@ -286,7 +286,7 @@ fn server(
 /// probe's.
 fn check(reason: &str) -> Option<(&str, &str)> {
     let (code, detail) = reason.split_once(' ').unwrap_or((reason, ""));
-    let is_code = ["L4", "L7", "INI", "SOCKERR"].map(|begin| code.starts_with(begin));
+    let is_code = ["L4", "L7", "INI", "SOCKERR", "RESOLVE"].map(|begin| code.starts_with(begin));
     is_code.contains(&true).then_some((code, detail))
 }
 

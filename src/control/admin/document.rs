@@ -161,7 +161,8 @@ pub(super) struct ServerStats {
     #[serde(skip)]
     pub id: u64,
     pub name: String,
-    pub address: SocketAddr,
+    pub address: String,
+    pub addresses: Vec<SocketAddr>,
     /// One word for `state` and `admin_state`, as HAProxy has it: `MAINT`, `DOWN`, `DRAIN`, `UP` or
     /// `no check`.
     pub status: &'static str,

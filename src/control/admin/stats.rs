@@ -220,7 +220,8 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
     ServerStats {
         name: server.name.clone(),
         id: shared.id,
-        address: server.address,
+        address: server.address.to_string(),
+        addresses: shared.addresses.all().to_vec(),
         status: word(status.admin, status.operational),
         state: status.operational,
         admin_state: status.admin,

@@ -12,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::announce;
+use super::limit::{Begun, Limiter, Slot};
 use super::probe::Probe;
 use super::schedule::{self, Agenda, Task};
 use super::target::{Pool, Target};
 use super::{Order, Statuses};
 use crate::config::OnDown;
 use crate::control::journal::Journal;
+use crate::control::names::{Answer, Names};
+use crate::control::overrides::Wish;
 use crate::control::workers::Orders;
 use crate::logic::health::{Cause, Change, Operational};
 use crate::logic::time::Instant;
@@ -41,7 +44,11 @@ pub struct Checker {
     /// By index of the backend.
     pub(super) pools: Vec<Pool>,
     pub(super) agenda: Agenda,
+    limiter: Limiter,
     probes: JoinSet<Judged>,
+    pub(super) names: Names,
+    /// Host names that are being resolved, by the id of the server.
+    pub(super) lookups: JoinSet<(u64, Answer)>,
     pub(super) statuses: Statuses,
     workers: Orders,
     pub(super) journal: Journal,
@@ -57,13 +64,15 @@ pub struct Checker {
     warn_after: Instant,
 }
 
-/// The id of a server, what it was asked, and what was found.
-type Judged = (u64, Arc<Probe>, Cause);
+/// The id of a server, what it was asked, the slot that the probe had, and what was found.
+type Judged = (u64, Arc<Probe>, Slot, Cause);
 
 impl Checker {
-    /// Must be called on the health thread's runtime.
+    /// Must be called on the health thread's runtime. The changes of operators, by
+    /// [`crate::snapshot::ServerShared::id`], are in effect before the first probe.
     pub fn new(
-        snapshot: &Snapshot,
+        (snapshot, changes): (&Snapshot, &[(u64, Wish)]),
+        names: Names,
         statuses: Statuses,
         (workers, journal): (Orders, Journal),
         first_round: oneshot::Sender<()>,
@@ -72,17 +81,24 @@ impl Checker {
             targets: HashMap::new(),
             pools: Vec::new(),
             agenda: Agenda::default(),
+            limiter: Limiter::default(),
             probes: JoinSet::new(),
+            names,
+            lookups: JoinSet::new(),
             statuses,
             workers,
             journal,
             awaited: 0,
             phases: 0,
-            first_round: Some(first_round),
+            first_round: None,
             start: tokio::time::Instant::now(),
             warn_after: Instant::ZERO,
         };
         checker.adopt(snapshot, Instant::ZERO);
+        for (server, change) in changes {
+            checker.obey(*server, change);
+        }
+        checker.first_round = Some(first_round);
         checker.end_first_round_if_complete();
         checker
     }
@@ -110,6 +126,9 @@ impl Checker {
                 },
                 Some(server) = suspects.recv() => self.suspect(server),
                 Some(result) = self.probes.join_next() => self.judge(result),
+                Some(Ok((server, answer))) = self.lookups.join_next() => {
+                    self.looked_up(server, answer);
+                }
                 () = tokio::time::sleep_until(wakeup) => self.begin_due(),
             }
         }
@@ -122,7 +141,8 @@ impl Checker {
     /// When something is to be begun: at a tick, or now if that is overdue.
     fn wakeup(&self) -> Instant {
         let now = self.now();
-        match self.agenda.next_due() {
+        let due = self.agenda.next_due().into_iter();
+        match due.chain(self.limiter.next_begin()).min() {
             None => now + NEVER,
             Some(due) if due <= now => now,
             Some(due) => schedule::next_tick(due, TICK),
@@ -139,10 +159,13 @@ impl Checker {
             match task {
                 Task::Probe if target.probe_due == Some(due) => {
                     target.probe_due = None;
-                    // As planned, or the wait for the tick would add up.
-                    let late = now.duration_since(due) > TICK;
-                    self.begin_probe(id, if late { now } else { due });
+                    let probe = target.probe.as_ref().filter(|_| !target.probing);
+                    if let Some(address) = probe.and_then(|probe| probe.address()) {
+                        target.probing = true;
+                        self.limiter.add(id, address, due);
+                    }
                 }
+                Task::Resolve => self.look_up(id),
                 Task::Weight if target.weight_due == Some(due) => {
                     target.weight_due = None;
                     self.publish(id, now);
@@ -151,35 +174,63 @@ impl Checker {
                 Task::Probe | Task::Weight => {}
             }
         }
+        self.begin_probes(now);
     }
 
-    fn begin_probe(&mut self, id: u64, now: Instant) {
-        let Some(target) = self.targets.get_mut(&id) else {
+    /// Begins the probes that are due, as many as may be under way.
+    fn begin_probes(&mut self, now: Instant) {
+        while let Some(Begun { server, due, slot }) = self.limiter.begin(now) {
+            // As planned, or the wait for the tick would add up.
+            let late = now.duration_since(due) > TICK;
+            self.begin_probe(server, slot, if late { now } else { due });
+        }
+    }
+
+    fn begin_probe(&mut self, id: u64, slot: Slot, now: Instant) {
+        let target = self.targets.get_mut(&id);
+        let Some(target) = target.filter(|target| target.health.interval().is_some()) else {
+            // It is gone, or in maintenance, since the probe was due.
+            self.drop_probe(id, slot);
             return;
         };
-        let Some(probe) = target.probe.clone().filter(|_| !target.probing) else {
+        let Some(probe) = target.probe.clone() else {
+            self.drop_probe(id, slot);
             return;
         };
         if std::mem::take(&mut target.suspected) {
             target.suspected_at = Some(now);
         }
         target.shared.connect_failures.seen();
-        target.probing = true;
         target.probed_at = now;
+        let server = Arc::clone(&target.shared);
         self.probes.spawn(async move {
-            let cause = Arc::clone(&probe).run().await;
-            (id, probe, cause)
+            let cause = probe.run(&server).await;
+            (id, probe, slot, cause)
         });
+    }
+
+    /// A probe that was due is not made.
+    fn drop_probe(&mut self, id: u64, slot: Slot) {
+        self.limiter.end(slot);
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.probing = false;
+        }
     }
 
     /// Takes the result of a probe.
     fn judge(&mut self, result: Result<Judged, tokio::task::JoinError>) {
-        let (id, probe, cause) = match result {
+        let (id, probe, slot, cause) = match result {
             Ok(result) => result,
             // A fault of ours, which is not to be taken for one of a server.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let now = self.now();
+        self.limiter.end(slot);
+        self.take_result(id, &probe, cause, now);
+        self.begin_probes(now);
+    }
+
+    fn take_result(&mut self, id: u64, probe: &Arc<Probe>, cause: Cause, now: Instant) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
@@ -187,7 +238,7 @@ impl Checker {
         if !target
             .probe
             .as_ref()
-            .is_some_and(|now| Arc::ptr_eq(now, &probe))
+            .is_some_and(|now| Arc::ptr_eq(now, probe))
         {
             // It is asked something else now, or nothing.
             self.plan_probe_at(id, now);
@@ -248,7 +299,9 @@ impl Checker {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        if target.probe.is_none() || target.probe_due == Some(due) {
+        // None in maintenance, whatever the configuration says.
+        let wanted = target.probe.is_some() && target.health.interval().is_some();
+        if !wanted || target.probe_due == Some(due) {
             return;
         }
         target.probe_due = Some(due);

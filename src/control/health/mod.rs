@@ -13,8 +13,10 @@
 
 mod announce;
 mod checker;
+mod limit;
 mod operator;
 mod probe;
+mod resolving;
 mod schedule;
 mod target;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
+use super::names::Names;
 use super::overrides::{Attribution, Wish};
 use super::workers::Orders;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
@@ -211,13 +214,15 @@ pub struct Health {
 }
 
 impl Health {
-    /// Starts it.
+    /// Starts it. The changes of operators, by [`ServerShared::id`], are in effect before the first
+    /// probe.
     ///
     /// # Errors
     ///
     /// No thread or no runtime could be made.
     pub fn start(
-        snapshot: &Arc<Snapshot>,
+        (snapshot, changes): (Arc<Snapshot>, Vec<(u64, Wish)>),
+        names: Names,
         workers: Orders,
         journal: Journal,
     ) -> std::io::Result<Self> {
@@ -232,15 +237,16 @@ impl Health {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (snapshot, for_thread) = (Arc::clone(snapshot), statuses.clone());
+        let for_thread = statuses.clone();
         let thread = std::thread::Builder::new()
             .name("health".to_string())
             .spawn(move || {
                 let _alive = alive;
                 // A task, because waking the runtime's main future costs a system call each time.
                 let task = async move {
-                    let checker =
-                        Checker::new(&snapshot, for_thread, (workers, journal), first_sender);
+                    let initial = (&*snapshot, &*changes);
+                    let told = (workers, journal);
+                    let checker = Checker::new(initial, names, for_thread, told, first_sender);
                     checker.run(suspects, orders).await;
                 };
                 // A panic has said so by itself; that the thread ends is noticed.

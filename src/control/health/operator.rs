@@ -54,10 +54,14 @@ impl Checker {
             target.probed_at = now;
         } else if admin == Admin::Maint {
             target.probe_due = None;
+            if std::mem::take(&mut target.awaited) {
+                self.awaited -= 1;
+            }
         }
         self.follow(id, change, now);
         if from == Admin::Maint {
             self.plan_probe_at(id, now);
         }
+        self.end_first_round_if_complete();
     }
 }

@@ -3,30 +3,37 @@
 //! Every way out closes the connection. Most close it by a reset: a finished TCP check has nothing
 //! to say, a server that hangs or sends more than is looked at would leave it half closed, and none
 //! may leave a TIME_WAIT here. Only an answer that the server itself has ended is closed in order.
+//!
+//! The server's `accept` does not return for a TCP check: the kernel is asked to delay the last
+//! packet of the handshake, and the reset is sent in its stead (Linux,
+//! `tcp_rcv_synsent_state_process`).
 
 use std::fmt::Write;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::{CheckKind, HealthCheck, StatusRanges};
+use crate::config::{Address, CheckKind, HealthCheck, StatusRanges};
 use crate::logic::health::Cause;
+use crate::snapshot::ServerShared;
 
 /// The most of an answer that is read, as in HAProxy.
 const ANSWER_MAX: usize = 16 * 1024;
 
 /// What a server is asked, ready to be sent.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// Where.
-    address: SocketAddr,
+    /// Where: the addresses of the server in their order, with the port that is checked.
+    addresses: Vec<SocketAddr>,
+    /// That port, if it is not the server's own.
+    port: Option<u16>,
     /// Connect and answer together.
     timeout: Duration,
     /// `None`: the connection is enough.
@@ -34,18 +41,16 @@ pub struct Probe {
 }
 
 /// A request and the statuses that are right.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Question {
     request: String,
     expected: StatusRanges,
 }
 
 impl Probe {
-    /// What `check` wants of the server at `address`.
-    pub fn new(check: &HealthCheck, mut address: SocketAddr) -> Self {
-        if let Some(port) = check.port {
-            address.set_port(port);
-        }
+    /// What `check` wants of the server whose address is `written` so, and is one of `addresses`.
+    pub fn new(check: &HealthCheck, written: &Address, addresses: &[SocketAddr]) -> Self {
+        let port = check.port;
         let question = match &check.kind {
             CheckKind::Tcp => None,
             CheckKind::Http(http) => {
@@ -53,7 +58,7 @@ impl Probe {
                 // Writing to a string cannot fail.
                 let _ = match &http.host {
                     Some(host) => write!(request, "{host}"),
-                    None => write!(request, "{address}"),
+                    None => write!(request, "{}", with_port(written, port)),
                 };
                 request += "\r\nConnection: close\r\nUser-Agent: ringway\r\n\r\n";
                 Some(Question {
@@ -62,25 +67,40 @@ impl Probe {
                 })
             }
         };
-        Probe {
-            address,
+        let probe = Probe {
+            addresses: Vec::new(),
+            port,
             timeout: check.timeout,
             question,
+        };
+        probe.at(addresses)
+    }
+
+    /// The same of a server with these addresses.
+    pub fn at(&self, addresses: &[SocketAddr]) -> Self {
+        let mut addresses = addresses.to_vec();
+        if let Some(port) = self.port {
+            addresses.iter_mut().for_each(|one| one.set_port(port));
+        }
+        Probe {
+            addresses,
+            ..self.clone()
         }
     }
 
+    /// Where it connects to first, unless another address has worked better; `None`: the host name
+    /// has not been resolved.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
+    }
+
     /// Probes. Takes no longer than the timeout.
-    pub async fn run(self: Arc<Self>) -> Cause {
+    pub async fn run(&self, server: &ServerShared) -> Cause {
         let deadline = Instant::now() + self.timeout;
-        let mut stream = match timeout_at(deadline, TcpStream::connect(self.address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return connect_failed(&error),
-            Err(_) => return Cause::L4Timeout,
+        let mut stream = match self.connect(server, deadline).await {
+            Ok(stream) => stream,
+            Err(cause) => return cause,
         };
-        if stream.local_addr().is_ok_and(|own| own == self.address) {
-            // Nobody listens: the kernel chose the port itself as the local one.
-            return Cause::L4Connect("connection refused");
-        }
         // From here on, whatever drops it resets it.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         let Some(question) = &self.question else {
@@ -94,6 +114,57 @@ impl Probe {
         }
         cause
     }
+
+    /// Connects to one address after the other, as sessions do, until one succeeds. Each has an equal
+    /// share of the time that is left.
+    async fn connect(&self, server: &ServerShared, deadline: Instant) -> Result<TcpStream, Cause> {
+        let first = server.addresses.first();
+        let count = self.addresses.len();
+        let mut cause = Cause::Resolve;
+        for tried in 0..count {
+            let index = first.wrapping_add(tried);
+            let address = self.addresses[index % count];
+            let now = Instant::now();
+            let share = deadline.duration_since(now) / (count - tried) as u32;
+            cause = match timeout_at(now + share, self.connect_to(address)).await {
+                Ok(Ok(stream)) => {
+                    server.addresses.prefer(index);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => connect_failed(&error),
+                Err(_) => Cause::L4Timeout,
+            };
+        }
+        Err(cause)
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if self.question.is_none() {
+            // Without it the server may notice the check, which is no reason to fail.
+            let _ = sockopt::set_tcp_quickack(&socket, false);
+        }
+        let stream = socket.connect(address).await?;
+        if stream.local_addr().is_ok_and(|own| own == address) {
+            // Nobody listens: the kernel chose the port itself as the local one.
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        Ok(stream)
+    }
+}
+
+/// A server's address as it is written, but for the port.
+fn with_port(written: &Address, port: Option<u16>) -> Address {
+    let mut written = written.clone();
+    match (&mut written, port) {
+        (Address::Ip(address), Some(port)) => address.set_port(port),
+        (Address::Host { port: own, .. }, Some(port)) => *own = port,
+        (_, None) => {}
+    }
+    written
 }
 
 /// Asks, and reads until the status is known. Says how many bytes that took.
@@ -108,9 +179,12 @@ async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
         }
         let cause = match stream.read_buf(&mut answer).await {
             Err(error) => answer_failed(&error),
-            Ok(0) if answer.is_empty() => Cause::L7Response("closed without an answer"),
-            Ok(0) => Cause::L7Response("closed within the status line"),
-            Ok(_) => match status_line(&answer) {
+            Ok(0) => Cause::L7Response(match final_answer(&answer) {
+                Some([]) => "closed without an answer",
+                Some(_) => "closed within the status line",
+                None => "closed within an interim answer",
+            }),
+            Ok(_) => match final_answer(&answer).map_or(StatusLine::Incomplete, status_line) {
                 StatusLine::Status(status) if question.expected.contains(status) => {
                     Cause::L7Ok(status)
                 }
@@ -153,6 +227,19 @@ enum StatusLine {
     Invalid,
 }
 
+/// What follows the heads of interim answers, such as 100 or 103 (RFC 9110, section 15.2); `None`: one
+/// of them has not ended yet. 101 is final here: nothing was asked that could be switched.
+fn final_answer(mut answer: &[u8]) -> Option<&[u8]> {
+    while let StatusLine::Status(100 | 102..=199) = status_line(answer) {
+        let mut line_ends = memchr::memchr_iter(b'\n', answer);
+        answer = line_ends.find_map(|end| match &answer[end + 1..] {
+            [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some(rest),
+            _ => None,
+        })?;
+    }
+    Some(answer)
+}
+
 /// Reads `HTTP/1.1 200 Reason` with its line end (RFC 9112, section 4); the reason may be missing.
 fn status_line(answer: &[u8]) -> StatusLine {
     const SHAPE: &[u8] = b"HTTP/1.# ###";
@@ -181,7 +268,7 @@ fn connect_failed(error: &Error) -> Cause {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => return Cause::Socket("out of file descriptors"),
         Some(Errno::NOMEM | Errno::NOBUFS) => return Cause::Socket("out of memory for sockets"),
-        Some(Errno::ADDRNOTAVAIL) => return Cause::Socket("no local port is left"),
+        Some(Errno::ADDRNOTAVAIL) => return Cause::L4Connect("no local address or port"),
         _ => {}
     }
     match error.kind() {
@@ -240,6 +327,29 @@ mod tests {
     }
 
     #[test]
+    fn interim_answers_are_passed_over() {
+        let last = "HTTP/1.1 204 \r\n";
+        for interim in [
+            "",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 \r\n\r\n",
+            "HTTP/1.1 199 \nX: y\n\n",
+        ] {
+            let whole = format!("{interim}{last}");
+            let found = final_answer(whole.as_bytes()).map(status_line);
+            assert_eq!(found, Some(StatusLine::Status(204)), "{interim:?}");
+            for len in 0..whole.len() {
+                let found = final_answer(&whole.as_bytes()[..len]);
+                let found = found.map_or(StatusLine::Incomplete, status_line);
+                assert_eq!(found, StatusLine::Incomplete, "{interim:?} {len}");
+            }
+        }
+        let switched = b"HTTP/1.1 101 \r\n\r\nHTTP/1.1 200 \r\n";
+        let found = final_answer(switched).map(status_line);
+        assert_eq!(found, Some(StatusLine::Status(101)));
+    }
+
+    #[test]
     fn every_prefix_of_a_status_line_waits_for_more() {
         let line = b"HTTP/1.1 204 No Content\r\n";
         for len in 0..line.len() {
@@ -249,18 +359,14 @@ mod tests {
 
     #[test]
     fn shortages_of_this_host_are_not_held_against_a_server() {
-        for errno in [
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::NOMEM,
-            Errno::NOBUFS,
-            Errno::ADDRNOTAVAIL,
-        ] {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS] {
             assert_eq!(connect_failed(&errno.into()).passed(), None, "{errno:?}");
         }
         let text = |errno: Errno| connect_failed(&errno.into()).to_string();
         assert_eq!(text(Errno::CONNREFUSED), "L4CON connection refused");
         assert_eq!(text(Errno::HOSTUNREACH), "L4CON host unreachable");
         assert_eq!(text(Errno::TIMEDOUT), "L4TOUT");
+        let text = text(Errno::ADDRNOTAVAIL);
+        assert_eq!(text, "L4CON no local address or port");
     }
 }

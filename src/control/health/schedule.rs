@@ -57,6 +57,8 @@ pub enum Task {
     Probe,
     /// A look at its weight, which rises.
     Weight,
+    /// Another attempt to resolve its host name.
+    Resolve,
 }
 
 /// All that is due, soonest first. Whoever takes something out asks the server whether it is still

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::checker::Checker;
 use super::probe::Probe;
 use super::schedule;
-use crate::config::{Backend, OnDown};
+use crate::config::{Address, Backend, OnDown};
 use crate::control::overrides::Attribution;
 use crate::logic::health::{CheckRules, Health, Rules};
 use crate::logic::time::Instant;
@@ -24,11 +24,15 @@ pub struct Target {
     /// `BACKEND/SERVER`
     pub name: String,
     pub health: Health,
+    /// As it is written.
+    pub address: Address,
+    /// Its host name is being resolved, or will be again.
+    pub resolving: bool,
     /// `None`: it is not checked.
     pub probe: Option<Arc<Probe>>,
     /// See [`schedule::phase`].
     pub phase: u32,
-    /// A probe is under way.
+    /// A probe is under way, or begins as soon as the limits allow it.
     pub probing: bool,
     /// When the last one began.
     pub probed_at: Instant,
@@ -135,13 +139,23 @@ impl Checker {
         let backend = &snapshot.config.backends[index];
         let shared = Arc::clone(snapshot.server(index, server));
         let id = shared.id;
-        let probe = probe(backend, server);
-        let awaited = probe.is_some();
+        let probe = probe(backend, server, &shared);
+        let mut health = Health::new(rules(backend, server), now);
+        let is_resolved = shared.addresses.is_resolved();
+        let change = if is_resolved {
+            None
+        } else {
+            health.unresolved(now)
+        };
+        let is_checked = probe.is_some();
+        let awaited = is_checked && is_resolved;
         let target = Target {
             backend: index,
             shared,
             name: name(backend, server),
-            health: Health::new(rules(backend, server), now),
+            health,
+            address: backend.servers[server].address.clone(),
+            resolving: false,
             probe,
             phase: schedule::phase(self.phases),
             probing: false,
@@ -156,12 +170,14 @@ impl Checker {
             by: None,
         };
         self.targets.insert(id, target);
-        if awaited {
-            self.phases += 1;
-            self.awaited += 1;
-            self.plan_probe_at(id, due);
-        }
+        self.phases += usize::from(is_checked);
+        self.awaited += usize::from(awaited);
+        self.plan_probe_at(id, due);
         self.publish(id, now);
+        if let Some(change) = change {
+            self.announce(id, &change);
+        }
+        self.plan_lookup(id, now);
     }
 
     fn keep(
@@ -174,7 +190,7 @@ impl Checker {
         let backend = &snapshot.config.backends[index];
         let id = target.shared.id;
         target.backend = index;
-        let probe = probe(backend, server);
+        let probe = probe(backend, server, &target.shared);
         let asked_anew = target.probe.as_deref() != probe.as_deref();
         if asked_anew {
             target.probe = probe;
@@ -189,13 +205,17 @@ impl Checker {
             rules.weight = weight;
         }
         let planned_anew = target.health.rules().check != rules.check;
-        let change = target.health.set_rules(now, rules);
+        let mut changes = [target.health.set_rules(now, rules), None];
+        if target.shared.addresses.is_resolved() {
+            changes[1] = target.health.resolved(now);
+        }
         let idle = !target.probing;
         self.targets.insert(id, target);
         self.publish(id, now);
-        if let Some(change) = change {
+        for change in changes.into_iter().flatten() {
             self.announce(id, &change);
         }
+        self.plan_lookup(id, now);
         if asked_anew && idle {
             self.plan_probe_at(id, now);
         } else if planned_anew && idle {
@@ -208,9 +228,11 @@ fn name(backend: &Backend, server: usize) -> String {
     format!("{}/{}", backend.name, backend.servers[server].name)
 }
 
-fn probe(backend: &Backend, server: usize) -> Option<Arc<Probe>> {
+fn probe(backend: &Backend, server: usize, shared: &ServerShared) -> Option<Arc<Probe>> {
     let check = backend.health_check.as_ref()?;
-    Some(Arc::new(Probe::new(check, backend.servers[server].address)))
+    let written = &backend.servers[server].address;
+    let probe = Probe::new(check, written, &shared.addresses.all());
+    Some(Arc::new(probe))
 }
 
 fn rules(backend: &Backend, server: usize) -> Rules {

@@ -13,20 +13,45 @@ use crate::snapshot::Registry;
 
 /// A thread with no workers behind it, and what they would see.
 fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
+    let config = configuration(servers, check);
+    let crew = Crew::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let snapshot = Registry::new(1).snapshot(config);
+    let shared = Arc::clone(crew.orders().shared());
+    let health = start_with(&snapshot, Vec::new(), &crew);
+    (health, shared, snapshot)
+}
+
+fn start_with(snapshot: &Arc<Snapshot>, changes: Vec<(u64, Wish)>, crew: &Crew) -> Health {
+    let initial = (Arc::clone(snapshot), changes);
+    let names = Names::of_system();
+    Health::start(initial, names, crew.orders().clone(), Journal::new()).unwrap()
+}
+
+fn configuration(servers: &str, check: &str) -> config::Config {
     let text = format!(
         "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"b\"\n\
          [backend.b]\nservers = [{servers}]\n{check}"
     );
-    let config = match config::parse("test", &text, &config::system_resolver) {
+    match config::parse("test", &text, &config::system_resolver) {
         Ok(loaded) => loaded.config,
         Err(report) => panic!("{report}"),
-    };
-    let limits = Limits::of(&config, 1, 1_000);
-    let snapshot = Registry::new(1).snapshot(config);
-    let crew = Crew::new(&limits).unwrap();
-    let shared = Arc::clone(crew.orders().shared());
-    let health = Health::start(&snapshot, crew.orders().clone(), Journal::new()).unwrap();
-    (health, shared, snapshot)
+    }
+}
+
+/// An address that refuses connections for as long as the socket exists.
+fn refusing() -> TcpListener {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Bound and not listening.
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    TcpListener::from(socket)
+}
+
+/// Whether nobody has connected.
+fn is_untouched(listener: &TcpListener) -> bool {
+    listener.set_nonblocking(true).unwrap();
+    let accepted = listener.accept();
+    accepted.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 fn server(name: &str, listener: &TcpListener) -> String {
@@ -55,11 +80,7 @@ const CHECK: &str = "[backend.b.health_check]\ninterval = \"20ms\"\ntimeout = \"
 #[tokio::test]
 async fn the_first_round_finds_who_is_up() {
     let alive = TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // Bound and not listening: refuses.
-    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
-    dead.bind(&any.into()).unwrap();
-    let dead = TcpListener::from(dead);
+    let dead = refusing();
     let servers = server("alive", &alive) + &server("dead", &dead);
     let (mut health, _, snapshot) = start(&servers, CHECK);
     health.first_round().await;
@@ -116,6 +137,43 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
             .await;
         }
     }
+}
+
+/// Probes that `accept` notices.
+const HTTP_CHECK: &str = "[backend.b.health_check]\ntype = \"http\"\ninterval = \"1h\"\n";
+
+#[tokio::test]
+async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
+    let (resting, dead) = (TcpListener::bind("127.0.0.1:0").unwrap(), refusing());
+    let servers = server("resting", &resting) + &server("dead", &dead);
+    let config = configuration(&servers, HTTP_CHECK);
+    let crew = Crew::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let mut registry = Registry::new(1);
+    let snapshot = registry.snapshot(config);
+    let maint = wish(Some(AdminState::Maint), None);
+    let changes = vec![(snapshot.server(0, 0).id, maint)];
+    let mut health = start_with(&snapshot, changes, &crew);
+    let complete = health.first_round.take().unwrap();
+    let complete = tokio::time::timeout(Duration::from_secs(10), complete).await;
+    complete.expect("the round is complete").unwrap();
+    let statuses = health.statuses().clone();
+    let status = |index| statuses.server(snapshot.server(0, index));
+    assert_eq!((status(0).admin, status(0).usable), ("maint", false));
+    assert_eq!(
+        (status(1).operational, status(1).checks_failed),
+        ("down", 1)
+    );
+    assert!(is_untouched(&resting));
+
+    // Both are asked something else from now on.
+    let check = HTTP_CHECK.to_owned() + "path = \"/other\"\n";
+    let next = registry.snapshot(configuration(&servers, &check));
+    statuses.adopt(&next).await;
+    until("the other is probed", || status(1).checks_failed == 2).await;
+    assert!(is_untouched(&resting));
+    let ready = wish(Some(AdminState::Ready), None);
+    statuses.obey(next.server(0, 0), ready).await.unwrap();
+    until("it is probed", || !is_untouched(&resting)).await;
 }
 
 #[tokio::test]

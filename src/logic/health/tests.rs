@@ -46,6 +46,45 @@ fn the_counter_moves_as_the_table_says() {
 }
 
 #[test]
+fn a_server_without_an_address_is_down_until_it_has_one() {
+    // Not checked: usable as soon as there is an address.
+    let mut unchecked = rules(3, 2);
+    unchecked.check = None;
+    let mut health = Health::new(unchecked, Instant::ZERO);
+    let change = health.unresolved(at(1)).unwrap();
+    assert_eq!((change.from, change.to), ("no check", "down"));
+    assert_eq!(change.cause.to_string(), "RESOLVE");
+    assert!(!health.is_usable() && health.interval().is_none());
+    let change = health.resolved(at(4)).unwrap();
+    assert_eq!((change.from, change.to), ("down", "no check"));
+    assert_eq!(
+        (change.cause, change.lasted.as_secs()),
+        (Cause::Resolved, 3)
+    );
+    assert!(health.is_usable());
+    assert_eq!(health.resolved(at(5)), None);
+
+    // Checked: the first probe that passes brings it up, whatever happened meanwhile.
+    for rise in [1, 2] {
+        let mut health = server(3, rise);
+        let change = health.unresolved(at(1)).unwrap();
+        assert_eq!((change.from, change.to), ("up", "down"));
+        assert_eq!(health.probed(at(2), PASS), None, "nobody was probed");
+        assert_eq!(health.set_rules(at(2), rules(2, rise)), None);
+        assert!(health.set_admin(at(2), Admin::Maint).is_some());
+        assert!(health.set_admin(at(2), Admin::Ready).is_some());
+        assert!(!health.is_usable() && health.interval().is_none());
+        assert_eq!(health.resolved(at(3)), None, "it has not passed yet");
+        assert!(!health.is_usable() && health.interval().is_some());
+        let mut failing = health.clone();
+        assert_eq!(failing.probed(at(4), FAIL), None);
+        let change = health.probed(at(4), PASS).unwrap();
+        assert_eq!((change.from, change.to), ("down", "up"));
+        assert!(health.is_usable());
+    }
+}
+
+#[test]
 fn the_first_failure_takes_down_what_was_only_assumed() {
     let mut health = server(3, 2);
     assert!(health.is_usable());

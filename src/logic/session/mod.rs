@@ -285,6 +285,17 @@ impl Session {
         }
     }
 
+    /// Whether the time for its connect attempt has ended.
+    pub fn connect_timed_out(&self) -> bool {
+        matches!(
+            self.state,
+            State::Connecting {
+                abandoned: true,
+                ..
+            }
+        )
+    }
+
     /// What it does when all bytes of the send to this side have been taken, unless something
     /// else happens before.
     pub fn after_send(&self, to: Side) -> AfterSend {

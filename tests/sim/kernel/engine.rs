@@ -13,6 +13,7 @@ use super::connection::{Connection, range};
 use super::sending::{Carried, Sending};
 use super::world::client_address;
 use super::{Buffer, Kernel, Listener, Operation, Pending, Pipe, Socket};
+use crate::control::first_address;
 use crate::stream::{Piece, Pieces};
 
 impl Engine for Kernel {
@@ -151,7 +152,12 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Cancel);
     }
 
+    fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
+        true
+    }
+
     fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
+        let address = &first_address(*address);
         let world = &mut *self.world.borrow_mut();
         if world.fault(world.weather.shortage) {
             return Err(Fault::NoDescriptors);

@@ -133,7 +133,13 @@ impl Kernel {
                     return Some((Done::Connected(Err(Fault::Refused)), true));
                 }
                 if world.fault(world.weather.shortage) {
-                    return Some((Done::Connected(Err(Fault::NoPorts)), true));
+                    let fault = if world.random.chance(50) {
+                        Fault::NoMemory
+                    } else {
+                        world.refused.extend(connection.address);
+                        Fault::NoPorts
+                    };
+                    return Some((Done::Connected(Err(fault)), true));
                 }
                 connection.connected = true;
                 Some((Done::Connected(Ok(())), true))

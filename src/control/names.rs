@@ -1,0 +1,245 @@
+//! Host names of servers to addresses, at the start, at a reload, and for as long as that fails.
+//!
+//! The system's resolver (getaddrinfo(3)) blocks for as long as name servers are silent. So every
+//! question has a thread of its own, many of them may be open at the same time, and whoever waits
+//! for the answer may give up: the thread then ends by itself.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+use super::journal::Journal;
+use crate::config::{Address, Config, system_resolver};
+use crate::snapshot::Snapshot;
+
+/// Questions that are open at the same time, those that nobody waits for included.
+const QUESTIONS_MAX: usize = 64;
+
+/// How long a start or a reload waits for all answers together.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// From the end of a failed attempt to the next one.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Addresses of a name, or why there are none.
+pub type Answer = io::Result<Vec<SocketAddr>>;
+
+type Lookup = dyn Fn(&str, u16) -> Answer + Send + Sync;
+
+/// The way to the system's resolver. Clones share its limit.
+#[derive(Clone)]
+pub struct Names {
+    lookup: Arc<Lookup>,
+    questions: Arc<Semaphore>,
+    wait_max: Duration,
+}
+
+/// What the host names of a configuration were resolved to.
+pub struct Resolved(HashMap<Address, Answer>);
+
+impl Names {
+    /// By the system's resolver.
+    pub fn of_system() -> Self {
+        Self::by(system_resolver)
+    }
+
+    /// By this function, which may block.
+    pub fn by(lookup: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Self {
+        Names {
+            lookup: Arc::new(lookup),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            wait_max: WAIT_MAX,
+        }
+    }
+
+    /// The addresses of a server: those of its host name, or its own.
+    ///
+    /// # Errors
+    ///
+    /// The resolver's, or no thread could be made.
+    pub async fn resolve(&self, address: &Address) -> Answer {
+        let (host, port) = match address {
+            Address::Ip(address) => return Ok(vec![*address]),
+            Address::Host { host, port } => (host.clone(), *port),
+        };
+        // Nobody closes it.
+        let permit = Arc::clone(&self.questions).acquire_owned().await;
+        let permit = permit.map_err(io::Error::other)?;
+        let (sender, answer) = oneshot::channel();
+        let lookup = Arc::clone(&self.lookup);
+        std::thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || {
+                // Whoever asked may have given up.
+                let _ = sender.send(lookup(&host, port));
+                drop(permit);
+            })?;
+        answer.await.map_err(io::Error::other)?
+    }
+
+    /// Resolves all host names of servers at the same time. Those that take too long have failed.
+    pub async fn resolve_all(&self, config: &Config) -> Resolved {
+        let mut questions = JoinSet::new();
+        let mut resolved = HashMap::new();
+        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        for server in servers {
+            let address = &server.address;
+            if address.ip().is_some() || resolved.contains_key(address) {
+                continue;
+            }
+            let late = format!("no answer within {:?}", self.wait_max);
+            let late = io::Error::new(io::ErrorKind::TimedOut, late);
+            resolved.insert(address.clone(), Err(late));
+            let (names, address) = (self.clone(), address.clone());
+            questions.spawn(async move {
+                let answer = names.resolve(&address).await;
+                (address, answer)
+            });
+        }
+        let all = async {
+            while let Some(Ok((address, answer))) = questions.join_next().await {
+                resolved.insert(address, answer);
+            }
+        };
+        let _ = tokio::time::timeout(self.wait_max, all).await;
+        Resolved(resolved)
+    }
+}
+
+impl Resolved {
+    /// Gives the servers of a snapshot their addresses. Those whose name could not be resolved keep
+    /// what they have.
+    pub fn put_into_effect(&self, snapshot: &Snapshot, journal: &Journal) {
+        let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
+        for (backend, backend_shared) in backends {
+            for (server, shared) in backend.servers.iter().zip(&backend_shared.servers) {
+                let name = format!("{}/{}", backend.name, server.name);
+                match self.0.get(&server.address) {
+                    Some(Ok(addresses)) => {
+                        shared.addresses.resolved(addresses.clone());
+                    }
+                    Some(Err(error)) => {
+                        shared.addresses.mark_stale();
+                        let kept = if shared.addresses.is_resolved() {
+                            "it keeps the addresses that it had"
+                        } else {
+                            "it is down until that is possible"
+                        };
+                        journal.warn(format!(
+                            "server {name}: cannot resolve `{}`: {error}; {kept}",
+                            server.address
+                        ));
+                    }
+                    // Written as an IP address.
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError, mpsc};
+
+    use super::*;
+    use crate::config;
+    use crate::snapshot::Registry;
+
+    /// A backend with these addresses, named 0, 1, ...
+    fn configuration(addresses: &[&str]) -> Config {
+        let servers: String = (addresses.iter().enumerate())
+            .map(|(index, address)| format!("{{ name = \"{index}\", address = \"{address}\" }}, "))
+            .collect();
+        let text = format!(
+            "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"b\"\n\
+             [backend.b]\nservers = [{servers}]\n"
+        );
+        match config::parse("test", &text, &system_resolver) {
+            Ok(loaded) => loaded.config,
+            Err(report) => panic!("{report}"),
+        }
+    }
+
+    fn found(snapshot: &Snapshot, index: usize) -> Vec<String> {
+        let addresses = snapshot.server(0, index).addresses.all();
+        addresses.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn a_server_keeps_what_it_had_when_its_name_cannot_be_resolved_any_more() {
+        let answers = Arc::new(Mutex::new(vec![1, 2]));
+        let shared = Arc::clone(&answers);
+        let names = Names::by(move |host, port| {
+            let answers = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            if host == "gone.invalid" || answers.is_empty() {
+                return Err(io::Error::other("no such name"));
+            }
+            let answers = answers.iter();
+            Ok(answers
+                .map(|last| ([10, 0, 0, *last], port).into())
+                .collect())
+        });
+        let mut registry = Registry::new(1);
+        let journal = Journal::new();
+        let written = ["app:80", "10.0.0.9:80", "gone.invalid:80", "app:81"];
+        let mut reload = async || {
+            let config = configuration(&written);
+            let resolved = names.resolve_all(&config).await;
+            let snapshot = registry.snapshot(config);
+            resolved.put_into_effect(&snapshot, &journal);
+            snapshot
+        };
+        let first = reload().await;
+        assert_eq!(found(&first, 0), ["10.0.0.1:80", "10.0.0.2:80"]);
+        assert_eq!(found(&first, 1), ["10.0.0.9:80"]);
+        assert!(found(&first, 2).is_empty());
+        assert_eq!(found(&first, 3), ["10.0.0.1:81", "10.0.0.2:81"]);
+        let stale = |snapshot: &Snapshot| -> Vec<bool> {
+            let servers = snapshot.backends[0].servers.iter();
+            servers.map(|server| server.addresses.is_stale()).collect()
+        };
+        assert_eq!(stale(&first), [false, false, true, false]);
+
+        answers.lock().unwrap().clear();
+        let second = reload().await;
+        assert!(Arc::ptr_eq(first.server(0, 0), second.server(0, 0)));
+        assert_eq!(found(&second, 0), ["10.0.0.1:80", "10.0.0.2:80"]);
+        assert_eq!(stale(&second), [true, false, true, true]);
+        answers.lock().unwrap().push(3);
+        let third = reload().await;
+        assert!(Arc::ptr_eq(first.server(0, 0), third.server(0, 0)));
+        assert_eq!(found(&third, 0), ["10.0.0.3:80"]);
+        assert_eq!(stale(&third), [false, false, true, false]);
+        let warnings = journal.since(0).len();
+        assert_eq!(warnings, 1 + 3 + 1);
+    }
+
+    #[tokio::test]
+    async fn silent_name_servers_delay_nobody_for_long() {
+        let (release, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let mut names = Names::by(move |host, port| {
+            if host != "quick" {
+                let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = held.recv();
+            }
+            Ok(vec![([10, 0, 0, 1], port).into()])
+        });
+        names.wait_max = Duration::from_millis(500);
+        let config = configuration(&["silent:80", "quick:80", "mute:80"]);
+        let resolved = names.resolve_all(&config).await;
+        let is_known = |host: &str| {
+            let mut answers = resolved.0.iter();
+            answers.any(|(address, answer)| address.to_string() == host && answer.is_ok())
+        };
+        assert!(is_known("quick:80") && !is_known("silent:80") && !is_known("mute:80"));
+        assert_eq!(resolved.0.len(), 3);
+        drop(release);
+    }
+}

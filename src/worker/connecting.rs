@@ -1,0 +1,155 @@
+//! Connecting to a server. One attempt of a session is a connect to each of the server's addresses in
+//! turn, until one succeeds; the session learns only how the attempt ended.
+//!
+//! The first to be tried is the address that worked last. If the time for the attempt ends before an
+//! address has answered, the next attempt, of whatever session, begins with the address behind it.
+
+use super::Worker;
+use super::apply::fault;
+use crate::io::{self, Engine};
+use crate::logic::session::{Event, Fault, Side, Use};
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attempt {
+    /// Index of the address that is tried, modulo their number.
+    index: usize,
+    /// Addresses that were tried before.
+    tried: usize,
+}
+
+impl Attempt {
+    fn next(self) -> Self {
+        Attempt {
+            index: self.index.wrapping_add(1),
+            tried: self.tried + 1,
+        }
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    /// Begins an attempt. Returns how it ended, if that is known at once.
+    pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<Event> {
+        let Some(server) = self.server_of(&self.sessions[slot]) else {
+            debug_assert!(false, "a connect without a server");
+            return Some(Event::ConnectFailed(Fault::Other));
+        };
+        let index = server.addresses.first();
+        self.sessions[slot].attempt = Attempt { index, tried: 0 };
+        // A server without an address is down and not chosen.
+        self.connect(slot, io::Fault::Unreachable)
+    }
+
+    /// Connects to the address that the attempt has come to, or to one behind it. If none is left,
+    /// returns the end of the attempt, for which `fault` is the reason so far.
+    fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<Event> {
+        while let Some(address) = self.address_of_attempt(slot) {
+            match self.engine.open(&address) {
+                Ok(socket) => {
+                    let token = self.token(slot, Side::Server, Use::Write);
+                    let entry = &mut self.sessions[slot];
+                    if entry.http.is_some() {
+                        // The request is there. In TCP mode the server may be the first to speak.
+                        self.engine.speak_first(&socket);
+                    }
+                    self.engine.connect(&socket, &address, token);
+                    entry.sockets[Side::Server.index()] = Some(socket);
+                    return None;
+                }
+                Err(shortage) if shortage.is_shortage() => {
+                    return Some(self.attempt_failed(slot, shortage));
+                }
+                Err(found) => fault = found,
+            }
+            self.sessions[slot].attempt = self.sessions[slot].attempt.next();
+        }
+        Some(self.attempt_failed(slot, fault))
+    }
+
+    /// A connect ended. Returns the end of the attempt, unless another address is tried.
+    pub(super) fn connected(
+        &mut self,
+        slot: usize,
+        result: Result<(), io::Fault>,
+    ) -> Option<Event> {
+        let entry = &self.sessions[slot];
+        let attempt = entry.attempt;
+        let addresses = self.server_of(entry).map(|server| &server.addresses);
+        let fault = match result {
+            Ok(()) => {
+                addresses.inspect(|addresses| addresses.prefer(attempt.index));
+                return Some(Event::Connected);
+            }
+            Err(io::Fault::Canceled) => {
+                if entry.session.connect_timed_out() {
+                    addresses.inspect(|addresses| addresses.pass_over(attempt.index));
+                }
+                return Some(Event::ConnectFailed(Fault::TimedOut));
+            }
+            Err(fault) => fault,
+        };
+        let fault = self.explained(slot, fault);
+        // While a cancellation names the socket it cannot be closed, and nobody wants another.
+        let canceling = self.sessions[slot].session.holds(Side::Server, Use::Cancel);
+        if canceling || fault.is_shortage() {
+            return Some(self.attempt_failed(slot, fault));
+        }
+        self.sessions[slot].attempt = attempt.next();
+        if self.address_of_attempt(slot).is_some()
+            && let Some(socket) = self.sessions[slot].sockets[Side::Server.index()].take()
+        {
+            self.engine.close(socket);
+        }
+        self.connect(slot, fault)
+    }
+
+    /// The address that the attempt has come to; `None`: all were tried.
+    fn address_of_attempt(&self, slot: usize) -> Option<std::net::SocketAddr> {
+        let entry = &self.sessions[slot];
+        let Attempt { index, tried } = entry.attempt;
+        self.server_of(entry)?.addresses.get(index, tried)
+    }
+
+    /// The kernel says the same of a host without an address of the server's family as of one whose
+    /// ports are all in use.
+    fn explained(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
+        match (fault, self.address_of_attempt(slot)) {
+            (io::Fault::NoPorts, Some(address)) if !self.engine.has_source_for(&address) => {
+                io::Fault::Unreachable
+            }
+            (fault, _) => fault,
+        }
+    }
+
+    /// How an attempt ended that has come to no connection.
+    fn attempt_failed(&mut self, slot: usize, io_fault: io::Fault) -> Event {
+        let is_short = match io_fault {
+            // Other servers have ports of their own.
+            io::Fault::NoPorts => !self.another_is_left(slot),
+            io_fault => io_fault.is_shortage(),
+        };
+        if is_short {
+            self.note_shortage(io_fault);
+            Event::Shortage
+        } else {
+            Event::ConnectFailed(fault(io_fault))
+        }
+    }
+
+    /// Whether balancing could give the session to another server that it has not tried.
+    fn another_is_left(&self, slot: usize) -> bool {
+        let entry = &self.sessions[slot];
+        let plan = &self.plans[entry.place.plan];
+        let backend = plan.backend_of(entry.place.frontend);
+        let servers = plan.snapshot.config.backends[backend].servers.iter();
+        let shared = plan.snapshot.backends[backend].servers.iter();
+        (0..)
+            .zip(servers.zip(shared))
+            .any(|(index, (server, shared))| {
+                let is_new = entry.server != Some(index) && !entry.tried.contains(&index);
+                let liveness = &shared.liveness;
+                let takes_sessions = liveness.is_usable() && liveness.weight() > 0;
+                is_new && takes_sessions && !server.backup && shared.places.free() > 0
+            })
+    }
+}
