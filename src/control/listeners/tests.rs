@@ -240,11 +240,19 @@ fn another_program_beside_an_address_of_ours_is_noticed() {
     // It shares the address with whoever wants to, as a second process of ours does.
     let other = Listener::bind(specific.parse().unwrap(), 1).unwrap();
     let mut listeners = Listeners::default();
-    let prepared = run(listeners.prepare(&config(&[wild.clone()]), WORKERS, start_moment()));
+    let prepared = run(listeners.prepare(
+        &config(std::slice::from_ref(&wild)),
+        WORKERS,
+        start_moment(),
+    ));
     let refused = prepared.map(drop).unwrap_err().to_string();
     assert!(refused.contains("already"), "{refused}");
     drop(other);
-    open(&mut listeners, &config(&[wild.clone()]), start_moment());
+    open(
+        &mut listeners,
+        &config(std::slice::from_ref(&wild)),
+        start_moment(),
+    );
     let other = Listener::bind(specific.parse().unwrap(), 1).unwrap();
     let both = config(&[wild, specific]);
     let prepared = run(listeners.prepare(&both, WORKERS, Moment::Reload));
