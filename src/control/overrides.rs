@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,9 @@ pub struct Attribution {
     /// In the operator's words; may be empty.
     pub reason: String,
 }
+
+/// How long an order or a reload waits for the disk of the state file.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest reason in characters.
 const REASON_MAX: usize = 256;
@@ -258,7 +261,12 @@ impl Overrides {
         let entries = self.entries().values().cloned().collect();
         // Without an answer there is no thread any more, which is as bad.
         let lost = || Err("state_file can't be written: its thread has ended".to_owned());
-        let saved = file.save(entries).await.unwrap_or_else(|_| lost());
+        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(entries)).await {
+            Ok(saved) => saved.unwrap_or_else(|_| lost()),
+            Err(_) => Err(format!(
+                "state_file is not written yet: its disk takes longer than {SAVE_TIMEOUT:?}"
+            )),
+        };
         saved.inspect_err(|why| self.journal.warn(why.clone()))
     }
 
