@@ -25,6 +25,9 @@ use crate::worker::{Adoption, Command};
 /// Requests that may wait for a reload.
 const REQUESTS_MAX: usize = 16;
 
+/// How long the file may take to be read, with its host names. A FIFO may stand in its place.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long connections that are being established at an address that goes away may take: the
 /// round trip of nearly every client.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
@@ -156,9 +159,9 @@ impl Reload {
                 Err(reason)
             } else {
                 log::info!("reloading the configuration");
-                systemd::reloading();
+                systemd::reloading().await;
                 let result = self.reload().await;
-                systemd::ready();
+                systemd::ready().await;
                 result
             };
             let outcome = Outcome {
@@ -201,7 +204,10 @@ impl Reload {
     async fn reload(&mut self) -> Result<String, String> {
         let source = self.source.clone();
         let source = source.ok_or("there is no configuration file to reload")?;
-        let read = tokio::task::spawn_blocking(move || source()).await;
+        let read = tokio::task::spawn_blocking(move || source());
+        let read = tokio::time::timeout(READ_TIMEOUT, read)
+            .await
+            .map_err(|_| format!("the configuration could not be read within {READ_TIMEOUT:?}"))?;
         let (config, warnings) = read.map_err(|error| format!("internal error: {error}"))??;
         self.check_restart(&config)?;
         let prepared = (self.listeners)
@@ -260,6 +266,9 @@ impl Reload {
                 "a change of `workers` from {} to {workers} needs a restart",
                 self.workers
             ));
+        }
+        if config.global.identity != active.snapshot.config.global.identity {
+            return Err("a change of `user` or `group` needs a restart".to_owned());
         }
         if config.admin != active.snapshot.config.admin {
             return Err("a change of [admin] needs a restart".to_owned());

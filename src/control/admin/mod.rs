@@ -64,6 +64,7 @@ use super::reload::Reloader;
 use super::takeover::Giver;
 use super::{Active, StartError, listeners};
 use crate::config;
+use crate::privileges::User;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 use access::Guard;
@@ -148,19 +149,20 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Opens what is configured.
+    /// Opens what is configured; the Unix socket is for `owner`, or whoever runs this.
     ///
     /// # Errors
     ///
     /// An address or a path can't be had, or the token can't be read.
-    pub async fn bind(config: &config::Admin) -> Result<Self, StartError> {
+    pub async fn bind(config: &config::Admin, owner: Option<User>) -> Result<Self, StartError> {
         let token = config.token_file.as_deref().map(Token::read).transpose();
         let token = token.map_err(StartError::Admin)?;
         let tcp = match config.listen {
             Some(address) => Some(bind_tcp(address).await?),
             None => None,
         };
-        let unix = config.socket.as_deref().map(bind_unix).transpose()?;
+        let unix = config.socket.as_deref();
+        let unix = unix.map(|path| bind_unix(path, owner)).transpose()?;
         let page = config.page.clone();
         Ok(Admin {
             tcp,
@@ -220,8 +222,8 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
     })
 }
 
-fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path).map_err(|why| StartError::Listen {
+fn bind_unix(path: &Path, owner: Option<User>) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path, owner).map_err(|why| StartError::Listen {
         what: format!("{} (admin)", path.display()),
         why,
     })

@@ -5,12 +5,16 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
+
+use crate::privileges::User;
 
 /// Who may connect: the owner.
 const MODE: u32 = 0o600;
@@ -50,21 +54,24 @@ fn identity(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino(), changed.0, changed.1))
 }
 
-/// Opens it, on the current runtime.
+/// Opens it, on the current runtime. Its file belongs to `owner`, or to whoever runs this.
 ///
 /// # Errors
 ///
 /// What speaks against it, and the cure.
-pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+pub(super) fn bind(path: &Path, owner: Option<User>) -> Result<(UnixListener, SocketFile), String> {
     make_way(path)?;
     let refused = |error: io::Error| refusal(path, &error);
     let address = SockAddr::unix(path).map_err(|_| {
         "the path is too long for a socket: at most 107 bytes are possible".to_owned()
     })?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(refused)?;
+    // The kernel makes the file with the mode of the socket: another file could be at the path later.
+    rustix::fs::fchmod(&socket, MODE.into()).map_err(|error| refused(error.into()))?;
     socket.bind(&address).map_err(refused)?;
-    // Nobody can connect before it listens.
-    fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(refused)?;
+    if let Some(owner) = owner {
+        give(path, owner).map_err(|error| refused(error.into()))?;
+    }
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path).map_err(refused)?,
@@ -73,6 +80,16 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
     socket.set_nonblocking(true).map_err(refused)?;
     let listener = UnixListener::from_std(socket.into()).map_err(refused)?;
     Ok((listener, file))
+}
+
+/// Gives the file to its owner, if it is a socket: whoever may write to the folder can replace it.
+fn give(path: &Path, owner: User) -> rustix::io::Result<()> {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
+        return Err(Errno::NOTSOCK);
+    }
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    rustix::fs::chownat(&file, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
 }
 
 /// Removes what an ended process left there.
@@ -115,6 +132,8 @@ fn refusal(path: &Path, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -138,11 +157,11 @@ mod tests {
     async fn it_is_the_owners_alone_and_goes_with_the_process() {
         let folder = Folder::new("owner");
         let path = folder.0.join("admin.sock");
-        let (_listener, file) = bind(&path).unwrap();
+        let (_listener, file) = bind(&path, None).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
-        let refused = bind(&path).unwrap_err();
+        let refused = bind(&path, None).unwrap_err();
         assert!(refused.contains("another process listens"), "{refused}");
         assert!(path.exists());
         drop(file);
@@ -153,9 +172,9 @@ mod tests {
     async fn what_a_process_left_is_replaced_and_what_is_another_s_is_not_removed() {
         let folder = Folder::new("stale");
         let path = folder.0.join("admin.sock");
-        let (listener, left) = bind(&path).unwrap();
+        let (listener, left) = bind(&path, None).unwrap();
         drop(listener);
-        let (_listener, file) = bind(&path).unwrap();
+        let (_listener, file) = bind(&path, None).unwrap();
         UnixStream::connect(&path).unwrap();
         drop(left);
         assert!(path.exists(), "it is not that of the first any more");
@@ -174,7 +193,7 @@ mod tests {
             (long.as_path(), "at most 107 bytes"),
             (Path::new("/nowhere/admin.sock"), "mkdir -p /nowhere"),
         ] {
-            let refused = bind(path).unwrap_err();
+            let refused = bind(path, None).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
@@ -32,11 +33,15 @@ use super::overrides::{Attribution, Wish};
 use super::workers::Orders;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
 use crate::logic::time::Instant;
+use crate::privileges::{self, User};
 use crate::snapshot::{ServerShared, Snapshot};
 use checker::Checker;
 
 /// How long the start waits for the first result of every server.
 const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for the thread.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// To the health thread.
 #[derive(Debug)]
@@ -208,16 +213,19 @@ pub struct Health {
     /// Closed when the thread has ended.
     ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    /// The same for a thread that waits: closed when the thread has ended.
+    ended_too: Receiver<()>,
 }
 
 impl Health {
-    /// Starts it.
+    /// Starts it as `user`.
     ///
     /// # Errors
     ///
-    /// No thread or no runtime could be made.
+    /// No thread or no runtime could be made, or it could not become `user`.
     pub fn start(
         snapshot: &Arc<Snapshot>,
+        user: Option<User>,
         workers: Orders,
         journal: Journal,
     ) -> std::io::Result<Self> {
@@ -225,6 +233,7 @@ impl Health {
         let (suspect_sender, suspects) = mpsc::unbounded_channel();
         let (first_sender, first_round) = oneshot::channel();
         let (alive, ended) = oneshot::channel::<()>();
+        let (alive_too, ended_too) = bounded::<()>(0);
         let statuses = Statuses::new(order_sender);
         workers.shared().set_checker(Box::new(move |server| {
             let _ = suspect_sender.send(server);
@@ -233,24 +242,22 @@ impl Health {
             .enable_all()
             .build()?;
         let (snapshot, for_thread) = (Arc::clone(snapshot), statuses.clone());
-        let thread = std::thread::Builder::new()
-            .name("health".to_string())
-            .spawn(move || {
-                let _alive = alive;
-                // A task, because waking the runtime's main future costs a system call each time.
-                let task = async move {
-                    let checker =
-                        Checker::new(&snapshot, for_thread, (workers, journal), first_sender);
-                    checker.run(suspects, orders).await;
-                };
-                // A panic has said so by itself; that the thread ends is noticed.
-                let _ = runtime.block_on(async { tokio::spawn(task).await });
-            })?;
+        let thread = privileges::spawn(user, "health", move || {
+            let _alive = (alive, alive_too);
+            // A task, because waking the runtime's main future costs a system call each time.
+            let task = async move {
+                let checker = Checker::new(&snapshot, for_thread, (workers, journal), first_sender);
+                checker.run(suspects, orders).await;
+            };
+            // A panic has said so by itself; that the thread ends is noticed.
+            let _ = runtime.block_on(async { tokio::spawn(task).await });
+        })?;
         Ok(Health {
             statuses,
             first_round: Some(first_round),
             ended,
             thread: Some(thread),
+            ended_too,
         })
     }
 
@@ -275,7 +282,11 @@ impl Health {
 impl Drop for Health {
     fn drop(&mut self) {
         let _ = self.statuses.0.orders.send(Order::Stop);
-        if let Some(thread) = self.thread.take() {
+        let ended = self.ended_too.recv_timeout(STOP_TIMEOUT);
+        // If it hangs, the process ends without it.
+        if ended == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
             let _ = thread.join();
         }
     }

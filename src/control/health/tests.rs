@@ -25,7 +25,7 @@ fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let snapshot = Registry::new(1).snapshot(config);
     let crew = Crew::new(&limits).unwrap();
     let shared = Arc::clone(crew.orders().shared());
-    let health = Health::start(&snapshot, crew.orders().clone(), Journal::new()).unwrap();
+    let health = Health::start(&snapshot, None, crew.orders().clone(), Journal::new()).unwrap();
     (health, shared, snapshot)
 }
 
