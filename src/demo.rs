@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::{self, StartError};
 use crate::io::socket;
-use crate::{config, log};
+use crate::privileges;
 
 /// Names of the servers.
 const NAMES: [&str; 3] = ["web1", "web2", "web3"];
@@ -41,7 +41,6 @@ pub fn run() -> Result<(), StartError> {
         let error = std::io::Error::other(report.to_string());
         StartError::System("the demo's configuration is not valid", error)
     })?;
-    log::init();
     control::run(config, control::Options::default(), |bound| {
         let address = bound.frontends[0][0];
         let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {
@@ -50,7 +49,7 @@ pub fn run() -> Result<(), StartError> {
                 format!("    curl -s http://{admin}/api/v1/stats\n"),
             ]
         });
-        println!(
+        let text = format!(
             "\nThree servers, {}, stand behind http://{address}/\n{page}Try:\n\n    \
              for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n    \
              for i in 1 2 3; do curl -s -b jar -c jar http://{address}/; done\n{stats}\n\
@@ -58,6 +57,8 @@ pub fn run() -> Result<(), StartError> {
              the lines below are the access log. Ctrl-C ends the demo.\n",
             NAMES.join(", ")
         );
+        // Whoever stops the terminal does not stop the balancer.
+        let _ = privileges::spawn(None, "demo-text", move || println!("{text}"));
     })
 }
 
@@ -116,18 +117,16 @@ fn start_servers() -> std::io::Result<Vec<SocketAddr>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::Builder::new()
-        .name("demo-servers".to_string())
-        .spawn(move || {
-            runtime.block_on(async {
-                for (name, listener) in NAMES.into_iter().zip(listeners) {
-                    if let Ok(listener) = TcpListener::from_std(listener) {
-                        tokio::spawn(serve(name, listener));
-                    }
+    privileges::spawn(None, "demo-servers", move || {
+        runtime.block_on(async {
+            for (name, listener) in NAMES.into_iter().zip(listeners) {
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    tokio::spawn(serve(name, listener));
                 }
-                std::future::pending::<()>().await;
-            });
-        })?;
+            }
+            std::future::pending::<()>().await;
+        });
+    })?;
     Ok(addresses)
 }
 

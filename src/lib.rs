@@ -45,6 +45,8 @@ pub mod io;
 pub mod log;
 pub mod logic;
 pub mod operator;
+pub mod printable;
+pub mod privileges;
 pub mod shared;
 pub mod snapshot;
 pub mod worker;

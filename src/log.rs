@@ -1,10 +1,15 @@
 //! Where words go: messages to standard error, the access log to standard output.
 //!
-//! Workers never wait for either. They hand records to a thread of their own here, which formats
-//! and writes them.
+//! No thread waits for either, but the two here that write. Whoever logs a message leaves it in a
+//! queue; workers hand records of ended sessions to the other thread, which formats and writes
+//! them.
+
+mod queue;
 
 use std::cell::Cell;
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +19,10 @@ use log::{Log, Metadata, Record};
 
 use crate::config::{AccessLog, Config};
 use crate::logic::session::Side;
-use crate::worker::{AccessRecord, LogMessage, LogSink};
+use crate::printable::{self, Printable, percent_encoded};
+use crate::privileges::{self, User};
+use crate::worker::{AccessRecord, LogBatch, LogSink};
+use queue::Queue;
 
 /// Target of the access log's lines.
 pub const ACCESS: &str = "access";
@@ -22,8 +30,39 @@ pub const ACCESS: &str = "access";
 /// Batches that may wait for the writer. A batch is what one turn of one worker brings.
 const BATCHES_MAX: usize = 1024;
 
-/// How long the end of the process waits for the reader of the log.
+/// How long the end of the process waits for the reader of the access log.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it waits for the reader of the messages.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// All that goes to standard error while the process serves.
+static MESSAGES: Queue = Queue::new();
+
+/// Lines for standard error that were dropped because nobody read it in time.
+pub fn messages_dropped() -> u64 {
+    MESSAGES.dropped()
+}
+
+/// Leaves a text of one or more lines for standard error as it is: a report, or why the process
+/// ends.
+pub fn print(text: &dyn Display) {
+    MESSAGES.push(format!("{}\n", Printable(text)).into_bytes());
+}
+
+/// Where `env_logger` writes messages: one call for each, with all of it.
+struct ToQueue;
+
+impl Write for ToQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        MESSAGES.push(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Two loggers: one for the access log, one for everything else.
 struct Split {
@@ -50,9 +89,9 @@ impl Log for Split {
         self.of(record.metadata()).log(record);
     }
 
+    /// Waits for the reader of the messages, but not for long.
     fn flush(&self) {
-        self.access.flush();
-        self.messages.flush();
+        MESSAGES.flush(FLUSH_TIMEOUT);
     }
 }
 
@@ -62,15 +101,22 @@ thread_local! {
 }
 
 /// Sets logging up for the process. `RUST_LOG` chooses the messages (default `info`); a line of the
-/// access log has the form that the configuration of its session says.
-pub fn init() {
+/// access log has the form that the configuration of its session says. Panics are messages too. The
+/// thread that writes is one of `user`.
+///
+/// # Errors
+///
+/// No thread could be made, or it could not become `user`.
+pub fn init(user: Option<User>) -> io::Result<Flush> {
+    MESSAGES.start_writer(user, rustix::stdio::stderr())?;
     let mut messages = env_logger::Builder::new();
     messages
         .parse_filters(&std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_string()))
-        .target(env_logger::Target::Stderr)
+        .target(env_logger::Target::Pipe(Box::new(ToQueue)))
         .format(|out, record| {
             let time = out.timestamp_millis();
-            writeln!(out, "[{time} {:<5}] {}", record.level(), record.args())
+            let (level, text) = (record.level(), Printable(record.args()));
+            writeln!(out, "[{time} {level:<5}] {text}")
         });
     let mut lines = env_logger::Builder::new();
     lines
@@ -90,6 +136,32 @@ pub fn init() {
     log::set_max_level(split.messages.filter().max(log::LevelFilter::Info));
     // A second call, as tests may make it, keeps the first logger.
     let _ = log::set_boxed_logger(Box::new(split));
+    std::panic::set_hook(Box::new(report_panic));
+    Ok(Flush(()))
+}
+
+/// While this exists, messages are taken; when it is dropped, those that wait are written, unless
+/// nobody reads.
+#[must_use]
+pub struct Flush(());
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        MESSAGES.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// What the standard library writes to standard error itself, which may block.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("<unnamed>");
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        std::backtrace::BacktraceStatus::Captured => format!("\n{backtrace}"),
+        _ => String::new(),
+    };
+    // Whatever `RUST_LOG` says.
+    print(&format_args!("thread '{name}' {info}{backtrace}"));
 }
 
 /// One JSON object: the time, then the record's fields in their order.
@@ -111,37 +183,46 @@ fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let time = out.timestamp_millis().to_string();
     fields.0.insert("time".to_string(), time.into());
     let _ = record.key_values().visit(&mut fields);
-    writeln!(out, "{}", serde_json::Value::Object(fields.0))
+    let line = serde_json::Value::Object(fields.0).to_string();
+    writeln!(out, "{}", printable::json(&line))
 }
 
-/// The thread that writes what workers have to say.
+/// The thread that writes the access log.
 pub struct Writer {
-    sender: Sender<LogMessage>,
+    sender: Sender<LogBatch>,
+    /// Told of workers' warnings.
+    warned: Arc<dyn Fn(String) + Send + Sync>,
     /// Closed when the thread ends.
     ended: Receiver<()>,
 }
 
 impl Writer {
-    /// Starts it. Workers' warnings are told to `warned` too.
+    /// Starts it as `user`. Workers' warnings are told to `warned`, which must not block.
     ///
     /// # Errors
     ///
-    /// No thread could be made.
-    pub fn start(warned: impl Fn(&str) + Send + 'static) -> std::io::Result<Self> {
+    /// No thread could be made, or it could not become `user`.
+    pub fn start(
+        user: Option<User>,
+        warned: impl Fn(String) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let (sender, receiver) = bounded(BATCHES_MAX);
         let (alive, ended) = bounded(0);
-        std::thread::Builder::new()
-            .name("log".to_string())
-            .spawn(move || {
-                write_all(&receiver, warned);
-                drop::<Sender<()>>(alive);
-            })?;
-        Ok(Writer { sender, ended })
+        privileges::spawn(user, "access-log", move || {
+            write_all(&receiver);
+            drop::<Sender<()>>(alive);
+        })?;
+        let warned = Arc::new(warned);
+        Ok(Writer {
+            sender,
+            warned,
+            ended,
+        })
     }
 
     /// A worker's end.
     pub fn sink(&self) -> LogSink {
-        LogSink::new(self.sender.clone())
+        LogSink::new(self.sender.clone(), Arc::clone(&self.warned))
     }
 
     /// Writes what is left, once the workers have ended. A reader that takes nothing is not waited
@@ -152,19 +233,11 @@ impl Writer {
     }
 }
 
-fn write_all(receiver: &Receiver<LogMessage>, warned: impl Fn(&str)) {
-    for message in receiver {
-        match message {
-            LogMessage::Warning(text) => {
-                log::warn!("{text}");
-                warned(&text);
-            }
-            LogMessage::Sessions(snapshot, records) => {
-                FORM.set(snapshot.config.global.access_log);
-                for record in &records {
-                    write_access(record, &snapshot.config);
-                }
-            }
+fn write_all(receiver: &Receiver<LogBatch>) {
+    for LogBatch { snapshot, records } in receiver {
+        FORM.set(snapshot.config.global.access_log);
+        for record in &records {
+            write_access(record, &snapshot.config);
         }
     }
 }
@@ -220,15 +293,15 @@ fn write_access(record: &AccessRecord, config: &Config) {
                 0 => -1,
                 status => i32::from(status),
             };
-            let (method, target) = (&*exchange.method, &*exchange.target);
-            // A quote would end the field too early.
-            let request = format!("{method} {target}").replace('"', "%22");
+            let [method, target] = [&exchange.method, &exchange.target];
+            let request = format!("{} {}", percent_encoded(method), percent_encoded(target));
             let request = request.trim_end();
+            let [method, target] = [method, target].map(|bytes| String::from_utf8_lossy(bytes));
             line!(
                 format_args!("{text} {status} \"{request}\""),
                 status = status,
-                method = method,
-                target = target
+                method = &*method,
+                target = &*target
             );
         }
     }

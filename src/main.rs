@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
-use ringway::config::{self, Config, Problem};
+use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::control::Options;
 use ringway::control::reload::Source;
 use ringway::{control, demo, doctor, log as logging, operator};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Command::Tcp { pool, overrides } => {
             let resolver = &config::system_resolver;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
-            serve_simple(config, overrides)
+            logged(None, || serve_simple(config, overrides))
         }
         Command::Http {
             pool,
@@ -36,9 +36,9 @@ fn main() -> ExitCode {
             let resolver = &config::system_resolver;
             let (listen, servers) = (&pool.listen, &pool.servers);
             let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
-            serve_simple(config, overrides)
+            logged(None, || serve_simple(config, overrides))
         }
-        Command::Demo => finish(demo::run()),
+        Command::Demo => logged(None, || finish(demo::run())),
         Command::Doctor => doctor::run(),
         Command::Operator(command) => operator::run(command),
         Command::Completions { shell } => print(&operator::completions(shell)),
@@ -53,30 +53,60 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does what serves: all that it says to standard error goes through the log, whose thread is one of
+/// `identity`.
+fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> ExitCode {
+    match logging::init(control::user(identity)) {
+        // Dropped at the end, which writes what is left.
+        Ok(_flush) => serve(),
+        Err(error) => {
+            match identity {
+                Some(Identity { user, .. }) => eprintln!(
+                    "error: cannot run as user `{user}`: {error}: start as root, or remove `user`"
+                ),
+                None => eprintln!("error: cannot start the log's thread: {error}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// `takeover`: from the process behind this admin socket, or that of the configuration.
 fn run(file: File, overrides: Overrides, takeover: Option<Option<PathBuf>>) -> ExitCode {
     match config::load(&file.path) {
         Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                eprintln!("{}", loaded.warnings);
-            }
-            let config = loaded.config;
-            let own = config.admin.as_ref().and_then(|admin| admin.socket.clone());
-            let socket = takeover.map(|named| named.or(own));
-            if socket == Some(None) {
-                eprintln!(
-                    "error: there is no admin socket to take over by: set `socket` in [admin], or \
-                     write `--takeover=SOCKET`"
-                );
-                return ExitCode::FAILURE;
-            }
-            serve(config, overrides, Some(file), socket.flatten())
+            let identity = loaded.config.global.identity.clone();
+            logged(identity.as_ref(), || {
+                run_loaded(loaded, file, overrides, takeover)
+            })
         }
-        Err(report) => {
-            eprintln!("{report}");
+        Err(report) => logged(None, || {
+            logging::print(&report);
             ExitCode::FAILURE
-        }
+        }),
     }
+}
+
+fn run_loaded(
+    loaded: Loaded,
+    file: File,
+    overrides: Overrides,
+    takeover: Option<Option<PathBuf>>,
+) -> ExitCode {
+    if !loaded.warnings.is_empty() {
+        logging::print(&loaded.warnings);
+    }
+    let config = loaded.config;
+    let own = config.admin.as_ref().and_then(|admin| admin.socket.clone());
+    let socket = takeover.map(|named| named.or(own));
+    if socket == Some(None) {
+        logging::print(
+            &"error: there is no admin socket to take over by: set `socket` in [admin], or \
+              write `--takeover=SOCKET`",
+        );
+        return ExitCode::FAILURE;
+    }
+    serve(config, overrides, Some(file), socket.flatten())
 }
 
 fn check(file: &File, print_effective: bool) -> ExitCode {
@@ -104,7 +134,7 @@ fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> E
         Ok(config) => serve(config, overrides, None, None),
         Err(problems) => {
             for problem in problems {
-                eprintln!("error: {problem}");
+                logging::print(&format_args!("error: {problem}"));
             }
             ExitCode::FAILURE
         }
@@ -120,10 +150,9 @@ fn serve(
     takeover: Option<PathBuf>,
 ) -> ExitCode {
     if let Err(problem) = apply(&overrides, &mut config) {
-        eprintln!("error: {problem}");
+        logging::print(&format_args!("error: {problem}"));
         return ExitCode::FAILURE;
     }
-    logging::init();
     let source = file.map(|file| -> Source {
         Arc::new(move || {
             let loaded = config::load(&file.path).map_err(|report| report.to_string())?;
@@ -163,7 +192,7 @@ fn finish(result: Result<(), control::StartError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            logging::print(&format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Admin, Balance, CheckKind, HealthCheck, HttpMode, Inspect, Listen, Loaded,
-    Mode, OnDown, Report, SameSite, Sticky,
+    self, AccessLog, Admin, Balance, CheckKind, HealthCheck, HttpMode, Identity, Inspect, Listen,
+    Loaded, Mode, OnDown, Report, SameSite, Sticky,
 };
 
 #[path = "config/properties.rs"]
@@ -21,7 +21,7 @@ mod properties;
 
 /// How many fixtures there are: one that is lost is noticed.
 const VALID_COUNT: usize = 30;
-const INVALID_COUNT: usize = 91;
+const INVALID_COUNT: usize = 93;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -131,6 +131,13 @@ fn the_maximal_file_means_what_it_says() {
     assert_eq!(config.global.access_log, AccessLog::Json);
     let state_file = Some("/var/lib/ringway/state.json".into());
     assert_eq!(config.global.state_file, state_file);
+    let identity = Identity {
+        user: "root".to_owned(),
+        group: Some("12345".to_owned()),
+        uid: 0,
+        gid: 12_345,
+    };
+    assert_eq!(config.global.identity, Some(identity));
     let expected = Admin {
         listen: Some("127.0.0.1:8404".parse().unwrap()),
         socket: Some("/run/ringway/admin.sock".into()),
@@ -295,6 +302,7 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.global.access_log, AccessLog::Text);
     assert_eq!(config.global.shutdown_grace.as_secs(), 0);
     assert_eq!(config.global.state_file, None);
+    assert_eq!(config.global.identity, None);
     assert_eq!(config.admin, None);
     let frontend = &config.frontends[0];
     assert_eq!(frontend.mode, Mode::Tcp);
@@ -438,6 +446,8 @@ shutdown_timeout = "30s"              # default
 shutdown_grace = "0s"                 # default
 access_log = "text"                   # default
 # state_file                          # default: none, administrative states are forgotten
+# user                                # default: none, whoever starts the process
+# group                               # default: none, those of whoever starts the process
 
 [frontend.tcp]
 listen = ["127.0.0.1:8080", "127.0.0.1:0"]  # resolved from localhost:8080

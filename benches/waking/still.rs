@@ -309,7 +309,7 @@ impl Scene {
                 shared: Arc::clone(&shared),
                 listeners: listeners.collect(),
                 commands,
-                log: LogSink::new(unbounded().0),
+                log: LogSink::new(unbounded().0, Arc::new(|_| {})),
                 clock_zero: 0,
                 seed: index as u64,
             }));

@@ -3,13 +3,13 @@
 //! `text -> RawConfig (what was written, with spans) -> Config (complete, checked, immutable)`.
 //! Everything that can be wrong with a file is found here, all of it in one run; nothing behind
 //! this module meets an unchecked value. It opens no socket and starts no thread; its only I/O is
-//! resolving host names and reading the file.
+//! resolving host names, looking users up and reading the file.
 //!
 //! The way of a file: `load` gets its text, `read` makes a `RawConfig` of it by `section`,
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `http_mode`, `health_check`, `sticky` with `cookie`. A command line without a file takes
+//! `admin`, `identity`, `http_mode`, `health_check`, `sticky` with `cookie`. A command line without a file takes
 //! the short way of `simple`.
 
 mod address;
@@ -20,6 +20,7 @@ mod defaults;
 mod error;
 mod health_check;
 mod http_mode;
+mod identity;
 mod inherit;
 mod listen;
 mod load;
@@ -48,6 +49,7 @@ pub use admin::Admin;
 pub use error::{Problem, Report};
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{HttpMode, Inspect, Mode};
+pub use identity::Identity;
 pub use listen::overlap;
 pub use load::{Loaded, check, check_text, load, parse};
 pub use print::effective;
@@ -84,6 +86,8 @@ pub struct Global {
     pub access_log: AccessLog,
     /// File that keeps administrative states over a restart; `None`: they are forgotten.
     pub state_file: Option<PathBuf>,
+    /// As whom the process serves; `None`: as whoever started it.
+    pub identity: Option<Identity>,
 }
 
 /// Form of the access log.

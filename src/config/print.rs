@@ -100,6 +100,18 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
     );
     let without = "none, administrative states are forgotten";
     page.limit("state_file", file(global.state_file.as_ref()), without);
+    let identity = global.identity.as_ref();
+    page.limit(
+        "user",
+        identity.map(|identity| quoted(&identity.user)),
+        "none, whoever starts the process",
+    );
+    let group = identity.and_then(|identity| identity.group.as_ref());
+    let own = identity.map_or_else(
+        || "none, those of whoever starts the process".to_owned(),
+        |identity| format!("that of the user, {}", identity.gid),
+    );
+    page.limit("group", group.map(quoted), &own);
 }
 
 fn admin(page: &mut Page, admin: &Admin, listen: Option<&RawListen>) {

@@ -13,6 +13,7 @@ use super::admin::RawAdmin;
 use super::error::Span;
 use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
+use super::identity::RawIdentity;
 use super::section::Field;
 use super::sticky::RawSticky;
 use super::{AccessLog, Balance, OnDown};
@@ -40,6 +41,7 @@ pub(super) struct RawGlobal {
     pub shutdown_grace: Field<Duration>,
     pub access_log: Field<AccessLog>,
     pub state_file: Field<PathBuf>,
+    pub identity: RawIdentity,
 }
 
 /// Value of `workers`.

@@ -14,6 +14,7 @@ use super::admin::read_admin;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::health_check::read_health_check;
 use super::http_mode::read_mode;
+use super::identity::read_identity;
 use super::raw::{
     RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawSession, RawWorkers,
 };
@@ -61,6 +62,7 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
         state_file: section.take("state_file", |out, entry| {
             value::file_path(out, entry, "/var/lib/ringway/state.json")
         }),
+        identity: read_identity(&mut section),
     })
 }
 

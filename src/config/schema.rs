@@ -42,6 +42,8 @@ const KEYS: &[(Kind, &[&str])] = &[
             "shutdown_grace",
             "access_log",
             "state_file",
+            "user",
+            "group",
         ],
     ),
     (Kind::Admin, &["listen", "socket", "token_file", "page"]),

@@ -111,6 +111,7 @@ impl Default for Global {
             shutdown_grace: defaults::SHUTDOWN_GRACE,
             access_log: AccessLog::Text,
             state_file: None,
+            identity: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
 use super::error::{Diagnostics, Problem, Span, shorten};
 use super::http_mode::validate_mode;
+use super::identity::validate_identity;
 use super::inherit::SessionValues;
 use super::listen::{admin_conflict, admin_problem, canonical};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
@@ -49,14 +50,14 @@ pub(super) fn validate(
     }
     check.unused_backends();
     Some(Config {
-        global: global(&raw.global),
+        global: global(check.out, &raw.global),
         admin,
         frontends: frontends.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
     })
 }
 
-fn global(raw: &RawGlobal) -> Global {
+fn global(out: &mut Diagnostics, raw: &RawGlobal) -> Global {
     let default = Global::default();
     Global {
         workers: match raw.workers.get() {
@@ -71,6 +72,7 @@ fn global(raw: &RawGlobal) -> Global {
         shutdown_grace: *raw.shutdown_grace.get().unwrap_or(&default.shutdown_grace),
         access_log: *raw.access_log.get().unwrap_or(&default.access_log),
         state_file: raw.state_file.get().cloned(),
+        identity: validate_identity(out, &raw.identity),
     }
 }
 

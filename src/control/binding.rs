@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::owner::Owner;
@@ -54,8 +55,7 @@ pub async fn open<T>(
             Err(error) if error.kind() == ErrorKind::AddrInUse => error,
             Err(error) => return Err(error.into()),
         };
-        let owner = tokio::task::spawn_blocking(owner.clone()).await;
-        let owner = owner.ok().flatten();
+        let owner = look_for(owner.clone()).await;
         if owner.is_some() || begin.elapsed() >= PATIENCE {
             return Err(Refused { error, owner });
         }
@@ -68,4 +68,14 @@ pub async fn open<T>(
         }
         tokio::time::sleep(PERIOD).await;
     }
+}
+
+/// Looks on a thread of its own, which has the rights of this one: those of root may still be needed
+/// to see whose socket it is, and threads of the runtime have given them up.
+async fn look_for(owner: impl FnOnce() -> Option<Owner> + Send + 'static) -> Option<Owner> {
+    let (sender, found) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("owner".to_owned());
+    // Without a thread the owner stays unknown.
+    let _ = thread.spawn(move || sender.send(owner()));
+    found.await.ok().flatten()
 }

@@ -27,11 +27,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::config::Config;
+use crate::config::{Config, Identity};
 use crate::io::{SetupError, host, probe};
 use crate::log::Writer;
+use crate::privileges::{self, User};
 use crate::shared::Shared;
 use crate::snapshot::{Registry, ServerShared, Snapshot};
 use crate::worker::Command;
@@ -39,14 +40,17 @@ use actions::Actions;
 use admin::Admin;
 pub use admin::Token;
 use health::Health;
-use journal::{Entry, Journal};
+use journal::Journal;
 use listeners::{Listeners, Moment};
 use names::Names;
 use overrides::{Override, Overrides};
 use reload::{Reload, Reloader, Source};
-use state_file::StateFile;
+use state_file::{Refused, StateFile};
 use takeover::{Giver, Taken};
 use workers::{Crew, Workers};
+
+/// Warnings of workers that may wait to be recorded.
+const WARNINGS_MAX: usize = 64;
 
 /// How long an aborted session may take to be torn down.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,6 +67,8 @@ pub enum StartError {
     },
     /// The admin listener is not configured as it could be.
     Admin(String),
+    /// The state file can't be one.
+    StateFile(String),
     /// There is nothing to take over.
     Takeover(String),
     /// The kernel refuses io_uring.
@@ -77,7 +83,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Listen { what, why } => write!(f, "cannot listen on {what}: {why}"),
-            StartError::Admin(why) => f.write_str(why),
+            StartError::Admin(why) | StartError::StateFile(why) => f.write_str(why),
             StartError::Takeover(why) => write!(f, "cannot take over: {why}"),
             StartError::IoUring(error) => f.write_str(&probe::explain(error)),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
@@ -128,8 +134,16 @@ pub fn run(
     options: Options,
     started: impl FnOnce(&Bound),
 ) -> Result<(), StartError> {
+    let user = user(config.global.identity.as_ref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Threads for what may block.
+        .on_thread_start(move || {
+            // It was possible for the first thread of all, that of the log.
+            if let Err(error) = privileges::give_up(user) {
+                panic!("a thread can't give up root's rights: {error}");
+            }
+        })
         .build()
         .map_err(|error| StartError::System("cannot start the control plane", error))?;
     let result = runtime.block_on(serve(config, options, started));
@@ -138,14 +152,23 @@ pub fn run(
     result
 }
 
+/// As whom threads serve, if that is configured.
+pub fn user(identity: Option<&Identity>) -> Option<User> {
+    identity.map(|identity| User {
+        uid: identity.uid,
+        gid: identity.gid,
+    })
+}
+
 async fn serve(
     config: Config,
     options: Options,
     started: impl FnOnce(&Bound),
 ) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
-    let mut stop = Signals::new()?;
+    let mut signals = Signals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
+    let user = user(config.global.identity.as_ref());
     let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
@@ -159,20 +182,20 @@ async fn serve(
         None => None,
     };
     let mut admin = match &config.admin {
-        Some(admin) if taken.is_none() => Some(Admin::bind(admin).await?),
+        Some(admin) if taken.is_none() => Some(Admin::bind(admin, user).await?),
         // The process that is taken over from still has it.
         Some(_) | None => None,
     };
     let journal = Journal::new();
     let told = taken.as_mut().and_then(|taken| taken.overrides.take());
-    let overrides = Arc::new(overrides(config, told, &journal)?);
+    let overrides = Arc::new(overrides(config, told, user, &journal)?);
     let changes = overrides.at_start(&snapshot).await;
-    let names = Names::of_system();
+    let names = Names::of_system(user);
     let resolved = names.resolve_all(config).await;
     resolved.put_into_effect(&snapshot, &journal);
     let initial = (Arc::clone(&snapshot), changes);
     let orders = crew.orders().clone();
-    let mut health = Health::start(initial, names.clone(), orders, journal.clone())
+    let mut health = Health::start(initial, names.clone(), user, orders, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
     let mut listeners = Listeners::default();
@@ -182,16 +205,27 @@ async fn serve(
     let moment = Moment::Start(handed.unwrap_or_default());
     let prepared = listeners.prepare(config, worker_count, moment).await?;
     let applied = listeners.apply(prepared, worker_count);
-    let for_log = journal.clone();
-    let log = Writer::start(move |text| for_log.record(Entry::warning(text)))
-        .map_err(|error| StartError::System("cannot start the log's thread", error))?;
-    let mut workers = Workers::start(&snapshot, &limits, crew, applied.by_worker, &log)?;
+    let (warn, warnings) = mpsc::channel(WARNINGS_MAX);
+    let warnings = tokio::spawn(record_warnings(warnings, journal.clone()));
+    // One that finds no room is lost: the counters tell the same.
+    let warned = move |text| drop(warn.try_send(text));
+    let log = Writer::start(user, warned)
+        .map_err(|error| StartError::System("cannot start the access log's thread", error))?;
+    let mut workers = Workers::start(&snapshot, user, &limits, crew, applied.by_worker, &log)?;
     if let Some(taken) = taken {
         finish_takeover(taken, applied.kept).await;
         workers.orders().send(|| Command::AcceptAnew);
         // What the other process told may be in no file yet; what goes wrong is logged.
         let _ = overrides.save().await;
-        admin = bind_late(config).await;
+        admin = bind_late(config, user).await;
+    }
+    // All is open that only root may open; a reload finds what this process may open later.
+    privileges::give_up(user)
+        .map_err(|error| StartError::System("cannot give up root's rights", error))?;
+    if privileges::is_root() && user.is_none() {
+        log::warn!(
+            "running as root: set `user` in [global], so that the process gives that up once it listens"
+        );
     }
     let bound = Bound {
         frontends: applied.addresses.clone(),
@@ -249,23 +283,23 @@ async fn serve(
     let mut reload = tokio::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
     started(&bound);
-    systemd::ready();
+    systemd::ready().await;
 
+    let mut stop = Stop::Orderly;
+    let mut telling = None;
     tokio::select! {
-        name = stop.next() => {
-            let grace = active.borrow().snapshot.config.global.shutdown_grace;
+        (name, wanted) = signals.next() => {
+            stop = wanted;
             workers.shared().mark_stopping();
-            systemd::stopping();
+            telling = Some(tokio::spawn(systemd::stopping()));
+            let grace = active.borrow().snapshot.config.global.shutdown_grace;
             if !grace.is_zero() {
                 log::info!("{name}: not ready any more, but accepting for {grace:?}");
-                tokio::select! {
-                    () = tokio::time::sleep(grace) => {}
-                    () = workers.any_ended() => {}
-                    name = stop.next() => end_at_once(name),
-                }
+                stop = accept_in_grace(stop, grace, &mut signals, &mut workers).await;
             }
+            workers.stop();
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
-            log::info!("{name}: finishing open sessions, at most {timeout:?}");
+            stop.announce(name, timeout);
         }
         Some(mut given) = given.recv() => {
             if let Some(serving) = serving.take() {
@@ -289,23 +323,115 @@ async fn serve(
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();
-    tokio::select! {
-        () = workers.all_ended() => {}
-        name = stop.next() => end_at_once(name),
-        () = tokio::time::sleep(shutdown_timeout) => {
-            log::warn!("{} sessions are still open and are cut", workers.sessions_open());
-            workers.abort();
-            let _ = tokio::time::timeout(ABORT_TIMEOUT, workers.all_ended()).await;
-        }
-    }
+    finish_sessions(stop, shutdown_timeout, &mut signals, &mut workers).await;
     let shared = Arc::clone(workers.shared());
     drop(workers);
     log.finish();
+    // The workers' ends of it are gone, unless one hangs.
+    let _ = tokio::time::timeout(ABORT_TIMEOUT, warnings).await;
+    if let Some(telling) = telling {
+        let _ = telling.await;
+    }
     report_totals(&shared);
     if shared.has_failed() {
         return Err(StartError::WorkerFailed);
     }
     Ok(())
+}
+
+/// How the process is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Open sessions may finish, however long that takes.
+    Soft,
+    /// Open sessions may finish within `shutdown_timeout`.
+    Orderly,
+}
+
+impl Stop {
+    /// What holds after a further signal; an orderly stop that is asked for twice ends the process.
+    fn after(self, name: &str, wanted: Stop) -> Stop {
+        match (self, wanted) {
+            (Stop::Soft | Stop::Orderly, Stop::Soft) => {
+                log::info!("{name}: the process is stopping already");
+                self
+            }
+            (Stop::Soft, Stop::Orderly) => Stop::Orderly,
+            (Stop::Orderly, Stop::Orderly) => end_at_once(name),
+        }
+    }
+
+    fn announce(self, name: &str, timeout: Duration) {
+        match self {
+            Stop::Soft => log::info!("{name}: finishing open sessions, without a limit of time"),
+            Stop::Orderly => log::info!("{name}: finishing open sessions, at most {timeout:?}"),
+        }
+    }
+}
+
+/// Goes on accepting for `grace`, unless a further signal shortens it.
+async fn accept_in_grace(
+    stop: Stop,
+    grace: Duration,
+    signals: &mut Signals,
+    workers: &mut Workers,
+) -> Stop {
+    let grace = tokio::time::sleep(grace);
+    tokio::pin!(grace);
+    loop {
+        tokio::select! {
+            () = &mut grace => return stop,
+            () = workers.any_ended() => return stop,
+            (name, wanted) = signals.next() => {
+                let next = stop.after(name, wanted);
+                if next != stop {
+                    return next;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the last session, and closes those that take too long.
+async fn finish_sessions(
+    mut stop: Stop,
+    timeout: Duration,
+    signals: &mut Signals,
+    workers: &mut Workers,
+) {
+    let mut since = tokio::time::Instant::now();
+    loop {
+        let too_long = async {
+            match stop {
+                Stop::Soft => std::future::pending().await,
+                Stop::Orderly => tokio::time::sleep_until(since + timeout).await,
+            }
+        };
+        tokio::select! {
+            () = workers.all_ended() => return,
+            (name, wanted) = signals.next() => {
+                let next = stop.after(name, wanted);
+                if next != stop {
+                    next.announce(name, timeout);
+                    since = tokio::time::Instant::now();
+                    stop = next;
+                }
+            }
+            () = too_long => {
+                log::warn!("{} sessions are still open and are cut", workers.sessions_open());
+                workers.abort();
+                let _ = tokio::time::timeout(ABORT_TIMEOUT, workers.all_ended()).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Logs workers' warnings, and keeps them.
+async fn record_warnings(mut warnings: mpsc::Receiver<String>, journal: Journal) {
+    while let Some(text) = warnings.recv().await {
+        journal.warn(text);
+    }
 }
 
 /// Tells the process that this one takes over from that it accepts now.
@@ -319,8 +445,8 @@ async fn finish_takeover(taken: Taken, kept: Vec<usize>) {
 }
 
 /// Opens the admin listener of a process that serves already, which goes on without it in need.
-async fn bind_late(config: &Config) -> Option<Admin> {
-    let bound = Admin::bind(config.admin.as_ref()?).await;
+async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
+    let bound = Admin::bind(config.admin.as_ref()?, user).await;
     bound
         .map_err(|error| log::error!("there is no admin listener: {error}"))
         .ok()
@@ -329,6 +455,7 @@ async fn bind_late(config: &Config) -> Option<Admin> {
 /// A second signal asks for the end.
 fn end_at_once(name: &str) -> ! {
     log::warn!("{name} once more: ending at once");
+    log::logger().flush();
     std::process::exit(0);
 }
 
@@ -337,6 +464,7 @@ fn end_at_once(name: &str) -> ! {
 fn overrides(
     config: &Config,
     told: Option<Vec<Override>>,
+    user: Option<User>,
     journal: &Journal,
 ) -> Result<Overrides, StartError> {
     let Some(path) = &config.global.state_file else {
@@ -346,22 +474,29 @@ fn overrides(
             journal.clone(),
         ));
     };
-    let load = || {
-        state_file::load(path).unwrap_or_else(|why| {
+    let load = || match state_file::load(path) {
+        Ok(found) => Ok(found),
+        Err(Refused::Unusable(why)) => {
             journal.warn(why);
-            Vec::new()
-        })
+            Ok(Vec::new())
+        }
+        Err(Refused::NoFile(why)) => Err(StartError::StateFile(why)),
     };
-    let found = told.unwrap_or_else(load);
-    let file = StateFile::start(path.clone())
+    let found = told.map_or_else(load, Ok)?;
+    let file = StateFile::start(path.clone(), user)
         .map_err(|error| StartError::System("cannot start the state file's thread", error))?;
     Ok(Overrides::new(found, Some(file), journal.clone()))
 }
 
-/// The signals that ask to stop.
+/// The signals that ask to stop, and one that asks for nothing.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    soft_stop: Signal,
+    /// Other programs mean a reload by it, or that the log is to be opened again. By default it would
+    /// end the process.
+    unused: Signal,
 }
 
 impl Signals {
@@ -369,13 +504,25 @@ impl Signals {
         Ok(Signals {
             terminate: listen_for(SignalKind::terminate())?,
             interrupt: listen_for(SignalKind::interrupt())?,
+            quit: listen_for(SignalKind::quit())?,
+            soft_stop: listen_for(SignalKind::user_defined1())?,
+            unused: listen_for(SignalKind::user_defined2())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// The next one that asks to stop, by name, and how.
+    async fn next(&mut self) -> (&'static str, Stop) {
+        loop {
+            return tokio::select! {
+                _ = self.terminate.recv() => ("SIGTERM", Stop::Orderly),
+                _ = self.interrupt.recv() => ("SIGINT", Stop::Orderly),
+                _ = self.quit.recv() => ("SIGQUIT", Stop::Orderly),
+                _ = self.soft_stop.recv() => ("SIGUSR1", Stop::Soft),
+                _ = self.unused.recv() => {
+                    log::info!("SIGUSR2 does nothing; SIGHUP reloads the configuration");
+                    continue;
+                }
+            };
         }
     }
 }
@@ -394,7 +541,8 @@ fn report_totals(shared: &Shared) {
     };
     log::info!(
         "ended after {} sessions, {} bytes from clients, {} bytes from servers, {} failed \
-         connects, {} retries, {} shortages, {} receives without a buffer, {} log lines dropped",
+         connects, {} retries, {} shortages, {} receives without a buffer, {} log lines dropped, {} \
+         messages dropped",
         sum(|worker| &worker.sessions_ended),
         sum(|worker| &worker.bytes_from_clients),
         sum(|worker| &worker.bytes_from_servers),
@@ -403,5 +551,6 @@ fn report_totals(shared: &Shared) {
         sum(|worker| &worker.shortages),
         sum(|worker| &worker.buffer_misses),
         sum(|worker| &worker.log_lines_dropped),
+        crate::log::messages_dropped(),
     );
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::journal::Journal;
 use crate::config::{Address, Config, system_resolver};
+use crate::privileges::{self, User};
 use crate::snapshot::Snapshot;
 
 /// Questions that are open at the same time, those that nobody waits for included.
@@ -43,9 +44,12 @@ pub struct Names {
 pub struct Resolved(HashMap<Address, Answer>);
 
 impl Names {
-    /// By the system's resolver.
-    pub fn of_system() -> Self {
-        Self::by(system_resolver)
+    /// By the system's resolver, which threads of `user` ask.
+    pub fn of_system(user: Option<User>) -> Self {
+        Self::by(move |host, port| {
+            privileges::give_up(user)?;
+            system_resolver(host, port)
+        })
     }
 
     /// By this function, which may block.

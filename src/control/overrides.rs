@@ -55,6 +55,9 @@ pub struct Attribution {
 /// How long a takeover waits for orders that are being carried out.
 const ORDERS_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long an order or a reload waits for the disk of the state file.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Longest reason in characters.
 const REASON_MAX: usize = 256;
 
@@ -312,7 +315,12 @@ impl Overrides {
         let entries = self.entries().values().cloned().collect();
         // Without an answer there is no thread any more, which is as bad.
         let lost = || Err("state_file can't be written: its thread has ended".to_owned());
-        let saved = file.save(entries).await.unwrap_or_else(|_| lost());
+        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(entries)).await {
+            Ok(saved) => saved.unwrap_or_else(|_| lost()),
+            Err(_) => Err(format!(
+                "state_file is not written yet: its disk takes longer than {SAVE_TIMEOUT:?}"
+            )),
+        };
         saved.inspect_err(|why| self.journal.warn(why.clone()))
     }
 

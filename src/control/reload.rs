@@ -28,7 +28,7 @@ use crate::worker::{Adoption, Command};
 /// Requests that may wait for a reload.
 const REQUESTS_MAX: usize = 16;
 
-/// How long reading the file may take: names are resolved.
+/// How long the file may take to be read, with host names of listeners. A FIFO may stand in its place.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long workers may take to take a configuration; they do it at once unless they are stuck.
@@ -184,9 +184,9 @@ impl Reload {
                 Err(reason)
             } else {
                 log::info!("reloading the configuration");
-                systemd::reloading();
+                systemd::reloading().await;
                 let result = self.reload().await;
-                systemd::ready();
+                systemd::ready().await;
                 result
             };
             let outcome = Outcome {
@@ -312,6 +312,9 @@ impl Reload {
                 "a change of `workers` from {} to {workers} needs a restart",
                 self.workers
             ));
+        }
+        if config.global.identity != active.snapshot.config.global.identity {
+            return Err("a change of `user` or `group` needs a restart".to_owned());
         }
         if config.admin != active.snapshot.config.admin {
             return Err("a change of [admin] needs a restart".to_owned());

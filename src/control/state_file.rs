@@ -4,16 +4,18 @@
 //! its own writes it, so that a slow disk delays nothing else; what comes while it writes is
 //! written together. What the entries mean is [`super::overrides`]' concern.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use rustix::fs::{Access, OFlags};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::overrides::Override;
+use crate::privileges::{self, User};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -33,23 +35,52 @@ struct Found {
     servers: Vec<Override>,
 }
 
+/// Why no entries were read. Each has a sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Something else than a file is there: nobody could write it later.
+    NoFile(String),
+    /// It can't be read, or is broken.
+    Unusable(String),
+}
+
 /// Reads it; without a file there are no entries.
 ///
 /// # Errors
 ///
-/// A sentence: it can't be read, or is broken.
-pub fn load(path: &Path) -> Result<Vec<Override>, String> {
+/// See [`Refused`].
+pub fn load(path: &Path) -> Result<Vec<Override>, Refused> {
     let refused = |why: &dyn std::fmt::Display| {
-        format!(
+        Refused::Unusable(format!(
             "state_file {} is not used: {why}; all servers begin as the configuration says",
             path.display()
-        )
+        ))
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let no_file = |kind: FileType| {
+        Refused::NoFile(format!(
+            "state_file {} is {}: name a regular file, or one that does not exist yet",
+            path.display(),
+            describe(kind)
+        ))
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(no_file(metadata.file_type())),
+        Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(refused(&error)),
-    };
+    }
+    let mut options = OpenOptions::new();
+    // Whatever has come there since, nothing is followed and nobody is waited for.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.read(true).custom_flags(flags.bits() as i32);
+    let file = options.open(path).map_err(|error| refused(&error))?;
+    let kind = file
+        .metadata()
+        .map_err(|error| refused(&error))?
+        .file_type();
+    if !kind.is_file() {
+        return Err(no_file(kind));
+    }
     let mut text = Vec::new();
     let read = file.take(BYTES_MAX).read_to_end(&mut text);
     read.map_err(|error| refused(&error))?;
@@ -70,16 +101,24 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// Starts the thread.
+    /// Starts the thread as `user`. That one can't write the file is logged.
     ///
     /// # Errors
     ///
-    /// No thread could be made.
-    pub fn start(path: PathBuf) -> io::Result<Self> {
+    /// No thread could be made, or it could not become `user`.
+    pub fn start(path: PathBuf, user: Option<User>) -> io::Result<Self> {
         let (jobs, received) = unbounded();
-        std::thread::Builder::new()
-            .name("state-file".to_string())
-            .spawn(move || write_all(&path, &received))?;
+        privileges::spawn(user, "state-file", move || {
+            // The thread that starts this one may write everywhere, if it is one of root.
+            if let Err(error) = rustix::fs::access(folder_of(&path), Access::WRITE_OK) {
+                log::warn!(
+                    "state_file {} can't be written: {error}: give its folder to the user that \
+                     this process runs as",
+                    path.display()
+                );
+            }
+            write_all(&path, &received);
+        })?;
         Ok(StateFile { jobs })
     }
 
@@ -127,16 +166,42 @@ fn write(path: &Path, entries: &[Override]) -> io::Result<()> {
         return written;
     }
     // The name has to survive too.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Makes a file of our own: what has been there is removed, and never written to.
 fn put(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path)?;
+    options.write(true).create_new(true).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let mut file = match options.open(path) {
+        // Perhaps of a process with our number that was killed.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)?
+        }
+        opened => opened?,
+    };
     file.write_all(text)?;
     file.sync_all()
+}
+
+fn describe(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
 }

@@ -1,30 +1,51 @@
 //! What the service manager is told: sd_notify(3), by the socket that `NOTIFY_SOCKET` names.
 //!
 //! Without that variable nothing is told. A manager that does not listen is none of our clients'
-//! concern, so that is a warning and nothing more.
+//! concern, so that is a warning and nothing more; one that does not read is not waited for.
+
+use std::io;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+/// How long a message may take to be sent: the queue of the manager's socket may be full.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The process serves; if another one did before in its place, this is the main one now.
-pub fn ready() {
-    tell(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
+pub async fn ready() {
+    tell(|| {
+        Ok(vec![
+            NotifyState::MainPid(std::process::id()),
+            NotifyState::Ready,
+        ])
+    })
+    .await;
 }
 
 /// It reads its configuration again; [`ready`] ends that, however it went.
-pub fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => log::warn!("cannot tell the service manager of a reload: {error}"),
-    }
+pub async fn reloading() {
+    tell(|| {
+        let now = NotifyState::monotonic_usec_now()?;
+        Ok(vec![NotifyState::Reloading, now])
+    })
+    .await;
 }
 
 /// It finishes its sessions and ends.
-pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+pub async fn stopping() {
+    tell(|| Ok(vec![NotifyState::Stopping])).await;
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+async fn tell(states: impl FnOnce() -> io::Result<Vec<NotifyState<'static>>> + Send + 'static) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let sent = tokio::task::spawn_blocking(move || sd_notify::notify(&states()?));
+    let told = match tokio::time::timeout(TIMEOUT, sent).await {
+        Ok(sent) => sent.unwrap_or_else(|error| Err(io::Error::other(error))),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if let Err(error) = told {
         log::warn!("cannot tell the service manager how this process is: {error}");
     }
 }

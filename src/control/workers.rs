@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::StartError;
 use super::limits::Limits;
-use crate::io::{Engine, Features, Listener, SetupError, Uring, UringOptions, Waker, host};
+use crate::io::{Engine, Features, Listener, Uring, UringOptions, Waker, host};
 use crate::log::Writer;
+use crate::privileges::{self, User};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::worker::{Command, Listening, LogSink, Release, Setup, Worker};
@@ -106,17 +107,19 @@ struct Thread {
     commands: Receiver<Command<Listener>>,
     log: LogSink,
     seed: u64,
-    ready: Sender<Result<Features, SetupError>>,
+    ready: Sender<Result<Features, StartError>>,
+    user: Option<User>,
 }
 
 impl Workers {
-    /// Starts them all, and waits until each has its ring.
+    /// Starts them all as `user`, and waits until each has its ring.
     ///
     /// # Errors
     ///
-    /// A ring or a thread is refused.
+    /// A ring or a thread is refused, or it could not become `user`.
     pub fn start(
         snapshot: &Arc<Snapshot>,
+        user: Option<User>,
         limits: &Limits,
         crew: Crew,
         listeners: Vec<Vec<Listening<Listener>>>,
@@ -154,6 +157,7 @@ impl Workers {
                 log: log.sink(),
                 seed: seed.wrapping_add(index as u64),
                 ready: ready.clone(),
+                user,
             };
             let ended = Ended {
                 count: ended_sender.clone(),
@@ -172,7 +176,7 @@ impl Workers {
         for _ in 0..limits.workers {
             match all_ready.recv() {
                 Ok(Ok(features)) => workers.features = features,
-                Ok(Err(error)) => return Err(StartError::IoUring(error)),
+                Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(StartError::WorkerFailed),
             }
         }
@@ -265,10 +269,16 @@ impl Thread {
         let mut engine = match Uring::new(&self.options, self.waker) {
             Ok(engine) => engine,
             Err(error) => {
-                let _ = self.ready.send(Err(error));
+                let _ = self.ready.send(Err(StartError::IoUring(error)));
                 return;
             }
         };
+        // Not before: a ring may need more than `user` may do.
+        if let Err(error) = privileges::give_up(self.user) {
+            let error = StartError::System("a worker can't give up root's rights", error);
+            let _ = self.ready.send(Err(error));
+            return;
+        }
         let features = engine.features();
         let clock_zero = engine.now();
         let mut worker = Worker::new(Setup {

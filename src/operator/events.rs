@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::status::{list, word};
 use super::{Failure, say};
+use crate::printable;
 
 /// Prints events, and goes on unless told otherwise.
 pub(super) async fn show(
@@ -53,7 +54,7 @@ async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Bytes>, Failure
 
 fn line(event: &Value, json: bool) -> String {
     if json {
-        return event.to_string();
+        return printable::json(&event.to_string()).into_owned();
     }
     let (time, kind, text) = (
         word(&event["time"]),

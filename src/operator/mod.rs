@@ -21,8 +21,9 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::printable::{self, Printable};
 pub use args::Command;
 use client::Client;
 pub use generate::{completions, man_pages};
@@ -59,7 +60,7 @@ pub fn run(command: Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            complain(&format!("error: {failure}"));
             ExitCode::FAILURE
         }
     }
@@ -140,7 +141,7 @@ async fn reload(client: &Client) -> Result<(), Failure> {
     let answer = client.post("/api/v1/reload", &json!({})).await?;
     let warnings = answer["warnings"].as_str().unwrap_or_default();
     if !warnings.is_empty() {
-        eprintln!("{warnings}");
+        complain(warnings);
     }
     say(&format!(
         "reloaded: version {} of the configuration is in use",
@@ -148,11 +149,21 @@ async fn reload(client: &Client) -> Result<(), Failure> {
     ))
 }
 
+/// Prints an answer as it came, so that a program can read it.
+fn say_json(answer: &Value) -> Result<(), Failure> {
+    say(&printable::json(&format!("{answer:#}")))
+}
+
+/// Says on standard error what is wrong.
+fn complain(text: &str) {
+    eprintln!("{}", Printable(text));
+}
+
 /// Prints a line. Nobody reads on after `ringway events | head`: that is no failure of ours.
 fn say(line: &str) -> Result<(), Failure> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", Printable(line)).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => Err(Failure::new(format!(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::args::{Leave, ServerName, Why};
 use super::client::Client;
 use super::status::{list, number, state, word};
-use super::{Failure, say};
+use super::{Failure, complain, say};
 use crate::config::format_duration;
 
 /// How often the sessions that are left are looked at.
@@ -60,7 +60,7 @@ async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), F
         say(&format!("{name}: sessions closed: {closed}"))?;
     }
     if let Some(warning) = server["warning"].as_str() {
-        eprintln!("warning: {warning}");
+        complain(&format!("warning: {warning}"));
     }
     say(&format!(
         "{name} is {}, weight {}, sessions open: {}",

@@ -8,7 +8,7 @@ use super::args::ServerName;
 use super::client::Client;
 use super::status::{list as items, number, word};
 use super::table::{Align, Table, bytes, millis};
-use super::{Failure, say};
+use super::{Failure, complain, say, say_json};
 
 /// Which sessions.
 pub(super) struct Wanted {
@@ -42,7 +42,7 @@ impl Wanted {
 pub(super) async fn list(client: &Client, wanted: &Wanted, json: bool) -> Result<(), Failure> {
     let answer = client.get(&wanted.path()).await?;
     if json {
-        return say(&format!("{answer:#}"));
+        return say_json(&answer);
     }
     let sessions = items(&answer["sessions"]);
     let mut lines = table(sessions).lines();
@@ -104,7 +104,7 @@ pub(super) async fn kill(
             Ok(_) => say(&format!("session {id} closed"))?,
             Err(why) => {
                 if let Some(earlier) = failure.replace(why) {
-                    eprintln!("error: {earlier}");
+                    complain(&format!("error: {earlier}"));
                 }
             }
         }

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::table::{Align, Table, bytes, duration};
-use super::{Failure, say};
+use super::{Failure, say, say_json};
 
 /// Prints it.
 pub(super) async fn show(client: &Client, json: bool) -> Result<(), Failure> {
     let stats = client.get("/api/v1/stats").await?;
     if json {
-        return say(&format!("{stats:#}"));
+        return say_json(&stats);
     }
     say(&text(&stats, SystemTime::now()).join("\n"))
 }

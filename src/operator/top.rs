@@ -11,6 +11,7 @@ use super::Failure;
 use super::client::Client;
 use super::status::{self, list, number};
 use super::table::bytes;
+use crate::printable::Printable;
 
 /// What is compared from one look to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,7 @@ impl Screen {
         let mut out = io::stdout().lock();
         queue!(out, cursor::MoveTo(0, 0))?;
         for (row, line) in (0..height).zip(lines) {
+            let line = Printable(line).to_string();
             let line: String = line.chars().take(width.into()).collect();
             queue!(out, cursor::MoveTo(0, row), style::Print(line))?;
             queue!(out, terminal::Clear(terminal::ClearType::UntilNewLine))?;

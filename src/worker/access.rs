@@ -28,18 +28,20 @@ pub struct AccessRecord {
     pub exchange: Option<Exchange>,
 }
 
-/// From a worker to the log.
+/// Sessions that ended, from a worker to the access log.
 #[derive(Debug)]
-pub enum LogMessage {
-    /// Sessions that ended, all of them with this configuration.
-    Sessions(Arc<Snapshot>, Vec<AccessRecord>),
-    /// A warning.
-    Warning(String),
+pub struct LogBatch {
+    /// The configuration of all of them.
+    pub snapshot: Arc<Snapshot>,
+    /// The sessions.
+    pub records: Vec<AccessRecord>,
 }
 
 /// A worker's end of the way to the log.
 pub struct LogSink {
-    sender: Sender<LogMessage>,
+    sender: Sender<LogBatch>,
+    /// Takes warnings. They do not go with the sessions: nobody may read the access log.
+    warned: Arc<dyn Fn(String) + Send + Sync>,
     batch: Vec<AccessRecord>,
     /// The configuration of those in the batch.
     snapshot: Option<Arc<Snapshot>>,
@@ -48,10 +50,11 @@ pub struct LogSink {
 }
 
 impl LogSink {
-    /// The way begins at this sender.
-    pub fn new(sender: Sender<LogMessage>) -> Self {
+    /// Sessions go to `sender`, warnings to `warned`, which must not block.
+    pub fn new(sender: Sender<LogBatch>, warned: Arc<dyn Fn(String) + Send + Sync>) -> Self {
         LogSink {
             sender,
+            warned,
             batch: Vec::new(),
             snapshot: None,
             dropped: 0,
@@ -87,7 +90,7 @@ impl LogSink {
 
     /// A warning that finds no room is lost: the counters tell the same.
     pub(super) fn warn(&mut self, text: String) {
-        let _ = self.sender.try_send(LogMessage::Warning(text));
+        (self.warned)(text);
     }
 
     /// Hands over what was recorded. Returns how many records had to be dropped.
@@ -101,9 +104,9 @@ impl LogSink {
         let Some(snapshot) = self.snapshot.take() else {
             return;
         };
-        let batch = std::mem::take(&mut self.batch);
-        let count = batch.len() as u64;
-        if (self.sender.try_send(LogMessage::Sessions(snapshot, batch))).is_err() {
+        let records = std::mem::take(&mut self.batch);
+        let count = records.len() as u64;
+        if (self.sender.try_send(LogBatch { snapshot, records })).is_err() {
             self.dropped += count;
         }
     }

@@ -61,9 +61,9 @@ pub struct Exchange {
     /// read.
     pub status: u16,
     /// Method of the request, or what came instead of one in angle brackets.
-    pub method: Box<str>,
-    /// Target of the request, cut to 1024 characters.
-    pub target: Box<str>,
+    pub method: Box<[u8]>,
+    /// Target of the request as it came, cut to 1024 bytes.
+    pub target: Box<[u8]>,
     /// What the client's cookie was.
     pub request_cookie: RequestCookie,
     /// What became of the cookie in the answer.
@@ -126,8 +126,8 @@ impl Http {
         self.method_len = len as u8;
         if logged {
             let shown = &head.target[..head.target.len().min(TARGET_LEN_MAX)];
-            self.exchange.method = String::from_utf8_lossy(head.method).into();
-            self.exchange.target = String::from_utf8_lossy(shown).into();
+            self.exchange.method = head.method.into();
+            self.exchange.target = shown.into();
         }
     }
 
@@ -138,7 +138,7 @@ impl Http {
             http::Refusal::Http2 => "<HTTP/2>",
             http::Refusal::Tls => "<TLS>",
         };
-        self.exchange.method = what.into();
+        self.exchange.method = what.as_bytes().into();
     }
 }
 

@@ -40,7 +40,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use slab::Slab;
 
-pub use access::{AccessRecord, LogMessage, LogSink};
+pub use access::{AccessRecord, LogBatch, LogSink};
 pub use adopt::{Adoption, Listening};
 use counting::Tally;
 pub use http::Exchange;

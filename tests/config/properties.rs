@@ -159,6 +159,8 @@ fn key() -> impl Strategy<Value = String> {
         "shutdown_timeout",
         "shutdown_grace",
         "state_file",
+        "user",
+        "group",
         "socket",
         "token_file",
         "page",

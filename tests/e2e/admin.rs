@@ -516,6 +516,7 @@ fn the_statistics_have_the_documented_shape() {
         "process": {
             "version": "", "pid": 0, "started": "time", "uptime_s": 0, "now": "time",
             "stopping": false, "sessions": sessions, "reload": { "version": 0, "last": null },
+            "messages_dropped": 0,
         },
         "workers": [{
             "index": 0, "sessions": { "current": 0, "total": 0 },

@@ -78,6 +78,19 @@ impl Launch {
         self
     }
 
+    /// Started by this command, which becomes the process.
+    pub fn through(mut self, command: &str) -> Self {
+        self.shell
+            .push(format!("set -- \"$0\" \"$@\"; exec {command} \"$@\""));
+        self
+    }
+
+    /// Its standard error is this file, a FIFO or a terminal, and not read by [`Ringway`].
+    pub fn errors_to(mut self, file: &Path) -> Self {
+        self.shell.push(format!("exec 2<>'{}'", file.display()));
+        self
+    }
+
     /// Hands a listener down as descriptor 3, with variables set as in `NAME=value`.
     pub fn inherit(mut self, listener: TcpListener, variables: &str) -> Self {
         self.listener = Some(listener);
@@ -255,7 +268,7 @@ impl Ringway {
     }
 
     /// A file of each of its threads; threads that end meanwhile are passed over.
-    fn of_threads(&self, file: &str) -> Vec<String> {
+    pub fn of_threads(&self, file: &str) -> Vec<String> {
         let tasks = fs::read_dir(self.proc("task"))
             .into_iter()
             .flatten()
@@ -307,6 +320,11 @@ impl Ringway {
         fs::write(&new, configuration).expect("the scratch directory takes files");
         let file = self.directory.path().join("ringway.toml");
         fs::rename(new, file).expect("a file can be renamed");
+    }
+
+    /// Where its configuration file is.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Removes its configuration file.

@@ -6,11 +6,13 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clients::connect;
+use crate::harness::Ringway;
+use crate::http::send;
 use crate::servers::Server;
 use crate::setup::Setup;
 
 /// A session of a question and a longer answer; returns the client's address.
-fn short_session(ringway: &crate::harness::Ringway) -> String {
+fn short_session(ringway: &Ringway) -> String {
     let mut client = connect(ringway.address());
     let address = client.local_addr().expect("an address").to_string();
     client.write_all(b"hello").expect("taken");
@@ -128,4 +130,93 @@ fn a_log_that_nobody_reads_holds_up_nothing() {
     assert_eq!(ringway.exit_code(), Some(0));
     let errors = ringway.errors();
     assert!(errors.contains("ended after 7000 sessions"), "{errors}");
+}
+
+/// A server that answers every request with few bytes.
+fn answering_http() -> Server {
+    Server::start(|mut stream| {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+            head.push(byte[0]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    })
+}
+
+/// A target with commands for a terminal: C1 as UTF-8 and as a byte, no UTF-8 at all, a quote.
+const COMMANDS: &[u8] = b"GET /\xc2\x9b31m\x9b2J\xff\xc3\xa4\"x HTTP/1.1\r\nHost: h\r\n\r\n";
+
+#[test]
+fn a_line_of_text_has_no_command_for_a_terminal() {
+    let server = answering_http();
+    let setup = Setup::plain_http().server("a", server.address());
+    let ringway = setup.start();
+    assert_eq!(
+        send(ringway.address(), COMMANDS).expect("an answer").status,
+        200
+    );
+    let line = ringway.session_ended();
+    let request = "GET /%C2%9B31m%9B2J%FF%C3%A4%22x";
+    assert_eq!(line.request.as_deref(), Some(request));
+}
+
+#[test]
+fn a_line_of_json_has_no_command_for_a_terminal() {
+    let server = answering_http();
+    let ringway = Setup::plain_http()
+        .global(r#"access_log = "json""#)
+        .server("a", server.address())
+        .start();
+    assert_eq!(
+        send(ringway.address(), COMMANDS).expect("an answer").status,
+        200
+    );
+    let line = ringway.printed("a line", |lines| lines.first().cloned());
+    assert!(!line.contains(char::is_control), "{line:?}");
+    let value: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(value["target"], "/\u{9b}31m\u{fffd}2J\u{fffd}ä\"x");
+}
+
+#[test]
+fn a_command_prints_nothing_that_a_terminal_would_do() {
+    let answers = |body: &'static str| {
+        Server::start(move |mut stream| {
+            let mut byte = [0];
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                head.push(byte[0]);
+            }
+            let ok = !body.contains("error");
+            let status = if ok { "200 OK" } else { "422 Refused" };
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+        })
+    };
+    let session =
+        r#"{"count":1,"sessions":[{"id":"x","client":"\u009b31m\u001b[2J","frontend":"w"}]}"#;
+    let event = r#"{"events":[{"time":"t","kind":"k","text":"\u009b31m\u001b[2J"}]}"#;
+    let error = r#"{"error":"\u009b31m\u001b[2J"}"#;
+    for (arguments, body, shown) in [
+        (&["sessions"][..], session, "\\u{9b}31m\\u{1b}[2J"),
+        (&["sessions", "--json"], session, "\\u009b31m\\u001b[2J"),
+        (&["events", "--no-follow"], event, "\\u{9b}31m\\u{1b}[2J"),
+        (
+            &["events", "--no-follow", "--json"],
+            event,
+            "\\u009b31m\\u001b[2J",
+        ),
+        (&["reload"], error, "\\u{9b}31m\\u{1b}[2J"),
+    ] {
+        let server = answers(body);
+        let url = format!("http://{}", server.address());
+        let finished = Ringway::command(&[arguments, &["--admin", &url]].concat());
+        let printed = finished.output + &finished.errors;
+        assert!(printed.contains(shown), "{arguments:?}: {printed:?}");
+        let is_command = |c: char| c.is_control() && c != '\n';
+        assert!(!printed.contains(is_command), "{arguments:?}: {printed:?}");
+    }
 }

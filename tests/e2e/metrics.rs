@@ -106,6 +106,7 @@ fn metrics_and_statistics_tell_the_same() {
         ("sessions_limit", "/process/sessions/limit"),
         ("sessions_total", "/process/sessions/total"),
         ("config_version", "/process/reload/version"),
+        ("messages_dropped_total", "/process/messages_dropped"),
     ] {
         same(name, "", path);
     }
@@ -184,7 +185,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 5 + 16 + 9 + 3 + 24);
+    assert_eq!(compared, 6 + 16 + 9 + 3 + 24);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0

@@ -12,7 +12,7 @@ use crate::http::get;
 use crate::log_lines::Access;
 use crate::servers::Server;
 use crate::setup::Setup;
-use crate::wait::{DEADLINE, eventually};
+use crate::wait::{DEADLINE, all_through, eventually};
 
 /// Returns once the address refuses connections.
 fn refuses(address: SocketAddr) {
@@ -47,7 +47,7 @@ fn an_open_session_is_finished_after_sigterm() {
 #[test]
 fn without_sessions_it_ends_at_once() {
     let server = Server::echo();
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::USR1] {
         let mut ringway = Setup::new().server("a", server.address()).start();
         let start = Instant::now();
         ringway.signal(signal);
@@ -106,6 +106,82 @@ fn shutdown_timeout_cuts_what_does_not_finish() {
     );
     assert_eq!(ringway.session_ended().code, "KD");
     eventually("the server is freed", || server.open() == 0);
+}
+
+#[test]
+fn a_soft_stop_has_no_limit_until_another_signal_sets_one() {
+    let server = Server::echo();
+    let mut ringway = Setup::new()
+        .global(r#"shutdown_timeout = "300ms""#)
+        .server("a", server.address())
+        .start();
+    let address = ringway.address();
+    let client = connect(address);
+    round_trip(&client, b"before");
+
+    ringway.signal(Signal::USR1);
+    ringway.says("SIGUSR1: finishing open sessions, without a limit");
+    refuses(address);
+    // A second one is no reason to end at once.
+    ringway.signal(Signal::USR1);
+    ringway.says("SIGUSR1: the process is stopping already");
+    all_through("it goes on", Duration::from_millis(900), || {
+        round_trip(&client, b"after");
+        ringway.runs()
+    });
+
+    let start = Instant::now();
+    ringway.signal(Signal::TERM);
+    ringway.says("SIGTERM: finishing open sessions, at most 300ms");
+    ending(&client);
+    assert!(start.elapsed() >= Duration::from_millis(250), "not at once");
+    assert_eq!(ringway.exit_code(), Some(0));
+    ringway.printed("the line of the session", |lines| {
+        let mut lines = lines.iter().filter_map(|line| Access::parse(line));
+        lines.find(|line| line.code == "KD")
+    });
+}
+
+#[test]
+fn a_soft_stop_ends_with_the_last_session() {
+    let server = Server::echo();
+    let mut ringway = Setup::new().server("a", server.address()).start();
+    let client = connect(ringway.address());
+    round_trip(&client, b"before");
+    ringway.signal(Signal::USR1);
+    refuses(ringway.address());
+    round_trip(&client, b"after");
+    drop(client);
+    assert_eq!(ringway.exit_code(), Some(0));
+}
+
+#[test]
+fn the_second_user_signal_changes_nothing() {
+    let server = Server::echo();
+    let mut ringway = Setup::new().server("a", server.address()).start();
+    let client = connect(ringway.address());
+    ringway.signal(Signal::USR2);
+    ringway.says("SIGUSR2 does nothing");
+    round_trip(&client, b"still there");
+    round_trip(&connect(ringway.address()), b"and accepting");
+    ringway.signal(Signal::TERM);
+    drop(client);
+    assert_eq!(ringway.exit_code(), Some(0));
+}
+
+#[test]
+fn other_signals_have_their_default() {
+    let server = Server::echo();
+    for signal in [Signal::ALARM, Signal::VTALARM, Signal::PROF] {
+        let mut ringway = Setup::new().server("a", server.address()).start();
+        ringway.signal(signal);
+        eventually("it has ended", || !ringway.runs());
+        ringway.forget();
+    }
+    // Of a pipe that nobody reads any more, a write fails; it does not end the process.
+    let ringway = Setup::new().server("a", server.address()).start();
+    ringway.signal(Signal::PIPE);
+    round_trip(&connect(ringway.address()), b"still there");
 }
 
 #[test]

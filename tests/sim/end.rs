@@ -8,7 +8,7 @@ use ringway::config::{Backend, Frontend, Mode};
 use ringway::logic::session::{Phase, Who};
 use ringway::shared::WorkerCounters;
 use ringway::snapshot::Snapshot;
-use ringway::worker::{AccessRecord, LogMessage};
+use ringway::worker::{AccessRecord, LogBatch};
 
 use crate::Coverage;
 use crate::http::Model;
@@ -93,17 +93,14 @@ impl Run {
     }
 
     fn records(&self) -> Vec<Record> {
-        let of_message = |message| match message {
-            LogMessage::Sessions(snapshot, records) => {
-                let record = |record| Record {
-                    snapshot: Arc::clone(&snapshot),
-                    record,
-                };
-                records.into_iter().map(record).collect()
-            }
-            LogMessage::Warning(_) => Vec::new(),
+        let of_batch = |LogBatch { snapshot, records }| -> Vec<Record> {
+            let record = |record| Record {
+                snapshot: Arc::clone(&snapshot),
+                record,
+            };
+            records.into_iter().map(record).collect()
         };
-        self.log.try_iter().flat_map(of_message).collect()
+        self.log.try_iter().flat_map(of_batch).collect()
     }
 
     fn check_clients(&self, world: &World, records: Vec<Record>, coverage: &mut Coverage) {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringway::shared::Shared;
 use ringway::snapshot::{BackendShared, ServerShared};
-use ringway::worker::{Adoption, Command, Errand, LogMessage, LogSink, Setup, Worker};
+use ringway::worker::{Adoption, Command, Errand, LogBatch, LogSink, Setup, Worker};
 
 use crate::Coverage;
 use crate::configuration::{Looked, Protocol, Theme, Variety, configuration, weather};
@@ -41,7 +41,7 @@ pub struct Run {
     pub shared: Arc<Shared>,
     pub workers: Vec<Worker<Kernel>>,
     orders: Vec<Sender<Command<Listener>>>,
-    pub log: Receiver<LogMessage>,
+    pub log: Receiver<LogBatch>,
     clients_left: u64,
     pub aborted: bool,
     /// Sessions of a server that went down may have been cut.
@@ -133,7 +133,7 @@ impl Run {
                 shared: Arc::clone(&shared),
                 listeners,
                 commands,
-                log: LogSink::new(sender.clone()),
+                log: LogSink::new(sender.clone(), Arc::new(|_| {})),
                 clock_zero,
                 seed: seed + index as u64,
             }));

@@ -36,6 +36,8 @@ pub(super) struct Process {
     pub stopping: bool,
     pub sessions: Sessions,
     pub reload: Reload,
+    /// Lines for standard error that were dropped because nobody read it in time.
+    pub messages_dropped: u64,
 }
 
 /// The configuration in use.

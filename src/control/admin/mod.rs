@@ -66,6 +66,7 @@ use super::reload::Reloader;
 use super::takeover::Giver;
 use super::{Active, StartError, binding, listeners, owner};
 use crate::config;
+use crate::privileges::User;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 use access::Guard;
@@ -153,12 +154,12 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Opens what is configured.
+    /// Opens what is configured; the Unix socket is for `owner`, or whoever runs this.
     ///
     /// # Errors
     ///
     /// An address or a path can't be had, or the token can't be read.
-    pub async fn bind(config: &config::Admin) -> Result<Self, StartError> {
+    pub async fn bind(config: &config::Admin, owner: Option<User>) -> Result<Self, StartError> {
         let token = config.token_file.as_deref().map(Token::read).transpose();
         let token = token.map_err(StartError::Admin)?;
         let tcp = match config.listen {
@@ -166,7 +167,7 @@ impl Admin {
             None => None,
         };
         let unix = match &config.socket {
-            Some(path) => Some(bind_unix(path).await?),
+            Some(path) => Some(bind_unix(path, owner).await?),
             None => None,
         };
         let page = config.page.clone();
@@ -236,8 +237,11 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
     })
 }
 
-async fn bind_unix(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path).await.map_err(|why| StartError::Listen {
+async fn bind_unix(
+    path: &Path,
+    owner: Option<User>,
+) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path, owner).await.map_err(|why| StartError::Listen {
         what: format!("{} (admin)", path.display()),
         why,
     })

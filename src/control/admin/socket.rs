@@ -5,14 +5,17 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 use crate::control::binding::{self, Refused};
 use crate::control::owner;
+use crate::privileges::User;
 
 /// Who may connect: the owner.
 const MODE: u32 = 0o600;
@@ -52,28 +55,34 @@ fn identity(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino(), changed.0, changed.1))
 }
 
-/// Opens it, on the current runtime.
+/// Opens it, on the current runtime. Its file belongs to `owner`, or to whoever runs this.
 ///
 /// # Errors
 ///
 /// What speaks against it, and the cure.
-pub(super) async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+pub(super) async fn bind(
+    path: &Path,
+    owner: Option<User>,
+) -> Result<(UnixListener, SocketFile), String> {
     let asked = path.to_owned();
-    let owner = move || owner::of_path(&asked);
-    let opened = binding::open(&path.display(), || open(path), owner).await;
+    let holder = move || owner::of_path(&asked);
+    let opened = binding::open(&path.display(), || open(path, owner), holder).await;
     opened.map_err(|refused| refusal(path, &refused))
 }
 
-fn open(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+fn open(path: &Path, owner: Option<User>) -> io::Result<(UnixListener, SocketFile)> {
     make_way(path)?;
     let address = SockAddr::unix(path).map_err(|_| {
         io::Error::other("the path is too long for a socket: at most 107 bytes are possible")
     })?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
+    // The kernel makes the file with the mode of the socket: another file could be at the path later.
+    rustix::fs::fchmod(&socket, MODE.into())?;
     socket.bind(&address)?;
-    // Nobody can connect before it listens.
-    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+    if let Some(owner) = owner {
+        give(path, owner)?;
+    }
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path)?,
@@ -81,6 +90,16 @@ fn open(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     socket.listen(BACKLOG)?;
     let listener = UnixListener::from_std(socket.into())?;
     Ok((listener, file))
+}
+
+/// Gives the file to its owner, if it is a socket: whoever may write to the folder can replace it.
+fn give(path: &Path, owner: User) -> rustix::io::Result<()> {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
+        return Err(Errno::NOTSOCK);
+    }
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    rustix::fs::chownat(&file, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
 }
 
 /// Removes what an ended process left there; one that listens is `AddrInUse`.
@@ -131,6 +150,7 @@ fn refusal(path: &Path, refused: &Refused) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -156,11 +176,11 @@ mod tests {
     async fn it_is_the_owners_alone_and_goes_with_the_process() {
         let folder = Folder::new("owner");
         let path = folder.0.join("admin.sock");
-        let (_listener, file) = bind(&path).await.unwrap();
+        let (_listener, file) = bind(&path, None).await.unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
-        let refused = bind(&path).await.unwrap_err();
+        let refused = bind(&path, None).await.unwrap_err();
         assert!(refused.contains("another process listens"), "{refused}");
         assert!(path.exists());
         drop(file);
@@ -171,9 +191,9 @@ mod tests {
     async fn what_a_process_left_is_replaced_and_what_is_another_s_is_not_removed() {
         let folder = Folder::new("stale");
         let path = folder.0.join("admin.sock");
-        let (listener, left) = bind(&path).await.unwrap();
+        let (listener, left) = bind(&path, None).await.unwrap();
         drop(listener);
-        let (_listener, file) = bind(&path).await.unwrap();
+        let (_listener, file) = bind(&path, None).await.unwrap();
         UnixStream::connect(&path).unwrap();
         drop(left);
         assert!(path.exists(), "it is not that of the first any more");
@@ -192,7 +212,7 @@ mod tests {
             (long.as_path(), "at most 107 bytes"),
             (Path::new("/nowhere/admin.sock"), "mkdir -p /nowhere"),
         ] {
-            let refused = bind(path).await.unwrap_err();
+            let refused = bind(path, None).await.unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");

@@ -70,6 +70,7 @@ fn process(state: &State) -> Process {
             sum(&state.shared.workers, |worker| &worker.sessions_started),
         ),
         reload: reload(&state.reloader),
+        messages_dropped: crate::log::messages_dropped(),
     }
 }
 
@@ -334,6 +335,7 @@ mod tests {
                     "current": 1, "max": 2, "limit": 10, "total": 15, "rate": 0.0, "rate_max": 0.0,
                 },
                 "reload": { "version": 1, "last": null },
+                "messages_dropped": 0,
             })
         );
         assert_eq!(

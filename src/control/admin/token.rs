@@ -1,16 +1,20 @@
 //! The token of `[admin] token_file`, which whoever acts over TCP has to know.
 
+use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use subtle::ConstantTimeEq;
 
 /// Longest token in bytes.
 const LEN_MAX: usize = 4096;
 
-/// The permission to read for everybody.
-const WORLD_READABLE: u32 = 0o004;
+/// Permissions that nobody but the owner may have. Its group may read: systemd's `LoadCredential=` and
+/// others hand files over with mode 0440.
+const FORBIDDEN: u32 = 0o037;
 
 /// A secret. It is never shown.
 pub struct Token(String);
@@ -20,17 +24,30 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// A sentence: it can't be read, everybody can read it, or what it holds can't be a token.
+    /// A sentence: it can't be read, others can read or write it, or what it holds can't be a token.
     pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let refused = |error: std::io::Error| {
             format!("token_file {shown} can't be read: {error}: write a long random word into it")
         };
-        let file = std::fs::File::open(path).map_err(refused)?;
-        let mode = file.metadata().map_err(refused)?.permissions().mode();
-        if mode & WORLD_READABLE != 0 {
+        let mut options = OpenOptions::new();
+        // Otherwise a FIFO would wait for somebody who writes.
+        options
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32);
+        let file = options.open(path).map_err(refused)?;
+        let metadata = file.metadata().map_err(refused)?;
+        if !metadata.is_file() {
             return Err(format!(
-                "token_file {shown} can be read by everybody: `chmod 600 {shown}`"
+                "token_file {shown} is not a regular file: name one"
+            ));
+        }
+        let mode = metadata.permissions().mode();
+        if mode & FORBIDDEN != 0 {
+            return Err(format!(
+                "token_file {shown} has mode {:04o}, so that others can read or write it: \
+                 `chmod 600 {shown}`",
+                mode & 0o7777
             ));
         }
         let mut text = String::new();
@@ -95,11 +112,43 @@ mod tests {
     }
 
     #[test]
+    fn only_the_owner_may_write_it_and_only_its_group_read_it_too() {
+        for mode in [0o400, 0o600, 0o440, 0o640, 0o700] {
+            assert!(read(b"secret", mode).unwrap().is(b"secret"), "{mode:o}");
+        }
+        for mode in [
+            0o602, 0o622, 0o660, 0o620, 0o604, 0o444, 0o601, 0o610, 0o777,
+        ] {
+            let refused = read(b"secret", mode).unwrap_err();
+            assert!(
+                refused.contains(&format!("has mode {mode:04o}")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let folder = std::env::temp_dir();
+        let fifo = folder.join(format!("ringway-token-fifo-{}", std::process::id()));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        for path in [&fifo, &folder, Path::new("/dev/null")] {
+            let refused = Token::read(path).unwrap_err();
+            assert!(refused.contains("is not a regular file"), "{refused}");
+        }
+        std::fs::remove_file(&fifo).unwrap();
+    }
+
+    #[test]
     fn what_is_no_token_is_refused_with_a_sentence() {
         for (content, mode, why) in [
             (&b""[..], 0o600, "is empty"),
             (b" \n", 0o600, "is empty"),
-            (b"secret", 0o644, "by everybody: `chmod 600"),
+            (
+                b"secret",
+                0o644,
+                "has mode 0644, so that others can read or write it: `chmod 600",
+            ),
             (b"two words", 0o600, "one word"),
             (b"two\nlines", 0o600, "one word"),
             (b"\xff\xfe", 0o600, "can't be read"),

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
@@ -35,11 +36,15 @@ use super::overrides::{Attribution, Wish};
 use super::workers::Orders;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
 use crate::logic::time::Instant;
+use crate::privileges::{self, User};
 use crate::snapshot::{ServerShared, Snapshot};
 use checker::Checker;
 
 /// How long the start waits for the first result of every server.
 const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for the thread.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// To the health thread.
 #[derive(Debug)]
@@ -211,18 +216,21 @@ pub struct Health {
     /// Closed when the thread has ended.
     ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    /// The same for a thread that waits: closed when the thread has ended.
+    ended_too: Receiver<()>,
 }
 
 impl Health {
-    /// Starts it. The changes of operators, by [`ServerShared::id`], are in effect before the first
+    /// Starts it as `user`. The changes of operators, by [`ServerShared::id`], are in effect before the first
     /// probe.
     ///
     /// # Errors
     ///
-    /// No thread or no runtime could be made.
+    /// No thread or no runtime could be made, or it could not become `user`.
     pub fn start(
         (snapshot, changes): (Arc<Snapshot>, Vec<(u64, Wish)>),
         names: Names,
+        user: Option<User>,
         workers: Orders,
         journal: Journal,
     ) -> std::io::Result<Self> {
@@ -230,6 +238,7 @@ impl Health {
         let (suspect_sender, suspects) = mpsc::unbounded_channel();
         let (first_sender, first_round) = oneshot::channel();
         let (alive, ended) = oneshot::channel::<()>();
+        let (alive_too, ended_too) = bounded::<()>(0);
         let statuses = Statuses::new(order_sender);
         workers.shared().set_checker(Box::new(move |server| {
             let _ = suspect_sender.send(server);
@@ -238,25 +247,24 @@ impl Health {
             .enable_all()
             .build()?;
         let for_thread = statuses.clone();
-        let thread = std::thread::Builder::new()
-            .name("health".to_string())
-            .spawn(move || {
-                let _alive = alive;
-                // A task, because waking the runtime's main future costs a system call each time.
-                let task = async move {
-                    let initial = (&*snapshot, &*changes);
-                    let told = (workers, journal);
-                    let checker = Checker::new(initial, names, for_thread, told, first_sender);
-                    checker.run(suspects, orders).await;
-                };
-                // A panic has said so by itself; that the thread ends is noticed.
-                let _ = runtime.block_on(async { tokio::spawn(task).await });
-            })?;
+        let thread = privileges::spawn(user, "health", move || {
+            let _alive = (alive, alive_too);
+            // A task, because waking the runtime's main future costs a system call each time.
+            let task = async move {
+                let initial = (&*snapshot, &*changes);
+                let told = (workers, journal);
+                let checker = Checker::new(initial, names, for_thread, told, first_sender);
+                checker.run(suspects, orders).await;
+            };
+            // A panic has said so by itself; that the thread ends is noticed.
+            let _ = runtime.block_on(async { tokio::spawn(task).await });
+        })?;
         Ok(Health {
             statuses,
             first_round: Some(first_round),
             ended,
             thread: Some(thread),
+            ended_too,
         })
     }
 
@@ -281,7 +289,11 @@ impl Health {
 impl Drop for Health {
     fn drop(&mut self) {
         let _ = self.statuses.0.orders.send(Order::Stop);
-        if let Some(thread) = self.thread.take() {
+        let ended = self.ended_too.recv_timeout(STOP_TIMEOUT);
+        // If it hangs, the process ends without it.
+        if ended == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
             let _ = thread.join();
         }
     }

@@ -23,8 +23,8 @@ fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
 
 fn start_with(snapshot: &Arc<Snapshot>, changes: Vec<(u64, Wish)>, crew: &Crew) -> Health {
     let initial = (Arc::clone(snapshot), changes);
-    let names = Names::of_system();
-    Health::start(initial, names, crew.orders().clone(), Journal::new()).unwrap()
+    let names = Names::of_system(None);
+    Health::start(initial, names, None, crew.orders().clone(), Journal::new()).unwrap()
 }
 
 fn configuration(servers: &str, check: &str) -> config::Config {

@@ -65,6 +65,8 @@ pub(super) const PROCESS: &[Table<Process>] = &[
         |process| process.reload.last.as_ref().and_then(|last| flag(last.ok))),
     metric!(Gauge "config_last_reload_timestamp_seconds", "When the last reload ended, in seconds since 1970; absent before the first.",
         |process| process.reload.last.as_ref().and_then(|last| seconds(last.ended))),
+    metric!(Counter "messages_dropped_total", "Lines for standard error that nobody took in time.",
+        |process| count(process.messages_dropped)),
 ];
 
 #[rustfmt::skip]

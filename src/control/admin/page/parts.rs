@@ -48,7 +48,10 @@ pub(super) fn header(state: &State, stats: &Value, view: &View) -> Markup {
                 dt { "Servers in order" }
                 dd { span id="servers" { (format::count(fine as u64)) " of " (format::count(statuses.len() as u64)) } }
             }
-            div { dt { "Running for" } dd { (shown("/uptime_s", Kind::Age)) } }
+            div {
+                dt { "Running for" }
+                dd { (shown("/uptime_s", Kind::Age)) br; small { "messages dropped: " (shown("/messages_dropped", Kind::Count)) } }
+            }
             div {
                 dt { "Configuration" }
                 dd { "version " (shown("/reload/version", Kind::Count)) br; small { (shown("/reload", Kind::Reload)) } }
