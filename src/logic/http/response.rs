@@ -202,6 +202,8 @@ impl Facts {
             Field::ContentLength
             | Field::Cookie
             | Field::Forwarded
+            | Field::FramingLookalike
+            | Field::Host
             | Field::TransferEncoding
             | Field::Upgrade
             | Field::Via
