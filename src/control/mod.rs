@@ -140,7 +140,7 @@ async fn serve(
     // Before anything listens: a signal must never find the default handlers in place.
     let mut stop = Signals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
-    let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
+    let worker_count = config.global.workers.unwrap_or_else(host::parallelism);
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
     let mut registry = Registry::new(worker_count);

@@ -28,6 +28,8 @@ mod admin_events;
 mod admin_sessions;
 mod choosing;
 mod commands;
+mod container;
+mod first_answer;
 mod health;
 mod health_load;
 mod http_answers;
