@@ -33,6 +33,8 @@ impl<E: Engine> Worker<E> {
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
             tried: Vec::new(),
+            counted_for: None,
+            short: false,
             client,
             counted: [0; 2],
             http: Http::of(protocol),
@@ -154,11 +156,13 @@ impl<E: Engine> Worker<E> {
                 entry.sockets[Side::Server.index()] = Some(socket);
             }
             Err(fault) if fault.is_shortage() => {
+                entry.short = true;
                 self.answers.push_back(Event::Shortage);
                 self.note_shortage(fault);
             }
             Err(io_fault) => {
                 let fault = fault(io_fault);
+                self.count_attempt(slot);
                 self.answers.push_back(Event::ConnectFailed(fault));
             }
         }

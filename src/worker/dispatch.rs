@@ -36,15 +36,7 @@ impl<E: Engine> Worker<E> {
             return;
         }
         let event = match done {
-            Done::Connected(result) => match result {
-                Ok(()) => Event::Connected,
-                Err(fault) if fault.is_shortage() => {
-                    self.note_shortage(fault);
-                    Event::Shortage
-                }
-                Err(io::Fault::Canceled) => Event::ConnectFailed(Fault::TimedOut),
-                Err(io_fault) => Event::ConnectFailed(fault(io_fault)),
-            },
+            Done::Connected(result) => self.connect_ended(key.slot as usize, result),
             Done::Received { bytes, more, armed } => {
                 match self.received(key, side, bytes, (more, armed)) {
                     Some(event) => event,
@@ -64,6 +56,22 @@ impl<E: Engine> Worker<E> {
             }
         };
         self.drive(key.slot as usize, event);
+    }
+
+    fn connect_ended(&mut self, slot: usize, result: Result<(), io::Fault>) -> Event {
+        if let Err(fault) = result
+            && fault.is_shortage()
+        {
+            self.sessions[slot].short = true;
+            self.note_shortage(fault);
+            return Event::Shortage;
+        }
+        self.count_attempt(slot);
+        match result {
+            Ok(()) => Event::Connected,
+            Err(io::Fault::Canceled) => Event::ConnectFailed(Fault::TimedOut),
+            Err(io_fault) => Event::ConnectFailed(fault(io_fault)),
+        }
     }
 
     fn received(

@@ -192,6 +192,7 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         let left = entry.server.take();
         if failed {
+            entry.counted_for = None;
             entry.tried.extend(left);
         }
     }

@@ -127,6 +127,11 @@ pub struct Slot<E: Engine> {
     pub pipes: [Option<E::Pipe>; 2],
     /// Servers whose connect failed.
     pub tried: Vec<u16>,
+    /// The server whose counters have the current attempt.
+    pub counted_for: Option<u16>,
+    /// The last attempt ended for a shortage of ours, so the next one may, too. It is counted when it
+    /// has ended otherwise.
+    pub short: bool,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.

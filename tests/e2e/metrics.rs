@@ -119,6 +119,8 @@ fn metrics_and_statistics_tell_the_same() {
             ("retries_total", "", "retries"),
             ("shortages_total", "", "shortages"),
             ("log_lines_dropped_total", "", "log_lines_dropped"),
+            ("buffer_misses_total", "", "buffer_misses"),
+            ("stale_completions_total", "", "stale_completions"),
         ] {
             let labels = format!("worker=\"{worker}\"{from}");
             same(
@@ -161,6 +163,11 @@ fn metrics_and_statistics_tell_the_same() {
         "backend=\"app\"",
         "/backends/0/sessions/total",
     );
+    same(
+        "backend_downs_total",
+        "backend=\"app\"",
+        "/backends/0/downs",
+    );
     for server in 0..2 {
         for (name, label, path) in [
             ("weight", "", "weight"),
@@ -172,6 +179,9 @@ fn metrics_and_statistics_tell_the_same() {
             ("bytes_total", ",from=\"server\"", "bytes_from_server"),
             ("connect_failures_total", "", "connect_failures"),
             ("retries_total", "", "retries"),
+            ("reconnects_total", "", "reconnects"),
+            ("redispatches_total", "", "redispatches"),
+            ("checks_failed_while_up_total", "", "checks/failed_while_up"),
             ("checks_total", ",result=\"passed\"", "checks/passed"),
             ("checks_total", ",result=\"failed\"", "checks/failed"),
             ("downs_total", "", "checks/downs"),
@@ -184,7 +194,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 5 + 16 + 9 + 3 + 24);
+    assert_eq!(compared, 5 + 20 + 9 + 4 + 30);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0

@@ -46,6 +46,9 @@ mod streaming;
 mod takeover;
 mod token;
 
+#[cfg(test)]
+mod counters;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

@@ -203,6 +203,17 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
         ("Shortages", "/shortages", Kind::Count),
         ("Log lines dropped", "/log_lines_dropped", Kind::Count),
     ];
+    // Nobody wants to see them while they are what they should be.
+    let if_any = [
+        ("Buffer misses", "/buffer_misses", Kind::Count),
+        ("Stale completions", "/stale_completions", Kind::Count),
+    ];
+    let any = |path: &str| {
+        let counts = workers.iter().map(|(worker, _)| worker.pointer(path));
+        counts.flatten().any(|count| count.as_u64() != Some(0))
+    };
+    let shown = if_any.into_iter().filter(|(_, path, _)| any(path));
+    let columns: Vec<_> = columns.into_iter().chain(shown).collect();
     html! {
         section.workers aria-labelledby="workers" {
             h2 id="workers" { "Workers" small { "how sessions are spread over them" } }
@@ -210,7 +221,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
                 table {
                     thead { tr {
                         th scope="col" { "Worker" } th scope="col" colspan="2" { "Share of all sessions" }
-                        @for (head, _, _) in columns { th scope="col" { (head) } }
+                        @for (head, _, _) in &columns { th scope="col" { (head) } }
                     } }
                     tbody {
                         @for (worker, share) in workers {
@@ -221,7 +232,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
                                 td data-label="Share" data-v="/share" data-k="percent" {
                                     (Kind::Percent.write(&Value::from(*share), view.now).unwrap_or_default())
                                 }
-                                @for (head, path, kind) in columns {
+                                @for (head, path, kind) in &columns {
                                     td data-label=(head) data-v=(path) data-k=(kind.word()) {
                                         (worker.pointer(path).and_then(|value| kind.write(value, view.now)).as_deref().unwrap_or(NONE))
                                     }
