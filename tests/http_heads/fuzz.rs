@@ -106,7 +106,7 @@ const NAMES: [&[u8]; 26] = [
     b"Set-Cookie\t",
 ];
 
-const VALUES: [&[u8]; 36] = [
+const VALUES: [&[u8]; 39] = [
     b"SRV=B",
     b"a=1; SRV=B; c=3",
     b"SRV=A; SRV=B",
@@ -143,6 +143,9 @@ const VALUES: [&[u8]; 36] = [
     b"",
     b"x: y",
     b"SRV=x; Path=/; HttpOnly",
+    b"=SRV=x",
+    b"a\rSet-Cookie: SRV=x",
+    b"\r\n SRV=x",
 ];
 
 const FIRST_LINES: [&[u8]; 19] = [

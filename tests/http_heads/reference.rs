@@ -112,11 +112,22 @@ fn first_line(line: &[u8]) -> Option<(&[u8], &[u8], u8)> {
     let [method, target, version] = parts(line)[..] else {
         return None;
     };
-    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] = *version else {
+    let [
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        b'1',
+        b'.',
+        minor @ b'0'..=b'9',
+    ] = *version
+    else {
         return None;
     };
     let is_target = !target.is_empty() && target.iter().all(|&byte| is_target_byte(byte));
-    (is_token(method) && method.len() <= METHOD_LEN_MAX && is_target).then_some((method, target, minor))
+    (is_token(method) && method.len() <= METHOD_LEN_MAX && is_target)
+        .then_some((method, target, minor))
 }
 
 /// The number of a Content-Length, without its leading zeros.
@@ -190,7 +201,9 @@ fn names_one_host(method: &[u8], target: &[u8], hosts: &[&[u8]]) -> bool {
     };
     let authority = rest.split(['/', '?', '#']).next().expect("one at least");
     let mut letters = scheme.chars();
-    let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+    let is_scheme = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
         && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
     let port = if scheme == "https" { ":443" } else { ":80" };
     is_scheme && !authority.is_empty() && is_host(authority, port)
@@ -444,7 +457,7 @@ pub fn response(bytes: &[u8], set: &ResponseSetting) -> Response {
             0..=6 => byte == b"HTTP/1."[index],
             7 | 9..=11 => byte.is_ascii_digit(),
             8 => byte == b' ',
-            _ => b" \r\n".contains(&byte) && b"12345".contains(&window[9]),
+            _ => b" \r\n".contains(&byte) && window[9] != b'0',
         };
         if !fits {
             return Response::Opaque;
@@ -511,13 +524,9 @@ fn rewrite_response(head: &[&[u8]], status: u16, set: &ResponseSetting) -> (Vec<
     let mut out = [head[0], b"\n"].concat();
     let mut removed = false;
     for (name, lines) in &fields {
-        let value = field(lines[0]).1;
-        let ours = name == b"set-cookie"
-            && set.cookie.as_ref().is_some_and(|ours| {
-                let pair = value.split(|&byte| byte == b';').next().unwrap();
-                let words: Vec<&[u8]> = pair.splitn(2, |&byte| byte == b'=').collect();
-                words.len() == 2 && trim(words[0]) == ours.as_bytes()
-            });
+        let is_folded = lines[0].starts_with(b" ") || lines[0].starts_with(b"\t");
+        let ours =
+            !is_folded && (set.cookie.as_ref()).is_some_and(|ours| sets(lines, ours.as_bytes()));
         removed |= ours;
         if ours || (close && KEEPING.contains(&&name[..])) {
             continue;
@@ -540,6 +549,38 @@ fn rewrite_response(head: &[&[u8]], status: u16, set: &ResponseSetting) -> (Vec<
     }
     out.extend([head[head.len() - 1], b"\n"].concat());
     (out, removed)
+}
+
+/// Whether a field sets this cookie, for a browser that joins its lines, or one that takes a bare CR
+/// for the end of a line.
+fn sets(lines: &[&[u8]], ours: &[u8]) -> bool {
+    let joined = lines.join(&b'\n');
+    let behind_cr = joined.split(|&byte| byte == b'\r').skip(1);
+    [&joined[..]].into_iter().chain(behind_cr).any(|text| {
+        let Some(colon) = text.iter().position(|&byte| byte == b':') else {
+            return false;
+        };
+        let unfold = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes)
+                .trim_matches([' ', '\t', '\r', '\n'])
+                .to_owned()
+        };
+        let value = unfold(
+            text[colon + 1..]
+                .split(|&byte| byte == b';')
+                .next()
+                .unwrap(),
+        );
+        let value = value.strip_prefix('=').unwrap_or(&value);
+        let Some((cookie, _)) = value.split_once('=') else {
+            return false;
+        };
+        let name = &text[..colon];
+        let is_indented = name.starts_with(b" ") || name.starts_with(b"\t");
+        !is_indented
+            && trim(name).eq_ignore_ascii_case(b"set-cookie")
+            && unfold(cookie.as_bytes()).as_bytes() == ours
+    })
 }
 
 fn may_be_shared(fields: &[(Vec<u8>, Vec<&[u8]>)], status: u16, method: &str) -> bool {

@@ -1,9 +1,13 @@
-//! What the fields of a request say of where it ends, and whether two readers could differ over it.
+//! What the fields of a message say of where it ends, and whether two readers could differ over it.
 //!
 //! After RFC 9112, sections 6.1 to 6.3. A server that ends a request elsewhere than the proxy before
-//! us takes bytes of the one client for a request of another, so what leaves a choice is refused.
+//! us takes bytes of the one client for a request of another, so what leaves a choice is refused. In
+//! answers it is only a hint whether more is to come.
 
 use super::field;
+
+/// What a chunked body ends with, if it has no trailer.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What the lines of Content-Length and Transfer-Encoding told until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,16 @@ impl Framing {
     /// Takes what some readers make one of the two fields of, and others do not.
     pub fn lookalike(&mut self) {
         self.faulty = true;
+    }
+
+    /// Whether `body`, which is all that came behind a head with these fields, is the whole body.
+    /// Without a length only the end of a connection tells, so it is never said to be.
+    pub fn is_whole(self, body: &[u8]) -> bool {
+        match (self.length, self.chunked) {
+            (Some(length), false) => !self.faulty && body.len() as u64 >= length,
+            (_, true) => body.ends_with(LAST_CHUNK),
+            (None, false) => false,
+        }
     }
 
     /// Whether the end of the request is where everybody sees it. In HTTP/1.0 there is no chunked
