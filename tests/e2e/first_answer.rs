@@ -1,11 +1,11 @@
 //! How long the first answer takes from a server that writes it in pieces and leaves Nagle's
 //! algorithm on (RFC 896): the kernel sends the second piece when the first one was acknowledged.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::clients::{connect, read_all};
+use crate::clients::connect;
 use crate::harness::Ringway;
 use crate::http_servers::Request;
 use crate::servers::Server;
@@ -17,7 +17,8 @@ const MEDIAN_MAX: Duration = Duration::from_millis(15);
 /// An odd number of connections, since a busy machine may delay some of them.
 const CONNECTIONS: usize = 9;
 
-/// A server that writes these pieces one by one, and closes.
+/// A server that writes these pieces one by one. It waits for the end of the client, since its own
+/// would push out what the kernel holds.
 fn in_pieces(pieces: &'static [&'static str]) -> Server {
     Server::start(move |mut stream| {
         stream.set_nodelay(false).expect("as sockets are");
@@ -26,6 +27,8 @@ fn in_pieces(pieces: &'static [&'static str]) -> Server {
         for piece in pieces {
             stream.write_all(piece.as_bytes()).expect("taken");
         }
+        let end = stream.read(&mut [0; 1]);
+        assert!(matches!(end, Ok(0) | Err(_)), "only the end comes");
     })
 }
 
@@ -38,9 +41,11 @@ fn median_time(ringway: &Ringway, answer: &str) -> Duration {
             client
                 .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 .expect("taken");
-            let got = String::from_utf8(read_all(&client)).expect("text");
-            assert_eq!(got, answer);
-            asked.elapsed()
+            let mut got = vec![0; answer.len()];
+            client.read_exact(&mut got).expect("an answer");
+            let time = asked.elapsed();
+            assert_eq!(String::from_utf8(got).expect("text"), answer);
+            time
         })
         .collect();
     times.sort_unstable();

@@ -203,6 +203,16 @@ fn metrics_and_statistics_tell_the_same() {
         metrics["ringway_server_connect_failures_total{backend=\"app\",server=\"gone\"}"],
         20.0
     );
+    // All were sent on from there, and none was tried there again.
+    for (name, server, count) in [
+        ("redispatches", "gone", 20.0),
+        ("redispatches", "a", 0.0),
+        ("retries", "a", 20.0),
+        ("reconnects", "a", 0.0),
+    ] {
+        let name = format!("ringway_server_{name}_total{{backend=\"app\",server=\"{server}\"}}");
+        assert_eq!(metrics[&name], count, "{name}");
+    }
     let version = format!(
         "ringway_build_info{{version=\"{}\"}}",
         env!("CARGO_PKG_VERSION")
@@ -423,7 +433,10 @@ fn the_csv_has_the_head_and_the_rows_of_haproxy() {
     let admin = ringway.admin();
     eventually("the checks are done", || {
         let csv = table(&get(admin, "/stats.csv").body);
-        csv["app/gone"]["status"] == "DOWN" && csv["app/a"]["status"] == "UP"
+        let failed = &stats(admin)["backends"][0]["servers"][0]["checks"]["failed"];
+        csv["app/gone"]["status"] == "DOWN"
+            && csv["app/a"]["status"] == "UP"
+            && failed.as_u64() > Some(2)
     });
 
     let answers = [
@@ -488,19 +501,28 @@ fn the_csv_has_the_head_and_the_rows_of_haproxy() {
     assert_eq!(
         of(
             "app/gone",
-            &["status", "check_status", "chkdown", "slim", "qcur"]
+            &[
+                "status",
+                "check_status",
+                "chkfail",
+                "chkdown",
+                "slim",
+                "qcur",
+                "wretr"
+            ]
         ),
-        ["DOWN", "L4CON", "1", "", ""]
+        // The first failed check took it down, and those after it do not count.
+        ["DOWN", "L4CON", "1", "1", "", "", "0"]
     );
     assert!(csv["app/gone"]["last_chk"].contains("connection refused"));
     assert_eq!(
         of(
             "app/BACKEND",
             &[
-                "qcur", "scur", "bin", "status", "weight", "act", "bck", "type", "algo"
+                "qcur", "scur", "bin", "status", "weight", "act", "bck", "type", "algo", "chkdown"
             ]
         ),
-        ["0", "0", "2000", "UP", "7", "1", "0", "1", "first"]
+        ["0", "0", "2000", "UP", "7", "1", "0", "1", "first", "0"]
     );
     // What HAProxy leaves empty in a row is empty in ours, too.
     let lines = theirs.lines().filter(|line| !line.is_empty());
