@@ -260,3 +260,27 @@ pub(super) fn points(rates: &str) -> String {
         places.map(|(index, rate)| format!("{},{:.1}", from + index, 19.0 - 17.0 * rate / most));
     places.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn odd_counts_of_workers_are_shown_where_there_are_any() {
+        let view = View {
+            now: std::time::SystemTime::UNIX_EPOCH,
+            filter: String::new(),
+            only_problems: false,
+        };
+        for (misses, stale) in [(0, 0), (1, 0), (0, 1)] {
+            let calm = json!({ "index": 0, "buffer_misses": 0, "stale_completions": 0 });
+            let odd = json!({ "index": 1, "buffer_misses": misses, "stale_completions": stale });
+            let html = workers(&view, &[(&calm, 0.5), (&odd, 0.5)]).into_string();
+            assert!(html.contains("Log lines dropped"));
+            assert_eq!(html.contains("Buffer misses"), misses > 0, "{html}");
+            assert_eq!(html.contains("Stale completions"), stale > 0, "{html}");
+        }
+    }
+}
