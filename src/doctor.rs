@@ -68,10 +68,8 @@ pub fn run() -> ExitCode {
         ports(host::kernel_setting(
             "/proc/sys/net/ipv4/ip_local_port_range",
         )),
-        Finding::good(format!(
-            "{} CPUs: as many workers by default",
-            host::cpus().len()
-        )),
+        cpus(host::cpus().len(), host::parallelism()),
+        memory(&host::memory()),
     ];
     for finding in &findings {
         let level = match finding.level {
@@ -160,6 +158,28 @@ fn ports(range: Option<String>) -> Finding {
     }
 }
 
+fn cpus(all: usize, parallelism: usize) -> Finding {
+    Finding::good(if parallelism < all {
+        format!(
+            "{all} CPUs, of which the quota of the control group allows {parallelism}: as many \
+             workers by default, not pinned"
+        )
+    } else {
+        format!("{all} CPUs: as many workers by default")
+    })
+}
+
+fn memory(memory: &host::Memory) -> Finding {
+    let bound = match &memory.bounded_by {
+        Some(file) => format!(", as {} allows", file.display()),
+        None => String::new(),
+    };
+    Finding::good(format!(
+        "{} MiB of memory{bound}: an eighth for buffers",
+        memory.bytes >> 20
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +205,24 @@ mod tests {
         let narrow = ports(Some("60000 60999".to_string()));
         assert_eq!(narrow.level, Level::Advice);
         assert!(narrow.text.starts_with("1000 local ports"));
+    }
+
+    #[test]
+    fn the_bounds_of_a_container_are_told() {
+        assert_eq!(cpus(2, 2).text, "2 CPUs: as many workers by default");
+        let text = cpus(64, 2).text;
+        assert!(text.contains("allows 2: as many workers"), "{text}");
+        let of = |bounded_by: Option<&str>| {
+            memory(&host::Memory {
+                bytes: 256 << 20,
+                bounded_by: bounded_by.map(Into::into),
+            })
+            .text
+        };
+        assert_eq!(of(None), "256 MiB of memory: an eighth for buffers");
+        assert_eq!(
+            of(Some("/x/memory.max")),
+            "256 MiB of memory, as /x/memory.max allows: an eighth for buffers"
+        );
     }
 }

@@ -182,12 +182,12 @@ impl Waiters {
     }
 }
 
-/// A count that one worker writes and anybody reads.
+/// A count that one thread writes and anybody reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds. Only the owning worker calls this, which is what makes it cheap.
+    /// Adds. Only the owning thread calls this, which is what makes it cheap.
     pub fn add(&self, n: u64) {
         let value = self.0.load(Ordering::Relaxed);
         self.0.store(value.wrapping_add(n), Ordering::Relaxed);

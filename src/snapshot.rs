@@ -50,6 +50,10 @@ pub struct ServerCounters {
     pub connect_failures: Counter,
     /// Connect attempts to it that were not the first of their session.
     pub retries: Counter,
+    /// Those of them that followed a failed one to this very server.
+    pub reconnects: Counter,
+    /// Connect attempts to other servers that followed a failed one to this.
+    pub redispatches: Counter,
     /// How long its sessions took.
     pub times: Times,
 }
@@ -134,6 +138,8 @@ pub struct QueueShared {
     pub waiting: Waiters,
     /// How many sessions of each worker wait now.
     pub sessions_waiting: ByWorker<Gauge>,
+    /// Times that the last usable server was lost; the health thread counts them.
+    pub downs: Counter,
 }
 
 /// A server as all workers see it; it stays itself as long as the name of its backend, its own name
@@ -297,6 +303,7 @@ impl Registry {
             id,
             waiting: Waiters::new(workers),
             sessions_waiting: by_worker(workers),
+            downs: Counter::default(),
         });
         let servers = backend.servers.iter();
         let servers = servers.map(|server| self.server(&backend.name, server, &queue));

@@ -179,6 +179,8 @@ impl Engine for Still {
         true
     }
 
+    fn acknowledge(&mut self, _socket: &u32) {}
+
     fn speak_first(&mut self, _socket: &u32) {}
 
     fn peer(&mut self, _socket: &u32) -> Option<SocketAddr> {

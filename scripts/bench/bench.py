@@ -58,7 +58,7 @@ def arguments():
     parser.add_argument("--only", type=names_of(Balancers.NAMES), default=Balancers.NAMES,
                         metavar="NAME,...", help=f"who takes part, of {', '.join(Balancers.NAMES)}")
     parser.add_argument("--variant", type=variant, action="append", default=[], metavar="NAME=PATCH",
-                        help="also measure ringway with this patch applied, as ringway+NAME")
+                        help="also measure ringway with this patch applied, as ringway+NAME and ringway-http+NAME")
     parser.add_argument("--name", help="ending of the results' folder (default: the short revision)")
     parser.add_argument("--dry", action="store_true",
                         help="write to a temporary folder; allowed with uncommitted changes")
@@ -122,7 +122,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = results_directory(options)
     binary = building.release(ROOT)
-    variants = {f"ringway+{name}": building.variant(ROOT, patch) for name, patch in options.variant}
+    variants = {f"{balancer}+{name}": building.variant(ROOT, patch)
+                for name, patch in options.variant for balancer in ("ringway", "ringway-http")}
     # First, so that samples are not lost where callgrind can't run.
     instructions = scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else []
     cpus = sorted(os.sched_getaffinity(0))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -173,6 +174,64 @@ class Program:
             self.process.wait()
 
 
+class Direct:
+    """No balancer: the server behind them, so that its own part of a delay is known."""
+
+    def __init__(self, port, cpus):
+        self.port, self.cpus = port, cpus
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def cpu_us(self):
+        """As that of a program."""
+        return 0, 0
+
+    def sleeps(self):
+        """As that of a program."""
+        return 0
+
+    def rss_bytes(self):
+        """As that of a program."""
+        return 0
+
+
+def serve_in_two_writes(connection):
+    """Answers requests of a connection until its end, as many small servers do: the body is written after the head,
+    and the kernel keeps it back until the head is acknowledged (Nagle's algorithm)."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+    with connection, contextlib.suppress(OSError):
+        request = b""
+        while True:
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            request += piece
+            if request.endswith(b"\r\n\r\n"):
+                connection.sendall(head)
+                connection.sendall(b"x" * 100)
+                request = b""
+
+
+@contextlib.contextmanager
+def two_writes_server():
+    """A server that writes head and body apart; gives its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=serve_in_two_writes, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        # Ends the thread, which closing alone would not.
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def http_server(directory, cpu):
     """The nginx behind the balancers, with its files written below the directory."""
     www = directory / "www"
@@ -196,7 +255,7 @@ class Balancers:
     # The baselines of benches/relays, which take no configuration.
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
     NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
-             "haproxy-http", "ringway-2", "haproxy-2"]
+             "haproxy-http", "ringway-2", "haproxy-2", "direct"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 
@@ -209,24 +268,27 @@ class Balancers:
         """Open sessions for which every balancer has descriptors."""
         return (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - self.RESERVED_FILES) // 2
 
-    def start(self, name, two_cpus=False):
-        """A fresh process in front of the HTTP server; use it as a context."""
+    def start(self, name, two_cpus=False, server_port=None):
+        """A fresh process in front of the HTTP server, or of another one; use it as a context."""
+        server_port = server_port or self.server_port
+        if name == "direct":
+            return Direct(server_port, self.cpus[:1])
         port = free_port()
-        command = self.command(name, port)
+        command = self.command(name, port, server_port)
         if not shutil.which(str(command[0])):
             raise StartFailed(f"{command[0]} is not there")
         return Program(name, command, port, self.cpus[:2] if two_cpus else self.cpus[:1], self.directory)
 
-    def command(self, name, port):
-        """What starts it on this port."""
+    def command(self, name, port, server_port):
+        """What starts it on this port, in front of a server."""
         if name in self.RELAYS:
             relay = self.binary.parent / "examples" / name
-            return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{self.server_port}"]
+            return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{server_port}"]
         kind, _, mode = name.partition("+")[0].partition("-")
         workers = 2 if mode == "2" else 1
         template = kind if mode in ("", "2") else f"{kind}-{mode}"
         template += {"ringway": ".toml", "nginx": ".conf", "haproxy": ".cfg"}[kind]
-        values = {"LISTEN": port, "SERVER": self.server_port, "DIR": self.directory, "WORKERS": workers}
+        values = {"LISTEN": port, "SERVER": server_port, "DIR": self.directory, "WORKERS": workers}
         config = fill(template, self.directory / template, values)
         if kind == "ringway":
             return [self.variants.get(name, self.binary), "run", "-c", config]

@@ -2,18 +2,22 @@
 
 import collections
 import signal
+import socket
+import statistics
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 import load
 import machine
-from running import StartFailed
+from running import StartFailed, exchange, two_writes_server
 
 CLOSE = "Connection: close"
 # The cookie that names the server in both configurations of HTTP mode.
 COOKIE = "Cookie: theme=dark; SRV=w"
 IDLE_SESSIONS = 8000
 STALLED_READERS = 100
+FIRST_ANSWERS = 200
 # What a fixed rate is a share of: the throughput of the slowest.
 RATE_SHARE = 0.5
 
@@ -81,7 +85,7 @@ class Scenario:
         plain = name.partition("+")[0]
         if self.only is not None:
             return plain in self.only
-        return plain.endswith("-http") == self.http and not plain.endswith("-2")
+        return plain.endswith("-http") == self.http and not plain.endswith("-2") and plain != "direct"
 
     def prepare(self, bench, names):
         """Once before the rounds."""
@@ -149,6 +153,28 @@ class FixedRate(Scenario):
             bench.commands.add(load.shown(full, balancer.port))
             result = load.run_oha(full)
             return sample(balancer, before, result, lambda row: row["p99_us"], "µs p99")
+
+
+class FirstAnswer(Scenario):
+    """How long the first answer takes from a server that writes head and body apart: half of the connections stay
+    below it. Ringway's may be longer than HAProxy's by a millisecond."""
+
+    def measure(self, bench, name):
+        with two_writes_server() as server_port, bench.balancers.start(name, server_port=server_port) as balancer:
+            before = counted(balancer)
+            started = time.monotonic()
+            times = []
+            for _ in range(FIRST_ANSWERS):
+                with socket.create_connection(("127.0.0.1", balancer.port), timeout=5) as connection:
+                    asked = time.monotonic()
+                    exchange(connection)
+                    times.append((time.monotonic() - asked) * 1e6)
+            percentiles = statistics.quantiles(times, n=100)
+            result = {
+                "requests": len(times), "duration_us": (time.monotonic() - started) * 1e6, "errors": 0,
+                "p50_us": round(percentiles[49]), "p99_us": round(percentiles[98]),
+            }
+            return sample(balancer, before, result, lambda row: row["p50_us"], "µs p50")
 
 
 class Idle(Scenario):
@@ -239,6 +265,8 @@ SCENARIOS = {scenario.name: scenario for scenario in [
               64, headers=[COOKIE], http=True, goals=(Goal(1.0, WITH_COOKIE),)),
     Requests("stalled", f"as `small`, beside {STALLED_READERS} clients that asked for 16 MB and read nothing", "/100",
              64, stalled=STALLED_READERS, only=(*BOTH, "haproxy-splice", "nginx-stream")),
+    FirstAnswer("first-answer", "p50 of the first answer of a server that writes head and body apart",
+                only=(*BOTH, "ringway-http", "haproxy-http", "nginx-stream", "direct")),
     Idle("idle", "memory of an idle session, 8,000 open", goals=(Goal(0.15, RIVALS),)),
     StartUp("start-up", "from the start to the first answer"),
     *(Requests(f"open-{count}", f"as `small` with 10 connections, beside {count - 10:,} idle sessions", "/100", 10,

@@ -24,7 +24,8 @@ const SESSIONS_PER_PIPE: u64 = 8;
 /// Sessions that the tables of the workers can hold.
 const SESSIONS_MAX: u64 = 1 << 24;
 
-/// Share of the host's memory that all buffers together may take: one eighth.
+/// Share of the memory of the host, or of the control group, that all buffers together may take: one
+/// eighth.
 const MEMORY_SHARE: u64 = 8;
 
 /// Limits of the process.
@@ -38,6 +39,7 @@ pub struct Limits {
     pub buffer_bytes_max: u64,
     /// Workers.
     pub workers: usize,
+    memory: host::Memory,
     /// Open files that the process may have.
     files_max: u64,
     /// Sessions that the limit of open files allows.
@@ -45,7 +47,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What `files_max` open files and this host's memory allow.
+    /// What `files_max` open files and the memory of this host or container allow.
     pub fn of(config: &Config, workers: usize, files_max: u64) -> Self {
         // One for each worker, and a handle of the control plane on it.
         let frontends = config.frontends.iter();
@@ -65,12 +67,14 @@ impl Limits {
         let by_files = by_files.clamp(1, SESSIONS_MAX) as u32;
         let sessions_max = config.global.sessions_max.unwrap_or(by_files);
         let sessions_max = sessions_max.min(SESSIONS_MAX as u32);
+        let memory = host::memory();
         let pipes = u64::from(sessions_max.min(by_files)) / SESSIONS_PER_PIPE;
         Limits {
             sessions_max,
             pipes_max: (pipes as usize / workers).max(1),
-            buffer_bytes_max: host::memory_bytes() / MEMORY_SHARE / workers as u64,
+            buffer_bytes_max: memory.bytes / MEMORY_SHARE / workers as u64,
             workers,
+            memory,
             files_max,
             sessions_by_files: by_files,
         }
@@ -78,6 +82,14 @@ impl Limits {
 
     /// Says in the log what was found, and warns of a limit that can't be kept.
     pub fn report(&self, config: &Config) {
+        if let Some(file) = &self.memory.bounded_by {
+            log::info!(
+                "buffers take at most {} MiB, an eighth of the {} MiB that {} allows",
+                (self.memory.bytes / MEMORY_SHARE) >> 20,
+                self.memory.bytes >> 20,
+                file.display()
+            );
+        }
         match config.global.sessions_max {
             None => log::info!(
                 "max_sessions = {} (derived from {} open files)",

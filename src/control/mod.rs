@@ -169,7 +169,7 @@ async fn serve(
     let mut signals = Signals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
     let user = user(config.global.identity.as_ref());
-    let worker_count = config.global.workers.unwrap_or_else(|| host::cpus().len());
+    let worker_count = config.global.workers.unwrap_or_else(host::parallelism);
     let limits = limits::Limits::of(&config, worker_count, host::raise_file_limit());
     limits.report(&config);
     let mut registry = Registry::new(worker_count);

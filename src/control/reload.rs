@@ -305,9 +305,11 @@ impl Reload {
     /// Refuses what cannot change while the process runs.
     fn check_restart(&self, config: &Config) -> Result<(), String> {
         let active = self.active.borrow();
-        let workers = config.global.workers;
-        let workers = workers.unwrap_or_else(|| host::cpus().len());
-        if workers != self.workers {
+        let setting = config.global.workers;
+        let workers = setting.unwrap_or_else(host::parallelism);
+        // What "auto" comes to may change while the process runs, with its CPU quota.
+        let is_new = setting != active.snapshot.config.global.workers;
+        if is_new && workers != self.workers {
             return Err(format!(
                 "a change of `workers` from {} to {workers} needs a restart",
                 self.workers

@@ -98,7 +98,7 @@ pub struct Workers {
 /// What a worker's thread is given.
 struct Thread {
     index: usize,
-    cpu: usize,
+    cpu: Option<usize>,
     options: UringOptions,
     waker: Waker,
     snapshot: Arc<Snapshot>,
@@ -129,7 +129,7 @@ impl Workers {
         let shared = Arc::clone(&crew.orders.shared);
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
-        let cpus = host::cpus();
+        let cpus = cpus_to_pin();
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64);
@@ -143,7 +143,7 @@ impl Workers {
         for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
             let thread = Thread {
                 index,
-                cpu: cpus[index % cpus.len()],
+                cpu: cpus.get(index % cpus.len().max(1)).copied(),
                 options: UringOptions {
                     features: Features::default(),
                     buffer_bytes_max: limits.buffer_bytes_max,
@@ -242,6 +242,20 @@ impl Workers {
     }
 }
 
+/// The CPUs to which workers are pinned in turn; none where a quota allows less than all of them.
+/// Workers would then be stopped on theirs, while others are idle.
+fn cpus_to_pin() -> Vec<usize> {
+    let (mut cpus, parallelism) = (host::cpus(), host::parallelism());
+    if parallelism < cpus.len() {
+        log::info!(
+            "the CPU quota of the control group allows {parallelism} of {} CPUs: workers are not pinned",
+            cpus.len()
+        );
+        cpus.clear();
+    }
+    cpus
+}
+
 /// Tells that a worker's thread has ended, whichever way.
 struct Ended {
     count: watch::Sender<usize>,
@@ -259,11 +273,12 @@ impl Drop for Ended {
 
 impl Thread {
     fn run(self) {
-        if let Err(error) = host::pin_thread(self.cpu) {
+        if let Some(cpu) = self.cpu
+            && let Err(error) = host::pin_thread(cpu)
+        {
             log::warn!(
-                "worker {} can't be pinned to CPU {}: {error}",
-                self.index,
-                self.cpu
+                "worker {} can't be pinned to CPU {cpu}: {error}",
+                self.index
             );
         }
         let mut engine = match Uring::new(&self.options, self.waker) {

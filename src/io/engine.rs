@@ -199,6 +199,10 @@ pub trait Engine {
     /// the last packet of the handshake may wait for them.
     fn speak_first(&mut self, socket: &Self::Socket);
 
+    /// Ends what [`Engine::speak_first`] brings with it: what came is acknowledged now, and what
+    /// comes as on other sockets.
+    fn acknowledge(&mut self, socket: &Self::Socket);
+
     /// The address of the peer, if the kernel still knows it.
     fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 

@@ -1,7 +1,11 @@
 //! What this host gives a process: CPUs, descriptors, memory.
 
 use std::io;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
 
+use super::cgroup;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -13,6 +17,12 @@ pub fn cpus() -> Vec<usize> {
         .flat_map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)))
         .collect();
     if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// Threads that can run at once: one for each of [`cpus`], or fewer by the CPU quota of a control
+/// group.
+pub fn parallelism() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Pins the calling thread to one CPU.
@@ -54,10 +64,29 @@ pub fn memlock_limit() -> u64 {
     getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX)
 }
 
-/// Memory of this host in bytes.
-pub fn memory_bytes() -> u64 {
+/// Memory that this process may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// That of the host, or less.
+    pub bytes: u64,
+    /// The file of the control group that allows no more; none: the host has no more.
+    pub bounded_by: Option<PathBuf>,
+}
+
+/// Memory that this process may use: that of this host, or less by a control group.
+pub fn memory() -> Memory {
     let info = rustix::system::sysinfo();
-    u64::from(info.mem_unit).saturating_mul(info.totalram)
+    let bytes = u64::from(info.mem_unit).saturating_mul(info.totalram);
+    match cgroup::memory_max() {
+        Some((bound, file)) if bound < bytes => Memory {
+            bytes: bound,
+            bounded_by: Some(file),
+        },
+        Some(_) | None => Memory {
+            bytes,
+            bounded_by: None,
+        },
+    }
 }
 
 /// Release of the running kernel, for example `6.18.44`.

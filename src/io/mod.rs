@@ -29,6 +29,7 @@
 #![allow(unsafe_code)]
 
 mod buffers;
+mod cgroup;
 mod engine;
 mod fault;
 pub mod handover;

@@ -46,9 +46,10 @@ impl Socket {
         Ok(Socket(socket))
     }
 
-    /// Lets the last packet of the handshake wait for the first bytes, up to the kernel's 200 ms.
-    /// After that one packet acknowledgements are what they would have been (Linux,
-    /// `tcp_rcv_synsent_state_process`).
+    /// Lets the last packet of the handshake wait for the first bytes, up to the kernel's 200 ms
+    /// (Linux, `tcp_rcv_synsent_state_process`). From then on the kernel expects that bytes of ours
+    /// can carry the acknowledgements, and has each wait up to 40 ms for some, until
+    /// [`Socket::acknowledge`] is called or one waited in vain (`tcp_delack_timer_handler`).
     pub(super) fn speak_first(&self) {
         // It only saves a packet.
         let _ = sockopt::set_tcp_quickack(&self.0, false);
@@ -61,6 +62,13 @@ impl Socket {
         // reference leads.
         let asked = unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) };
         if asked < 0 { 0 } else { bytes.max(0) as u32 }
+    }
+
+    /// Acknowledges what came at once. A peer that keeps a small packet back until the one before
+    /// it is acknowledged (RFC 896) goes on then.
+    pub(super) fn acknowledge(&self) {
+        // It only saves time.
+        let _ = sockopt::set_tcp_quickack(&self.0, true);
     }
 
     pub(super) fn shutdown_write(&self) {

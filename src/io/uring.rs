@@ -500,6 +500,10 @@ impl Engine for Uring {
         socket.speak_first();
     }
 
+    fn acknowledge(&mut self, socket: &Socket) {
+        socket.acknowledge();
+    }
+
     fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
         let address = rustix::net::getpeername(socket.descriptor()).ok()??;
         SocketAddr::try_from(address).ok()

@@ -128,6 +128,8 @@ impl<E: Engine> Worker<E> {
         let tried = std::mem::take(&mut entry.tried).into_iter();
         entry.tried = tried.filter_map(moved).collect();
         entry.bound = entry.bound.and_then(moved);
+        entry.last_failed = entry.last_failed.and_then(moved);
+        entry.counted_for = entry.counted_for.and_then(moved);
         if let Some(http) = &mut entry.http {
             http.named = http.named.and_then(moved);
         }

@@ -78,12 +78,14 @@ impl<E: Engine> Worker<E> {
         let fault = match result {
             Ok(()) => {
                 addresses.inspect(|addresses| addresses.prefer(attempt.index));
+                self.count_attempt(slot);
                 return Some(Event::Connected);
             }
             Err(io::Fault::Canceled) => {
                 if entry.session.connect_timed_out() {
                     addresses.inspect(|addresses| addresses.pass_over(attempt.index));
                 }
+                self.count_attempt(slot);
                 return Some(Event::ConnectFailed(Fault::TimedOut));
             }
             Err(fault) => fault,
@@ -129,9 +131,11 @@ impl<E: Engine> Worker<E> {
             io_fault => io_fault.is_shortage(),
         };
         if is_short {
+            self.sessions[slot].short = true;
             self.note_shortage(io_fault);
             Event::Shortage
         } else {
+            self.count_attempt(slot);
             Event::ConnectFailed(fault(io_fault))
         }
     }

@@ -53,15 +53,36 @@ impl<E: Engine> Worker<E> {
         frontend.counters[self.index].0.sessions_started.add(1);
     }
 
-    /// A session took a server.
-    pub(super) fn count_taken(&self, slot: usize) {
+    /// A session took a server. In a shortage it does so again and again without an attempt.
+    pub(super) fn count_taken(&mut self, slot: usize) {
+        if !self.sessions[slot].short {
+            self.count_attempt(slot);
+        }
+    }
+
+    /// A session connects to the server that it took, or did; each attempt counts once.
+    pub(super) fn count_attempt(&mut self, slot: usize) {
+        let entry = &mut self.sessions[slot];
+        let is_counted = entry.counted_for == entry.server;
+        entry.short = false;
+        entry.counted_for = entry.server;
         let entry = &self.sessions[slot];
-        if let Some(server) = self.server_of(entry) {
-            let counters = &server.counters[self.index].0;
-            counters.sessions_started.add(1);
-            if entry.session.is_retry() {
-                counters.retries.add(1);
-                self.counters().retries.add(1);
+        let plan = &self.plans[entry.place.plan];
+        let Some(server) = plan.server_of(entry).filter(|_| !is_counted) else {
+            return;
+        };
+        let counters = &server.counters[self.index].0;
+        counters.sessions_started.add(1);
+        if entry.session.is_retry() {
+            counters.retries.add(1);
+            self.counters().retries.add(1);
+            match entry.last_failed {
+                Some(left) if entry.server != Some(left) => {
+                    let backend = plan.backend_of(entry.place.frontend);
+                    let left = plan.snapshot.server(backend, usize::from(left));
+                    left.counters[self.index].0.redispatches.add(1);
+                }
+                Some(_) | None => counters.reconnects.add(1),
             }
         }
     }

@@ -167,6 +167,13 @@ impl Cookie {
     }
 }
 
+/// What was found at the beginning of what a server sent.
+struct ServerHead {
+    head: Head,
+    /// The server may have more to send to this answer.
+    more_to_come: bool,
+}
+
 impl<E: Engine> Worker<E> {
     /// Looks for a head at the beginning of what came from this side, and edits it.
     pub(super) fn read_head(&mut self, slot: usize, from: Side) {
@@ -238,6 +245,18 @@ impl<E: Engine> Worker<E> {
     }
 
     fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+        let found = self.edit_response(slot, mode)?;
+        if found.more_to_come
+            && let Some(socket) = self.sessions[slot].socket(Side::Server)
+        {
+            // The server may keep the rest back until then: its first bytes came while the kernel
+            // delays acknowledgements.
+            self.engine.acknowledge(socket);
+        }
+        Some(found.head)
+    }
+
+    fn edit_response(&mut self, slot: usize, mode: HttpMode) -> Option<ServerHead> {
         let entry = &mut self.sessions[slot];
         let plan = &self.plans[entry.place.plan];
         let cookie = plan.cookies[plan.backend_of(entry.place.frontend)].as_ref();
@@ -245,19 +264,26 @@ impl<E: Engine> Worker<E> {
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let whole = Head::Whole { len: chunk.len };
+        let unfinished = |head| {
+            Some(ServerHead {
+                head,
+                more_to_come: true,
+            })
+        };
         let head = match scan_response(bytes, &mut http.searched, mode.head_max) {
-            ResponseScan::Partial => return Some(Head::Partial),
+            ResponseScan::Partial => return unfinished(Head::Partial),
             ResponseScan::Interim { len } => {
                 http.searched = 0;
-                return Some(self.split(slot, len).unwrap_or(whole));
+                return unfinished(self.split(slot, len).unwrap_or(whole));
             }
             ResponseScan::Opaque => {
                 let counters = &plan.frontend(entry.place.frontend).counters;
                 counters[self.index].0.opaque_answers.add(1);
-                return Some(whole);
+                return unfinished(whole);
             }
             ResponseScan::Whole(head) => head,
         };
+        let more_to_come = !head.is_whole(http.method(), &bytes[head.head.len()..]);
         http.exchange.status = head.status;
         let server = entry.server.filter(|server| http.named != Some(*server));
         let set_cookie = cookie.zip(server);
@@ -278,11 +304,13 @@ impl<E: Engine> Worker<E> {
         if !plan.is_logged() {
             entry.http = None;
         }
-        if rewritten.changed {
+        let head = if rewritten.changed {
             let len = self.replace_head(slot, Side::Server, head_len)?;
-            return Some(Head::Whole { len });
-        }
-        Some(whole)
+            Head::Whole { len }
+        } else {
+            whole
+        };
+        Some(ServerHead { head, more_to_come })
     }
 
     /// Makes one chunk of what was put aside of a request and what came now. It was put aside so

@@ -212,6 +212,8 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         let left = entry.server.take();
         if failed {
+            entry.counted_for = None;
+            entry.last_failed = left;
             entry.tried.extend(left);
         }
     }

@@ -191,6 +191,13 @@ pub struct Slot<E: Engine> {
     pub tried: Vec<u16>,
     /// The newest attempt to connect.
     pub attempt: Attempt,
+    /// The server whose counters have the current attempt.
+    pub counted_for: Option<u16>,
+    /// The last attempt ended for a shortage of ours, so the next one may, too. It is counted when it
+    /// has ended otherwise.
+    pub short: bool,
+    /// The server that the attempt before could not connect to.
+    pub last_failed: Option<u16>,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.

@@ -508,9 +508,9 @@ fn the_statistics_have_the_documented_shape() {
         "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
         "operator": operator, "backup": false,
         "sessions": sessions, "bytes_from_client": 0, "bytes_from_server": 0,
-        "connect_failures": 0, "retries": 0,
+        "connect_failures": 0, "retries": 0, "reconnects": 0, "redispatches": 0,
         "connect_time": quantiles, "session_time": quantiles,
-        "checks": { "passed": 0, "failed": 0, "downs": 0, "last": null },
+        "checks": { "passed": 0, "failed": 0, "failed_while_up": 0, "downs": 0, "last": null },
     });
     let example = json!({
         "process": {
@@ -522,6 +522,7 @@ fn the_statistics_have_the_documented_shape() {
             "index": 0, "sessions": { "current": 0, "total": 0 },
             "bytes_from_clients": 0, "bytes_from_servers": 0,
             "connect_failures": 0, "retries": 0, "shortages": 0, "log_lines_dropped": 0,
+            "buffer_misses": 0, "stale_completions": 0,
         }],
         "frontends": [{
             "name": "one of web", "mode": "one of tcp, http", "listen": ["address"],
@@ -534,6 +535,7 @@ fn the_statistics_have_the_documented_shape() {
             "name": "one of app", "balance": "one of round_robin", "status": "one of UP, DOWN",
             "active": 0, "backup": 0, "sessions_waiting": 0, "sessions": all_sessions,
             "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "retries": 0,
+            "reconnects": 0, "redispatches": 0, "downs": 0,
             "servers": [server],
         }],
     });

@@ -70,6 +70,15 @@ impl Launch {
         self
     }
 
+    /// In these control groups from its first moment on.
+    pub fn groups(mut self, directories: &[PathBuf]) -> Self {
+        for directory in directories {
+            let procs = directory.join("cgroup.procs");
+            self.shell.push(format!("echo $$ >'{}'", procs.display()));
+        }
+        self
+    }
+
     /// Its standard output is a pipe that nobody reads.
     pub fn output_unread(mut self) -> Self {
         let pipe = self.directory.path().join("unread").display().to_string();
@@ -293,6 +302,21 @@ impl Ringway {
             lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
         });
         switches.sum()
+    }
+
+    /// The CPUs on which its threads with names that begin so may run, as the kernel writes them.
+    pub fn cpus_of(&self, name: &str) -> Vec<String> {
+        let line = |status: &str, key: &str| -> Option<String> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            Some(line.trim().to_owned())
+        };
+        let statuses = self.of_threads("status");
+        let ours = statuses.iter().filter(|status| {
+            let of = line(status, "Name:");
+            of.is_some_and(|of| of.starts_with(name))
+        });
+        ours.filter_map(|status| line(status, "Cpus_allowed_list:"))
+            .collect()
     }
 
     /// The CPU time that it has taken so far, in user and kernel mode, ended threads included.

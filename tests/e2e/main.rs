@@ -31,6 +31,8 @@ mod broken_peers;
 mod buffers;
 mod choosing;
 mod commands;
+mod container;
+mod first_answer;
 mod half_closed;
 mod health;
 mod health_load;

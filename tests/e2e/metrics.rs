@@ -120,6 +120,8 @@ fn metrics_and_statistics_tell_the_same() {
             ("retries_total", "", "retries"),
             ("shortages_total", "", "shortages"),
             ("log_lines_dropped_total", "", "log_lines_dropped"),
+            ("buffer_misses_total", "", "buffer_misses"),
+            ("stale_completions_total", "", "stale_completions"),
         ] {
             let labels = format!("worker=\"{worker}\"{from}");
             same(
@@ -162,6 +164,11 @@ fn metrics_and_statistics_tell_the_same() {
         "backend=\"app\"",
         "/backends/0/sessions/total",
     );
+    same(
+        "backend_downs_total",
+        "backend=\"app\"",
+        "/backends/0/downs",
+    );
     for server in 0..2 {
         for (name, label, path) in [
             ("weight", "", "weight"),
@@ -173,6 +180,9 @@ fn metrics_and_statistics_tell_the_same() {
             ("bytes_total", ",from=\"server\"", "bytes_from_server"),
             ("connect_failures_total", "", "connect_failures"),
             ("retries_total", "", "retries"),
+            ("reconnects_total", "", "reconnects"),
+            ("redispatches_total", "", "redispatches"),
+            ("checks_failed_while_up_total", "", "checks/failed_while_up"),
             ("checks_total", ",result=\"passed\"", "checks/passed"),
             ("checks_total", ",result=\"failed\"", "checks/failed"),
             ("downs_total", "", "checks/downs"),
@@ -185,7 +195,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 6 + 16 + 9 + 3 + 24);
+    assert_eq!(compared, 6 + 20 + 9 + 4 + 30);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0
@@ -194,6 +204,16 @@ fn metrics_and_statistics_tell_the_same() {
         metrics["ringway_server_connect_failures_total{backend=\"app\",server=\"gone\"}"],
         20.0
     );
+    // All were sent on from there, and none was tried there again.
+    for (name, server, count) in [
+        ("redispatches", "gone", 20.0),
+        ("redispatches", "a", 0.0),
+        ("retries", "a", 20.0),
+        ("reconnects", "a", 0.0),
+    ] {
+        let name = format!("ringway_server_{name}_total{{backend=\"app\",server=\"{server}\"}}");
+        assert_eq!(metrics[&name], count, "{name}");
+    }
     let version = format!(
         "ringway_build_info{{version=\"{}\"}}",
         env!("CARGO_PKG_VERSION")
@@ -414,7 +434,10 @@ fn the_csv_has_the_head_and_the_rows_of_haproxy() {
     let admin = ringway.admin();
     eventually("the checks are done", || {
         let csv = table(&get(admin, "/stats.csv").body);
-        csv["app/gone"]["status"] == "DOWN" && csv["app/a"]["status"] == "UP"
+        let failed = &stats(admin)["backends"][0]["servers"][0]["checks"]["failed"];
+        csv["app/gone"]["status"] == "DOWN"
+            && csv["app/a"]["status"] == "UP"
+            && failed.as_u64() > Some(2)
     });
 
     let answers = [
@@ -479,19 +502,28 @@ fn the_csv_has_the_head_and_the_rows_of_haproxy() {
     assert_eq!(
         of(
             "app/gone",
-            &["status", "check_status", "chkdown", "slim", "qcur"]
+            &[
+                "status",
+                "check_status",
+                "chkfail",
+                "chkdown",
+                "slim",
+                "qcur",
+                "wretr"
+            ]
         ),
-        ["DOWN", "L4CON", "1", "", ""]
+        // The first failed check took it down, and those after it do not count.
+        ["DOWN", "L4CON", "1", "1", "", "", "0"]
     );
     assert!(csv["app/gone"]["last_chk"].contains("connection refused"));
     assert_eq!(
         of(
             "app/BACKEND",
             &[
-                "qcur", "scur", "bin", "status", "weight", "act", "bck", "type", "algo"
+                "qcur", "scur", "bin", "status", "weight", "act", "bck", "type", "algo", "chkdown"
             ]
         ),
-        ["0", "0", "2000", "UP", "7", "1", "0", "1", "first"]
+        ["0", "0", "2000", "UP", "7", "1", "0", "1", "first", "0"]
     );
     // What HAProxy leaves empty in a row is empty in ours, too.
     let lines = theirs.lines().filter(|line| !line.is_empty());

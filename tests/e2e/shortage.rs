@@ -5,7 +5,11 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::clients::{connect, connect_named, is_silent, read_line, round_trip};
+use crate::http::stats;
+use crate::http_servers::HttpServer;
 use crate::namespace::in_namespace;
 use crate::servers::Server;
 use crate::setup::Setup;
@@ -86,4 +90,40 @@ fn sessions_go_elsewhere_while_all_ports_to_a_server_are_in_use() {
         assert!(["a", "b"].contains(&read_line(&waiting).as_str()));
         assert!(ringway.runs());
     });
+}
+
+#[test]
+fn a_session_in_a_shortage_counts_its_server_once() {
+    let server = HttpServer::named("a");
+    let ringway = Setup::plain_http()
+        .workers(1)
+        .admin()
+        .global("max_sessions = 1_000")
+        .server("a", server.address())
+        .launch()
+        .open_files_max(64)
+        .start();
+    let begun = |admin| stats(admin)["process"]["sessions"]["total"].clone();
+    assert_eq!(begun(ringway.admin()), 0);
+
+    // Their connections take all descriptors, so that none is left for the server.
+    let mut clients: Vec<_> = (0..100)
+        .filter_map(|_| TcpStream::connect(ringway.address()).ok())
+        .collect();
+    settled("no more connections are accepted", || ringway.descriptors());
+    for client in &mut clients {
+        let _ = client.write_all(b"GET / HTTP/1.1\r\n\r\n");
+    }
+    let time = Duration::from_millis(500);
+    all_through("they try again and again", time, || server.accepted() < 20);
+    drop(clients);
+
+    eventually("all sessions end", || ringway.descriptors() < 32);
+    let all = stats(ringway.admin());
+    let number = |path: &str| all.pointer(path).and_then(Value::as_u64);
+    let begun = number("/process/sessions/total");
+    let given = number("/backends/0/servers/0/sessions/total");
+    assert!(given <= begun, "{given:?} of {begun:?}");
+    let shortages = number("/workers/0/shortages");
+    assert!(shortages > begun.map(|begun| 2 * begun), "{shortages:?}");
 }

@@ -72,7 +72,7 @@ fn may_become_a_first_line(beginning: &[u8]) -> bool {
     if beginning == [0x16] || beginning == b"\r" {
         return true;
     }
-    let words: Vec<&[u8]> = beginning.split(|&byte| byte == b' ').collect();
+    let words = parts(beginning);
     let last = words.len() - 1;
     words.iter().enumerate().all(|(index, word)| {
         let complete = index < last;
@@ -97,16 +97,116 @@ fn may_become_a_first_line(beginning: &[u8]) -> bool {
     })
 }
 
-fn first_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
-    let [method, target, version] = words[..] else {
+/// The parts of a first line, and the empty ones where spaces are at its ends.
+fn parts(line: &[u8]) -> Vec<&[u8]> {
+    let all: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    let last = all.len() - 1;
+    all.into_iter()
+        .enumerate()
+        .filter(|&(index, part)| index == 0 || index == last || !part.is_empty())
+        .map(|(_, part)| part)
+        .collect()
+}
+
+fn first_line(line: &[u8]) -> Option<(&[u8], &[u8], u8)> {
+    let [method, target, version] = parts(line)[..] else {
         return None;
     };
-    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] = version else {
+    let [
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        b'1',
+        b'.',
+        minor @ b'0'..=b'9',
+    ] = *version
+    else {
         return None;
     };
     let is_target = !target.is_empty() && target.iter().all(|&byte| is_target_byte(byte));
-    (is_token(method) && method.len() <= METHOD_LEN_MAX && is_target).then_some((method, target))
+    (is_token(method) && method.len() <= METHOD_LEN_MAX && is_target)
+        .then_some((method, target, minor))
+}
+
+/// The number of a Content-Length, without its leading zeros.
+fn length(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = text.trim_start_matches('0');
+    let max = i64::MAX.to_string();
+    let fits = digits.len() < max.len() || (digits.len() == max.len() && digits <= &max[..]);
+    (is_number && fits).then(|| digits.to_owned())
+}
+
+/// Whether the end of the request is where everybody sees it.
+fn is_framed(fields: &[(Vec<u8>, &[u8], &[u8])], minor: u8) -> bool {
+    let members = |wanted: &str| -> Vec<Vec<u8>> {
+        fields
+            .iter()
+            .filter(|(name, _, _)| name == wanted.as_bytes())
+            .flat_map(|(_, value, _)| value.split(|&byte| byte == b','))
+            .map(|member| trim(member).to_ascii_lowercase())
+            .collect()
+    };
+    let lengths: Vec<_> = members("content-length")
+        .iter()
+        .map(|member| length(member))
+        .collect();
+    let codings = members("transfer-encoding");
+    let named = ["content_length", "transfer_encoding"];
+    let lookalike = fields
+        .iter()
+        .any(|(name, _, _)| named.iter().any(|known| name == known.as_bytes()));
+    let dropped = members("connection")
+        .iter()
+        .any(|option| option == b"content-length" || option == b"transfer-encoding");
+    let lengths_fit = lengths
+        .iter()
+        .all(|length| length.is_some() && *length == lengths[0]);
+    let codings_fit = match &codings[..] {
+        [] => true,
+        [only] => only == b"chunked" && lengths.is_empty() && minor != b'0',
+        _ => false,
+    };
+    lengths_fit && codings_fit && !lookalike && !dropped
+}
+
+/// Whether target and Host lines name one host at most.
+fn names_one_host(method: &[u8], target: &[u8], hosts: &[&[u8]]) -> bool {
+    let lower = |bytes: &[u8]| -> String {
+        let lower = trim(bytes).to_ascii_lowercase();
+        lower.into_iter().map(char::from).collect()
+    };
+    let hosts: Vec<String> = hosts.iter().map(|host| lower(host)).collect();
+    if hosts.len() > 1 {
+        return false;
+    }
+    let is_host = |authority: &str, port: &str| {
+        let bare = |host: &str| host.strip_suffix(port).unwrap_or(host).to_owned();
+        hosts
+            .iter()
+            .all(|host| !authority.contains('@') && bare(host) == bare(authority))
+    };
+    let target = lower(target);
+    if method == b"CONNECT" {
+        return is_host(&target, ":80") || is_host(&target, ":443");
+    }
+    if target.starts_with('/') || target == "*" {
+        return true;
+    }
+    let Some((scheme, rest)) = target.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().expect("one at least");
+    let mut letters = scheme.chars();
+    let is_scheme = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    is_scheme && !authority.is_empty() && is_host(authority, port)
 }
 
 /// What is to become of a request.
@@ -169,7 +269,7 @@ const KEEPING: [&[u8]; 3] = [b"connection", b"keep-alive", b"proxy-connection"];
 
 fn whole_request(blank: &[Line<'_>], taken: &[&[u8]], set: &RequestSetting) -> Request {
     let (first, fields) = (taken[0], &taken[1..taken.len() - 1]);
-    let (method, target) = first_line(without_cr(first)).expect("was looked at");
+    let (method, target, minor) = first_line(without_cr(first)).expect("was looked at");
     let fields: Vec<(Vec<u8>, &[u8], &[u8])> = fields
         .iter()
         .map(|line| {
@@ -189,9 +289,7 @@ fn whole_request(blank: &[Line<'_>], taken: &[&[u8]], set: &RequestSetting) -> R
             .collect()
     };
 
-    let lengths = members("content-length");
-    let lengths_differ = lengths.iter().any(|length| *length != lengths[0]);
-    if lengths_differ || (!lengths.is_empty() && !values("transfer-encoding").is_empty()) {
+    if !is_framed(&fields, minor) || !names_one_host(method, target, &values("host")) {
         return Request::Refused(Refusal::Malformed);
     }
 
@@ -359,7 +457,7 @@ pub fn response(bytes: &[u8], set: &ResponseSetting) -> Response {
             0..=6 => byte == b"HTTP/1."[index],
             7 | 9..=11 => byte.is_ascii_digit(),
             8 => byte == b' ',
-            _ => b" \r\n".contains(&byte) && b"12345".contains(&window[9]),
+            _ => b" \r\n".contains(&byte) && window[9] != b'0',
         };
         if !fits {
             return Response::Opaque;
@@ -426,13 +524,9 @@ fn rewrite_response(head: &[&[u8]], status: u16, set: &ResponseSetting) -> (Vec<
     let mut out = [head[0], b"\n"].concat();
     let mut removed = false;
     for (name, lines) in &fields {
-        let value = field(lines[0]).1;
-        let ours = name == b"set-cookie"
-            && set.cookie.as_ref().is_some_and(|ours| {
-                let pair = value.split(|&byte| byte == b';').next().unwrap();
-                let words: Vec<&[u8]> = pair.splitn(2, |&byte| byte == b'=').collect();
-                words.len() == 2 && trim(words[0]) == ours.as_bytes()
-            });
+        let is_folded = lines[0].starts_with(b" ") || lines[0].starts_with(b"\t");
+        let ours =
+            !is_folded && (set.cookie.as_ref()).is_some_and(|ours| sets(lines, ours.as_bytes()));
         removed |= ours;
         if ours || (close && KEEPING.contains(&&name[..])) {
             continue;
@@ -455,6 +549,38 @@ fn rewrite_response(head: &[&[u8]], status: u16, set: &ResponseSetting) -> (Vec<
     }
     out.extend([head[head.len() - 1], b"\n"].concat());
     (out, removed)
+}
+
+/// Whether a field sets this cookie, for a browser that joins its lines, or one that takes a bare CR
+/// for the end of a line.
+fn sets(lines: &[&[u8]], ours: &[u8]) -> bool {
+    let joined = lines.join(&b'\n');
+    let behind_cr = joined.split(|&byte| byte == b'\r').skip(1);
+    [&joined[..]].into_iter().chain(behind_cr).any(|text| {
+        let Some(colon) = text.iter().position(|&byte| byte == b':') else {
+            return false;
+        };
+        let unfold = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes)
+                .trim_matches([' ', '\t', '\r', '\n'])
+                .to_owned()
+        };
+        let value = unfold(
+            text[colon + 1..]
+                .split(|&byte| byte == b';')
+                .next()
+                .unwrap(),
+        );
+        let value = value.strip_prefix('=').unwrap_or(&value);
+        let Some((cookie, _)) = value.split_once('=') else {
+            return false;
+        };
+        let name = &text[..colon];
+        let is_indented = name.starts_with(b" ") || name.starts_with(b"\t");
+        !is_indented
+            && trim(name).eq_ignore_ascii_case(b"set-cookie")
+            && unfold(cookie.as_bytes()).as_bytes() == ours
+    })
 }
 
 fn may_be_shared(fields: &[(Vec<u8>, Vec<&[u8]>)], status: u16, method: &str) -> bool {

@@ -258,7 +258,8 @@ fn server(
     row.set("bin", server.bytes_from_client);
     row.set("bout", server.bytes_from_server);
     row.set("econ", server.connect_failures);
-    row.set("wretr", server.retries);
+    row.set("wretr", server.reconnects);
+    row.set("wredis", server.redispatches);
     row.set("status", server.status);
     row.set("weight", server.weight);
     row.set("act", u8::from(!server.backup));
@@ -269,7 +270,7 @@ fn server(
     row.set("uweight", server.weight_configured);
     row.set("addr", &server.address);
     if server.state != "no check" {
-        row.set("chkfail", server.checks.failed);
+        row.set("chkfail", server.checks.failed_while_up);
         row.set("chkdown", server.checks.downs);
         if let Some((code, detail)) = check(&server.reason) {
             row.set("check_status", code);
@@ -293,7 +294,6 @@ fn check(reason: &str) -> Option<(&str, &str)> {
 /// The row of a backend.
 fn sum(backend: &BackendStats, proxy: usize) -> Row {
     let servers = &backend.servers;
-    let downs = servers.iter().map(|server| server.checks.downs);
     // Backups count when nobody else is there.
     let counts = |server: &&ServerStats| server.usable && server.backup == (backend.active == 0);
     let weights = servers.iter().filter(counts).map(|server| server.weight);
@@ -304,12 +304,13 @@ fn sum(backend: &BackendStats, proxy: usize) -> Row {
     row.set("bin", backend.bytes_from_clients);
     row.set("bout", backend.bytes_from_servers);
     row.set("econ", backend.connect_failures);
-    row.set("wretr", backend.retries);
+    row.set("wretr", backend.reconnects);
+    row.set("wredis", backend.redispatches);
     row.set("status", backend.status);
     row.set("weight", weights.sum::<u32>());
     row.set("act", backend.active);
     row.set("bck", backend.backup);
-    row.set("chkdown", downs.sum::<u64>());
+    row.set("chkdown", backend.downs);
     row.set("lbtot", backend.sessions.total);
     row.set("rate", backend.sessions.rate.round());
     row.set("algo", algorithm(&backend.balance));

@@ -91,6 +91,10 @@ pub(super) struct Worker {
     /// Times that descriptors, memory or ports were short.
     pub shortages: u64,
     pub log_lines_dropped: u64,
+    /// Receives that found no buffer and were made again.
+    pub buffer_misses: u64,
+    /// Completions for a session that is gone: always 0 unless something is wrong.
+    pub stale_completions: u64,
 }
 
 /// Sessions of one worker.
@@ -143,6 +147,10 @@ pub(super) struct BackendStats {
     pub bytes_from_servers: u64,
     pub connect_failures: u64,
     pub retries: u64,
+    pub reconnects: u64,
+    pub redispatches: u64,
+    /// Times that it became `DOWN`.
+    pub downs: u64,
     pub servers: Vec<ServerStats>,
 }
 
@@ -198,6 +206,10 @@ pub(super) struct ServerStats {
     pub connect_failures: u64,
     /// Connects of sessions to it that were not the first of their session.
     pub retries: u64,
+    /// Those of them that followed a failed one to it.
+    pub reconnects: u64,
+    /// Connects to others that followed a failed one to it.
+    pub redispatches: u64,
     /// Connecting to it.
     pub connect_time: Quantiles,
     /// Whole sessions.
@@ -219,6 +231,8 @@ pub(super) struct Quantiles {
 pub(super) struct Checks {
     pub passed: u64,
     pub failed: u64,
+    /// Those of them that failed while the server was up.
+    pub failed_while_up: u64,
     /// Times that the server went down.
     pub downs: u64,
     /// When the last one ended; RFC 3339, UTC; null: there was none.

@@ -47,6 +47,9 @@ mod streaming;
 mod takeover;
 mod token;
 
+#[cfg(test)]
+mod counters;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -241,10 +244,12 @@ async fn bind_unix(
     path: &Path,
     owner: Option<User>,
 ) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path, owner).await.map_err(|why| StartError::Listen {
-        what: format!("{} (admin)", path.display()),
-        why,
-    })
+    socket::bind(path, owner)
+        .await
+        .map_err(|why| StartError::Listen {
+            what: format!("{} (admin)", path.display()),
+            why,
+        })
 }
 
 fn router(parts: &Parts) -> Router {

@@ -62,6 +62,7 @@ mod tests {
             changed: SystemTime::UNIX_EPOCH,
             checks_passed: 0,
             checks_failed: 0,
+            checks_failed_while_up: 0,
             connects_failed: 0,
             downs: 0,
             checked: None,

@@ -122,6 +122,8 @@ fn worker(state: &State, index: usize) -> Worker {
         retries: counters.retries.get(),
         shortages: counters.shortages.get(),
         log_lines_dropped: counters.log_lines_dropped.get(),
+        buffer_misses: counters.buffer_misses.get(),
+        stale_completions: counters.stale_completions.get(),
     }
 }
 
@@ -195,6 +197,9 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
         bytes_from_servers: total(|server| server.bytes_from_server),
         connect_failures: total(|server| server.connect_failures),
         retries: total(|server| server.retries),
+        reconnects: total(|server| server.reconnects),
+        redispatches: total(|server| server.redispatches),
+        downs: shared.queue.downs.get(),
         servers,
     }
 }
@@ -239,11 +244,14 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         bytes_from_server: sum(counters, |all| &all.bytes_from_server),
         connect_failures: sum(counters, |all| &all.connect_failures),
         retries: sum(counters, |all| &all.retries),
+        reconnects: sum(counters, |all| &all.reconnects),
+        redispatches: sum(counters, |all| &all.redispatches),
         connect_time,
         session_time,
         checks: Checks {
             passed: status.checks_passed,
             failed: status.checks_failed,
+            failed_while_up: status.checks_failed_while_up,
             downs: status.downs,
             last: status.checked.map(rfc3339),
         },
@@ -251,7 +259,7 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
     use tokio::sync::watch;
 
@@ -262,7 +270,7 @@ mod tests {
     use crate::snapshot::Registry;
 
     /// Two workers, of which each has counted something.
-    fn state() -> State {
+    pub fn state() -> State {
         let listen = ["127.0.0.1:0".to_owned()];
         let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
         let config = Config::simple(&listen, Balance::First, &servers, &system_resolver);
@@ -299,6 +307,7 @@ mod tests {
             changed: SystemTime::UNIX_EPOCH,
             checks_passed: 11,
             checks_failed: 22,
+            checks_failed_while_up: 12,
             connects_failed: 33,
             downs: 44,
             checked: Some(SystemTime::UNIX_EPOCH),
@@ -379,7 +388,7 @@ mod tests {
         assert_eq!(server["reason"], "L4CON refused");
         assert_eq!(
             server["checks"],
-            json!({ "passed": 11, "failed": 22, "downs": 44, "last": "1970-01-01T00:00:00.000Z" })
+            json!({ "passed": 11, "failed": 22, "failed_while_up": 12, "downs": 44, "last": "1970-01-01T00:00:00.000Z" })
         );
         assert_eq!(
             (&server["bytes_from_server"], &server["retries"]),

@@ -247,7 +247,8 @@ impl Checker {
         if std::mem::take(&mut target.awaited) {
             self.awaited -= 1;
         }
-        self.statuses.count_check(&target.shared, cause);
+        let was_up = matches!(target.health.operational(), Operational::Up { .. });
+        self.statuses.count_check(&target.shared, cause, was_up);
         if let Cause::Socket(_) = cause
             && self.warn_after <= now
         {
@@ -341,6 +342,7 @@ impl Checker {
         match pool.lost_since {
             None if !usable => {
                 pool.lost_since = Some(now);
+                pool.shared.queue.downs.add(1);
                 announce::backend_lost(&self.journal, &pool.name);
             }
             Some(since) if usable => {

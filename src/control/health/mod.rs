@@ -87,6 +87,8 @@ pub struct ServerStatus {
     pub checks_passed: u64,
     /// Probes that failed.
     pub checks_failed: u64,
+    /// Those of them that failed while it was up.
+    pub checks_failed_while_up: u64,
     /// Connects of sessions that failed.
     pub connects_failed: u64,
     /// How often it went down.
@@ -120,6 +122,7 @@ impl ServerStatus {
             changed: SystemTime::now(),
             checks_passed: 0,
             checks_failed: 0,
+            checks_failed_while_up: 0,
             connects_failed: 0,
             downs: 0,
             checked: None,
@@ -190,13 +193,14 @@ impl Statuses {
         });
     }
 
-    fn count_check(&self, server: &ServerShared, cause: Cause) {
+    fn count_check(&self, server: &ServerShared, cause: Cause, was_up: bool) {
         let Some(passed) = cause.passed() else {
             return;
         };
         self.change(server, |status| {
             status.checks_passed += u64::from(passed);
             status.checks_failed += u64::from(!passed);
+            status.checks_failed_while_up += u64::from(!passed && was_up);
             status.checked = Some(SystemTime::now());
         });
     }

@@ -3,7 +3,7 @@
 //! Names are compared byte by byte. A name without an equals sign is not a cookie. What begins with
 //! `$` is an attribute of RFC 2965 and belongs to the cookie before it.
 
-use super::field::{trim, trim_start};
+use super::field::{is_space, trim_start};
 use super::pairs::{COOKIE, Pairs};
 
 /// The first cookie of this name in the value of a Cookie line: its name, as it stands there, and
@@ -59,9 +59,22 @@ pub(super) fn cut(line: &[u8], name: &[u8], out: &mut Vec<u8>) -> Remains {
     }
 }
 
-/// Whether the value of a Set-Cookie line sets the cookie of this name.
-pub(super) fn sets(line: &[u8], name: &[u8]) -> bool {
-    let pair = line.split(|&byte| byte == b';').next().unwrap_or_default();
+/// Whether the value of a Set-Cookie field sets the cookie of this name. The lines of a folded
+/// field may be in it.
+///
+/// Of `=NAME=VALUE` browsers make a cookie without a name, whose value they send as it is.
+pub(super) fn sets(value: &[u8], name: &[u8]) -> bool {
+    let pair = value.split(|&byte| byte == b';').next().unwrap_or_default();
+    let pair = trim_folds(pair);
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair);
     let equals = pair.iter().position(|&byte| byte == b'=');
-    equals.is_some_and(|equals| trim(&pair[..equals]) == name)
+    equals.is_some_and(|equals| trim_folds(&pair[..equals]) == name)
+}
+
+/// Without the white space around it, line ends included.
+fn trim_folds(bytes: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !is_space(*byte) && !matches!(byte, b'\r' | b'\n');
+    let start = bytes.iter().position(is_text).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(is_text).map_or(start, |at| at + 1);
+    &bytes[start..end]
 }

@@ -9,6 +9,9 @@ pub(super) enum Field {
     Cookie,
     Expires,
     Forwarded,
+    /// What becomes a field of the framing where servers take `_` for `-`, as CGI has it.
+    FramingLookalike,
+    Host,
     KeepAlive,
     ProxyConnection,
     SetCookie,
@@ -25,6 +28,7 @@ impl Field {
     pub fn of(name: &[u8]) -> Self {
         let candidates: &[(&str, Self)] = match name.len() {
             3 => &[("via", Self::Via)],
+            4 => &[("host", Self::Host)],
             6 => &[("cookie", Self::Cookie)],
             7 => &[("upgrade", Self::Upgrade), ("expires", Self::Expires)],
             9 => &[("forwarded", Self::Forwarded)],
@@ -34,10 +38,16 @@ impl Field {
                 ("keep-alive", Self::KeepAlive),
             ],
             13 => &[("cache-control", Self::CacheControl)],
-            14 => &[("content-length", Self::ContentLength)],
+            14 => &[
+                ("content-length", Self::ContentLength),
+                ("content_length", Self::FramingLookalike),
+            ],
             15 => &[("x-forwarded-for", Self::XForwardedFor)],
             16 => &[("proxy-connection", Self::ProxyConnection)],
-            17 => &[("transfer-encoding", Self::TransferEncoding)],
+            17 => &[
+                ("transfer-encoding", Self::TransferEncoding),
+                ("transfer_encoding", Self::FramingLookalike),
+            ],
             _ => &[],
         };
         candidates

@@ -26,7 +26,7 @@ impl Ending {
 }
 
 /// Offsets of a line: its text, and where the next line begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Line {
     pub start: usize,
     pub text_end: usize,
@@ -65,7 +65,7 @@ pub(super) enum Next {
 }
 
 /// Goes through the lines of `bytes`, beginning at the offset `first`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lines<'b> {
     bytes: &'b [u8],
     first: usize,

@@ -18,11 +18,13 @@
 mod caching;
 mod cookie;
 mod field;
+mod framing;
 mod lines;
 mod pairs;
 mod request;
 mod request_line;
 mod response;
+mod target;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,10 @@
 
 use super::cookie::{self, Remains};
 use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
+use super::framing::{self, Framing};
 use super::lines::{Ending, Line, Lines, Next, Span};
 use super::request_line::{self, OPENING_LEN};
+use super::target;
 
 /// What the beginning of a connection's bytes is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +97,13 @@ pub fn scan_request<'b>(
         let rest = Lines::resume(window, first, before.min(window.len()));
         match walk(window, rest, first, name) {
             // The lines before were only checked, not kept.
-            Walk::Whole(_) => walk(window, Lines::new(window, first), first, name),
+            Walk::Whole(..) => walk(window, Lines::new(window, first), first, name),
             other => other,
         }
     };
     let is_opening = before < first + OPENING_LEN;
     match walk {
-        Walk::Whole(head) => RequestScan::Whole(head),
+        Walk::Whole(facts, empty) => facts.finish(window, &empty),
         Walk::Refused(refusal) => RequestScan::Refused(refusal),
         Walk::Unfinished(at) => {
             // Always below 4 GiB, since `head_max` is.
@@ -117,7 +119,8 @@ pub fn scan_request<'b>(
 }
 
 enum Walk<'b> {
-    Whole(RequestHead<'b>),
+    /// The line is the empty one.
+    Whole(Facts<'b>, Line),
     Refused(Refusal),
     Unfinished(usize),
 }
@@ -138,13 +141,14 @@ fn walk<'b>(
         };
         let text = line.text(window);
         if line.start == first {
-            let Some((method, target)) = request_line::split(text) else {
+            let Some(request_line) = request_line::split(text) else {
                 return Walk::Refused(refusal_of(&window[first..]));
             };
-            (facts.method, facts.target) = (method, target);
+            (facts.method, facts.target) = (request_line.method, request_line.target);
+            facts.is_http_1_0 = request_line.is_http_1_0;
             facts.ending = Some(line.ending());
         } else if line.is_empty() {
-            return facts.finish(window, &line);
+            return Walk::Whole(facts, line);
         } else if let Some((name, value)) = field::split(text) {
             facts.field(Field::of(name), value, &line, cookie);
         } else {
@@ -163,7 +167,12 @@ fn refusal_of(request: &[u8]) -> Refusal {
 struct Facts<'b> {
     method: &'b [u8],
     target: &'b [u8],
+    is_http_1_0: bool,
     ending: Option<Ending>,
+    /// Of the first Host, without the white space around it.
+    host: Option<&'b [u8]>,
+    several_hosts: bool,
+    framing: Framing,
     /// Name and value.
     cookie: Option<(&'b [u8], &'b [u8])>,
     cookie_lines: Span,
@@ -174,9 +183,6 @@ struct Facts<'b> {
     offers_upgrade: bool,
     /// Connection names it.
     wants_upgrade: bool,
-    content_length: Option<&'b [u8]>,
-    lengths_differ: bool,
-    transfer_encoding: bool,
 }
 
 impl<'b> Facts<'b> {
@@ -194,29 +200,39 @@ impl<'b> Facts<'b> {
             Field::Connection | Field::KeepAlive | Field::ProxyConnection => {
                 self.connection_lines.extend(line);
                 self.persistence = self.persistence.and(field, value);
-                self.wants_upgrade |= field == Field::Connection
-                    && field::list(value).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+                if field == Field::Connection {
+                    field::list(value).for_each(|option| self.connection_option(option));
+                }
             }
             Field::Upgrade => self.offers_upgrade = true,
             Field::Via | Field::Forwarded | Field::XForwardedFor => self.through_proxy = true,
-            Field::ContentLength => {
-                for length in field::list(value) {
-                    let expected = *self.content_length.get_or_insert(length);
-                    self.lengths_differ |= length != expected;
-                }
-            }
-            Field::TransferEncoding => self.transfer_encoding = true,
+            Field::Host => match self.host {
+                None => self.host = Some(field::trim(value)),
+                Some(_) => self.several_hosts = true,
+            },
+            Field::ContentLength => self.framing.content_length(value),
+            Field::TransferEncoding => self.framing.transfer_encoding(value),
+            Field::FramingLookalike => self.framing.lookalike(),
             Field::CacheControl | Field::Expires | Field::SetCookie | Field::Other => {}
         }
     }
 
-    fn finish(self, window: &'b [u8], empty: &Line) -> Walk<'b> {
-        let ambiguous = self.content_length.is_some() && self.transfer_encoding;
-        if ambiguous || self.lengths_differ {
-            return Walk::Refused(Refusal::Malformed);
+    fn connection_option(&mut self, option: &[u8]) {
+        self.wants_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        if framing::is_framing_field(option) {
+            self.framing.lookalike();
+        }
+    }
+
+    fn finish(self, window: &'b [u8], empty: &Line) -> RequestScan<'b> {
+        let is_sound = self.framing.is_sound(self.is_http_1_0)
+            && !self.several_hosts
+            && target::is_sound(self.method, self.target, self.host);
+        if !is_sound {
+            return RequestScan::Refused(Refusal::Malformed);
         }
         let asks_upgrade = self.offers_upgrade && self.wants_upgrade;
-        Walk::Whole(RequestHead {
+        RequestScan::Whole(RequestHead {
             head: &window[..empty.end],
             method: self.method,
             target: self.target,

@@ -18,6 +18,9 @@ const TLS: [u8; 2] = [0x16, 0x03];
 
 const VERSION: &[u8] = b"HTTP/1.";
 
+/// How the preface of HTTP/2 begins.
+const HTTP2: &[u8] = b"PRI * HTTP/2";
+
 /// How many bytes of whole blank lines there are at the beginning.
 pub(super) fn blank_lines_len(bytes: &[u8]) -> Result<usize, Refusal> {
     let mut len = 0;
@@ -31,9 +34,16 @@ pub(super) fn blank_lines_len(bytes: &[u8]) -> Result<usize, Refusal> {
     Err(Refusal::Malformed)
 }
 
-/// Method and target of a whole first line.
+/// The parts of a whole first line.
+pub(super) struct RequestLine<'b> {
+    pub method: &'b [u8],
+    pub target: &'b [u8],
+    pub is_http_1_0: bool,
+}
+
+/// The parts of a whole first line; one or more spaces are between them (RFC 9112, section 3).
 #[inline]
-pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(line: &[u8]) -> Option<RequestLine<'_>> {
     let (method, rest) = line.split_at(token_len(line));
     let [b' ', rest @ ..] = rest else {
         return None;
@@ -42,6 +52,10 @@ pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let [target @ .., b' '] = rest else {
         return None;
     };
+    let mut target = without_spaces(target);
+    while let [rest @ .., b' '] = target {
+        target = rest;
+    }
     let is_version = version == VERSION && minor.is_ascii_digit();
     let is_method = (1..=METHOD_LEN_MAX).contains(&method.len());
     // All bytes are looked at, without a branch for each: most targets are in order.
@@ -49,7 +63,11 @@ pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
         && target
             .iter()
             .fold(true, |all, &byte| all & is_target_byte(byte));
-    (is_version && is_method && is_target).then_some((method, target))
+    (is_version && is_method && is_target).then_some(RequestLine {
+        method,
+        target,
+        is_http_1_0: *minor == b'0',
+    })
 }
 
 /// Whether the byte may be in a target. No white space, of which servers might make the end of it;
@@ -76,7 +94,7 @@ pub(super) fn refuse_opening(bytes: &[u8]) -> Option<Refusal> {
     }
     let rest = match rest {
         [] => return None,
-        [b' ', rest @ ..] if !method.is_empty() => rest,
+        [b' ', rest @ ..] if !method.is_empty() => without_spaces(rest),
         _ => return Some(Refusal::Malformed),
     };
     let target_end = rest.iter().position(|&byte| !is_target_byte(byte))?;
@@ -87,10 +105,18 @@ pub(super) fn refuse_opening(bytes: &[u8]) -> Option<Refusal> {
     if target.is_empty() {
         return Some(Refusal::Malformed);
     }
-    refuse_version(version).map(|refusal| match refusal {
-        Refusal::Http2 if method != b"PRI" || target != b"*" => Refusal::Malformed,
+    refuse_version(without_spaces(version)).map(|refusal| match refusal {
+        Refusal::Http2 if !bytes.starts_with(HTTP2) => Refusal::Malformed,
         other => other,
     })
+}
+
+/// Without the spaces at the beginning.
+fn without_spaces(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// The same for what begins with the version; any HTTP/2 is called so.

@@ -3,8 +3,10 @@
 use super::caching::Caching;
 use super::cookie;
 use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
+use super::framing::Framing;
 use super::lines::{Ending, Line, Lines, Span};
 use memchr::memchr;
+use std::iter;
 use std::ops::Range;
 
 /// What the beginning of a server's bytes is.
@@ -29,7 +31,7 @@ pub enum ResponseScan<'b> {
 pub struct ResponseHead<'b> {
     /// From the first byte through the empty line.
     pub head: &'b [u8],
-    /// 101, or 200 to 599.
+    /// 101, or 200 to 999.
     pub status: u16,
     facts: Facts,
     /// Where the empty line begins.
@@ -123,7 +125,7 @@ fn status(bytes: &[u8]) -> StatusLine {
     }
     match bytes.get(9..).unwrap_or_default() {
         [] | [_] | [_, _] | [_, _, _] => StatusLine::Partial,
-        [hundreds @ b'1'..=b'5', tens, ones, b' ' | b'\r' | b'\n', ..] => {
+        [hundreds @ b'1'..=b'9', tens, ones, b' ' | b'\r' | b'\n', ..] => {
             let digit = |byte: &u8| u16::from(byte - b'0');
             StatusLine::Status(digit(hundreds) * 100 + digit(tens) * 10 + digit(ones))
         }
@@ -135,6 +137,8 @@ fn status(bytes: &[u8]) -> StatusLine {
 fn walk<'b>(window: &'b [u8], mut lines: Lines<'b>) -> Option<ResponseHead<'b>> {
     let mut facts = Facts::default();
     let mut field = Field::Other;
+    // The first line of this field, and whether there is a CR within its lines.
+    let (mut first, mut bare_cr) = (Line::default(), false);
     let mut ending = None;
     loop {
         let line = lines.next_lenient()?;
@@ -157,9 +161,15 @@ fn walk<'b>(window: &'b [u8], mut lines: Lines<'b>) -> Option<ResponseHead<'b>> 
         } else {
             let value;
             (field, value) = split(text);
+            (first, bare_cr) = (line, false);
             value
         };
         facts.field(field, value, &line);
+        bare_cr |= memchr(b'\r', text).is_some();
+        if bare_cr {
+            facts.set_cookie_lines.extend(&first);
+            facts.set_cookie_lines.extend(&line);
+        }
     }
 }
 
@@ -180,10 +190,23 @@ fn split(text: &[u8]) -> (Field, &[u8]) {
     }
 }
 
+/// Whether a field, with the lines in which it goes on, sets the cookie of this name.
+///
+/// Some browsers take a bare CR for the end of a line. What they find behind it counts too.
+fn sets_cookie(text: &[u8], name: &[u8]) -> bool {
+    let behind_cr = text.split(|&byte| byte == b'\r').skip(1);
+    iter::once(text).chain(behind_cr).any(|text| {
+        let (field, value) = split(text);
+        field == Field::SetCookie && cookie::sets(value, name)
+    })
+}
+
 /// What the lines of a head told until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Facts {
+    /// Those of Set-Cookie, and those in which a browser may find one.
     set_cookie_lines: Span,
+    framing: Framing,
     connection_lines: Span,
     persistence: Persistence,
     caching: Caching,
@@ -199,10 +222,12 @@ impl Facts {
                 self.persistence = self.persistence.and(field, value);
             }
             Field::CacheControl | Field::Expires => self.caching.field(field, value),
-            Field::ContentLength
-            | Field::Cookie
+            Field::ContentLength => self.framing.content_length(value),
+            Field::TransferEncoding => self.framing.transfer_encoding(value),
+            Field::Cookie
             | Field::Forwarded
-            | Field::TransferEncoding
+            | Field::FramingLookalike
+            | Field::Host
             | Field::Upgrade
             | Field::Via
             | Field::XForwardedFor
@@ -277,11 +302,10 @@ impl ResponseHead<'_> {
         while let Some(line) = lines.next_lenient() {
             let text = line.text(self.head);
             if !is_folded(text) {
-                let (field, value) = split(text);
-                let ours = field == Field::SetCookie
-                    && cookie.is_some_and(|cookie| cookie::sets(value, cookie.as_bytes()));
+                let whole = &self.head[line.start..self.field_end(lines.clone(), &line)];
+                let ours = cookie.is_some_and(|cookie| sets_cookie(whole, cookie.as_bytes()));
                 removed_cookie |= ours;
-                let replaced = close && field.keeps_connection();
+                let replaced = close && split(text).0.keeps_connection();
                 kept = !ours && !replaced;
             }
             if kept {
@@ -289,6 +313,25 @@ impl ResponseHead<'_> {
             }
         }
         removed_cookie
+    }
+
+    /// Where the text of a field ends whose first line is `line`; `behind` are the lines after it.
+    fn field_end(&self, behind: Lines<'_>, line: &Line) -> usize {
+        let mut end = line.text_end;
+        let mut behind = behind;
+        while let Some(line) = behind.next_lenient()
+            && is_folded(line.text(self.head))
+        {
+            end = line.text_end;
+        }
+        end
+    }
+
+    /// Whether nothing more is to come: `body` is all that came behind the head. It may be said of
+    /// an answer that is not whole, and never of one to CONNECT: no more than a hint.
+    pub fn is_whole(&self, method: &[u8], body: &[u8]) -> bool {
+        let has_no_body = method == b"HEAD" || matches!(self.status, 204 | 304);
+        !self.is_tunnel(method) && (has_no_body || self.facts.framing.is_whole(body))
     }
 
     /// Whether what follows is no longer HTTP.

@@ -116,3 +116,43 @@ fn an_interim_answer_and_the_final_one() {
     assert_eq!(head.rewrite(&nothing, &mut out), Rewritten::default());
     assert!(out.is_empty());
 }
+
+#[test]
+fn whether_more_of_an_answer_is_to_come() {
+    let cases: [(&str, &str, &str, bool); 16] = [
+        ("GET", "200 OK\r\nContent-Length: 4", "body", true),
+        ("GET", "200 OK\r\nContent-Length: 4, 04", "body", true),
+        ("GET", "200 OK\r\nContent-Length: 0", "", true),
+        ("GET", "200 OK\r\nContent-Length: 5", "body", false),
+        ("GET", "200 OK\r\nContent-Length: x", "body", false),
+        ("GET", "200 OK\r\nContent-Length: 4, x", "body", false),
+        ("GET", "200 OK\r\nX: y", "body", false),
+        (
+            "GET",
+            "200 OK\r\nTransfer-Encoding: chunked",
+            "0\r\n\r\n",
+            true,
+        ),
+        (
+            "GET",
+            "200 OK\r\nTransfer-Encoding: chunked",
+            "4\r\nbody\r\n",
+            false,
+        ),
+        ("GET", "200 OK\r\nTransfer-Encoding: chunked", "", false),
+        ("GET", "200 OK\r\nTransfer-Encoding: gzip", "", false),
+        ("HEAD", "200 OK\r\nContent-Length: 5", "", true),
+        ("GET", "204 No Content\r\nX: y", "", true),
+        ("GET", "304 Not Modified\r\nContent-Length: 5", "", true),
+        ("GET", "101 Switching\r\nContent-Length: 0", "", false),
+        ("CONNECT", "200 OK\r\nContent-Length: 0", "", false),
+    ];
+    for (method, head, body, want) in cases {
+        let bytes = format!("HTTP/1.1 {head}\r\n\r\n{body}");
+        let ResponseScan::Whole(found) = scan_response(bytes.as_bytes(), &mut 0, 1024) else {
+            panic!("not whole: {bytes}");
+        };
+        let is_whole = found.is_whole(method.as_bytes(), body.as_bytes());
+        assert_eq!(is_whole, want, "{method} {bytes}");
+    }
+}

@@ -181,6 +181,10 @@ impl Engine for Kernel {
         assert!(!self.connections[&socket.0].connected, "too late");
     }
 
+    fn acknowledge(&mut self, socket: &Socket) {
+        assert!(self.connections[&socket.0].connected, "too early");
+    }
+
     fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
         Some(client_address(socket.0))
     }

@@ -39,7 +39,7 @@ async fn metrics(extract::State(state): extract::State<Arc<State>>) -> Response 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 /// All metrics.
-fn text(stats: &Stats, snapshot: &Snapshot) -> String {
+pub(super) fn text(stats: &Stats, snapshot: &Snapshot) -> String {
     let mut families = Vec::new();
     let version = [("version", stats.process.version)];
     families.push(family(

@@ -87,6 +87,10 @@ pub(super) const WORKERS: &[Table<Worker>] = &[
         |worker| count(worker.shortages)),
     metric!(Counter "worker_log_lines_dropped_total", "Lines of the access log that nobody took in time.",
         |worker| count(worker.log_lines_dropped)),
+    metric!(Counter "worker_buffer_misses_total", "Receives of the worker that found no buffer and were made again.",
+        |worker| count(worker.buffer_misses)),
+    metric!(Counter "worker_stale_completions_total", "Completions for a session that is gone: always 0 unless something is wrong.",
+        |worker| count(worker.stale_completions)),
 ];
 
 #[rustfmt::skip]
@@ -121,6 +125,8 @@ pub(super) const BACKENDS: &[Table<BackendStats>] = &[
         |backend| count(backend.sessions.current)),
     metric!(Counter "backend_sessions_total", "Sessions that all servers of the backend were given.",
         |backend| count(backend.sessions.total)),
+    metric!(Counter "backend_downs_total", "Times that the backend lost its last usable server.",
+        |backend| count(backend.downs)),
 ];
 
 #[rustfmt::skip]
@@ -157,10 +163,16 @@ pub(super) const SERVERS: &[Table<ServerStats>] = &[
         |server| count(server.connect_failures)),
     metric!(Counter "server_retries_total", "Connect attempts to the server that were not the first of their session.",
         |server| count(server.retries)),
+    metric!(Counter "server_reconnects_total", "Connect attempts to the server that followed a failed one to it.",
+        |server| count(server.reconnects)),
+    metric!(Counter "server_redispatches_total", "Connect attempts to other servers that followed a failed one to the server.",
+        |server| count(server.redispatches)),
     metric!(Counter "server_checks_total", "Health checks of the server, by result.", "result" {
         "passed" => |server| count(server.checks.passed),
         "failed" => |server| count(server.checks.failed)
     }),
+    metric!(Counter "server_checks_failed_while_up_total", "Health checks of the server that failed while it was up.",
+        |server| count(server.checks.failed_while_up)),
     metric!(Counter "server_downs_total", "Times that the server went down.",
         |server| count(server.checks.downs)),
 ];

@@ -203,6 +203,17 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
         ("Shortages", "/shortages", Kind::Count),
         ("Log lines dropped", "/log_lines_dropped", Kind::Count),
     ];
+    // Nobody wants to see them while they are what they should be.
+    let if_any = [
+        ("Buffer misses", "/buffer_misses", Kind::Count),
+        ("Stale completions", "/stale_completions", Kind::Count),
+    ];
+    let any = |path: &str| {
+        let counts = workers.iter().map(|(worker, _)| worker.pointer(path));
+        counts.flatten().any(|count| count.as_u64() != Some(0))
+    };
+    let shown = if_any.into_iter().filter(|(_, path, _)| any(path));
+    let columns: Vec<_> = columns.into_iter().chain(shown).collect();
     html! {
         section.workers aria-labelledby="workers" {
             h2 id="workers" { "Workers" small { "how sessions are spread over them" } }
@@ -210,7 +221,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
                 table {
                     thead { tr {
                         th scope="col" { "Worker" } th scope="col" colspan="2" { "Share of all sessions" }
-                        @for (head, _, _) in columns { th scope="col" { (head) } }
+                        @for (head, _, _) in &columns { th scope="col" { (head) } }
                     } }
                     tbody {
                         @for (worker, share) in workers {
@@ -221,7 +232,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
                                 td data-label="Share" data-v="/share" data-k="percent" {
                                     (Kind::Percent.write(&Value::from(*share), view.now).unwrap_or_default())
                                 }
-                                @for (head, path, kind) in columns {
+                                @for (head, path, kind) in &columns {
                                     td data-label=(head) data-v=(path) data-k=(kind.word()) {
                                         (worker.pointer(path).and_then(|value| kind.write(value, view.now)).as_deref().unwrap_or(NONE))
                                     }
@@ -248,4 +259,28 @@ pub(super) fn points(rates: &str) -> String {
     let places =
         places.map(|(index, rate)| format!("{},{:.1}", from + index, 19.0 - 17.0 * rate / most));
     places.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn odd_counts_of_workers_are_shown_where_there_are_any() {
+        let view = View {
+            now: std::time::SystemTime::UNIX_EPOCH,
+            filter: String::new(),
+            only_problems: false,
+        };
+        for (misses, stale) in [(0, 0), (1, 0), (0, 1)] {
+            let calm = json!({ "index": 0, "buffer_misses": 0, "stale_completions": 0 });
+            let odd = json!({ "index": 1, "buffer_misses": misses, "stale_completions": stale });
+            let html = workers(&view, &[(&calm, 0.5), (&odd, 0.5)]).into_string();
+            assert!(html.contains("Log lines dropped"));
+            assert_eq!(html.contains("Buffer misses"), misses > 0, "{html}");
+            assert_eq!(html.contains("Stale completions"), stale > 0, "{html}");
+        }
+    }
 }
