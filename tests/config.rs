@@ -16,6 +16,8 @@ use ringway::config::{
     Mode, OnDown, Report, SameSite, Sticky,
 };
 
+#[path = "config/json_schema.rs"]
+mod json_schema;
 #[path = "config/properties.rs"]
 mod properties;
 

@@ -32,7 +32,7 @@ use crate::shared::Shared;
 use crate::snapshot::{Registry, ServerShared, Snapshot};
 use actions::Actions;
 use admin::Admin;
-pub use admin::Token;
+pub use admin::{Token, openapi};
 use health::Health;
 use journal::{Entry, Journal};
 use listeners::{Listeners, Moment};
