@@ -16,10 +16,10 @@ use ringway::config::{
     Mode, OnDown, Report, SameSite, Sticky,
 };
 
-#[path = "config/json_schema.rs"]
-mod json_schema;
 #[path = "config/properties.rs"]
 mod properties;
+#[path = "config/schema.rs"]
+mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
 const VALID_COUNT: usize = 29;

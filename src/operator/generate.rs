@@ -125,9 +125,9 @@ fn unknown_topic(name: &str) -> String {
 fn near(wanted: &str) -> Vec<String> {
     // The name of a section before it says nothing of a misspelled key.
     let alone = wanted.rsplit('.').next().unwrap_or(wanted);
-    let likeness = |name: &str| {
-        let [whole, alone] = [wanted, alone].map(|wanted| strsim::jaro_winkler(wanted, name));
-        whole.max(alone)
+    let likeness = |name: &str| match name.contains('.') {
+        true => strsim::jaro_winkler(wanted, name),
+        false => strsim::jaro_winkler(alone, name),
     };
     let names = help_topics().into_iter();
     let mut names: Vec<(f64, String)> = names.map(|name| (likeness(&name), name)).collect();

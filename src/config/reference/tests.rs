@@ -32,7 +32,7 @@ secure = true
 "#;
 
 /// The table of a section in a file.
-fn table<'t>(root: &'t mut Table, kind: Kind) -> &'t mut Table {
+fn table(root: &mut Table, kind: Kind) -> &mut Table {
     let path: &[&str] = match kind {
         Kind::Root => &[],
         Kind::Global => &["global"],

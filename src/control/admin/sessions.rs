@@ -89,6 +89,7 @@ struct Session {
 /// How many sessions were closed.
 #[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct SessionsClosed {
+    /// 1: the session was open.
     sessions_closed: u64,
 }
 
