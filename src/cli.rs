@@ -1,7 +1,9 @@
 //! The command line: what can be asked of the program, and how it is told.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Balance;
@@ -15,7 +17,7 @@ const STICKY_COOKIE: &str = "RINGWAY";
 
 /// A layer-4 TCP load balancer for Linux on io_uring.
 #[derive(Debug, Parser)]
-#[command(name = "ringway", version, about, after_help = EXAMPLES)]
+#[command(name = "ringway", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -77,7 +79,32 @@ Examples:
 const MAN_EXAMPLES: &str = "\
 Examples:
   ringway man | man -l -
-  ringway man /usr/local/share/man/man1";
+  ringway man ringway.toml | man -l -
+  ringway man /usr/local/share/man/man1
+
+ringway.toml.5 goes into the folder as well, or beside a folder man1 into man5.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  ringway schema > /usr/local/share/ringway/ringway.schema.json
+
+Editors find it by the first line of a configuration file:
+  #:schema /usr/local/share/ringway/ringway.schema.json";
+
+const OPENAPI_EXAMPLES: &str = "\
+Examples:
+  ringway openapi > ringway.openapi.json
+
+The admin listener has it as /api/v1/openapi.json.";
+
+const HELP_EXAMPLES: &str = "\
+Examples:
+  ringway help run
+  ringway help retries
+  ringway help backend.health_check.interval
+  ringway help durations
+
+The manual page ringway.toml(5) has all of the configuration: ringway man ringway.toml | man -l -";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -144,11 +171,25 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write the pages of all commands into a folder
+    /// Print a manual page, or write the pages of all commands and of the configuration into a folder
     #[command(after_help = MAN_EXAMPLES)]
     Man {
-        /// The folder
-        folder: Option<PathBuf>,
+        /// `ringway.toml` for the page of the configuration, or the folder [default: the page of the program]
+        #[arg(value_name = "ringway.toml|FOLDER")]
+        page: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+    /// Print the OpenAPI document of the admin listener's HTTP API
+    #[command(after_help = OPENAPI_EXAMPLES)]
+    Openapi,
+    /// Print this message, or the help of a command, or of a section or a key of the configuration
+    #[command(after_help = HELP_EXAMPLES)]
+    Help {
+        /// A command; a section, a key or a rule of the configuration
+        #[arg(value_name = "COMMAND|KEY", value_parser = Topic, hide_possible_values = true)]
+        topic: Vec<String>,
     },
 }
 
@@ -192,6 +233,28 @@ pub struct Overrides {
     /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
+}
+
+/// What help is asked on: anything, but shells complete what there is help on.
+#[derive(Clone)]
+struct Topic;
+
+impl TypedValueParser for Topic {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
+        let topics = operator::help_topics().into_iter();
+        Some(Box::new(topics.map(PossibleValue::new)))
+    }
 }
 
 fn balance(name: &str) -> Result<Balance, String> {

@@ -42,12 +42,21 @@ fn main() -> ExitCode {
         Command::Doctor => doctor::run(),
         Command::Operator(command) => operator::run(command),
         Command::Completions { shell } => print(&operator::completions(shell)),
-        Command::Man { folder } => match operator::man_pages(folder.as_deref()) {
+        Command::Man { page } => match operator::man_pages(page.as_deref()) {
             Ok(Some(page)) => print(&page),
             Ok(None) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: the pages can't be written: {error}");
                 ExitCode::FAILURE
+            }
+        },
+        Command::Schema => print(config::json_schema().as_bytes()),
+        Command::Openapi => print(control::openapi().as_bytes()),
+        Command::Help { topic } => match operator::help(&topic) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("error: {why}");
+                ExitCode::from(2)
             }
         },
     }

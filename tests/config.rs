@@ -18,6 +18,8 @@ use ringway::config::{
 
 #[path = "config/properties.rs"]
 mod properties;
+#[path = "config/schema.rs"]
+mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
 const VALID_COUNT: usize = 30;

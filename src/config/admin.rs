@@ -18,10 +18,10 @@ use super::value::{self, Read};
 use super::{Config, Listen};
 
 /// Bytes of the path of a Unix socket (unix(7): 108 with the final zero).
-const SOCKET_LEN_MAX: usize = 107;
+pub(super) const SOCKET_LEN_MAX: usize = 107;
 
 /// Bytes of `page`.
-const PAGE_LEN_MAX: usize = 256;
+pub(super) const PAGE_LEN_MAX: usize = 256;
 
 /// The paths that the admin listener answers itself.
 const OWN_PAGES: &[&str] = &["/", "/healthz", "/readyz", "/metrics", "/stats.csv", "/api"];

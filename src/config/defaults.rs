@@ -48,6 +48,12 @@ pub(super) const CHECK_FALL: u32 = 3;
 /// Successes in a row that bring a server up, as in HAProxy.
 pub(super) const CHECK_RISE: u32 = 2;
 
+/// Path of the request of a probe: every server has it.
+pub(super) const CHECK_PATH: &str = "/";
+
+/// Method of the request of a probe: every server knows it.
+pub(super) const CHECK_METHOD: &str = "GET";
+
 /// Answers that mean that a server is well: everything but errors.
 pub(super) const CHECK_EXPECT_STATUS: RangeInclusive<u16> = 200..=399;
 

@@ -124,6 +124,11 @@ pub(super) enum RawKind {
     Http,
 }
 
+impl RawKind {
+    /// The words of the configuration.
+    pub const NAMES: &[(&str, RawKind)] = &[("tcp", RawKind::Tcp), ("http", RawKind::Http)];
+}
+
 /// Reads the section; `backend` is how messages call the one that it belongs to.
 pub(super) fn read_health_check(
     out: &mut Diagnostics,
@@ -135,9 +140,10 @@ pub(super) fn read_health_check(
         return value::wrong_type(out, entry, "a section", format!("write {place}"));
     };
     let mut section = Section::open(out, Kind::HealthCheck, &place, table);
-    let kinds = [("tcp", RawKind::Tcp), ("http", RawKind::Http)];
     Some(RawHealthCheck {
-        kind: section.take("type", |out, entry| value::choice(out, entry, &kinds)),
+        kind: section.take("type", |out, entry| {
+            value::choice(out, entry, RawKind::NAMES)
+        }),
         path: section.take("path", |out, entry| value::parsed(out, entry, parse_path)),
         method: section.take("method", |out, entry| {
             value::parsed(out, entry, parse_method)
@@ -229,8 +235,8 @@ fn http_check(raw: &RawHealthCheck) -> HttpCheck {
             .map_or_else(|| default.to_owned(), String::clone)
     };
     HttpCheck {
-        path: text(&raw.path, "/"),
-        method: text(&raw.method, "GET"),
+        path: text(&raw.path, defaults::CHECK_PATH),
+        method: text(&raw.method, defaults::CHECK_METHOD),
         host: raw.host.get().filter(|host| !host.is_empty()).cloned(),
         expect_status: raw.expect_status.get().cloned().unwrap_or_default(),
     }

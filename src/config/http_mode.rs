@@ -13,7 +13,7 @@ use super::word;
 
 /// Below the smallest, heads of today's browsers do not fit; above the largest, not even servers
 /// take them.
-const HEAD_SIZES: RangeInclusive<u64> = 1 << 10..=64 << 10;
+pub(super) const HEAD_SIZES: RangeInclusive<u64> = 1 << 10..=64 << 10;
 
 /// What a frontend relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,11 @@ pub(super) enum RawKind {
     Http,
 }
 
+impl RawKind {
+    /// The words of the configuration.
+    pub const NAMES: &[(&str, RawKind)] = &[("tcp", RawKind::Tcp), ("http", RawKind::Http)];
+}
+
 impl RawMode {
     /// Whether the frontend is in TCP mode, written or by default.
     pub fn is_tcp(&self) -> bool {
@@ -102,9 +107,10 @@ impl RawMode {
 
 /// Reads the keys out of the section of a frontend.
 pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {
-    let kinds = [("tcp", RawKind::Tcp), ("http", RawKind::Http)];
     RawMode {
-        kind: section.take("mode", |out, entry| value::choice(out, entry, &kinds)),
+        kind: section.take("mode", |out, entry| {
+            value::choice(out, entry, RawKind::NAMES)
+        }),
         head_max: section.take("head_max", |out, entry| {
             value::size(out, entry, HEAD_SIZES).and_then(|bytes| u32::try_from(bytes).ok())
         }),

@@ -9,8 +9,8 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `health_check`, `sticky` with `cookie`. A command line without a file takes
-//! the short way of `simple`.
+//! `admin`, `identity`, `http_mode`, `health_check`, `sticky` with `cookie`. `reference` tells users
+//! what each key is for. A command line without a file takes the short way of `simple`.
 
 mod address;
 mod admin;
@@ -28,6 +28,7 @@ mod page;
 mod print;
 mod raw;
 mod read;
+mod reference;
 mod render;
 mod resolve;
 mod schema;
@@ -53,6 +54,7 @@ pub use identity::Identity;
 pub use listen::overlap;
 pub use load::{Loaded, check, check_text, load, parse};
 pub use print::effective;
+pub use reference::{help, help_names, json_schema, man_page};
 pub use resolve::{Resolver, system as system_resolver};
 pub use sticky::{SameSite, Sticky};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

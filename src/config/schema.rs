@@ -1,8 +1,9 @@
-//! Which keys each section has, and what an unknown one may mean.
+//! Whether a section has a key, and what an unknown one may mean.
 //!
-//! It knows names only; types and bounds are with the readers in `read`.
+//! The keys and what may be written for them are in `reference`.
 
 use super::error::{Problem, shorten};
+use super::reference::{self, section};
 
 /// A kind of section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,114 +28,6 @@ pub(super) enum Kind {
     Sticky,
 }
 
-/// The keys that are read, by section. In [`Kind::Root`] they are the sections.
-const KEYS: &[(Kind, &[&str])] = &[
-    (
-        Kind::Root,
-        &["global", "admin", "defaults", "frontend", "backend"],
-    ),
-    (
-        Kind::Global,
-        &[
-            "workers",
-            "max_sessions",
-            "shutdown_timeout",
-            "shutdown_grace",
-            "access_log",
-            "state_file",
-            "user",
-            "group",
-        ],
-    ),
-    (Kind::Admin, &["listen", "socket", "token_file", "page"]),
-    (
-        Kind::Defaults,
-        &[
-            "connect_timeout",
-            "idle_timeout",
-            "half_closed_timeout",
-            "request_timeout",
-            "queue_timeout",
-            "retries",
-        ],
-    ),
-    (
-        Kind::Frontend,
-        &[
-            "listen",
-            "backend",
-            "mode",
-            "head_max",
-            "inspect",
-            "max_sessions",
-            "backlog",
-            "connect_timeout",
-            "idle_timeout",
-            "half_closed_timeout",
-            "request_timeout",
-            "queue_timeout",
-            "retries",
-        ],
-    ),
-    (
-        Kind::Backend,
-        &[
-            "servers",
-            "balance",
-            "slow_start",
-            "on_down",
-            "health_check",
-            "sticky",
-            "connect_timeout",
-            "idle_timeout",
-            "half_closed_timeout",
-            "request_timeout",
-            "queue_timeout",
-            "retries",
-        ],
-    ),
-    (
-        Kind::Server,
-        &[
-            "name",
-            "address",
-            "weight",
-            "max_sessions",
-            "backup",
-            "cookie",
-        ],
-    ),
-    (
-        Kind::HealthCheck,
-        &[
-            "type",
-            "path",
-            "method",
-            "host",
-            "expect_status",
-            "interval",
-            "fast_interval",
-            "down_interval",
-            "timeout",
-            "fall",
-            "rise",
-            "port",
-        ],
-    ),
-    (
-        Kind::Sticky,
-        &[
-            "cookie",
-            "http_only",
-            "secure",
-            "same_site",
-            "path",
-            "domain",
-            "max_age",
-        ],
-    ),
-];
-
 /// What a written key is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
@@ -149,7 +42,7 @@ pub(super) enum Key {
 
 /// Looks up `key` in a section of `kind`, which messages call `place` ("[backend.app]").
 pub(super) fn find(kind: Kind, key: &str, place: &str) -> Key {
-    if let Some(known) = keys(kind).iter().find(|known| **known == key) {
+    if let Some(known) = keys(kind).find(|known| *known == key) {
         return Key::Known(known);
     }
     let shown = shorten(key);
@@ -191,25 +84,21 @@ fn either(choices: &[String]) -> String {
     }
 }
 
-fn keys(kind: Kind) -> &'static [&'static str] {
-    KEYS.iter()
-        .find(|(k, _)| *k == kind)
-        .map_or(&[], |(_, keys)| keys)
+fn keys(kind: Kind) -> impl Iterator<Item = &'static str> {
+    section(kind).all_keys().map(|key| key.name)
 }
 
 /// What to do about an unknown key: an exact match elsewhere says more than a likeness here.
 fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
-    let elsewhere: Vec<String> = KEYS
-        .iter()
-        .map(|(k, _)| *k)
-        .filter(|k| *k != kind && *k != Kind::Root)
-        .filter(|k| keys(*k).contains(&key))
-        .map(|k| generic_place(k).to_owned())
+    let elsewhere: Vec<String> = reference::sections()
+        .filter(|section| section.kind != kind && section.kind != Kind::Root)
+        .filter(|section| section.all_keys().any(|known| known.name == key))
+        .map(|section| section.title.to_owned())
         .collect();
     if !elsewhere.is_empty() {
         return (format!("it belongs in {}", either(&elsewhere)), None);
     }
-    if let Some(meant) = suggest(key, keys(kind).iter().copied()) {
+    if let Some(meant) = suggest(key, keys(kind)) {
         let cure = match kind {
             Kind::Root if matches!(meant, "frontend" | "backend") => {
                 format!("did you mean [{meant}.NAME]?")
@@ -219,7 +108,7 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
         };
         return (cure, Some(meant));
     }
-    let choices: Vec<&str> = keys(kind).to_vec();
+    let choices: Vec<&str> = keys(kind).collect();
     let cure = match kind {
         Kind::Root => {
             "the sections are [global], [admin], [defaults], [frontend.NAME], [backend.NAME]".into()
@@ -227,20 +116,6 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
         _ => format!("the keys here are {}", choices.join(", ")),
     };
     (cure, None)
-}
-
-fn generic_place(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Root => "the top level",
-        Kind::Global => "[global]",
-        Kind::Admin => "[admin]",
-        Kind::Defaults => "[defaults]",
-        Kind::Frontend => "[frontend.NAME]",
-        Kind::Backend => "[backend.NAME]",
-        Kind::Server => "an entry of `servers`",
-        Kind::HealthCheck => "[backend.NAME.health_check]",
-        Kind::Sticky => "[backend.NAME.sticky]",
-    }
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use super::value::{self, Read};
 use super::word;
 
 /// Bytes of `path`: with the longest of everything else a Set-Cookie line stays below 2 KiB.
-const PATH_LEN_MAX: usize = 1024;
+pub(super) const PATH_LEN_MAX: usize = 1024;
 
 /// Browsers cut it to 400 days; what is not positive would delete the cookie.
-const MAX_AGES: RangeInclusive<Duration> =
+pub(super) const MAX_AGES: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
 
 /// How a client is bound to its server: by a cookie that names it.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,8 +21,9 @@ pub const EVENTS_MAX: usize = 500;
 const TEXT_MAX: usize = 1024;
 
 /// What an event is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EventKind")]
 pub enum Kind {
     /// Probes took a server up or down.
     State,
@@ -41,21 +43,21 @@ pub enum Kind {
 }
 
 /// What happened, as it is recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Entry {
     /// What it is about.
     pub kind: Kind,
-    /// `BACKEND/SERVER`, or `BACKEND` for all of it.
+    /// `BACKEND/SERVER`, or `BACKEND` for all of it; null: neither is concerned.
     pub server: Option<String>,
-    /// The state or weight before.
+    /// The state or weight before; may be null.
     pub from: Option<String>,
-    /// The state or weight since.
+    /// The state or weight since; may be null.
     pub to: Option<String>,
     /// Why, in the words of the probe or of the operator; may be empty.
     pub reason: String,
-    /// Who brought it about, if that was an operator.
+    /// The operator who brought it about; null: it was none.
     pub who: Option<String>,
-    /// The whole as a sentence.
+    /// The whole as a sentence: the line of the log.
     pub text: String,
 }
 
@@ -70,11 +72,11 @@ impl Entry {
 }
 
 /// An entry of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Event {
     /// Grows by one with each event, and over restarts too: it begins at the milliseconds of the time.
     pub id: u64,
-    /// RFC 3339, UTC.
+    /// When it happened; RFC 3339, UTC.
     pub time: String,
     /// What happened.
     #[serde(flatten)]

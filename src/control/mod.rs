@@ -38,7 +38,7 @@ use crate::snapshot::{Registry, ServerShared, Snapshot};
 use crate::worker::Command;
 use actions::Actions;
 use admin::Admin;
-pub use admin::Token;
+pub use admin::{Token, openapi};
 use health::Health;
 use journal::Journal;
 use listeners::{Listeners, Moment};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -19,15 +20,17 @@ use crate::logic::health::Admin;
 use crate::snapshot::Snapshot;
 
 /// An administrative state, as files and requests write it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdminState {
-    /// See [`Admin::Ready`].
+    /// It takes sessions.
     #[default]
     Ready,
-    /// See [`Admin::Drain`].
+    /// Balancing gives it no new sessions; cookies still lead there, open ones go on, it is still
+    /// checked.
     Drain,
-    /// See [`Admin::Maint`].
+    /// It gets no new sessions at all, and no checks; when it is ready again it counts as up until its first
+    /// result.
     Maint,
 }
 
@@ -42,11 +45,11 @@ impl From<AdminState> for Admin {
 }
 
 /// Who changed something, when and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Attribution {
     /// `uid 0, pid 4711` over the Unix socket, the client's address over TCP.
     pub who: String,
-    /// RFC 3339, UTC.
+    /// When; RFC 3339, UTC.
     pub time: String,
     /// In the operator's words; may be empty.
     pub reason: String,

@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 use crate::printable::{self, Printable};
 pub use args::Command;
 use client::Client;
-pub use generate::{completions, man_pages};
+pub(crate) use generate::help_topics;
+pub use generate::{completions, help, man_pages};
 
 /// How long a reload may take: names are resolved, and every worker takes part.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);

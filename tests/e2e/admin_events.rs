@@ -19,7 +19,7 @@ use crate::wait::eventually;
 const STREAMS_MAX: usize = 32;
 
 /// An admin listener and its socket.
-fn with_socket(folder: &ScratchDirectory) -> (Setup, PathBuf) {
+pub fn with_socket(folder: &ScratchDirectory) -> (Setup, PathBuf) {
     let socket = folder.path().join("admin.sock");
     let line = format!("socket = \"{}\"", socket.display());
     (Setup::new().admin().admin_with(&line), socket)

@@ -394,6 +394,9 @@ fn completions_and_pages_know_every_command() {
         "events",
         "completions",
         "man",
+        "schema",
+        "openapi",
+        "help",
     ];
     for shell in ["bash", "zsh", "fish"] {
         let finished = Ringway::command(&["completions", shell]);

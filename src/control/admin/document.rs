@@ -1,39 +1,51 @@
 //! The document of `/api/v1/stats`: each type is an object, each field a name in it.
 //!
 //! Names are stable: later versions add fields, and do not rename or remove any. `stats` fills
-//! them in; README describes them for operators.
+//! them in. The comments of types and fields are what the API's document says of them to users, see
+//! `openapi`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::control::overrides::Attribution;
 
-/// Everything.
-#[derive(Debug, Serialize)]
+/// All numbers. They are read one after the other while the workers go on, so sums may differ by what happened in
+/// between.
+///
+/// Totals count from the start of the process, or from when a reload brought the frontend or the
+/// server. Sessions are counted at once; bytes when their session ends and once a second before.
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Stats {
     pub process: Process,
     pub workers: Vec<Worker>,
+    /// In the order of the configuration file.
     pub frontends: Vec<FrontendStats>,
+    /// In the order of the configuration file.
     pub backends: Vec<BackendStats>,
 }
 
 /// The process as a whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Process {
+    /// The version of the program.
     pub version: &'static str,
+    /// The process id.
     pub pid: u32,
-    /// RFC 3339, UTC.
+    /// When the process started; RFC 3339, UTC.
     pub started: String,
     #[serde(skip)]
     pub started_at: SystemTime,
+    /// For how many seconds the process has been running.
     pub uptime_s: u64,
     /// When the numbers were read; RFC 3339, UTC.
     pub now: String,
-    /// It is about to take no new sessions and to end with the last one.
+    /// Whether the process is about to take no new sessions and to end with the last one.
     pub stopping: bool,
+    /// All sessions of the process.
     pub sessions: Sessions,
     pub reload: Reload,
     /// Lines for standard error that were dropped because nobody read it in time.
@@ -41,55 +53,62 @@ pub(super) struct Process {
 }
 
 /// The configuration in use.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Reload {
-    /// 1 at the start, one more with each reload.
+    /// The number of the configuration in use: 1 at the start, one more with each reload that
+    /// succeeded.
     pub version: u64,
     /// The last reload; null: there was none.
     pub last: Option<LastReload>,
 }
 
 /// How the last reload ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct LastReload {
-    /// RFC 3339, UTC.
+    /// When it ended; RFC 3339, UTC.
     pub at: String,
     #[serde(skip)]
     pub ended: SystemTime,
-    /// The configuration that it read is in use.
+    /// Whether it succeeded: the configuration that it read is in use.
     pub ok: bool,
-    /// Why it is not; null if it is.
+    /// Why it did not succeed; null: it did.
     pub error: Option<String>,
 }
 
 /// Sessions of the process, a frontend or a server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Sessions {
-    /// Now.
+    /// Sessions that are open now.
     pub current: u32,
-    /// The most at once since the start.
+    /// The most sessions that were open at once.
     pub max: u32,
-    /// `max_sessions`; null: no limit of its own.
+    /// The limit `max_sessions`; null: it has none of its own.
     pub limit: Option<u32>,
-    /// Since the start.
+    /// All sessions so far.
     pub total: u64,
-    /// New ones in a second, over the last five seconds.
+    /// New sessions in a second, over the last five seconds; it is made every five seconds.
     pub rate: f64,
     /// The largest `rate` so far.
     pub rate_max: f64,
 }
 
-/// One worker.
-#[derive(Debug, Serialize)]
+/// One worker thread.
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Worker {
+    /// The number of the worker, from 0.
     pub index: usize,
     pub sessions: WorkerSessions,
+    /// Bytes that the worker read from clients.
     pub bytes_from_clients: u64,
+    /// Bytes that the worker read from servers.
     pub bytes_from_servers: u64,
+    /// Connect attempts that failed.
     pub connect_failures: u64,
+    /// Connect attempts after the first of a session.
     pub retries: u64,
-    /// Times that descriptors, memory or ports were short.
+    /// How many times descriptors, memory or ports were short.
     pub shortages: u64,
+    /// Lines of the access log that nobody took in time.
     pub log_lines_dropped: u64,
     /// Receives that found no buffer and were made again.
     pub buffer_misses: u64,
@@ -98,143 +117,175 @@ pub(super) struct Worker {
 }
 
 /// Sessions of one worker.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct WorkerSessions {
-    /// Now.
+    /// Sessions that are open now.
     pub current: u64,
-    /// Since the start.
+    /// All sessions that the worker began.
     pub total: u64,
 }
 
 /// One frontend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct FrontendStats {
+    /// The name of the frontend.
     pub name: String,
-    /// `tcp` or `http`.
+    /// What the frontend relays.
+    #[schemars(extend("enum" = ["tcp", "http"]))]
     pub mode: &'static str,
-    /// Where it listens, the ports that the kernel chose filled in.
+    /// The addresses that the frontend listens on, with the ports that the kernel chose.
     pub listen: Vec<SocketAddr>,
-    /// Name of its backend.
+    /// The name of its backend.
     pub backend: String,
     /// `OPEN`, or `STOP` while the process stops.
+    #[schemars(extend("enum" = ["OPEN", "STOP"]))]
     pub status: &'static str,
+    /// The sessions of the frontend.
     pub sessions: Sessions,
+    /// Bytes that its sessions read from clients.
     pub bytes_from_clients: u64,
+    /// Bytes that its sessions read from servers.
     pub bytes_from_servers: u64,
-    /// HTTP mode: answers of our own, by status.
+    /// HTTP mode: answers of the load balancer itself, by status.
     pub answers: BTreeMap<u16, u64>,
-    /// HTTP mode: answers of servers that passed as they are.
+    /// HTTP mode: answers of servers that passed as they are: not HTTP, or a head over `head_max`.
     pub opaque_answers: u64,
-    /// HTTP mode: first requests for a sticky backend that came through a proxy.
+    /// HTTP mode: first requests for a sticky backend that came through a proxy, unless
+    /// `inspect = "close"`.
     pub proxied_requests: u64,
 }
 
 /// One backend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct BackendStats {
+    /// The name of the backend.
     pub name: String,
+    /// How the backend chooses a server.
     pub balance: String,
     /// `UP` while balancing has a server to choose, else `DOWN`.
+    #[schemars(extend("enum" = ["UP", "DOWN"]))]
     pub status: &'static str,
     /// Servers that balancing may choose, without backups.
     pub active: usize,
-    /// Backups that it may choose.
+    /// Backups that balancing may choose.
     pub backup: usize,
-    /// Sessions that wait for a place on a server.
+    /// Sessions that wait in the queue for a server with a free slot.
     pub sessions_waiting: u64,
+    /// Sums over the servers.
     pub sessions: BackendSessions,
+    /// Sum over the servers.
     pub bytes_from_clients: u64,
+    /// Sum over the servers.
     pub bytes_from_servers: u64,
+    /// Sum over the servers.
     pub connect_failures: u64,
+    /// Sum over the servers.
     pub retries: u64,
+    /// Sum over the servers.
     pub reconnects: u64,
+    /// Sum over the servers.
     pub redispatches: u64,
-    /// Times that it became `DOWN`.
+    /// How many times the backend became `DOWN`.
     pub downs: u64,
+    /// In the order of the configuration file.
     pub servers: Vec<ServerStats>,
 }
 
 /// Sessions of all servers of a backend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct BackendSessions {
-    /// Now.
+    /// Sessions that are open now.
     pub current: u64,
-    /// Since the start.
+    /// All sessions so far.
     pub total: u64,
-    /// New ones in a second, over the last five seconds.
+    /// New sessions in a second, over the last five seconds.
     pub rate: f64,
 }
 
 /// One server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct ServerStats {
     #[serde(skip)]
     pub id: u64,
+    /// The name of the server.
     pub name: String,
+    /// The address of the server as it is written.
     pub address: String,
+    /// Where the server is reached: that address, or those that its host name was resolved to last;
+    /// empty: none yet.
+    #[schemars(with = "Vec<String>")]
     pub addresses: Vec<SocketAddr>,
-    /// One word for `state` and `admin_state`, as HAProxy has it: `MAINT`, `DOWN`, `DRAIN`, `UP` or
-    /// `no check`.
+    /// `state` and `admin_state` in one, as HAProxy has it.
+    #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check"]))]
     pub status: &'static str,
-    /// `up`, `down` or `no check`.
+    /// What the health checks found.
+    #[schemars(extend("enum" = ["up", "down", "no check"]))]
     pub state: &'static str,
-    /// `ready`, `drain` or `maint`.
+    /// What operators want: `drain`: no new sessions but those that a cookie leads there; `maint`:
+    /// no new sessions and no checks.
+    #[schemars(extend("enum" = ["ready", "drain", "maint"]))]
     pub admin_state: &'static str,
-    /// Why `state` is what it is; may be empty.
+    /// Why the server is in this state; may be empty.
     pub reason: String,
-    /// Since when; RFC 3339, UTC.
+    /// Since when the server is in this state; RFC 3339, UTC.
     pub since: String,
     #[serde(skip)]
     pub changed: SystemTime,
     /// Whether balancing may choose it.
     #[serde(skip)]
     pub usable: bool,
-    /// Its share now, or when it is ready again.
+    /// The weight of the server now, or when it is ready again.
     pub weight: u32,
-    /// What the configuration says.
+    /// The weight in the configuration file.
     pub weight_configured: u16,
-    /// Who set `admin_state` or `weight` last; null: nobody, it is as configured.
+    /// Who set `admin_state` or `weight` last, when and why; null: nobody, it is as configured.
     pub operator: Option<Attribution>,
+    /// Whether the server is a backup.
     pub backup: bool,
-    /// Sessions that it was given.
+    /// Sessions that the server was given, failed connects among them.
     pub sessions: Sessions,
-    /// Bytes read from clients for it.
+    /// Bytes read from clients for the server.
     pub bytes_from_client: u64,
-    /// Bytes read from it.
+    /// Bytes read from the server.
     pub bytes_from_server: u64,
-    /// Connects of sessions to it that failed.
+    /// Connect attempts of sessions to the server that failed.
     pub connect_failures: u64,
-    /// Connects of sessions to it that were not the first of their session.
+    /// Connect attempts to the server that were not the first of their session.
     pub retries: u64,
-    /// Those of them that followed a failed one to it.
+    /// Connect attempts to the server that followed a failed one to the same server.
     pub reconnects: u64,
-    /// Connects to others that followed a failed one to it.
+    /// Connect attempts to other servers that followed a failed one to this server.
     pub redispatches: u64,
-    /// Connecting to it.
+    /// How long connecting to the server took.
     pub connect_time: Quantiles,
-    /// Whole sessions.
+    /// How long whole sessions with the server took.
     pub session_time: Quantiles,
     pub checks: Checks,
 }
 
-/// How long sessions took that were connected and have ended in the last five to ten minutes, in
-/// microseconds; null: there was none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Times of the sessions that were connected and have ended in the last five to ten minutes, in microseconds, a
+/// fifth more or less; null: there was none. They are made every five seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub(super) struct Quantiles {
+    /// What half of them did not exceed.
     pub p50_us: Option<u64>,
+    /// What 90 % of them did not exceed.
     pub p90_us: Option<u64>,
+    /// What 99 % of them did not exceed.
     pub p99_us: Option<u64>,
 }
 
 /// Health checks of one server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Checks {
+    /// Health checks that the server passed.
     pub passed: u64,
+    /// Health checks that the server failed.
     pub failed: u64,
-    /// Those of them that failed while the server was up.
+    /// Health checks that failed while the server was up.
     pub failed_while_up: u64,
-    /// Times that the server went down.
+    /// How many times the server went down.
     pub downs: u64,
-    /// When the last one ended; RFC 3339, UTC; null: there was none.
+    /// When the last health check ended; RFC 3339, UTC; null: there was none.
     pub last: Option<String>,
 }

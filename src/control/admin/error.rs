@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,14 @@ pub(super) struct Refusal {
     pub status: StatusCode,
     /// One sentence, with cause and cure.
     pub why: String,
+}
+
+/// Why a request is refused.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Error")]
+pub(super) struct Body {
+    /// One sentence, with cause and cure.
+    error: String,
 }
 
 impl Refusal {
@@ -32,7 +41,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut answer = (self.status, Json(json!({ "error": self.why }))).into_response();
+        let mut answer = (self.status, Json(Body { error: self.why })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             answer

@@ -14,8 +14,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Parts;
 use super::error::Refusal;
@@ -54,13 +54,19 @@ pub(super) fn routes(parts: &Parts) -> Router {
 }
 
 /// What may stand behind the question mark.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    /// Only what is newer than the event of this id.
+pub(super) struct Wanted {
+    /// Only events that are newer than the one of this id; the header `Last-Event-ID` wins over it.
     since: Option<u64>,
-    /// `false`: what there is, as a list.
+    /// `false`: the events that there are, as a list, and the end.
     follow: Option<bool>,
+}
+
+/// The last events, at most 500, the oldest first.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Events<'e> {
+    events: Vec<&'e Event>,
 }
 
 async fn events(
@@ -76,8 +82,8 @@ async fn events(
     let since = seen.or(wanted.since).unwrap_or(0);
     if wanted.follow == Some(false) {
         let events = context.journal.since(since);
-        let events: Vec<&Event> = events.iter().map(AsRef::as_ref).collect();
-        return Ok(Json(json!({ "events": events })).into_response());
+        let events = events.iter().map(AsRef::as_ref).collect();
+        return Ok(Json(Events { events }).into_response());
     }
     let (listener, answer) = context.streams.begin(connection)?;
     tokio::spawn(tell(context.journal.clone(), since, listener));

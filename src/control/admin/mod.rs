@@ -19,10 +19,12 @@
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
 //! | `sessions` | `/api/v1/sessions` |
 //! | `events` | `/api/v1/events` |
+//! | `openapi` | `/api/v1/openapi.json` |
 //! | `reload` | `/api/v1/reload` |
 //! | `takeover` | `/api/v1/takeover` |
 //!
-//! A route is added by a module with a function `routes`, which [`router`] merges.
+//! A route is added by a module with a function `routes`, which [`router`] merges, and described in
+//! `openapi`.
 
 mod access;
 mod body;
@@ -34,6 +36,7 @@ mod events;
 mod history;
 mod live;
 mod metrics;
+mod openapi;
 mod page;
 mod probes;
 mod ready;
@@ -75,6 +78,7 @@ use crate::snapshot::ServerShared;
 use access::Guard;
 use error::Refusal;
 use history::History;
+pub use openapi::document as openapi;
 pub(super) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
 pub use token::Token;
@@ -259,6 +263,7 @@ fn router(parts: &Parts) -> Router {
         .merge(live::routes(parts))
         .merge(metrics::routes(parts))
         .merge(csv::routes(parts))
+        .merge(openapi::routes(parts))
         .merge(page::routes(parts))
         .merge(events::routes(parts))
         .merge(servers::routes(parts))
@@ -272,8 +277,8 @@ fn router(parts: &Parts) -> Router {
 
 async fn unknown() -> Refusal {
     Refusal::not_found(
-        "there is no such path: see /healthz, /readyz, /api/v1/stats, /api/v1/sessions and \
-         /api/v1/events",
+        "there is no such path: see /healthz, /readyz, /api/v1/stats, /api/v1/sessions, \
+         /api/v1/events and /api/v1/openapi.json",
     )
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{self, Extension};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::JsonBody;
@@ -26,16 +27,18 @@ pub(super) fn routes(parts: &Parts) -> Router {
 }
 
 /// Nothing is to be said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
-/// How it went.
-#[derive(Debug, Serialize)]
-struct Reloaded {
+/// The configuration in use.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Reloaded {
+    /// Its number: one more with each reload that succeeded.
     version: u64,
+    /// Since when it is in use; RFC 3339, UTC.
     time: String,
-    /// About the file, as `ringway check` prints them; empty if there are none.
+    /// Warnings about the file, as `ringway check` prints them; empty if there are none.
     warnings: String,
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{self, Extension, Path};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Peer;
@@ -50,26 +51,33 @@ pub(super) fn routes(parts: &Parts) -> Router {
         })
 }
 
-/// What is asked for.
-#[derive(Debug, Deserialize)]
+/// What is asked for: at least one of `state`, `weight` and `close_sessions`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+#[schemars(rename = "ServerChange")]
+pub(super) struct Change {
+    /// The administrative state.
     state: Option<AdminState>,
+    /// The weight; slow start goes on.
+    #[schemars(range(max = 256))]
     weight: Option<u16>,
+    /// A line of at most 256 characters, shown beside the state.
     reason: Option<String>,
+    /// Whether the open sessions of the server are reset; they end with `K`.
     #[serde(default)]
     close_sessions: bool,
 }
 
-/// How the server is now.
-#[derive(Debug, Serialize)]
-struct Changed {
+/// How the server is now, as `/api/v1/stats` has it, and what came of the request.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "ServerChanged")]
+pub(super) struct Changed {
     #[serde(flatten)]
     server: ServerStats,
     /// How many sessions were closed, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions_closed: Option<u64>,
-    /// What did not go as it should.
+    /// A sentence, if the change could not be written to `state_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
 }

@@ -9,8 +9,8 @@ use axum::extract::{self, Extension, Path, Query};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::Parts;
 use super::access::Peer;
@@ -35,39 +35,62 @@ pub(super) fn routes(parts: &Parts) -> Router {
 }
 
 /// What may stand behind the question mark.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct Wanted {
+    /// Only sessions of this frontend.
     frontend: Option<String>,
+    /// Only sessions of this backend.
     backend: Option<String>,
+    /// Only sessions of servers of this name.
     server: Option<String>,
+    /// Only sessions of the client with this IP address.
     client: Option<IpAddr>,
+    /// How many sessions are listed at most: 100 unless given, 10,000 at most.
     limit: Option<usize>,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-struct Sessions {
-    /// All that are meant, listed or not.
+/// The open sessions, the oldest first.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "OpenSessions")]
+pub(super) struct Sessions {
+    /// How many sessions there are, listed or not.
     count: u64,
     sessions: Vec<Session>,
 }
 
 /// An open session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "OpenSession")]
 struct Session {
+    /// What `DELETE /api/v1/sessions/{id}` calls it; no other session of the process ever has it.
     id: String,
-    /// Null: the kernel does not know it any more.
+    /// The client's address; null: the kernel does not know it any more.
     client: Option<String>,
+    /// The name of the frontend.
     frontend: String,
+    /// The name of the backend.
     backend: String,
-    /// Null: none was chosen yet.
+    /// The name of the server; null: none was chosen yet.
     server: Option<String>,
+    /// What the session does: `reading` a request, `choosing` a server, `queued`, `short` of
+    /// descriptors, memory or ports, `connecting`, `relaying` or `answering`.
     state: &'static str,
+    /// Milliseconds since the session was accepted.
     age_ms: u64,
+    /// Milliseconds since a byte moved.
     idle_ms: u64,
+    /// Bytes read from the client so far.
     bytes_from_client: u64,
+    /// Bytes read from the server so far.
     bytes_from_server: u64,
+}
+
+/// How many sessions were closed.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct SessionsClosed {
+    /// 1: the session was open.
+    sessions_closed: u64,
 }
 
 impl Session {
@@ -121,7 +144,7 @@ async fn kill(
     extract::State(actions): extract::State<Arc<Actions>>,
     Extension(peer): Extension<Peer>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<SessionsClosed>, Refusal> {
     let gone = || Refusal::not_found(format!("there is no session {id}: it may have ended"));
     let filter = Filter {
         id: Some(parse(&id).ok_or_else(gone)?),
@@ -135,7 +158,9 @@ async fn kill(
     if closed == 0 {
         return Err(gone());
     }
-    Ok(Json(json!({ "sessions_closed": closed })))
+    Ok(Json(SessionsClosed {
+        sessions_closed: closed,
+    }))
 }
 
 fn late(why: &str) -> Refusal {

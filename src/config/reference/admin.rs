@@ -1,0 +1,61 @@
+//! The keys of `[admin]`.
+
+use super::super::admin::{PAGE_LEN_MAX, SOCKET_LEN_MAX};
+use super::{Default, Key, Kind, Section, Text, Value};
+
+pub(super) const SECTION: Section = Section {
+    kind: Kind::Admin,
+    path: "admin",
+    title: "[admin]",
+    about: "The admin listener: the stats page, metrics, readiness and the HTTP API for operators. \
+            Without this section, and without `--admin ADDR` on the command line, there is none. \
+            At least one of `listen` and `socket` is needed. A change needs a restart.",
+    keys: KEYS,
+    also: None,
+    one_needed: &["listen", "socket"],
+};
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        value: Value::Text(Text::ADDRESS),
+        meaning: "The address that the admin listener listens on.",
+        default: Default::Words("none: it does not listen over TCP"),
+        bounds: "an address, beyond loopback only with `token_file`; with port 0 the kernel \
+                 chooses the port",
+        example: "\"127.0.0.1:8404\"",
+        note: "`--admin ADDR` on the command line replaces it.",
+        ..Key::BASE
+    },
+    Key {
+        name: "socket",
+        value: Value::Text(Text::FILE.at_most(SOCKET_LEN_MAX)),
+        meaning: "The path of a Unix socket that the admin listener listens on as well.",
+        default: Default::Words("none"),
+        bounds: "a path of at most 107 bytes",
+        example: "\"/run/ringway/admin.sock\"",
+        note: "Everything is allowed over it, without a token. The operators' commands use it.",
+        ..Key::BASE
+    },
+    Key {
+        name: "token_file",
+        value: Value::Text(Text::FILE),
+        meaning: "A file with the token that a request over `listen` needs to change something.",
+        default: Default::Words("none: over `listen` nothing can be changed"),
+        bounds: "a path",
+        example: "\"/etc/ringway/token\"",
+        note: "The token is the only word in the file, which others may not read; it is read at \
+               the start.",
+        ..Key::BASE
+    },
+    Key {
+        name: "page",
+        value: Value::Text(Text::new("^/[A-Za-z0-9/_.~-]*$").at_most(PAGE_LEN_MAX)),
+        meaning: "A second path of the stats page.",
+        default: Default::Words("none: the page is at `/` only"),
+        bounds: "begins with `/`; at most 256 letters, digits, `/`, `_`, `.`, `-`, `~`; not a path \
+                 that the admin listener has already",
+        example: "\"/haproxy_stats\"",
+        ..Key::BASE
+    },
+];

@@ -1,0 +1,69 @@
+//! The keys of `[backend.NAME]`.
+
+use super::super::{Balance, OnDown, defaults};
+use super::{Default, Key, Kind, Section, Value, quoted, words};
+
+pub(super) const SECTION: Section = Section {
+    kind: Kind::Backend,
+    path: "backend",
+    title: "[backend.NAME]",
+    about: "A pool of servers. A backend that no frontend uses is a warning.",
+    keys: KEYS,
+    also: Some(Kind::Defaults),
+    one_needed: &[],
+};
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "servers",
+        value: Value::Tables(Kind::Server, defaults::SERVERS_MAX),
+        meaning: "The servers, in order.",
+        example: "[{ name = \"web1\", address = \"10.0.0.11:8080\" }]",
+        ..Key::BASE
+    },
+    Key {
+        name: "balance",
+        value: Value::Choice(|| words(Balance::NAMES)),
+        meaning: "How a server is chosen for a new session.",
+        default: Default::Value(|| quoted(Balance::RoundRobin)),
+        example: "\"least_conn\"",
+        note: "`round_robin`: in turn, by weight; each worker keeps its own turn. `least_conn`: the \
+               fewest open sessions of all workers, per weight. `random`: the better of two random \
+               draws, by the measure of `least_conn`. `source_hash`: a weighted rendezvous hash of \
+               the client's address, the same on every node with the same servers. `first`: the \
+               first in the order of the file that has a free slot.",
+        ..Key::BASE
+    },
+    Key {
+        name: "slow_start",
+        value: Value::Duration(defaults::TIMEOUTS),
+        meaning: "How long the weight of a server takes to rise to its full value after the server \
+                  came back.",
+        default: Default::Words("off: it has its full weight at once"),
+        example: "\"30s\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "on_down",
+        value: Value::Choice(|| words(OnDown::NAMES)),
+        meaning: "What becomes of the open sessions of a server that goes down: they go on, or they \
+                  are closed.",
+        default: Default::Value(|| quoted(OnDown::Keep)),
+        example: "\"close\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "health_check",
+        value: Value::Section(Kind::HealthCheck),
+        meaning: "How the servers are checked.",
+        default: Default::Words("none: servers count as up"),
+        ..Key::BASE
+    },
+    Key {
+        name: "sticky",
+        value: Value::Section(Kind::Sticky),
+        meaning: "The cookie that binds each client to its server.",
+        default: Default::Words("off: clients are not bound"),
+        ..Key::BASE
+    },
+];

@@ -1,0 +1,89 @@
+//! The keys of `[frontend.NAME]`.
+
+use super::super::http_mode::{HEAD_SIZES, HttpMode, Inspect, RawKind};
+use super::super::{defaults, format_size};
+use super::{Default, Key, Kind, Section, Text, Value, quoted, whole, words};
+
+pub(super) const SECTION: Section = Section {
+    kind: Kind::Frontend,
+    path: "frontend",
+    title: "[frontend.NAME]",
+    about: "Where clients connect. At least one frontend is needed.",
+    keys: KEYS,
+    also: Some(Kind::Defaults),
+    one_needed: &[],
+};
+
+/// An address, `fd:N` or `systemd:NAME`.
+const LISTEN: Text = Text::new(
+    r"^(fd:[0-9]+|systemd:[ -9;-~]{1,255}|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5})$",
+);
+
+/// What the keys of HTTP mode need.
+const HTTP: Option<(&str, &str)> = Some(("mode", "http"));
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        value: Value::Texts(LISTEN),
+        meaning: "The addresses on which clients are accepted.",
+        bounds: "at least one of: an address, `fd:N`, `systemd:NAME`",
+        example: "[\"0.0.0.0:80\", \"[::]:80\"]",
+        note: "With port 0 the kernel chooses the port. `fd:N` is a listening socket inherited as \
+               descriptor N (3 or more), `systemd:NAME` one passed by socket activation. The same \
+               entry twice in the file is an error, except addresses with port 0.",
+        ..Key::BASE
+    },
+    Key {
+        name: "backend",
+        value: Value::Text(Text::NAME),
+        meaning: "The name of the backend that serves these clients.",
+        bounds: "a [backend.NAME] of the file",
+        example: "\"app\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "mode",
+        value: Value::Choice(|| words(RawKind::NAMES)),
+        meaning: "What is relayed: bytes, or HTTP/1 of which the first request and its answer are \
+                  read.",
+        default: Default::Value(|| quoted("tcp")),
+        example: "\"http\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "head_max",
+        value: Value::Size(HEAD_SIZES),
+        meaning: "In HTTP mode, the largest head of a request or of an answer that is read.",
+        default: Default::Value(|| quoted(format_size(u64::from(HttpMode::default().head_max)))),
+        only_with: HTTP,
+        example: "\"32KiB\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "inspect",
+        value: Value::Choice(|| words(Inspect::NAMES)),
+        meaning: "In HTTP mode, what becomes of a connection after its first answer: \"first\" \
+                  relays it on, \"close\" ends it.",
+        default: Default::Value(|| quoted(HttpMode::default().inspect)),
+        only_with: HTTP,
+        example: "\"close\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "max_sessions",
+        value: Value::Integer(|| whole(&defaults::SESSIONS)),
+        meaning: "How many sessions of this frontend may be open at once, over all workers.",
+        default: Default::Words("only the limit of [global]"),
+        example: "20000",
+        ..Key::BASE
+    },
+    Key {
+        name: "backlog",
+        value: Value::Integer(|| whole(&defaults::BACKLOGS)),
+        meaning: "The length of the kernel's accept queue of each listener.",
+        default: Default::Value(|| defaults::BACKLOG.to_string()),
+        example: "1024",
+        ..Key::BASE
+    },
+];

@@ -1,0 +1,92 @@
+//! The keys of `[global]`.
+
+use super::super::{AccessLog, Global, defaults};
+use super::{Default, Key, Kind, Section, Text, Value, duration, quoted, whole, words};
+
+pub(super) const SECTION: Section = Section {
+    kind: Kind::Global,
+    path: "global",
+    title: "[global]",
+    about: "What concerns the process as a whole.",
+    keys: KEYS,
+    also: None,
+    one_needed: &[],
+};
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "workers",
+        value: Value::IntegerOr("auto", || whole(&defaults::WORKERS)),
+        meaning: "How many worker threads run; \"auto\" starts one for each CPU that the process \
+                  may run on.",
+        default: Default::Value(|| quoted("auto")),
+        example: "4",
+        note: "A change needs a restart. `--workers N` on the command line wins over it.",
+        ..Key::BASE
+    },
+    Key {
+        name: "max_sessions",
+        value: Value::Integer(|| whole(&defaults::SESSIONS)),
+        meaning: "How many sessions may be open at once, over all workers.",
+        default: Default::Words("derived from the limit of open files"),
+        example: "50000",
+        ..Key::BASE
+    },
+    Key {
+        name: "shutdown_timeout",
+        value: Value::Duration(defaults::SHUTDOWN_TIMEOUTS),
+        meaning: "How long open sessions may go on after the first signal to stop.",
+        default: Default::Value(|| duration(Global::default().shutdown_timeout)),
+        example: "\"1m\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "shutdown_grace",
+        value: Value::Duration(defaults::SHUTDOWN_TIMEOUTS),
+        meaning: "How long the process still accepts connections after that signal, while \
+                  `/readyz` already reports that it is not ready.",
+        default: Default::Value(|| duration(Global::default().shutdown_grace)),
+        example: "\"5s\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "access_log",
+        value: Value::Choice(|| words(AccessLog::NAMES)),
+        meaning: "The form of the line that is logged for each ended session.",
+        default: Default::Value(|| quoted(Global::default().access_log)),
+        example: "\"json\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "state_file",
+        value: Value::Text(Text::FILE),
+        meaning: "A file that keeps the administrative states and weights of servers over a \
+                  restart.",
+        default: Default::Words("none: they are forgotten"),
+        bounds: "a path",
+        example: "\"/var/lib/ringway/state.json\"",
+        note: "A state holds as long as the server's entry in the configuration stays the same.",
+        ..Key::BASE
+    },
+    Key {
+        name: "user",
+        value: Value::Text(Text::USER),
+        meaning: "As whom the process serves, once everything is open that only root may open.",
+        default: Default::Words("whoever starts it"),
+        bounds: "a user of this host, or its number",
+        example: "\"ringway\"",
+        note: "Only root can name another user than the one that it runs as. A change needs a \
+               restart.",
+        ..Key::BASE
+    },
+    Key {
+        name: "group",
+        value: Value::Text(Text::USER),
+        meaning: "The only group of the process; needs `user`.",
+        default: Default::Words("that of `user`"),
+        bounds: "a group of this host, or its number",
+        example: "\"ringway\"",
+        note: "A change needs a restart.",
+        ..Key::BASE
+    },
+];
