@@ -74,7 +74,7 @@ const KEYS: &[Key] = &[
         meaning: "As whom the process serves, once everything is open that only root may open.",
         default: Default::Words("whoever starts it"),
         bounds: "a user of this host, or its number",
-        example: "\"ringway\"",
+        example: "\"nobody\"",
         note: "Only root can name another user than the one that it runs as. A change needs a \
                restart.",
         ..Key::BASE
@@ -85,7 +85,7 @@ const KEYS: &[Key] = &[
         meaning: "The only group of the process; needs `user`.",
         default: Default::Words("that of `user`"),
         bounds: "a group of this host, or its number",
-        example: "\"ringway\"",
+        example: "\"nogroup\"",
         note: "A change needs a restart.",
         ..Key::BASE
     },

@@ -10,7 +10,7 @@ use crate::config::{Loaded, effective, parse};
 
 /// A file with every section, in which each key can be set to each of its values.
 const BASE: &str = r#"
-global = {}
+global = { user = "root" }
 defaults = {}
 [admin]
 listen = "127.0.0.1:1"
