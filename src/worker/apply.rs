@@ -33,6 +33,7 @@ impl<E: Engine> Worker<E> {
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
             tried: Vec::new(),
+            tried_before: 0,
             client,
             counted: [0; 2],
             http: Http::of(protocol),
@@ -85,7 +86,10 @@ impl<E: Engine> Worker<E> {
         match action {
             Action::Choose { failed } => self.choose(slot, failed),
             Action::ChooseBackup => self.choose_backup(slot),
-            Action::ForgetTried => self.sessions[slot].tried.clear(),
+            Action::ForgetTried => {
+                let entry = &mut self.sessions[slot];
+                entry.tried_before = entry.tried.len();
+            }
             Action::Connect => self.connect(slot),
             Action::Enqueue => self.enqueue(slot),
             Action::Dequeue => self.dequeue(slot),
@@ -158,8 +162,10 @@ impl<E: Engine> Worker<E> {
         };
         match self.engine.open(&server.address) {
             Ok(socket) => {
-                if entry.http.is_some() {
-                    // The request is there. In TCP mode the server may be the first to speak.
+                if entry.http.as_ref().is_some_and(|http| http.is_bodiless()) {
+                    // The request is there. In TCP mode the server may be the first to speak; one
+                    // that answers before the end of a body and closes would lose what is
+                    // acknowledged late.
                     self.engine.speak_first(&socket);
                 }
                 self.engine.connect(&socket, &server.address, token);

@@ -59,7 +59,7 @@ impl<E: Engine> Worker<E> {
         if let Some(server) = self.server_of(entry) {
             let counters = &server.counters[self.index].0;
             counters.sessions_started.add(1);
-            if entry.session.is_retry() {
+            if !entry.tried.is_empty() {
                 counters.retries.add(1);
                 self.counters().retries.add(1);
             }

@@ -125,8 +125,10 @@ pub struct Slot<E: Engine> {
     pub chunks: [Chunks<E::Buffer>; 2],
     /// Kernel pipes, by the side that bytes come from.
     pub pipes: [Option<E::Pipe>; 2],
-    /// Servers whose connect failed since the last pause.
+    /// Servers whose connect failed, in order.
     pub tried: Vec<u16>,
+    /// How many of those were tried before the last pause: they may be tried again.
+    pub tried_before: usize,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
@@ -136,6 +138,11 @@ pub struct Slot<E: Engine> {
 }
 
 impl<E: Engine> Slot<E> {
+    /// Servers that are not tried again without a pause.
+    pub fn tried_lately(&self) -> &[u16] {
+        &self.tried[self.tried_before..]
+    }
+
     /// The connection of this side, if it is open.
     pub fn socket(&self, side: Side) -> Option<&E::Socket> {
         self.sockets[side.index()].as_ref()
