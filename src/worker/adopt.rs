@@ -125,10 +125,12 @@ impl<E: Engine> Worker<E> {
         };
         let entry = &mut self.sessions[slot];
         debug_assert!(entry.server.is_none(), "it has a server");
-        let tried = std::mem::take(&mut entry.tried).into_iter();
-        entry.tried = tried.filter_map(moved).collect();
+        let (before, lately) = entry.tried.split_at(entry.tried_before);
+        let mut tried: Vec<u16> = before.iter().copied().filter_map(moved).collect();
+        let tried_before = tried.len();
+        tried.extend(lately.iter().copied().filter_map(moved));
+        (entry.tried, entry.tried_before) = (tried, tried_before);
         entry.bound = entry.bound.and_then(moved);
-        entry.last_failed = entry.last_failed.and_then(moved);
         entry.counted_for = entry.counted_for.and_then(moved);
         if let Some(http) = &mut entry.http {
             http.named = http.named.and_then(moved);

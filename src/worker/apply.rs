@@ -35,10 +35,10 @@ impl<E: Engine> Worker<E> {
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
             tried: Vec::new(),
+            tried_before: 0,
             attempt: Attempt::default(),
             counted_for: None,
             short: false,
-            last_failed: None,
             client,
             counted: [0; 2],
             http: Http::of(protocol),
@@ -92,7 +92,10 @@ impl<E: Engine> Worker<E> {
         match action {
             Action::Choose { failed } => self.choose(slot, failed),
             Action::ChooseBackup => self.choose_backup(slot),
-            Action::ForgetTried => self.sessions[slot].tried.clear(),
+            Action::ForgetTried => {
+                let entry = &mut self.sessions[slot];
+                entry.tried_before = entry.tried.len();
+            }
             Action::Connect => {
                 let ended = self.begin_attempt(slot);
                 self.answers.extend(ended);

@@ -48,8 +48,10 @@ impl<E: Engine> Worker<E> {
                 Ok(socket) => {
                     let token = self.token(slot, Side::Server, Use::Write);
                     let entry = &mut self.sessions[slot];
-                    if entry.http.is_some() {
-                        // The request is there. In TCP mode the server may be the first to speak.
+                    if entry.http.as_ref().is_some_and(|http| http.is_bodiless()) {
+                        // The request is there. In TCP mode the server may be the first to speak; one
+                        // that answers before the end of a body and closes would lose what is
+                        // acknowledged late.
                         self.engine.speak_first(&socket);
                     }
                     self.engine.connect(&socket, &address, token);
@@ -150,7 +152,7 @@ impl<E: Engine> Worker<E> {
         (0..)
             .zip(servers.zip(shared))
             .any(|(index, (server, shared))| {
-                let is_new = entry.server != Some(index) && !entry.tried.contains(&index);
+                let is_new = entry.server != Some(index) && !entry.tried_lately().contains(&index);
                 let liveness = &shared.liveness;
                 let takes_sessions = liveness.is_usable() && liveness.weight() > 0;
                 is_new && takes_sessions && !server.backup && shared.places.free() > 0

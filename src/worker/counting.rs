@@ -73,16 +73,15 @@ impl<E: Engine> Worker<E> {
         };
         let counters = &server.counters[self.index].0;
         counters.sessions_started.add(1);
-        if entry.session.is_retry() {
+        if let Some(left) = entry.tried.last() {
             counters.retries.add(1);
             self.counters().retries.add(1);
-            match entry.last_failed {
-                Some(left) if entry.server != Some(left) => {
-                    let backend = plan.backend_of(entry.place.frontend);
-                    let left = plan.snapshot.server(backend, usize::from(left));
-                    left.counters[self.index].0.redispatches.add(1);
-                }
-                Some(_) | None => counters.reconnects.add(1),
+            if entry.server == Some(*left) {
+                counters.reconnects.add(1);
+            } else {
+                let backend = plan.backend_of(entry.place.frontend);
+                let left = plan.snapshot.server(backend, usize::from(*left));
+                left.counters[self.index].0.redispatches.add(1);
             }
         }
     }

@@ -118,6 +118,11 @@ impl Http {
         &self.method[..usize::from(self.method_len)]
     }
 
+    /// Whether its method says that the request has no body.
+    pub fn is_bodiless(&self) -> bool {
+        matches!(self.method(), b"GET" | b"HEAD")
+    }
+
     fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
         self.searched = 0;
         self.aside = Vec::new();

@@ -127,10 +127,12 @@ impl<E: Engine> Worker<E> {
         let plan = &self.plans[entry.place.plan];
         let servers = &plan.snapshot.backends[plan.backend_of(entry.place.frontend)].servers;
         let named = entry.http.as_ref().and_then(|http| http.named);
-        entry.bound = named.filter(|server| {
+        let tried = entry.tried_lately();
+        let bound = named.filter(|server| {
             let liveness = &servers[usize::from(*server)].liveness;
-            liveness.is_usable() && !entry.tried.contains(server)
+            liveness.is_usable() && !tried.contains(server)
         });
+        entry.bound = bound;
     }
 
     fn take_named(&mut self, slot: usize, line: Line, server: u16) -> Event {
@@ -151,7 +153,7 @@ impl<E: Engine> Worker<E> {
         let view = View::of(&plan.snapshot, line.backend);
         let balancer = &mut plan.balancers[line.backend];
         for _ in 0..RACES_MAX {
-            match balancer.choose(client, &view, &entry.tried) {
+            match balancer.choose(client, &view, entry.tried_lately()) {
                 Choice::Server(index) if view.shared[index].places.try_take() => {
                     self.took_place(slot, index as u16);
                     return Event::Chosen;
@@ -170,7 +172,7 @@ impl<E: Engine> Worker<E> {
         let entry = &self.sessions[slot];
         let line = self.line_of(entry);
         let view = View::of(&self.plans[line.plan].snapshot, line.backend);
-        let backup = balance::spare(&view, &entry.tried);
+        let backup = balance::spare(&view, entry.tried_lately());
         let answer = match backup.filter(|index| view.shared[*index].places.try_take()) {
             Some(index) => {
                 self.took_place(slot, index as u16);
@@ -213,7 +215,6 @@ impl<E: Engine> Worker<E> {
         let left = entry.server.take();
         if failed {
             entry.counted_for = None;
-            entry.last_failed = left;
             entry.tried.extend(left);
         }
     }

@@ -187,8 +187,10 @@ pub struct Slot<E: Engine> {
     pub chunks: [Chunks<E::Buffer>; 2],
     /// Kernel pipes, by the side that bytes come from.
     pub pipes: [Option<E::Pipe>; 2],
-    /// Servers whose connect failed since the last pause.
+    /// Servers whose connect failed, in order.
     pub tried: Vec<u16>,
+    /// How many of those were tried before the last pause: they may be tried again.
+    pub tried_before: usize,
     /// The newest attempt to connect.
     pub attempt: Attempt,
     /// The server whose counters have the current attempt.
@@ -196,8 +198,6 @@ pub struct Slot<E: Engine> {
     /// The last attempt ended for a shortage of ours, so the next one may, too. It is counted when it
     /// has ended otherwise.
     pub short: bool,
-    /// The server that the attempt before could not connect to.
-    pub last_failed: Option<u16>,
     /// Where the client comes from, if that is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
@@ -207,6 +207,11 @@ pub struct Slot<E: Engine> {
 }
 
 impl<E: Engine> Slot<E> {
+    /// Servers that are not tried again without a pause.
+    pub fn tried_lately(&self) -> &[u16] {
+        &self.tried[self.tried_before..]
+    }
+
     /// The connection of this side, if it is open.
     pub fn socket(&self, side: Side) -> Option<&E::Socket> {
         self.sockets[side.index()].as_ref()

@@ -382,11 +382,6 @@ impl Session {
         self.last_activity
     }
 
-    /// It has tried to connect before.
-    pub fn is_retry(&self) -> bool {
-        self.attempts > 0
-    }
-
     /// It was called from the queue and has no answer yet.
     pub fn was_called(&self) -> bool {
         self.called_since.is_some()
