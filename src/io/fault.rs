@@ -13,7 +13,8 @@ pub enum Fault {
     TimedOut,
     /// The peer reset the connection, or it no longer exists.
     Reset,
-    /// The peer had ended its stream before it reset the connection (Linux, `tcp_reset`).
+    /// A send to a peer that had ended its stream before it reset the connection (Linux,
+    /// `tcp_reset`), or whose reset was told of already.
     Closed,
     /// The operation was cancelled.
     Canceled,

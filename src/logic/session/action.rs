@@ -54,7 +54,7 @@ pub enum Fault {
     TimedOut,
     /// The peer reset the connection, or is gone.
     Reset,
-    /// The peer had ended its stream, and takes nothing any more.
+    /// The peer takes nothing any more, and had ended its stream before that or failed already.
     Closed,
     /// Anything else the kernel said.
     Other,
