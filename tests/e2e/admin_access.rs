@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -392,6 +393,15 @@ fn a_socket_that_was_left_is_replaced_and_a_living_one_is_not() {
     assert!(error.contains("mkdir -p /nowhere"), "{error}");
 }
 
+/// Tells others to stop when it is dropped, in a test that fails too.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Connects and says nothing, again and again, with so many connections at once, until told to stop.
 fn silent_clients(way: &Way, count: usize, stop: &AtomicBool) {
     let open = || match way {
@@ -435,14 +445,21 @@ fn silent_clients_that_come_back_keep_nobody_out() {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| silent_clients(&way, count, &stop));
+            let _stop = Stop(&stop);
             for state in ["drain", "ready", "drain", "ready"] {
+                let begin = Instant::now();
                 let change = json!({ "state": state }).to_string();
                 let request = format!("POST {SERVER}");
                 let answer = ask(way.clone(), &request, &[JSON, authorized], &change);
                 assert_eq!(answer.json()["admin_state"], state);
                 assert_eq!(ask(way.clone(), "GET /readyz", &[], "").status, 200);
+                // Silent clients are closed after 5 s by themselves.
+                assert!(
+                    begin.elapsed() < Duration::from_secs(4),
+                    "{:?}",
+                    begin.elapsed()
+                );
             }
-            stop.store(true, Ordering::SeqCst);
         });
     }
 }
@@ -451,6 +468,7 @@ fn silent_clients_that_come_back_keep_nobody_out() {
 fn probes_are_answered_beside_clients_that_take_all_the_time_they_may() {
     let ringway = setup(&[LISTEN]).start();
     let admin = ringway.admin();
+    let begin = Instant::now();
     // Whole heads, and bodies that do not come.
     let slow: Vec<_> = (0..72)
         .map(|_| {
@@ -467,6 +485,12 @@ fn probes_are_answered_beside_clients_that_take_all_the_time_they_may() {
         assert_eq!(get(admin, "/healthz").status, 200);
         assert_eq!(get(admin, "/readyz").status, 200);
     }
+    // They are closed after 10 s by themselves.
+    assert!(
+        begin.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begin.elapsed()
+    );
     drop(slow);
 }
 
