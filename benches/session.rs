@@ -4,7 +4,7 @@
 
 use divan::{Bencher, black_box};
 use ringway::logic::session::{
-    Action, Actions, Event, Head, Moved, Policy, Protocol, Received, Session, Side,
+    Action, Actions, Event, Head, Policy, Protocol, ReceivedInfo, Session, Side, SpliceResult,
 };
 use ringway::logic::time::Instant;
 use std::time::Duration;
@@ -41,13 +41,13 @@ fn relaying(policy: &Policy) -> Session {
 }
 
 fn received(from: Side, len: u32) -> Event {
-    let news = Received {
+    let info = ReceivedInfo {
         len,
         full: len == 65_536,
         more: false,
         armed: false,
     };
-    Event::Received { from, news }
+    Event::Received { from, info }
 }
 
 /// A small request and its answer: four events.
@@ -139,7 +139,7 @@ fn splice(bencher: Bencher) {
         };
         deliver(&mut session, sent, &policy);
     }
-    let moved = Moved::Bytes(100_000);
+    let moved = SpliceResult::Bytes(100_000);
     deliver(&mut session, Event::SplicedIn { from, moved }, &policy);
     deliver(&mut session, Event::SplicedOut { from, moved }, &policy);
     bencher.bench_local(|| {

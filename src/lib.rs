@@ -42,7 +42,7 @@ pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod io;
-pub mod log;
+pub mod logging;
 pub mod logic;
 pub mod operator;
 pub mod printable;

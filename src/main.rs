@@ -10,7 +10,7 @@ use ringway::cli::{Cli, Command, File, Overrides};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::control::Options;
 use ringway::control::reload::Source;
-use ringway::{control, demo, doctor, log as logging, operator};
+use ringway::{control, demo, doctor, logging, operator};
 
 fn main() -> ExitCode {
     match Cli::parse().command {

@@ -14,32 +14,27 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_utils::CachePadded;
 
 use crate::atomics::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::logic::time::Instant;
 use crate::snapshot::{FrontendShared, ServerShared};
 
-/// Alignment that keeps what one core writes off the cache lines of others (two lines, because
-/// processors fetch pairs).
-#[repr(align(128))]
-#[derive(Debug, Default)]
-pub struct Padded<T>(pub T);
-
 /// A bounded number of places, taken and given back by all workers.
 #[derive(Debug)]
-pub struct Places {
-    used: Padded<AtomicU32>,
+pub struct SessionLimit {
+    used: CachePadded<AtomicU32>,
     /// The most that were taken at once.
-    peak: Padded<AtomicU32>,
+    peak: CachePadded<AtomicU32>,
     max: AtomicU32,
 }
 
-impl Places {
+impl SessionLimit {
     /// `max` free places; `None`: as many as there are numbers.
     pub fn new(max: Option<u32>) -> Self {
-        Places {
-            used: Padded::default(),
-            peak: Padded::default(),
+        SessionLimit {
+            used: CachePadded::default(),
+            peak: CachePadded::default(),
             max: AtomicU32::new(max.unwrap_or(u32::MAX)),
         }
     }
@@ -52,10 +47,10 @@ impl Places {
 
     /// Takes one, if one is free. The bound is never exceeded.
     #[must_use]
-    pub fn try_take(&self) -> bool {
-        let mut used = self.used.0.load(Ordering::SeqCst);
+    pub fn try_acquire(&self) -> bool {
+        let mut used = self.used.load(Ordering::SeqCst);
         while used < self.max.load(Ordering::SeqCst) {
-            match self.used.0.compare_exchange_weak(
+            match self.used.compare_exchange_weak(
                 used,
                 used + 1,
                 Ordering::SeqCst,
@@ -63,8 +58,8 @@ impl Places {
             ) {
                 Ok(_) => {
                     // Mostly a read of a line that nobody writes.
-                    if used >= self.peak.0.load(Ordering::Relaxed) {
-                        self.peak.0.fetch_max(used + 1, Ordering::Relaxed);
+                    if used >= self.peak.load(Ordering::Relaxed) {
+                        self.peak.fetch_max(used + 1, Ordering::Relaxed);
                     }
                     return true;
                 }
@@ -75,24 +70,24 @@ impl Places {
     }
 
     /// Gives one back that was taken. Look who waits for one after this.
-    pub fn give_back(&self) {
-        let before = self.used.0.fetch_sub(1, Ordering::SeqCst);
+    pub fn release(&self) {
+        let before = self.used.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before > 0, "a place was given back that was not taken");
         // Whoever waits is seen now, or sees the place that is free.
         fence(Ordering::SeqCst);
     }
 
-    /// Places taken now.
+    /// SessionLimit taken now.
     pub fn used(&self) -> u32 {
-        self.used.0.load(Ordering::SeqCst)
+        self.used.load(Ordering::SeqCst)
     }
 
     /// The most places that were taken at once.
     pub fn peak(&self) -> u32 {
-        self.peak.0.load(Ordering::Relaxed)
+        self.peak.load(Ordering::Relaxed)
     }
 
-    /// Places free now.
+    /// SessionLimit free now.
     pub fn free(&self) -> u32 {
         self.max.load(Ordering::SeqCst).saturating_sub(self.used())
     }
@@ -109,28 +104,28 @@ const NOBODY: u64 = u64::MAX;
 
 /// Which workers have somebody waiting, and since when the longest.
 #[derive(Debug)]
-pub struct Waiters {
+pub struct WaitRegistry {
     /// Workers with somebody waiting: one look tells the usual case.
     count: AtomicU32,
     /// Nanoseconds, by worker.
     since: Box<[AtomicU64]>,
     /// By worker: it was told that there is something free, and has not taken note yet.
-    told: Box<[AtomicBool]>,
+    notified: Box<[AtomicBool]>,
 }
 
-impl Waiters {
+impl WaitRegistry {
     /// Nobody of `workers` waits.
     pub fn new(workers: usize) -> Self {
-        Waiters {
+        WaitRegistry {
             count: AtomicU32::new(0),
             since: (0..workers).map(|_| AtomicU64::new(NOBODY)).collect(),
-            told: (0..workers).map(|_| AtomicBool::new(false)).collect(),
+            notified: (0..workers).map(|_| AtomicBool::new(false)).collect(),
         }
     }
 
     /// Says since when the longest of `worker` waits; `None`: nobody. Only that worker calls this.
     /// Look for a place once more after this, one may just have been given back.
-    pub fn announce(&self, worker: usize, since: Option<Instant>) {
+    pub fn publish(&self, worker: usize, since: Option<Instant>) {
         let new = since.map_or(NOBODY, |since| since.as_nanos().min(NOBODY - 1));
         let old = self.since[worker].load(Ordering::Relaxed);
         if new == old {
@@ -157,7 +152,7 @@ impl Waiters {
     }
 
     /// The worker whose longest waiter waits longest of all.
-    pub fn oldest(&self) -> Option<usize> {
+    pub fn longest_waiting(&self) -> Option<usize> {
         self.first_after((0, 0))
     }
 
@@ -165,7 +160,7 @@ impl Waiters {
     /// of it waits.
     pub fn next_after(&self, worker: usize) -> Option<usize> {
         match self.since[worker].load(Ordering::SeqCst) {
-            NOBODY => self.oldest(),
+            NOBODY => self.longest_waiting(),
             since => self.first_after((since, worker + 1)),
         }
     }
@@ -243,18 +238,18 @@ pub struct WorkerCounters {
 /// Whether new sessions may go to a server, and its weight: one word, so that no reader sees half
 /// of a change. The health thread writes it, workers read it with every choice.
 #[derive(Debug)]
-pub struct Liveness(AtomicU32);
+pub struct ServerAvailability(AtomicU32);
 
-/// The bit of a [`Liveness`] that is not weight.
+/// The bit of a [`ServerAvailability`] that is not weight.
 const USABLE: u32 = 1 << 31;
 
-impl Liveness {
+impl ServerAvailability {
     /// Usable, with this weight.
     pub fn new(weight: u32) -> Self {
-        Liveness(AtomicU32::new(weight | USABLE))
+        ServerAvailability(AtomicU32::new(weight | USABLE))
     }
 
-    /// Changes it. Tell those who wait for it after this, with [`Shared::tell_waiters`].
+    /// Changes it. Tell those who wait for it after this, with [`Shared::notify_waiters`].
     pub fn publish(&self, usable: bool, weight: u32) {
         debug_assert!(weight < USABLE);
         let usable = if usable { USABLE } else { 0 };
@@ -278,7 +273,7 @@ impl Liveness {
 pub struct ConnectFailures {
     count: AtomicU64,
     /// The health thread was told and has not looked yet.
-    told: AtomicBool,
+    notified: AtomicBool,
 }
 
 impl ConnectFailures {
@@ -289,7 +284,7 @@ impl ConnectFailures {
 
     /// The health thread probes the server now: it wants to be told of failures from here on.
     pub fn seen(&self) {
-        self.told.store(false, Ordering::SeqCst);
+        self.notified.store(false, Ordering::SeqCst);
     }
 }
 
@@ -390,11 +385,11 @@ impl Addresses {
 /// What belongs to the process as a whole.
 pub struct Shared {
     /// Sessions of the process.
-    pub places: Places,
+    pub session_limit: SessionLimit,
     /// Workers that stopped accepting because no place is free.
-    pub paused: Waiters,
+    pub paused: WaitRegistry,
     /// By index of the worker. Each is written by that worker alone, and on cache lines of its own.
-    pub workers: Box<[Padded<WorkerCounters>]>,
+    pub workers: Box<[CachePadded<WorkerCounters>]>,
     /// Ends the wait of a worker, by index.
     wakers: Vec<Box<dyn Fn() + Send + Sync>>,
     /// What a worker was told of, by index. Nothing is in here twice.
@@ -410,7 +405,7 @@ pub struct Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
-            .field("places", &self.places)
+            .field("places", &self.session_limit)
             .finish_non_exhaustive()
     }
 }
@@ -420,9 +415,9 @@ impl Shared {
     pub fn new(sessions_max: u32, wakers: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
         let workers = wakers.len();
         Shared {
-            places: Places::new(Some(sessions_max)),
-            paused: Waiters::new(workers),
-            workers: (0..workers).map(|_| Padded::default()).collect(),
+            session_limit: SessionLimit::new(Some(sessions_max)),
+            paused: WaitRegistry::new(workers),
+            workers: (0..workers).map(|_| CachePadded::default()).collect(),
             freed: (0..workers).map(|_| unbounded()).collect(),
             wakers,
             failed: AtomicBool::new(false),
@@ -440,7 +435,7 @@ impl Shared {
     pub fn connect_failed(&self, server: &ServerShared) {
         let failures = &server.connect_failures;
         failures.count.fetch_add(1, Ordering::Relaxed);
-        if !failures.told.swap(true, Ordering::SeqCst)
+        if !failures.notified.swap(true, Ordering::SeqCst)
             && let Some(checker) = self.checker.get()
         {
             checker(server.id);
@@ -450,8 +445,8 @@ impl Shared {
     /// Tells a worker of something that may be free. Returns whether it has to be woken to take
     /// note; if not, it was told the same before, and will look later than now.
     #[must_use]
-    pub fn tell(&self, worker: usize, freed: Freed) -> bool {
-        if self.told(&freed)[worker].swap(true, Ordering::SeqCst) {
+    pub fn notify(&self, worker: usize, freed: Freed) -> bool {
+        if self.notified_flags(&freed)[worker].swap(true, Ordering::SeqCst) {
             return false;
         }
         // The worker keeps its end as long as it runs.
@@ -463,24 +458,24 @@ impl Shared {
     pub fn next_freed(&self, worker: usize) -> Option<Freed> {
         let freed = self.freed[worker].1.try_recv().ok()?;
         // Whoever tells it from now on tells it again; what was free before is seen.
-        self.told(&freed)[worker].swap(false, Ordering::SeqCst);
+        self.notified_flags(&freed)[worker].swap(false, Ordering::SeqCst);
         Some(freed)
     }
 
-    fn told<'a>(&'a self, freed: &'a Freed) -> &'a [AtomicBool] {
+    fn notified_flags<'a>(&'a self, freed: &'a Freed) -> &'a [AtomicBool] {
         match freed {
-            Freed::Server(server) => &server.waiting.told,
-            Freed::Frontend(frontend) => &frontend.paused.told,
-            Freed::Process => &self.paused.told,
+            Freed::Server(server) => &server.waiting.notified,
+            Freed::Frontend(frontend) => &frontend.paused.notified,
+            Freed::Process => &self.paused.notified,
         }
     }
 
     /// Tells all workers that have somebody waiting for a server, or for any of its backend, that
     /// it may have a place or has gone down; call it after that was published.
-    pub fn tell_waiters(&self, server: &Arc<ServerShared>) {
+    pub fn notify_waiters(&self, server: &Arc<ServerShared>) {
         for worker in 0..self.wakers.len() {
             let waits = server.waiting.waits(worker) || server.queue.waiting.waits(worker);
-            if waits && self.tell(worker, Freed::Server(Arc::clone(server))) {
+            if waits && self.notify(worker, Freed::Server(Arc::clone(server))) {
                 self.wake(worker);
             }
         }
@@ -551,77 +546,87 @@ mod tests {
 
     #[test]
     fn places_are_never_exceeded_by_many_threads() {
-        let places = Places::new(Some(10));
+        let session_limit = SessionLimit::new(Some(10));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
-                        if places.try_take() {
-                            assert!(places.used() <= 10);
-                            places.give_back();
+                        if session_limit.try_acquire() {
+                            assert!(session_limit.used() <= 10);
+                            session_limit.release();
                         }
                     }
                 });
             }
         });
-        assert_eq!(places.used(), 0);
-        assert_eq!(places.free(), 10);
-        assert!((1..=10).contains(&places.peak()), "{}", places.peak());
+        assert_eq!(session_limit.used(), 0);
+        assert_eq!(session_limit.free(), 10);
+        assert!(
+            (1..=10).contains(&session_limit.peak()),
+            "{}",
+            session_limit.peak()
+        );
     }
 
     #[test]
     fn liveness_is_read_as_it_was_published() {
-        let liveness = Liveness::new(256);
-        assert_eq!((liveness.is_usable(), liveness.weight()), (true, 256));
-        liveness.publish(false, 7);
-        assert_eq!((liveness.is_usable(), liveness.weight()), (false, 7));
-        liveness.publish(true, 0);
-        assert_eq!((liveness.is_usable(), liveness.weight()), (true, 0));
+        let availability = ServerAvailability::new(256);
+        assert_eq!(
+            (availability.is_usable(), availability.weight()),
+            (true, 256)
+        );
+        availability.publish(false, 7);
+        assert_eq!(
+            (availability.is_usable(), availability.weight()),
+            (false, 7)
+        );
+        availability.publish(true, 0);
+        assert_eq!((availability.is_usable(), availability.weight()), (true, 0));
     }
 
     #[test]
     fn a_lower_bound_takes_nothing_away() {
-        let places = Places::new(Some(2));
-        assert!(places.try_take() && places.try_take());
-        places.set_max(Some(1));
-        assert_eq!((places.used(), places.free()), (2, 0));
-        places.give_back();
-        assert!(!places.try_take(), "the bound is reached");
-        places.set_max(None);
-        assert!(places.try_take());
-        assert_eq!(places.max(), None);
+        let session_limit = SessionLimit::new(Some(2));
+        assert!(session_limit.try_acquire() && session_limit.try_acquire());
+        session_limit.set_max(Some(1));
+        assert_eq!((session_limit.used(), session_limit.free()), (2, 0));
+        session_limit.release();
+        assert!(!session_limit.try_acquire(), "the bound is reached");
+        session_limit.set_max(None);
+        assert!(session_limit.try_acquire());
+        assert_eq!(session_limit.max(), None);
     }
 
     #[test]
     fn no_bound_is_no_bound() {
-        let places = Places::new(None);
-        assert!(places.try_take() && places.try_take());
-        places.give_back();
-        assert_eq!((places.used(), places.peak()), (1, 2));
-        assert_eq!(places.max(), None);
+        let session_limit = SessionLimit::new(None);
+        assert!(session_limit.try_acquire() && session_limit.try_acquire());
+        session_limit.release();
+        assert_eq!((session_limit.used(), session_limit.peak()), (1, 2));
+        assert_eq!(session_limit.max(), None);
     }
 
     #[test]
     fn the_longest_waiter_is_found() {
-        let waiters = Waiters::new(3);
-        assert_eq!(waiters.oldest(), None);
-        waiters.announce(2, Some(Instant::from_nanos(50)));
-        waiters.announce(0, Some(Instant::from_nanos(70)));
-        assert_eq!(waiters.oldest(), Some(2));
-        waiters.announce(2, Some(Instant::from_nanos(90)));
-        assert_eq!(waiters.oldest(), Some(0));
-        waiters.announce(1, Some(Instant::from_nanos(90)));
+        let waiters = WaitRegistry::new(3);
+        assert_eq!(waiters.longest_waiting(), None);
+        waiters.publish(2, Some(Instant::from_nanos(50)));
+        waiters.publish(0, Some(Instant::from_nanos(70)));
+        assert_eq!(waiters.longest_waiting(), Some(2));
+        waiters.publish(2, Some(Instant::from_nanos(90)));
+        assert_eq!(waiters.longest_waiting(), Some(0));
+        waiters.publish(1, Some(Instant::from_nanos(90)));
         let following = [0, 1, 2].map(|worker| waiters.next_after(worker));
         assert_eq!(following, [Some(1), Some(2), None], "by time, then number");
-        waiters.announce(1, None);
+        waiters.publish(1, None);
         assert_eq!(
             waiters.next_after(1),
             Some(0),
             "who does not wait is before all"
         );
-        waiters.announce(0, None);
-        waiters.announce(2, None);
+        waiters.publish(0, None);
+        waiters.publish(2, None);
         assert!(!waiters.any());
-        assert_eq!(waiters.oldest(), None);
+        assert_eq!(waiters.longest_waiting(), None);
     }
 }

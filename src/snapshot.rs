@@ -11,11 +11,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 use crate::config::{Address, Backend, Config, Server};
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
-use crate::logic::session::{Answer, Summary};
+use crate::logic::session::{ErrorResponse, Summary};
 use crate::shared::{
-    Addresses, ConnectFailures, Counter, Gauge, Liveness, Padded, Places, Waiters,
+    Addresses, ConnectFailures, Counter, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
 };
 
 /// What one worker counts for one frontend.
@@ -27,14 +29,14 @@ pub struct FrontendCounters {
     pub bytes_from_clients: Counter,
     /// Bytes read from servers.
     pub bytes_from_servers: Counter,
-    /// Answers of our own, by [`Answer::index`].
-    pub answers: [Counter; Answer::ALL.len()],
+    /// Answers of our own, by [`ErrorResponse::index`].
+    pub answers: [Counter; ErrorResponse::ALL.len()],
     /// Answers of servers that passed as they are, because they are not HTTP or their head is too
     /// long.
-    pub opaque_answers: Counter,
+    pub unparsed_responses: Counter,
     /// Requests for a backend with a sticky cookie that came through a proxy, which may put
     /// several users on one connection.
-    pub proxied_requests: Counter,
+    pub requests_via_proxy: Counter,
 }
 
 /// What one worker counts for one server.
@@ -109,10 +111,10 @@ impl Times {
 }
 
 /// One element for each worker, which alone writes it, on cache lines of its own.
-pub type ByWorker<T> = Box<[Padded<T>]>;
+pub type ByWorker<T> = Box<[CachePadded<T>]>;
 
 fn by_worker<T: Default>(workers: usize) -> ByWorker<T> {
-    (0..workers).map(|_| Padded::default()).collect()
+    (0..workers).map(|_| CachePadded::default()).collect()
 }
 
 /// A frontend as all workers see it; it stays itself as long as its name does.
@@ -121,9 +123,9 @@ pub struct FrontendShared {
     /// Of this process, never used again.
     pub id: u64,
     /// Its sessions.
-    pub places: Places,
+    pub session_limit: SessionLimit,
     /// Workers that stopped accepting because no place is free.
-    pub paused: Waiters,
+    pub paused: WaitRegistry,
     /// What each worker counts.
     pub counters: ByWorker<FrontendCounters>,
 }
@@ -135,7 +137,7 @@ pub struct QueueShared {
     /// Of this process, never used again.
     pub id: u64,
     /// Workers with sessions that wait.
-    pub waiting: Waiters,
+    pub waiting: WaitRegistry,
     /// How many sessions of each worker wait now.
     pub sessions_waiting: ByWorker<Gauge>,
     /// Times that the last usable server was lost; the health thread counts them.
@@ -151,11 +153,11 @@ pub struct ServerShared {
     /// Where it is reached.
     pub addresses: Addresses,
     /// Sessions that were given to it.
-    pub places: Places,
+    pub session_limit: SessionLimit,
     /// Whether it takes new ones.
-    pub liveness: Liveness,
+    pub availability: ServerAvailability,
     /// Workers with sessions that wait for a place on this very server.
-    pub waiting: Waiters,
+    pub waiting: WaitRegistry,
     /// Those who wait for any server of its backend.
     pub queue: Arc<QueueShared>,
     /// Connects that failed.
@@ -167,13 +169,13 @@ pub struct ServerShared {
 impl ServerShared {
     /// Whether sessions that are bound to it could have a place on it now.
     pub fn is_open(&self) -> bool {
-        self.liveness.is_usable() && self.places.free() > 0
+        self.availability.is_usable() && self.session_limit.free() > 0
     }
 
     /// Whether any session could have a place on it now; places that sessions wait for that are
     /// bound to it are theirs.
     pub fn is_open_to_any(&self) -> bool {
-        self.is_open() && self.liveness.weight() > 0 && !self.waiting.any()
+        self.is_open() && self.availability.weight() > 0 && !self.waiting.any()
     }
 }
 
@@ -189,8 +191,8 @@ pub struct BackendShared {
 impl BackendShared {
     /// Whether new sessions can be given to any of its servers.
     pub fn has_usable(&self) -> bool {
-        let mut liveness = self.servers.iter().map(|server| &server.liveness);
-        liveness.any(|liveness| liveness.is_usable() && liveness.weight() > 0)
+        let mut availability = self.servers.iter().map(|server| &server.availability);
+        availability.any(|availability| availability.is_usable() && availability.weight() > 0)
     }
 }
 
@@ -269,7 +271,7 @@ impl Registry {
         let frontends = frontends.map(|frontend| self.frontend(&frontend.name));
         let frontends: Vec<_> = frontends.collect();
         for (shared, frontend) in frontends.iter().zip(&config.frontends) {
-            shared.places.set_max(frontend.sessions_max);
+            shared.session_limit.set_max(frontend.sessions_max);
         }
         let backends = config.backends.iter();
         let backends = backends.map(|backend| self.backend(backend)).collect();
@@ -289,8 +291,8 @@ impl Registry {
         let id = self.id;
         find_or_make(&mut self.frontends, name.to_owned(), || FrontendShared {
             id,
-            places: Places::new(None),
-            paused: Waiters::new(workers),
+            session_limit: SessionLimit::new(None),
+            paused: WaitRegistry::new(workers),
             counters: by_worker(workers),
         })
     }
@@ -301,7 +303,7 @@ impl Registry {
         let id = self.id;
         let queue = find_or_make(&mut self.queues, backend.name.clone(), || QueueShared {
             id,
-            waiting: Waiters::new(workers),
+            waiting: WaitRegistry::new(workers),
             sessions_waiting: by_worker(workers),
             downs: Counter::default(),
         });
@@ -329,15 +331,15 @@ impl Registry {
         let shared = find_or_make(&mut self.servers, key, || ServerShared {
             id,
             addresses: Addresses::new(server.address.ip().into_iter().collect()),
-            places: Places::new(None),
-            liveness: Liveness::new(server.weight.into()),
-            waiting: Waiters::new(workers),
+            session_limit: SessionLimit::new(None),
+            availability: ServerAvailability::new(server.weight.into()),
+            waiting: WaitRegistry::new(workers),
             queue: Arc::clone(queue),
             connect_failures: ConnectFailures::default(),
             counters: by_worker(workers),
         });
         self.server_id = self.server_id.max(shared.id);
-        shared.places.set_max(server.sessions_max);
+        shared.session_limit.set_max(server.sessions_max);
         shared
     }
 }
@@ -389,7 +391,11 @@ mod tests {
         assert!(Arc::ptr_eq(&old.frontends[0], &new.frontends[0]));
         assert!(Arc::ptr_eq(&old.backends[0].queue, &new.backends[0].queue));
         assert!(Arc::ptr_eq(old.server(0, 0), new.server(0, 1)));
-        assert_eq!(old.server(0, 0).places.max(), Some(9), "the new bound");
+        assert_eq!(
+            old.server(0, 0).session_limit.max(),
+            Some(9),
+            "the new bound"
+        );
         assert!(!Arc::ptr_eq(old.server(0, 1), new.server(0, 0)));
         let mut ids = vec![old.server(0, 0).id, old.server(0, 1).id];
         ids.extend([new.server(0, 0).id, new.server(0, 2).id]);
@@ -412,13 +418,17 @@ mod tests {
     fn what_comes_back_is_itself_while_a_session_has_it() {
         let mut registry = Registry::new(1);
         let first = registry.snapshot(config("f", "b", &[("s1", 1, 5), ("s2", 2, 5)]));
-        assert!(first.server(0, 1).places.try_take());
+        assert!(first.server(0, 1).session_limit.try_acquire());
         let without = registry.snapshot(config("f", "b", &[("s1", 1, 5)]));
         let again = registry.snapshot(config("f", "b", &[("s1", 1, 5), ("s2", 2, 5)]));
-        assert_eq!(again.server(0, 1).places.used(), 1, "a session is open");
+        assert_eq!(
+            again.server(0, 1).session_limit.used(),
+            1,
+            "a session is open"
+        );
         drop((first, again));
         let again = registry.snapshot(config("f", "b", &[("s1", 1, 5), ("s2", 2, 5)]));
-        assert_eq!(again.server(0, 1).places.used(), 0, "nobody had it");
+        assert_eq!(again.server(0, 1).session_limit.used(), 0, "nobody had it");
         drop((without, again));
         let last = registry.snapshot(config("f", "b", &[("s3", 3, 5)]));
         assert_eq!(registry.servers.len(), 1, "nothing is kept for good");

@@ -25,33 +25,33 @@ mod shared;
 mod snapshot {
     use std::sync::Arc;
 
-    use crate::shared::{ConnectFailures, Liveness, Places, Waiters};
+    use crate::shared::{ConnectFailures, ServerAvailability, SessionLimit, WaitRegistry};
 
     #[derive(Debug)]
     pub struct QueueShared {
-        pub waiting: Waiters,
+        pub waiting: WaitRegistry,
     }
 
     #[derive(Debug)]
     pub struct ServerShared {
         pub id: u64,
-        pub places: Places,
-        pub liveness: Liveness,
-        pub waiting: Waiters,
+        pub session_limit: SessionLimit,
+        pub availability: ServerAvailability,
+        pub waiting: WaitRegistry,
         pub queue: Arc<QueueShared>,
         pub connect_failures: ConnectFailures,
     }
 
     #[derive(Debug)]
     pub struct FrontendShared {
-        pub paused: Waiters,
+        pub paused: WaitRegistry,
     }
 }
 
 use std::sync::Arc;
 
 use loom::thread;
-use shared::{Counter, Freed, Places, Shared, Waiters};
+use shared::{Counter, Freed, SessionLimit, Shared, WaitRegistry};
 use snapshot::{QueueShared, ServerShared};
 use time::Instant;
 
@@ -66,18 +66,18 @@ impl Scene {
     fn new(workers: usize, places: u32) -> Arc<Self> {
         let wakers = (0..workers).map(|_| -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) });
         let queue = Arc::new(QueueShared {
-            waiting: Waiters::new(workers),
+            waiting: WaitRegistry::new(workers),
         });
         let server = ServerShared {
             id: 1,
-            places: Places::new(Some(places)),
-            liveness: shared::Liveness::new(1),
-            waiting: Waiters::new(workers),
+            session_limit: SessionLimit::new(Some(places)),
+            availability: shared::ServerAvailability::new(1),
+            waiting: WaitRegistry::new(workers),
             queue,
             connect_failures: shared::ConnectFailures::default(),
         };
         for _ in 0..places {
-            assert!(server.places.try_take());
+            assert!(server.session_limit.try_acquire());
         }
         Arc::new(Scene {
             shared: Shared::new(1, wakers.collect()),
@@ -85,30 +85,30 @@ impl Scene {
         })
     }
 
-    fn waiting(&self) -> &Waiters {
+    fn waiting(&self) -> &WaitRegistry {
         &self.server.queue.waiting
     }
 
     fn tell(&self, worker: usize) {
         let _ = self
             .shared
-            .tell(worker, Freed::Server(Arc::clone(&self.server)));
+            .notify(worker, Freed::Server(Arc::clone(&self.server)));
     }
 
     /// What a worker does at the end of a session.
     fn end_session(&self) {
-        self.server.places.give_back();
-        if let Some(worker) = self.waiting().oldest() {
+        self.server.session_limit.release();
+        if let Some(worker) = self.waiting().longest_waiting() {
             self.tell(worker);
         }
     }
 
     /// What a worker does with a session that found no place. Returns whether it has one now.
     fn wait(&self, worker: usize) -> bool {
-        self.waiting().announce(worker, Some(at(worker)));
-        let takes = self.server.places.free() > 0 && self.server.places.try_take();
+        self.waiting().publish(worker, Some(at(worker)));
+        let takes = self.server.session_limit.free() > 0 && self.server.session_limit.try_acquire();
         if takes {
-            self.waiting().announce(worker, None);
+            self.waiting().publish(worker, None);
         }
         takes
     }
@@ -124,7 +124,7 @@ impl Scene {
 
     /// A worker is told of something, and finds a place.
     fn is_served(&self, worker: usize) -> bool {
-        self.shared.next_freed(worker).is_some() && self.server.places.try_take()
+        self.shared.next_freed(worker).is_some() && self.server.session_limit.try_acquire()
     }
 }
 
@@ -137,9 +137,9 @@ fn a_place_that_is_given_back_is_seen() {
     let scene = Scene::new(1, 1);
     let other = Arc::clone(&scene);
     let ends = thread::spawn(move || other.end_session());
-    let has_place = scene.wait(0);
+    let has_server_slot = scene.wait(0);
     ends.join().unwrap();
-    assert!(has_place || scene.is_served(0), "it waits for ever");
+    assert!(has_server_slot || scene.is_served(0), "it waits for ever");
 }
 
 /// The same of two workers: one of them gets the place, and the other may be told in vain.
@@ -149,11 +149,11 @@ fn one_of_two_that_begin_to_wait_gets_the_place() {
     let [ending, waiting] = others;
     let ends = thread::spawn(move || ending.end_session());
     let second = thread::spawn(move || waiting.wait(1));
-    let has_place = scene.wait(0);
+    let has_server_slot = scene.wait(0);
     let second_has_place = second.join().unwrap();
     ends.join().unwrap();
-    assert!(!(has_place && second_has_place), "there is one place");
-    let has_none = !has_place && !second_has_place;
+    assert!(!(has_server_slot && second_has_place), "there is one place");
+    let has_none = !has_server_slot && !second_has_place;
     assert!(!has_none || scene.is_served(0) || scene.is_served(1));
 }
 
@@ -161,13 +161,13 @@ fn one_of_two_that_begin_to_wait_gets_the_place() {
 /// finds both.
 fn two_places_are_found_by_whoever_is_told() {
     let scene = Scene::new(1, 2);
-    scene.waiting().announce(0, Some(at(0)));
+    scene.waiting().publish(0, Some(at(0)));
     let ends = [Arc::clone(&scene), Arc::clone(&scene)]
         .map(|scene| thread::spawn(move || scene.end_session()));
     let serve = || {
         let mut served = 0;
         while scene.shared.next_freed(0).is_some() {
-            while scene.server.places.try_take() {
+            while scene.server.session_limit.try_acquire() {
                 served += 1;
             }
         }
@@ -184,11 +184,11 @@ fn two_places_are_found_by_whoever_is_told() {
 /// A session gives up while its worker is told of a place, which then goes to the next.
 fn a_place_for_one_who_gives_up_is_passed_on() {
     let scene = Scene::new(2, 1);
-    scene.waiting().announce(0, Some(at(0)));
-    scene.waiting().announce(1, Some(at(1)));
+    scene.waiting().publish(0, Some(at(0)));
+    scene.waiting().publish(1, Some(at(1)));
     let other = Arc::clone(&scene);
     let ends = thread::spawn(move || other.end_session());
-    scene.waiting().announce(0, None);
+    scene.waiting().publish(0, None);
     scene.pass_on(0);
     ends.join().unwrap();
     scene.pass_on(0);
@@ -198,34 +198,34 @@ fn a_place_for_one_who_gives_up_is_passed_on() {
 /// A server comes back while a session begins to wait for it.
 fn a_server_that_comes_back_is_seen() {
     let scene = Scene::new(1, 1);
-    scene.server.places.give_back();
-    scene.server.liveness.publish(false, 1);
+    scene.server.session_limit.release();
+    scene.server.availability.publish(false, 1);
     let other = Arc::clone(&scene);
     let back = thread::spawn(move || {
-        other.server.liveness.publish(true, 1);
-        other.shared.tell_waiters(&other.server);
+        other.server.availability.publish(true, 1);
+        other.shared.notify_waiters(&other.server);
     });
-    scene.waiting().announce(0, Some(at(0)));
-    let sees = scene.server.liveness.is_usable();
+    scene.waiting().publish(0, Some(at(0)));
+    let sees = scene.server.availability.is_usable();
     back.join().unwrap();
     assert!(sees || scene.is_served(0), "it waits for ever");
 }
 
 /// A bound holds, and the most that were taken at once is right.
 fn a_bound_is_never_exceeded() {
-    let places = Arc::new(Places::new(Some(1)));
-    let others = [Arc::clone(&places), Arc::clone(&places)].map(|places| {
+    let session_limit = Arc::new(SessionLimit::new(Some(1)));
+    let others = [Arc::clone(&session_limit), Arc::clone(&session_limit)].map(|session_limit| {
         thread::spawn(move || {
-            if places.try_take() {
-                assert_eq!(places.used(), 1);
-                places.give_back();
+            if session_limit.try_acquire() {
+                assert_eq!(session_limit.used(), 1);
+                session_limit.release();
             }
         })
     });
     for other in others {
         other.join().unwrap();
     }
-    assert_eq!((places.used(), places.peak()), (0, 1));
+    assert_eq!((session_limit.used(), session_limit.peak()), (0, 1));
 }
 
 /// A count that is read while it is written never goes back.

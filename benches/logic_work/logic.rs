@@ -8,7 +8,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use ringway::logic::session::{Action, Actions, Event, Policy, Protocol, Received, Session, Side};
+use ringway::logic::session::{
+    Action, Actions, Event, Policy, Protocol, ReceivedInfo, Session, Side,
+};
 use ringway::logic::time::Instant;
 use ringway::logic::timer_wheel::TimerWheel;
 use slab::Slab;
@@ -89,13 +91,13 @@ impl Logic {
     /// A small request and its answer.
     pub fn exchange(&mut self, slot: usize) {
         for (from, len) in [(Side::Client, 40), (Side::Server, 100)] {
-            let news = Received {
+            let info = ReceivedInfo {
                 len,
                 full: false,
                 more: false,
                 armed: false,
             };
-            self.drive(slot, Event::Received { from, news });
+            self.drive(slot, Event::Received { from, info });
             let to = from.other();
             self.drive(slot, Event::Sent { to, len });
         }

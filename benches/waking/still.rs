@@ -12,7 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, unbounded};
 use ringway::config;
 use ringway::io::{
-    Behind, Cancelable, Chunk, Done, Engine, Fault, Interest, Lent, Receive, Sent, Spliced, Token,
+    Cancelable, Chunk, Done, Engine, Fault, Interest, Receive, SendBuffer, SendHint, SendResult,
+    SpliceResult, Token,
 };
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot};
@@ -108,7 +109,7 @@ impl Engine for Still {
         }
     }
 
-    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+    fn next_sent(&mut self) -> Option<(Token, SendResult<Self>)> {
         None
     }
 
@@ -149,7 +150,7 @@ impl Engine for Still {
         self.pending.insert(token, (*socket, Kind::Receive));
     }
 
-    fn send(&mut self, _socket: &u32, _lent: Lent<Self>, _behind: Behind, _token: Token) {
+    fn send(&mut self, _socket: &u32, _lent: SendBuffer<Self>, _behind: SendHint, _token: Token) {
         unreachable!("nobody has sent anything");
     }
 
@@ -235,11 +236,11 @@ impl Engine for Still {
 
     fn return_pipe(&mut self, _pipe: (), _empty: bool) {}
 
-    fn splice_in(&mut self, _from: &u32, _pipe: &(), _len: u32) -> Spliced {
+    fn splice_in(&mut self, _from: &u32, _pipe: &(), _len: u32) -> SpliceResult {
         Err(Fault::WouldBlock)
     }
 
-    fn splice_out(&mut self, _pipe: &(), _to: &u32, _len: u32) -> Spliced {
+    fn splice_out(&mut self, _pipe: &(), _to: &u32, _len: u32) -> SpliceResult {
         Err(Fault::WouldBlock)
     }
 

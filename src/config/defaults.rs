@@ -75,7 +75,7 @@ pub(super) const PORTS: RangeInclusive<u16> = 1..=65_535;
 pub(super) const TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(100 * DAY);
 
-/// As [`TIMEOUTS`], but to end at once is a wish that makes sense.
+/// As [`TIMEOUTS`], but to end at once is a change that makes sense.
 pub(super) const SHUTDOWN_TIMEOUTS: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(100 * DAY);
 

@@ -48,7 +48,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// The word of the configuration.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             CheckKind::Tcp => "tcp",
             CheckKind::Http(_) => "http",

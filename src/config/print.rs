@@ -190,7 +190,11 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
 
 fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &RawHealthCheck) {
     page.header(&format!("[backend.{}.health_check]", quoted_key(backend)));
-    page.line("type", quoted(check.kind.word()), unwritten(&written.kind));
+    page.line(
+        "type",
+        quoted(check.kind.as_str()),
+        unwritten(&written.kind),
+    );
     if let CheckKind::Http(http) = &check.kind {
         page.line("path", quoted(&http.path), unwritten(&written.path));
         page.line("method", quoted(&http.method), unwritten(&written.method));

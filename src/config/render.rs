@@ -103,7 +103,7 @@ pub(super) fn render(diagnostic: &Diagnostic, name: &str, lines: &Lines<'_>) -> 
 }
 
 /// Replaces the control characters that the renderer lets through, U+0080 to U+009F, which some
-/// terminals obey. They have two bytes, as has what stands in for them, so that spans stay right.
+/// terminals apply_change. They have two bytes, as has what stands in for them, so that spans stay right.
 fn printable(line: &str) -> String {
     const STAND_IN: char = '\u{b7}';
     let is_passed = |c: char| ('\u{80}'..='\u{9f}').contains(&c);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
-use super::overrides::{Attribution, Overrides, Wish};
+use super::overrides::{Attribution, Overrides, ServerChange};
 use super::sessions;
-use super::workers::Orders;
+use super::workers::WorkerHandles;
 use crate::config::Server;
-use crate::logic::session::Killer;
+use crate::logic::session::KillReason;
 use crate::snapshot::ServerShared;
 use crate::worker::{Filter, Report, Task};
 
@@ -22,7 +22,7 @@ pub struct Actions {
     /// What holds beside the configuration.
     pub overrides: Arc<Overrides>,
     /// The workers.
-    pub orders: Orders,
+    pub orders: WorkerHandles,
     /// Where it is recorded.
     pub journal: Journal,
 }
@@ -38,7 +38,7 @@ pub struct Target<'a> {
 }
 
 impl Actions {
-    /// Sets what is wished of a server. It is in effect, and in the state file, when this returns; a
+    /// Sets what is ordered of a server. It is in effect, and in the state file, when this returns; a
     /// sentence says if it could not be saved.
     ///
     /// # Errors
@@ -47,12 +47,12 @@ impl Actions {
     pub async fn set_server(
         &self,
         target: &Target<'_>,
-        wish: Wish,
+        change: ServerChange,
     ) -> Result<Option<String>, &'static str> {
         let _order = self.overrides.begin_order()?;
-        self.overrides.add(target.backend, target.server, &wish);
+        self.overrides.add(target.backend, target.server, &change);
         // A thread that has ended ends the process.
-        let _ = self.statuses.obey(target.shared, wish).await;
+        let _ = self.statuses.apply_change(target.shared, change).await;
         Ok(self.overrides.save().await.err())
     }
 
@@ -70,7 +70,7 @@ impl Actions {
     ) -> Result<u64, &'static str> {
         let server = filter.backend.as_ref().zip(filter.server.as_ref());
         let server = server.map(|(backend, server)| format!("{backend}/{server}"));
-        let task = Task::Close(Killer::Operator);
+        let task = Task::Close(KillReason::Operator);
         let closed = sessions::ask(&self.orders, task, filter).await?.count;
         if closed > 0 {
             let why = match by.reason.as_str() {

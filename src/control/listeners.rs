@@ -53,7 +53,7 @@ impl What {
 }
 
 /// An entry that goes from one process to another.
-pub struct Handed {
+pub struct TransferredListener {
     /// What it is.
     pub what: What,
     /// Handles on its sockets, at least one.
@@ -63,7 +63,7 @@ pub struct Handed {
 /// An entry that another process may have too.
 pub struct Offered {
     /// What it gets.
-    pub handed: Handed,
+    pub handed: TransferredListener,
     /// What the workers call the sockets.
     pub ids: Vec<u64>,
 }
@@ -118,9 +118,9 @@ pub struct Applied {
 }
 
 /// When listeners are opened.
-pub enum Moment {
+pub enum OpenMode {
     /// Sockets may be inherited, and these have been handed over.
-    Start(Vec<Handed>),
+    Start(Vec<TransferredListener>),
     /// What was inherited stays, and nothing else can be: a number may mean any descriptor of this
     /// process by now.
     Reload,
@@ -136,10 +136,10 @@ impl Listeners {
         &self,
         config: &Config,
         workers: usize,
-        moment: Moment,
+        mode: OpenMode,
     ) -> Result<Prepared, StartError> {
         let mut unused: Vec<usize> = (0..self.entries.len()).collect();
-        let mut opening = Opening::new(&self.entries, workers, moment, self.id);
+        let mut opening = Opening::new(&self.entries, workers, mode, self.id);
         let wanted = |frontend: &Frontend| frontend.listen.iter().map(|_| None).collect();
         let mut found: Vec<Vec<Option<Found>>> = config.frontends.iter().map(wanted).collect();
         // Whoever takes any port is not to take one that another entry names.
@@ -183,7 +183,7 @@ impl Listeners {
         let share = |entry: &Entry| {
             let sockets = entry.sockets.iter().map(|(_, socket)| socket.share());
             Ok(Offered {
-                handed: Handed {
+                handed: TransferredListener {
                     what: entry.what.clone(),
                     sockets: sockets.collect::<Result<_, Error>>()?,
                 },
@@ -248,9 +248,9 @@ struct Opening {
     /// All that this process has open.
     held: Vec<Held>,
     workers: usize,
-    moment: Moment,
+    mode: OpenMode,
     /// What was handed over and is not in use yet, with its index.
-    handed: Vec<(usize, Handed)>,
+    handed: Vec<(usize, TransferredListener)>,
     /// Indices of what was handed over and is in use.
     kept: Vec<usize>,
     /// Of the newest socket.
@@ -273,23 +273,23 @@ impl Held {
 }
 
 impl Opening {
-    fn new(entries: &[Entry], workers: usize, mut moment: Moment, id: u64) -> Self {
+    fn new(entries: &[Entry], workers: usize, mut mode: OpenMode, id: u64) -> Self {
         let mut held: Vec<Held> = (entries.iter())
             .map(|entry| {
                 let sockets = entry.sockets.iter().map(|(_, socket)| socket);
                 Held::new(entry.what.address, sockets)
             })
             .collect();
-        let handed = match &mut moment {
-            Moment::Start(handed) => std::mem::take(handed),
-            Moment::Reload => Vec::new(),
+        let handed = match &mut mode {
+            OpenMode::Start(handed) => std::mem::take(handed),
+            OpenMode::Reload => Vec::new(),
         };
         let all = handed.iter();
         held.extend(all.map(|it| Held::new(it.what.address, it.sockets.iter())));
         Opening {
             held,
             workers,
-            moment,
+            mode,
             handed: handed.into_iter().enumerate().collect(),
             kept: Vec::new(),
             id,
@@ -298,15 +298,15 @@ impl Opening {
     }
 
     async fn open(&mut self, listen: &Listen, frontend: &Frontend) -> Result<Found, StartError> {
-        let opened = match (self.take_handed(listen, frontend), listen, &self.moment) {
+        let opened = match (self.take_handed(listen, frontend), listen, &self.mode) {
             (Some(handed), _, _) => self.complete(handed, listen, frontend.backlog),
             (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog).await,
-            (None, Listen::Descriptor(descriptor), Moment::Start(_)) => self.inherit(*descriptor),
-            (None, Listen::Systemd(name), Moment::Start(_)) => Activated::from_environment()
+            (None, Listen::Descriptor(descriptor), OpenMode::Start(_)) => self.inherit(*descriptor),
+            (None, Listen::Systemd(name), OpenMode::Start(_)) => Activated::from_environment()
                 .descriptor(name)
                 .map_err(Refused::from)
                 .and_then(|descriptor| self.inherit(descriptor)),
-            (None, Listen::Descriptor(_) | Listen::Systemd(_), Moment::Reload) => {
+            (None, Listen::Descriptor(_) | Listen::Systemd(_), OpenMode::Reload) => {
                 let why = "a socket is inherited at the start only: this needs a restart";
                 return Err(StartError::Listen {
                     what: format!("{listen} (frontend {})", frontend.name),
@@ -339,7 +339,7 @@ impl Opening {
         Ok(Found::New(entry, for_workers))
     }
 
-    fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<Handed> {
+    fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<TransferredListener> {
         let mut all = self.handed.iter();
         let position = all.position(|(_, it)| it.what.serves(listen, &frontend.name))?;
         let (index, handed) = self.handed.remove(position);
@@ -349,7 +349,7 @@ impl Opening {
 
     /// Sees to it that each worker has a socket of an address that was handed over, and each socket
     /// a worker.
-    fn complete(&self, handed: Handed, listen: &Listen, backlog: u32) -> Opened {
+    fn complete(&self, handed: TransferredListener, listen: &Listen, backlog: u32) -> Opened {
         let address = handed.what.address;
         let mut sockets = handed.sockets;
         for socket in &sockets {

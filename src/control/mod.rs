@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Identity};
 use crate::io::{SetupError, host, probe};
-use crate::log::Writer;
+use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
 use crate::snapshot::{Registry, ServerShared, Snapshot};
@@ -41,13 +41,13 @@ use admin::Admin;
 pub use admin::{Token, openapi};
 use health::Health;
 use journal::Journal;
-use listeners::{Listeners, Moment};
+use listeners::{Listeners, OpenMode};
 use names::Names;
 use overrides::{Override, Overrides};
 use reload::{Reload, Reloader, Source};
 use state_file::{Refused, StateFile};
-use takeover::{Giver, Taken};
-use workers::{Crew, Workers};
+use takeover::{TakeoverClient, TakeoverServer};
+use workers::{WorkerSetup, Workers};
 
 /// Warnings of workers that may wait to be recorded.
 const WARNINGS_MAX: usize = 64;
@@ -98,7 +98,7 @@ impl std::error::Error for StartError {}
 
 /// Where the balancer listens.
 #[derive(Clone, Debug)]
-pub struct Bound {
+pub struct ListenAddresses {
     /// By frontend.
     pub frontends: Vec<Vec<SocketAddr>>,
     /// The admin listener, if there is one.
@@ -132,7 +132,7 @@ pub struct Options {
 pub fn run(
     config: Config,
     options: Options,
-    started: impl FnOnce(&Bound),
+    started: impl FnOnce(&ListenAddresses),
 ) -> Result<(), StartError> {
     let user = user(config.global.identity.as_ref());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -163,7 +163,7 @@ pub fn user(identity: Option<&Identity>) -> Option<User> {
 async fn serve(
     config: Config,
     options: Options,
-    started: impl FnOnce(&Bound),
+    started: impl FnOnce(&ListenAddresses),
 ) -> Result<(), StartError> {
     // Before anything listens: a signal must never find the default handlers in place.
     let mut signals = Signals::new()?;
@@ -175,7 +175,7 @@ async fn serve(
     let mut registry = Registry::new(worker_count);
     let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
-    let crew = Crew::new(&limits)?;
+    let setup = WorkerSetup::new(&limits)?;
     // Early: a second process with the same configuration is to end before it changes a file.
     let mut taken = match &options.takeover {
         Some(socket) => Some(takeover::take(socket).map_err(StartError::Takeover)?),
@@ -194,7 +194,7 @@ async fn serve(
     let resolved = names.resolve_all(config).await;
     resolved.put_into_effect(&snapshot, &journal);
     let initial = (Arc::clone(&snapshot), changes);
-    let orders = crew.orders().clone();
+    let orders = setup.orders().clone();
     let mut health = Health::start(initial, names.clone(), user, orders, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
@@ -202,8 +202,8 @@ async fn serve(
     let handed = taken
         .as_mut()
         .map(|taken| std::mem::take(&mut taken.handed));
-    let moment = Moment::Start(handed.unwrap_or_default());
-    let prepared = listeners.prepare(config, worker_count, moment).await?;
+    let mode = OpenMode::Start(handed.unwrap_or_default());
+    let prepared = listeners.prepare(config, worker_count, mode).await?;
     let applied = listeners.apply(prepared, worker_count);
     let (warn, warnings) = mpsc::channel(WARNINGS_MAX);
     let warnings = tokio::spawn(record_warnings(warnings, journal.clone()));
@@ -211,7 +211,7 @@ async fn serve(
     let warned = move |text| drop(warn.try_send(text));
     let log = Writer::start(user, warned)
         .map_err(|error| StartError::System("cannot start the access log's thread", error))?;
-    let mut workers = Workers::start(&snapshot, user, &limits, crew, applied.by_worker, &log)?;
+    let mut workers = Workers::start(&snapshot, user, &limits, setup, applied.by_worker, &log)?;
     if let Some(taken) = taken {
         finish_takeover(taken, applied.kept).await;
         workers.orders().send(|| Command::AcceptAnew);
@@ -227,7 +227,7 @@ async fn serve(
             "running as root: set `user` in [global], so that the process gives that up once it listens"
         );
     }
-    let bound = Bound {
+    let bound = ListenAddresses {
         frontends: applied.addresses.clone(),
         admin: admin.as_ref().and_then(Admin::address),
     };
@@ -241,7 +241,7 @@ async fn serve(
         bound: applied.addresses,
     }));
     let (reloader, requests) = Reloader::new(active.clone());
-    let (giver, mut given) = Giver::new(reloader.clone());
+    let (giver, mut given) = TakeoverServer::new(reloader.clone());
     // Until this is dropped, it serves.
     let mut serving = None;
     // Until the end, no order is taken that the other process would not learn of.
@@ -435,7 +435,7 @@ async fn record_warnings(mut warnings: mpsc::Receiver<String>, journal: Journal)
 }
 
 /// Tells the process that this one takes over from that it accepts now.
-async fn finish_takeover(taken: Taken, kept: Vec<usize>) {
+async fn finish_takeover(taken: TakeoverClient, kept: Vec<usize>) {
     let pid = taken.pid;
     let ready = tokio::task::spawn_blocking(move || taken.ready(&kept)).await;
     match ready.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
@@ -536,7 +536,7 @@ fn report_totals(shared: &Shared) {
         shared
             .workers
             .iter()
-            .map(|worker| count(&worker.0).get())
+            .map(|worker| count(&worker).get())
             .sum()
     };
     log::info!(
@@ -551,6 +551,6 @@ fn report_totals(shared: &Shared) {
         sum(|worker| &worker.shortages),
         sum(|worker| &worker.buffer_misses),
         sum(|worker| &worker.log_lines_dropped),
-        crate::log::messages_dropped(),
+        crate::logging::messages_dropped(),
     );
 }

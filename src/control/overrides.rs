@@ -84,7 +84,7 @@ impl Attribution {
 
 /// What the configuration said of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct ConfiguredServer {
     /// As it is written.
     address: String,
     weight: u16,
@@ -92,9 +92,9 @@ pub struct Line {
     backup: bool,
 }
 
-impl Line {
+impl ConfiguredServer {
     fn of(server: &Server) -> Self {
-        Line {
+        ConfiguredServer {
             address: server.address.to_string(),
             weight: server.weight,
             max_sessions: server.sessions_max,
@@ -118,12 +118,12 @@ pub struct Override {
     #[serde(flatten)]
     pub by: Attribution,
     /// What the configuration said then.
-    line: Line,
+    line: ConfiguredServer,
 }
 
 impl Override {
-    fn wish(&self) -> Wish {
-        Wish {
+    fn change(&self) -> ServerChange {
+        ServerChange {
             state: Some(self.state),
             weight: self.weight,
             by: self.by.clone(),
@@ -137,7 +137,7 @@ impl Override {
 
 /// A change that an operator orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct ServerChange {
     /// The administrative state, if it is to change.
     pub state: Option<AdminState>,
     /// The weight, if it is to change.
@@ -147,7 +147,7 @@ pub struct Wish {
 }
 
 /// By the indices of backend and server.
-type Wishes = Vec<((usize, usize), Wish)>;
+type ServerChanges = Vec<((usize, usize), ServerChange)>;
 
 /// All of them.
 #[derive(Debug)]
@@ -210,24 +210,24 @@ impl Overrides {
 
     /// What operators wanted of the servers of the first snapshot, by `ServerShared::id`. Entries
     /// that do not hold any more are dropped, as in [`Overrides::put_into_effect`].
-    pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, Wish)> {
-        let (wishes, dropped) = self.adopt(&snapshot.config);
+    pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, ServerChange)> {
+        let (changes, dropped) = self.adopt(&snapshot.config);
         if dropped {
             // What goes wrong is logged.
             let _ = self.save().await;
         }
-        let by_id = |((backend, server), wish)| (snapshot.server(backend, server).id, wish);
-        wishes.into_iter().map(by_id).collect()
+        let by_id = |((backend, server), change)| (snapshot.server(backend, server).id, change);
+        changes.into_iter().map(by_id).collect()
     }
 
     /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is
     /// gone or whose line has changed are dropped: such a server is to be as its line says.
     pub async fn put_into_effect(&self, snapshot: &Snapshot, statuses: &Statuses) {
-        let (wishes, dropped) = self.adopt(&snapshot.config);
-        for ((backend, server), wish) in wishes {
+        let (changes, dropped) = self.adopt(&snapshot.config);
+        for ((backend, server), change) in changes {
             // A thread that has ended ends the process.
             let server = snapshot.server(backend, server);
-            let _ = statuses.obey(server, wish).await;
+            let _ = statuses.apply_change(server, change).await;
         }
         if dropped {
             // What goes wrong is logged.
@@ -236,28 +236,28 @@ impl Overrides {
     }
 
     /// What is wanted of servers, by their indices, and whether entries were dropped.
-    fn adopt(&self, config: &Config) -> (Wishes, bool) {
-        let mut wishes = Vec::new();
+    fn adopt(&self, config: &Config) -> (ServerChanges, bool) {
+        let mut changes = Vec::new();
         let mut entries = self.entries();
         let before = entries.len();
         entries.retain(|_, entry| {
             let Some((indices, server)) = find(config, &entry.backend, &entry.server) else {
                 return false;
             };
-            let holds = entry.line == Line::of(server);
-            let wish = if holds {
-                entry.wish()
+            let holds = entry.line == ConfiguredServer::of(server);
+            let change = if holds {
+                entry.change()
             } else {
                 self.line_wins(entry, server)
             };
-            wishes.push((indices, wish));
+            changes.push((indices, change));
             holds
         });
-        (wishes, entries.len() < before)
+        (changes, entries.len() < before)
     }
 
     /// The line of a server has changed since the entry was made.
-    fn line_wins(&self, entry: &Override, server: &Server) -> Wish {
+    fn line_wins(&self, entry: &Override, server: &Server) -> ServerChange {
         let name = format!("{}/{}", entry.backend, entry.server);
         let by = Attribution {
             who: "the configuration".to_owned(),
@@ -274,31 +274,31 @@ impl Overrides {
             text,
             ..Entry::default()
         });
-        Wish {
+        ServerChange {
             state: Some(AdminState::Ready),
             weight: Some(server.weight),
             by,
         }
     }
 
-    /// Adds a wish to what is wanted of a server.
-    pub fn add(&self, backend: &str, server: &Server, wish: &Wish) {
+    /// Adds a change to what is wanted of a server.
+    pub fn add(&self, backend: &str, server: &Server, change: &ServerChange) {
         let key = (backend.to_owned(), server.name.clone());
-        let line = Line::of(server);
+        let line = ConfiguredServer::of(server);
         let mut entries = self.entries();
         let before = entries.remove(&key).filter(|entry| entry.line == line);
-        let weight = wish
+        let weight = change
             .weight
             .or(before.as_ref().and_then(|entry| entry.weight));
         let entry = Override {
             backend: backend.to_owned(),
             server: server.name.clone(),
-            state: wish
+            state: change
                 .state
                 .or(before.map(|entry| entry.state))
                 .unwrap_or_default(),
             weight: weight.filter(|weight| *weight != server.weight),
-            by: wish.by.clone(),
+            by: change.by.clone(),
             line,
         };
         if !entry.says_nothing() {
@@ -369,12 +369,12 @@ mod tests {
         }
     }
 
-    fn wish(state: Option<AdminState>, weight: Option<u16>, who: &str) -> Wish {
+    fn change(state: Option<AdminState>, weight: Option<u16>, who: &str) -> ServerChange {
         let by = Attribution {
             who: who.to_owned(),
             ..Attribution::default()
         };
-        Wish { state, weight, by }
+        ServerChange { state, weight, by }
     }
 
     fn overrides() -> Overrides {
@@ -383,10 +383,10 @@ mod tests {
 
     /// State and weight of what is wanted, by the index of the server.
     fn wanted(overrides: &Overrides, config: &Config) -> Vec<(usize, AdminState, Option<u16>)> {
-        let (wishes, _) = overrides.adopt(config);
-        let wishes = wishes.into_iter();
-        wishes
-            .map(|((_, server), wish)| (server, wish.state.unwrap(), wish.weight))
+        let (changes, _) = overrides.adopt(config);
+        let changes = changes.into_iter();
+        changes
+            .map(|((_, server), change)| (server, change.state.unwrap(), change.weight))
             .collect()
     }
 
@@ -396,14 +396,14 @@ mod tests {
         let config = config(&[("a", ", weight = 2"), ("b", "")]);
         let [a, b] = [0, 1].map(|index| &config.backends[0].servers[index]);
         let overrides = overrides();
-        overrides.add("app", b, &wish(None, Some(9), "x"));
-        overrides.add("app", a, &wish(Some(Drain), None, "x"));
-        overrides.add("app", a, &wish(None, Some(7), "y"));
+        overrides.add("app", b, &change(None, Some(9), "x"));
+        overrides.add("app", a, &change(Some(Drain), None, "x"));
+        overrides.add("app", a, &change(None, Some(7), "y"));
         let all = [(0, Drain, Some(7)), (1, Ready, Some(9))];
         assert_eq!(wanted(&overrides, &config), all);
-        overrides.add("app", a, &wish(Some(Ready), None, "z"));
+        overrides.add("app", a, &change(Some(Ready), None, "z"));
         assert_eq!(wanted(&overrides, &config)[0], (0, Ready, Some(7)));
-        overrides.add("app", a, &wish(None, Some(2), "z"));
+        overrides.add("app", a, &change(None, Some(2), "z"));
         assert_eq!(wanted(&overrides, &config), [(1, Ready, Some(9))]);
     }
 
@@ -413,16 +413,16 @@ mod tests {
         let old = config(&[("a", ""), ("b", ""), ("c", "")]);
         let overrides = overrides();
         for server in &old.backends[0].servers {
-            overrides.add("app", server, &wish(Some(Drain), Some(9), "somebody"));
+            overrides.add("app", server, &change(Some(Drain), Some(9), "somebody"));
         }
         // Another order, a changed line, a server that is gone.
         let new = config(&[("b", ", max_sessions = 5"), ("a", "")]);
-        let (wishes, dropped) = overrides.adopt(&new);
+        let (changes, dropped) = overrides.adopt(&new);
         assert!(dropped);
-        let [(_, a), (_, b)] = &wishes[..] else {
-            panic!("{wishes:?}");
+        let [(_, a), (_, b)] = &changes[..] else {
+            panic!("{changes:?}");
         };
-        assert_eq!((wishes[0].0, wishes[1].0), ((0, 1), (0, 0)));
+        assert_eq!((changes[0].0, changes[1].0), ((0, 1), (0, 0)));
         assert_eq!(
             (a.state, a.weight, a.by.who.as_str()),
             (Some(Drain), Some(9), "somebody")
@@ -439,12 +439,12 @@ mod tests {
         use AdminState::Ready;
         let (old, new) = (config(&[("a", "")]), config(&[("a", ", backup = true")]));
         let overrides = overrides();
-        let drain = wish(Some(AdminState::Drain), None, "x");
+        let drain = change(Some(AdminState::Drain), None, "x");
         overrides.add("app", &old.backends[0].servers[0], &drain);
         overrides.add(
             "app",
             &new.backends[0].servers[0],
-            &wish(None, Some(9), "y"),
+            &change(None, Some(9), "y"),
         );
         assert_eq!(wanted(&overrides, &new), [(0, Ready, Some(9))]);
     }

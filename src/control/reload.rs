@@ -15,10 +15,10 @@ use super::adopting::Adopting;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
-use super::listeners::{Listeners, Moment, Offered};
+use super::listeners::{Listeners, Offered, OpenMode};
 use super::names::Names;
 use super::overrides::{OrdersRefused, Override, Overrides};
-use super::workers::Orders;
+use super::workers::WorkerHandles;
 use super::{Active, systemd};
 use crate::config::Config;
 use crate::io::host;
@@ -50,7 +50,7 @@ pub type Source = Arc<dyn Fn() -> Result<(Config, String), String> + Send + Sync
 
 /// How a reload ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct TerminationState {
     /// The version that is in use after it.
     pub version: u64,
     /// When it ended.
@@ -62,12 +62,12 @@ pub struct Outcome {
 
 /// To the task.
 pub(super) enum Request {
-    Reload(oneshot::Sender<Outcome>),
-    Offer(oneshot::Sender<Result<Offer, String>>),
+    Reload(oneshot::Sender<TerminationState>),
+    ListenerTransfer(oneshot::Sender<Result<ListenerTransfer, String>>),
 }
 
 /// What another process is offered.
-pub(super) struct Offer {
+pub(super) struct ListenerTransfer {
     pub listeners: Vec<Offered>,
     /// What operators want of servers.
     pub overrides: Vec<Override>,
@@ -84,14 +84,14 @@ pub(super) struct UnderWay {
 #[derive(Clone)]
 pub struct Reloader {
     requests: mpsc::Sender<Request>,
-    last: watch::Receiver<Option<Outcome>>,
+    last: watch::Receiver<Option<TerminationState>>,
     active: watch::Receiver<Arc<Active>>,
 }
 
 /// The other end of a [`Reloader`].
 pub(super) struct Requests {
     requests: mpsc::Receiver<Request>,
-    last: watch::Sender<Option<Outcome>>,
+    last: watch::Sender<Option<TerminationState>>,
 }
 
 impl Reloader {
@@ -112,11 +112,11 @@ impl Reloader {
     }
 
     /// Reloads, and waits until that has succeeded for all workers or has failed.
-    pub async fn reload(&self) -> Outcome {
+    pub async fn reload(&self) -> TerminationState {
         let (sender, outcome) = oneshot::channel();
         // Either fails only when the task has ended.
         let _ = self.requests.send(Request::Reload(sender)).await;
-        outcome.await.unwrap_or_else(|_| Outcome {
+        outcome.await.unwrap_or_else(|_| TerminationState {
             version: self.version(),
             at: SystemTime::now(),
             result: Err(STOPPING.to_owned()),
@@ -124,10 +124,10 @@ impl Reloader {
     }
 
     /// What another process needs to take over.
-    pub(super) async fn offer(&self) -> Result<Offer, String> {
+    pub(super) async fn offer(&self) -> Result<ListenerTransfer, String> {
         let (sender, offer) = oneshot::channel();
         let answered = async {
-            let _ = self.requests.send(Request::Offer(sender)).await;
+            let _ = self.requests.send(Request::ListenerTransfer(sender)).await;
             offer.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
         };
         let answered = tokio::time::timeout(OFFER_TIMEOUT, answered).await;
@@ -135,7 +135,7 @@ impl Reloader {
     }
 
     /// How the last reload ended; `None`: there was none.
-    pub fn last(&self) -> Option<Outcome> {
+    pub fn last(&self) -> Option<TerminationState> {
         self.last.borrow().clone()
     }
 
@@ -151,14 +151,14 @@ pub(super) struct Reload {
     pub source: Option<Source>,
     pub registry: Registry,
     pub listeners: Listeners,
-    pub orders: Orders,
+    pub orders: WorkerHandles,
     pub statuses: Statuses,
     pub names: Names,
     pub overrides: Arc<Overrides>,
     pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
     pub workers: usize,
-    /// While an [`Offer`] exists, another process takes over.
+    /// While an [`ListenerTransfer`] exists, another process takes over.
     pub takeover: Weak<()>,
     /// Whether all workers have taken the newest configuration.
     pub adopting: Option<Adopting>,
@@ -171,7 +171,7 @@ impl Reload {
             let request = tokio::select! {
                 request = requests.requests.recv() => match request {
                     Some(Request::Reload(request)) => Some(request),
-                    Some(Request::Offer(request)) => {
+                    Some(Request::ListenerTransfer(request)) => {
                         // Whoever gave up waiting drops it.
                         let _ = request.send(self.offer().await);
                         continue;
@@ -189,7 +189,7 @@ impl Reload {
                 systemd::ready().await;
                 result
             };
-            let outcome = Outcome {
+            let outcome = TerminationState {
                 version: self.active.borrow().snapshot.version,
                 at: SystemTime::now(),
                 result,
@@ -226,14 +226,14 @@ impl Reload {
         Ok(())
     }
 
-    async fn offer(&mut self) -> Result<Offer, String> {
+    async fn offer(&mut self) -> Result<ListenerTransfer, String> {
         self.check_free()?;
         let listeners = self.listeners.offer();
         let listeners = listeners.map_err(|error| format!("no listener can be shared: {error}"))?;
         let (orders, overrides) = self.overrides.refuse_orders().await?;
         let reloads = Arc::new(());
         self.takeover = Arc::downgrade(&reloads);
-        Ok(Offer {
+        Ok(ListenerTransfer {
             listeners,
             overrides,
             under_way: UnderWay {
@@ -253,7 +253,7 @@ impl Reload {
         self.check_restart(&config)?;
         let resolved = self.names.resolve_all(&config).await;
         let prepared = (self.listeners)
-            .prepare(&config, self.workers, Moment::Reload)
+            .prepare(&config, self.workers, OpenMode::Reload)
             .await
             .map_err(|error| error.to_string())?;
         // From here on nothing fails.
@@ -263,8 +263,8 @@ impl Reload {
         }
         let limits = Limits::of(&config, self.workers, host::raise_file_limit());
         limits.report(&config);
-        let places = &self.orders.shared().places;
-        places.set_max(Some(limits.sessions_max));
+        let session_limit = &self.orders.shared().session_limit;
+        session_limit.set_max(Some(limits.sessions_max));
         let snapshot = self.registry.snapshot(config);
         resolved.put_into_effect(&snapshot, &self.journal);
         // Workers are to find the servers with their health.
@@ -325,7 +325,7 @@ impl Reload {
     }
 }
 
-fn report(journal: &Journal, outcome: &Outcome) {
+fn report(journal: &Journal, outcome: &TerminationState) {
     let version = outcome.version;
     let text = match &outcome.result {
         Ok(warnings) => {

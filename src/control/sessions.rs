@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::workers::Orders;
-use crate::worker::{Command, Errand, Filter, Reply, Report, Task};
+use super::workers::WorkerHandles;
+use crate::worker::{Command, Filter, Reply, Report, SessionCommand, Task};
 
 /// How long workers may take to list sessions. They answer at once unless they are stuck.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,13 +21,17 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 ///
 /// A worker did not answer in time.
-pub async fn ask(orders: &Orders, task: Task, filter: Filter) -> Result<Report, &'static str> {
+pub async fn ask(
+    orders: &WorkerHandles,
+    task: Task,
+    filter: Filter,
+) -> Result<Report, &'static str> {
     let (sender, mut reports) = mpsc::unbounded_channel();
     let reply: Reply = Arc::new(move |report| {
         // Who gave up waiting needs no reports.
         let _ = sender.send(report);
     });
-    let errand = Errand {
+    let errand = SessionCommand {
         task,
         filter,
         reply,

@@ -30,9 +30,9 @@ use serde::{Deserialize, Serialize};
 
 use tokio::sync::mpsc;
 
-use super::listeners::{Handed, What};
+use super::listeners::{TransferredListener, What};
 use super::overrides::Override;
-use super::reload::{Offer, Reloader, UnderWay};
+use super::reload::{ListenerTransfer, Reloader, UnderWay};
 use crate::io::{Listener, handover};
 
 /// What the upgrade is called, with the version of what follows.
@@ -83,7 +83,7 @@ struct Listed {
 }
 
 /// Hands over what there is, and waits until the new process is ready.
-fn give(mut to: UnixStream, offer: Offer) -> io::Result<Given> {
+fn give(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedTakeover> {
     set_timeout(&to, STEP_TIMEOUT)?;
     let listeners = offer.listeners.iter().map(|offered| Listed {
         what: offered.handed.what.clone(),
@@ -108,7 +108,7 @@ fn give(mut to: UnixStream, offer: Offer) -> io::Result<Given> {
     let kept = kept
         .flat_map(|offered| offered.ids.iter().copied())
         .collect();
-    Ok(Given {
+    Ok(AcceptedTakeover {
         stream: to,
         kept,
         _under_way: offer.under_way,
@@ -143,24 +143,24 @@ fn read_kept(from: &mut UnixStream) -> io::Result<Vec<usize>> {
 
 /// Hands over to whoever asks for it by the admin socket. Clones are the same.
 #[derive(Clone)]
-pub struct Giver {
+pub struct TakeoverServer {
     reloader: Reloader,
-    given: mpsc::Sender<Given>,
+    given: mpsc::Sender<AcceptedTakeover>,
 }
 
 /// Another process accepts in our place.
-pub struct Given {
+pub struct AcceptedTakeover {
     stream: UnixStream,
     /// What our workers call the sockets that it has too.
     pub kept: Vec<u64>,
     _under_way: UnderWay,
 }
 
-impl Giver {
+impl TakeoverServer {
     /// One, with what tells that it has succeeded.
-    pub fn new(reloader: Reloader) -> (Self, mpsc::Receiver<Given>) {
+    pub fn new(reloader: Reloader) -> (Self, mpsc::Receiver<AcceptedTakeover>) {
         let (given, receiver) = mpsc::channel(1);
-        (Giver { reloader, given }, receiver)
+        (TakeoverServer { reloader, given }, receiver)
     }
 
     /// What there is to hand over.
@@ -168,13 +168,13 @@ impl Giver {
     /// # Errors
     ///
     /// Nothing is handed over now: a sentence.
-    pub async fn offer(&self) -> Result<Offer, String> {
+    pub async fn offer(&self) -> Result<ListenerTransfer, String> {
         let offer = self.reloader.offer().await;
         offer.inspect_err(|why| log::warn!("nothing is handed over: {why}"))
     }
 
     /// Hands over to the process behind this stream, if it gets as far as accepting.
-    pub async fn give(&self, to: UnixStream, offer: Offer) {
+    pub async fn give(&self, to: UnixStream, offer: ListenerTransfer) {
         log::info!("another process takes over the listeners");
         let given = tokio::task::spawn_blocking(move || give(to, offer));
         match given
@@ -190,7 +190,7 @@ impl Giver {
     }
 }
 
-impl Given {
+impl AcceptedTakeover {
     /// Says that the listeners that it has too, and the admin listeners, are given up.
     ///
     /// # Errors
@@ -202,12 +202,12 @@ impl Given {
 }
 
 /// What the new process got.
-pub struct Taken {
+pub struct TakeoverClient {
     stream: UnixStream,
     /// The process that still runs.
     pub pid: u32,
     /// Its listeners.
-    pub handed: Vec<Handed>,
+    pub handed: Vec<TransferredListener>,
     /// What operators want of servers, if it tells.
     pub overrides: Option<Vec<Override>>,
 }
@@ -217,7 +217,7 @@ pub struct Taken {
 /// # Errors
 ///
 /// A sentence that says why there are none, and what to do.
-pub fn take(socket: &Path) -> Result<Taken, String> {
+pub fn take(socket: &Path) -> Result<TakeoverClient, String> {
     let shown = socket.display();
     let stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -231,7 +231,7 @@ pub fn take(socket: &Path) -> Result<Taken, String> {
     talk(stream).map_err(|error| format!("the process behind {shown} hands nothing over: {error}"))
 }
 
-fn talk(mut stream: UnixStream) -> io::Result<Taken> {
+fn talk(mut stream: UnixStream) -> io::Result<TakeoverClient> {
     set_timeout(&stream, STEP_TIMEOUT)?;
     write!(
         stream,
@@ -261,9 +261,9 @@ fn talk(mut stream: UnixStream) -> io::Result<Taken> {
         let sockets = sockets.by_ref().take(listed.sockets);
         let sockets: Vec<_> = sockets.map(Listener::try_from).collect::<io::Result<_>>()?;
         let what = listed.what;
-        handed.push(Handed { what, sockets });
+        handed.push(TransferredListener { what, sockets });
     }
-    Ok(Taken {
+    Ok(TakeoverClient {
         stream,
         pid: list.pid,
         handed,
@@ -271,7 +271,7 @@ fn talk(mut stream: UnixStream) -> io::Result<Taken> {
     })
 }
 
-impl Taken {
+impl TakeoverClient {
     /// The new process: says that it accepts on what was handed over, by these indices, and waits
     /// until the old one has given that and its admin listeners up. Whatever happens, it is on its own from
     /// here on.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::StartError;
 use super::limits::Limits;
 use crate::io::{Engine, Features, Listener, Uring, UringOptions, Waker, host};
-use crate::log::Writer;
+use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -21,12 +21,12 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way of orders to all workers, which may still have to be started.
 #[derive(Clone)]
-pub struct Orders {
+pub struct WorkerHandles {
     senders: Vec<Sender<Command<Listener>>>,
     shared: Arc<Shared>,
 }
 
-impl Orders {
+impl WorkerHandles {
     /// Sends an order to all of them, and wakes them.
     pub fn send(&self, command: impl Fn() -> Command<Listener>) {
         self.send_each(self.senders.iter().map(|_| command()));
@@ -50,13 +50,13 @@ impl Orders {
 }
 
 /// What workers need before they are started.
-pub struct Crew {
-    orders: Orders,
+pub struct WorkerSetup {
+    orders: WorkerHandles,
     /// By index of the worker.
     ends: Vec<(Waker, Receiver<Command<Listener>>)>,
 }
 
-impl Crew {
+impl WorkerSetup {
     /// Makes it for as many workers as `limits` says.
     ///
     /// # Errors
@@ -74,14 +74,14 @@ impl Crew {
         let wake = wakers.iter().map(boxed).collect();
         let shared = Arc::new(Shared::new(limits.sessions_max, wake));
         let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| unbounded()).unzip();
-        Ok(Crew {
-            orders: Orders { senders, shared },
+        Ok(WorkerSetup {
+            orders: WorkerHandles { senders, shared },
             ends: wakers.into_iter().zip(receivers).collect(),
         })
     }
 
     /// The way of orders to them.
-    pub fn orders(&self) -> &Orders {
+    pub fn orders(&self) -> &WorkerHandles {
         &self.orders
     }
 }
@@ -89,7 +89,7 @@ impl Crew {
 /// Running workers.
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
-    orders: Orders,
+    orders: WorkerHandles,
     /// Workers that have ended.
     ended: watch::Receiver<usize>,
     features: Features,
@@ -121,12 +121,12 @@ impl Workers {
         snapshot: &Arc<Snapshot>,
         user: Option<User>,
         limits: &Limits,
-        crew: Crew,
+        setup: WorkerSetup,
         listeners: Vec<Vec<Listening<Listener>>>,
         log: &Writer,
     ) -> Result<Self, StartError> {
         let system = |what| move |error| StartError::System(what, error);
-        let shared = Arc::clone(&crew.orders.shared);
+        let shared = Arc::clone(&setup.orders.shared);
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
         let cpus = cpus_to_pin();
@@ -135,11 +135,11 @@ impl Workers {
             .map_or(0, |since| since.as_nanos() as u64);
         let mut workers = Workers {
             threads: Vec::new(),
-            orders: crew.orders,
+            orders: setup.orders,
             ended,
             features: Features::default(),
         };
-        let workers_made = listeners.into_iter().zip(crew.ends);
+        let workers_made = listeners.into_iter().zip(setup.ends);
         for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
             let thread = Thread {
                 index,
@@ -193,7 +193,7 @@ impl Workers {
     }
 
     /// The way of orders to them.
-    pub fn orders(&self) -> &Orders {
+    pub fn orders(&self) -> &WorkerHandles {
         &self.orders
     }
 
@@ -204,7 +204,7 @@ impl Workers {
 
     /// Sessions that are open now.
     pub fn sessions_open(&self) -> u32 {
-        self.orders.shared.places.used()
+        self.orders.shared.session_limit.used()
     }
 
     /// Has all close their handles of these listeners, which another process has too, and waits for that.

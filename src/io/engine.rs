@@ -94,7 +94,7 @@ pub enum Done<E: Engine + ?Sized> {
 
 /// A buffer for a send, and the part of it that is sent.
 #[derive(Debug)]
-pub struct Lent<E: Engine + ?Sized> {
+pub struct SendBuffer<E: Engine + ?Sized> {
     /// The engine's until the send has ended.
     pub buffer: E::Buffer,
     /// What is sent of it.
@@ -103,7 +103,7 @@ pub struct Lent<E: Engine + ?Sized> {
 
 /// A send that ended; the buffer comes back.
 #[derive(Debug)]
-pub struct Sent<E: Engine + ?Sized> {
+pub struct SendResult<E: Engine + ?Sized> {
     /// The buffer that was lent.
     pub buffer: E::Buffer,
     /// Bytes that the kernel took, perhaps fewer than asked.
@@ -112,16 +112,16 @@ pub struct Sent<E: Engine + ?Sized> {
 
 /// What follows a send on its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behind {
+pub enum SendHint {
     /// Other bytes, perhaps, at some time.
-    Bytes,
+    MoreToCome,
     /// The end of the stream, as soon as this send has ended. The kernel keeps the bytes for that
     /// moment, so that both travel in one packet.
-    End,
+    ShutdownFollows,
 }
 
 /// Result of a splice: bytes moved (0 into a pipe: the end of the stream), or why not.
-pub type Spliced = Result<u32, Fault>;
+pub type SpliceResult = Result<u32, Fault>;
 
 /// Operations on sockets, buffers and kernel pipes, for one worker thread.
 ///
@@ -153,7 +153,7 @@ pub trait Engine {
     fn wait(&mut self, timeout: Option<Duration>);
 
     /// The next send that the last wait carried out, at its beginning.
-    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)>;
+    fn next_sent(&mut self) -> Option<(Token, SendResult<Self>)>;
 
     /// The next completion of this turn; all sends come before.
     fn next(&mut self) -> Option<(Token, Done<Self>)>;
@@ -175,7 +175,7 @@ pub trait Engine {
     fn receive(&mut self, socket: &Self::Socket, how: Receive, poll_first: bool, token: Token);
 
     /// Queues a send of a part of a buffer.
-    fn send(&mut self, socket: &Self::Socket, lent: Lent<Self>, behind: Behind, token: Token);
+    fn send(&mut self, socket: &Self::Socket, lent: SendBuffer<Self>, hint: SendHint, token: Token);
 
     /// Queues a poll that ends once.
     fn poll(&mut self, socket: &Self::Socket, interest: Interest, token: Token);
@@ -280,10 +280,10 @@ pub trait Engine {
     fn return_pipe(&mut self, pipe: Self::Pipe, empty: bool);
 
     /// Moves up to `len` bytes from a socket into a pipe without waiting.
-    fn splice_in(&mut self, from: &Self::Socket, pipe: &Self::Pipe, len: u32) -> Spliced;
+    fn splice_in(&mut self, from: &Self::Socket, pipe: &Self::Pipe, len: u32) -> SpliceResult;
 
     /// Moves up to `len` bytes from a pipe to a socket without waiting.
-    fn splice_out(&mut self, pipe: &Self::Pipe, to: &Self::Socket, len: u32) -> Spliced;
+    fn splice_out(&mut self, pipe: &Self::Pipe, to: &Self::Socket, len: u32) -> SpliceResult;
 
     /// Closes a listening socket for which no accepting is in flight.
     fn close_listener(&mut self, listener: Self::Listener);

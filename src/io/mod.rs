@@ -43,7 +43,8 @@ mod uring;
 
 pub use buffers::{BUFFER_BYTES, Buffer, HEADROOM_BYTES, RECEIVE_BYTES};
 pub use engine::{
-    Behind, Cancelable, Chunk, Done, Engine, Interest, Lent, Receive, Sent, Spliced, Token,
+    Cancelable, Chunk, Done, Engine, Interest, Receive, SendBuffer, SendHint, SendResult,
+    SpliceResult, Token,
 };
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;

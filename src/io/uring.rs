@@ -16,7 +16,8 @@ use socket2::SockAddr;
 
 use super::buffers::{BUFFER_BYTES, Buffer, BufferId, Memory, Pool};
 use super::engine::{
-    Behind, Cancelable, Chunk, Done, Engine, Interest, Lent, Receive, Sent, Spliced, Token,
+    Cancelable, Chunk, Done, Engine, Interest, Receive, SendBuffer, SendHint, SendResult,
+    SpliceResult, Token,
 };
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
@@ -362,13 +363,13 @@ impl Engine for Uring {
         self.settle_sends();
     }
 
-    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+    fn next_sent(&mut self) -> Option<(Token, SendResult<Self>)> {
         self.sends_ended = self.sends_ended.checked_sub(1)?;
         let send = self.sends.pop_front()?;
         let (token, _, buffer) = decode(send.user_data);
         let buffer = self.pool.returned(buffer);
         let len = outcome(send.result);
-        Some((token, Sent { buffer, len }))
+        Some((token, SendResult { buffer, len }))
     }
 
     fn next(&mut self) -> Option<(Token, Done<Self>)> {
@@ -428,16 +429,16 @@ impl Engine for Uring {
         self.push(entry, token, Kind::Receive);
     }
 
-    fn send(&mut self, socket: &Socket, lent: Lent<Self>, behind: Behind, token: Token) {
+    fn send(&mut self, socket: &Socket, lent: SendBuffer<Self>, hint: SendHint, token: Token) {
         // With both, a send ends at once, and counts as failed unless it took everything: the
         // kernel tells of failures only. What has no completion is neither written nor reaped.
         const AT_ONCE: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL;
 
-        let Lent { buffer, chunk } = lent;
+        let SendBuffer { buffer, chunk } = lent;
         let start = self.pool.part(&buffer, chunk).as_ptr();
-        let more = match behind {
-            Behind::Bytes => 0,
-            Behind::End => libc::MSG_MORE,
+        let more = match hint {
+            SendHint::MoreToCome => 0,
+            SendHint::ShutdownFollows => libc::MSG_MORE,
         };
         let entry = opcode::Send::new(Fd(socket.raw()), start, chunk.len)
             .flags(libc::MSG_NOSIGNAL | AT_ONCE | more)
@@ -569,14 +570,14 @@ impl Engine for Uring {
         self.pipes.put(pipe, empty);
     }
 
-    fn splice_in(&mut self, from: &Socket, pipe: &KernelPipe, len: u32) -> Spliced {
+    fn splice_in(&mut self, from: &Socket, pipe: &KernelPipe, len: u32) -> SpliceResult {
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         let source = from.descriptor();
         let moved = splice(source, None, &pipe.writer, None, len as usize, flags)?;
         Ok(moved as u32)
     }
 
-    fn splice_out(&mut self, pipe: &KernelPipe, to: &Socket, len: u32) -> Spliced {
+    fn splice_out(&mut self, pipe: &KernelPipe, to: &Socket, len: u32) -> SpliceResult {
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         let sink = to.descriptor();
         let moved = splice(&pipe.reader, None, sink, None, len as usize, flags)?;

@@ -81,7 +81,7 @@ pub enum Operational {
 
 impl Operational {
     /// The word of logs and statistics.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Operational::Unchecked => "no check",
             Operational::Up { .. } => "up",
@@ -106,7 +106,7 @@ impl Admin {
     pub const ALL: [Admin; 3] = [Admin::Ready, Admin::Drain, Admin::Maint];
 
     /// The word of logs and statistics.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Admin::Ready => "ready",
             Admin::Drain => "drain",
@@ -189,7 +189,7 @@ impl fmt::Display for Cause {
 /// A change of the operational or of the administrative state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The old state, as [`Operational::word`] or [`Admin::word`] calls it.
+    /// The old state, as [`Operational::as_str`] or [`Admin::as_str`] calls it.
     pub from: &'static str,
     /// The new one, of the same kind.
     pub to: &'static str,
@@ -267,13 +267,13 @@ impl Health {
     /// The change since it was `before`, if it is another now.
     fn operational_change(&mut self, now: Instant, before: Operational) -> Option<Change> {
         let after = self.operational();
-        if before.word() == after.word() {
+        if before.as_str() == after.as_str() {
             return None;
         }
         let since = std::mem::replace(&mut self.operational_since, now);
         Some(Change {
-            from: before.word(),
-            to: after.word(),
+            from: before.as_str(),
+            to: after.as_str(),
             cause: self.cause,
             results: 0,
             lasted: now.duration_since(since),
@@ -342,8 +342,8 @@ impl Health {
         self.cause = Cause::Operator;
         let since = std::mem::replace(&mut self.admin_since, now);
         Some(Change {
-            from: from.word(),
-            to: admin.word(),
+            from: from.as_str(),
+            to: admin.as_str(),
             cause: Cause::Operator,
             results: 0,
             lasted: now.duration_since(since),
@@ -373,7 +373,7 @@ impl Health {
             (Some(check), Operational::Down { successes }) => successes.min(check.rise - 1),
         };
         self.rules = rules;
-        if before.word() != self.operational().word() {
+        if before.as_str() != self.operational().as_str() {
             self.cause = Cause::Configuration;
         }
         self.operational_change(now, before)

@@ -100,7 +100,7 @@ impl LogSink {
     }
 
     fn send(&mut self) {
-        // Taken, so that an old configuration is not kept by this.
+        // TakeoverClient, so that an old configuration is not kept by this.
         let Some(snapshot) = self.snapshot.take() else {
             return;
         };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Worker;
-use super::plan::{Place, Plan};
+use super::config_generations::{LocalConfig, Route};
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
 use crate::logic::session::Side;
@@ -48,14 +48,14 @@ impl<E: Engine> Worker<E> {
             return;
         }
         self.withdraw_paused();
-        self.plans.adopt(adoption.snapshot);
+        self.configs.adopt(adoption.snapshot);
         self.adopt_listeners(adoption.listeners);
         self.adopt_waiting();
         (adoption.adopted)();
     }
 
     fn adopt_listeners(&mut self, listeners: Vec<Listening<E::Listener>>) {
-        let plan = self.plans.newest();
+        let config = self.configs.newest();
         let (known, opened): (Vec<_>, Vec<_>) = listeners
             .into_iter()
             .partition(|listening| listening.opened.is_none());
@@ -64,13 +64,13 @@ impl<E: Engine> Worker<E> {
             .collect();
         let mut leaving = Vec::new();
         for index in self.listener_indices() {
-            let (id, place) = (self.listeners[index].id, self.listeners[index].place);
+            let (id, route) = (self.listeners[index].id, self.listeners[index].route);
             match frontends.get(&id) {
-                Some(&frontend) => self.move_listener(index, Place { plan, frontend }),
+                Some(&frontend) => self.move_listener(index, self.configs.route(config, frontend)),
                 None => {
                     leaving.push(index);
-                    if let Some(place) = self.plans.newest_place(place) {
-                        self.move_listener(index, place);
+                    if let Some(route) = self.configs.newest_route(route) {
+                        self.move_listener(index, route);
                     }
                 }
             }
@@ -88,32 +88,33 @@ impl<E: Engine> Worker<E> {
     /// their frontends.
     fn adopt_waiting(&mut self) {
         let (mut waiting, mut lines) = (Vec::new(), BTreeMap::new());
-        for (line, slots) in self.queues.take_all() {
-            self.count_left(line, slots.len());
-            lines.insert(self.target(line), line);
+        for (queue_key, slots) in self.queues.take_all() {
+            self.count_left(queue_key, slots.len());
+            lines.insert(self.target(queue_key), queue_key);
             waiting.extend(slots);
         }
         waiting.sort_by_key(|slot| self.queued_since(*slot));
         for slot in waiting {
             let slot = slot as usize;
             self.renew(slot);
-            let line = self.line_of(&self.sessions[slot]);
-            self.enter(line, slot, false);
-            lines.insert(self.target(line), line);
+            let queue_key = self.queue_key_of(&self.sessions[slot]);
+            self.enter(queue_key, slot, false);
+            lines.insert(self.target(queue_key), queue_key);
         }
-        for line in lines.into_values() {
-            self.announce(line);
+        for queue_key in lines.into_values() {
+            self.announce(queue_key);
         }
     }
 
     /// Gives a session that has no server the newest configuration, if that has its frontend and
     /// means the same by what was read of it so far.
     pub(super) fn renew(&mut self, slot: usize) {
-        let old = self.sessions[slot].place;
-        let Some(new) = self.plans.newest_place(old).filter(|new| *new != old) else {
+        let old = self.sessions[slot].route;
+        let Some(new) = self.configs.newest_route(old).filter(|new| *new != old) else {
             return;
         };
-        let [old_view, new_view] = [old, new].map(|place| View::of(&self.plans[place.plan], place));
+        let [old_view, new_view] =
+            [old, new].map(|route| View::of(&self.configs[route.config], route));
         if old_view.mode != new_view.mode || old_view.sticky != new_view.sticky {
             return;
         }
@@ -130,19 +131,19 @@ impl<E: Engine> Worker<E> {
         let tried_before = tried.len();
         tried.extend(lately.iter().copied().filter_map(moved));
         (entry.tried, entry.tried_before) = (tried, tried_before);
-        entry.bound = entry.bound.and_then(moved);
+        entry.pinned_server = entry.pinned_server.and_then(moved);
         entry.counted_for = entry.counted_for.and_then(moved);
         if let Some(http) = &mut entry.http {
-            http.named = http.named.and_then(moved);
+            http.cookie_server = http.cookie_server.and_then(moved);
         }
-        entry.place = new;
-        let wants_client = self.plans[new.plan].wants_client[usize::from(new.frontend)];
+        entry.route = new;
+        let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];
         if wants_client && entry.client.is_none() {
             let client = entry.sockets[Side::Client.index()].as_ref();
             entry.client = client.and_then(|socket| self.engine.peer(socket));
         }
-        self.plans.acquire(new.plan);
-        self.plans.release(old.plan);
+        self.configs.acquire(new.config);
+        self.configs.release(old.config);
         self.set_timer(slot);
     }
 }
@@ -155,13 +156,13 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(plan: &'a Plan, place: Place) -> Self {
-        let config = &plan.snapshot.config;
-        let backend = plan.backend_of(place.frontend);
+    fn of(local: &'a LocalConfig, route: Route) -> Self {
+        let config = &local.snapshot.config;
+        let backend = route.backend as usize;
         View {
-            mode: config.frontends[usize::from(place.frontend)].mode,
+            mode: config.frontends[usize::from(route.frontend)].mode,
             sticky: config.backends[backend].sticky.as_ref(),
-            servers: &plan.snapshot.backends[backend].servers,
+            servers: &local.snapshot.backends[backend].servers,
         }
     }
 }

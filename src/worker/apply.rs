@@ -1,34 +1,34 @@
 //! From an action to an operation, and the round trip of an event through a session.
 
 use super::Worker;
+use super::config_generations::Route;
 use super::connecting::Attempt;
 use super::http::Http;
-use super::plan::Place;
 use super::slot::{Chunks, ReceiveWait, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
 use crate::logic::session::{
-    Action, Actions, Event, Farewell, Fault, Moved, PIPE_BYTES_MAX, Session, Side, Use,
+    Action, Actions, CloseMode, Event, Fault, PIPE_BYTES_MAX, Session, Side, SpliceResult, Use,
 };
 
 impl<E: Engine> Worker<E> {
     /// Puts an accepted connection, whose places were taken, into the table and sets it going.
-    pub(super) fn begin(&mut self, place: Place, socket: E::Socket) {
-        let plan = &self.plans[place.plan];
-        let client = if plan.wants_client[usize::from(place.frontend)] {
+    pub(super) fn begin(&mut self, route: Route, socket: E::Socket) {
+        let config = &self.configs[route.config];
+        let client = if config.wants_client[usize::from(route.frontend)] {
             self.engine.peer(&socket)
         } else {
             None
         };
         self.generation = self.generation.wrapping_add(1);
-        let protocol = self.plans[place.plan].policies[usize::from(place.frontend)].protocol;
+        let protocol = self.configs[route.config].policies[usize::from(route.frontend)].protocol;
         let slot = self.sessions.insert(Slot {
             session: Session::new(self.now, protocol),
             generation: self.generation,
-            place,
+            route,
             server: None,
-            has_place: false,
-            bound: None,
+            has_server_slot: false,
+            pinned_server: None,
             receive_waits: [ReceiveWait::Nothing; 2],
             stalled: [false; 2],
             sockets: [Some(socket), None],
@@ -43,8 +43,8 @@ impl<E: Engine> Worker<E> {
             counted: [0; 2],
             http: Http::of(protocol),
         });
-        self.plans.acquire(place.plan);
-        self.count_begun(place);
+        self.configs.acquire(route.config);
+        self.count_begun(route);
         self.drive(slot, Event::Accepted);
     }
 
@@ -56,12 +56,14 @@ impl<E: Engine> Worker<E> {
         loop {
             let mut actions = Actions::new();
             let entry = &mut self.sessions[slot];
-            let Place { plan, frontend } = entry.place;
-            let policy = &self.plans[plan].policies[usize::from(frontend)];
+            let Route {
+                config, frontend, ..
+            } = entry.route;
+            let policy = &self.configs[config].policies[usize::from(frontend)];
             entry.session.handle(self.now, event, policy, &mut actions);
             for action in actions.as_slice() {
-                if let Action::Free(farewell) = *action {
-                    self.free(slot, farewell);
+                if let Action::Free(mode) = *action {
+                    self.free(slot, mode);
                     return;
                 }
                 self.apply(slot, *action);
@@ -78,8 +80,10 @@ impl<E: Engine> Worker<E> {
     /// Sees to it that the session is looked at no later than its deadline.
     pub(super) fn set_timer(&mut self, slot: usize) {
         let entry = &self.sessions[slot];
-        let Place { plan, frontend } = entry.place;
-        let policy = &self.plans[plan].policies[usize::from(frontend)];
+        let Route {
+            config, frontend, ..
+        } = entry.route;
+        let policy = &self.configs[config].policies[usize::from(frontend)];
         if let Some(deadline) = entry.session.deadline(policy) {
             let key = slot as u32;
             if self.timers.deadline(key).is_none_or(|set| deadline < set) {
@@ -114,7 +118,7 @@ impl<E: Engine> Worker<E> {
             }
             Action::LeaveServer => self.close_server(slot),
             Action::ReadHead { from } => self.read_head(slot, from),
-            Action::Answer(answer) => self.answer(slot, answer),
+            Action::PrepareError(answer) => self.answer(slot, answer),
             Action::Send { to, len } => self.send(slot, to, len),
             Action::Release { from } => {
                 if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
@@ -231,10 +235,10 @@ impl<E: Engine> Worker<E> {
         }
         let moved = match (&entry.pipes[from.index()], entry.socket(from)) {
             (Some(pipe), Some(socket)) => match self.engine.splice_in(socket, pipe, len) {
-                Ok(0) => Moved::End,
+                Ok(0) => SpliceResult::End,
                 other => moved(other),
             },
-            (None, _) | (_, None) => Moved::NoPipe,
+            (None, _) | (_, None) => SpliceResult::NoPipe,
         };
         self.answers.push_back(Event::SplicedIn { from, moved });
     }
@@ -243,13 +247,13 @@ impl<E: Engine> Worker<E> {
         let entry = &self.sessions[slot];
         let moved = match (&entry.pipes[from.index()], entry.socket(from.other())) {
             (Some(pipe), Some(socket)) => moved(self.engine.splice_out(pipe, socket, len)),
-            (None, _) | (_, None) => Moved::Failed(Fault::Other),
+            (None, _) | (_, None) => SpliceResult::Failed(Fault::Other),
         };
         self.answers.push_back(Event::SplicedOut { from, moved });
     }
 
     /// Closes what is open, gives back what is held, frees the slot.
-    fn free(&mut self, slot: usize, farewell: Farewell) {
+    fn free(&mut self, slot: usize, mode: CloseMode) {
         debug_assert!(self.answers.is_empty(), "a freed session has no answers");
         self.timers.cancel(slot as u32);
         let mut entry = self.sessions.remove(slot);
@@ -264,24 +268,24 @@ impl<E: Engine> Worker<E> {
                 self.engine.return_pipe(pipe, empty);
             }
             if let Some(socket) = entry.sockets[side.index()].take() {
-                match farewell {
-                    Farewell::Finish => self.engine.close(socket),
-                    Farewell::Reset => self.engine.reset(socket),
+                match mode {
+                    CloseMode::Graceful => self.engine.close(socket),
+                    CloseMode::Reset => self.engine.reset(socket),
                 }
             }
         }
         self.count_ended(&mut entry);
-        self.give_back_places(&entry);
-        self.plans.release(entry.place.plan);
+        self.release_slots(&entry);
+        self.configs.release(entry.route.config);
     }
 }
 
-fn moved(result: io::Spliced) -> Moved {
+fn moved(result: io::SpliceResult) -> SpliceResult {
     match result {
-        Ok(0) => Moved::WouldBlock,
-        Ok(len) => Moved::Bytes(len),
-        Err(io::Fault::WouldBlock) => Moved::WouldBlock,
-        Err(io_fault) => Moved::Failed(fault(io_fault)),
+        Ok(0) => SpliceResult::WouldBlock,
+        Ok(len) => SpliceResult::Bytes(len),
+        Err(io::Fault::WouldBlock) => SpliceResult::WouldBlock,
+        Err(io_fault) => SpliceResult::Failed(fault(io_fault)),
     }
 }
 

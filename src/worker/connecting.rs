@@ -145,17 +145,17 @@ impl<E: Engine> Worker<E> {
     /// Whether balancing could give the session to another server that it has not tried.
     fn another_is_left(&self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
-        let plan = &self.plans[entry.place.plan];
-        let backend = plan.backend_of(entry.place.frontend);
-        let servers = plan.snapshot.config.backends[backend].servers.iter();
-        let shared = plan.snapshot.backends[backend].servers.iter();
+        let config = &self.configs[entry.route.config];
+        let backend = entry.route.backend as usize;
+        let servers = config.snapshot.config.backends[backend].servers.iter();
+        let shared = config.snapshot.backends[backend].servers.iter();
         (0..)
             .zip(servers.zip(shared))
             .any(|(index, (server, shared))| {
                 let is_new = entry.server != Some(index) && !entry.tried_lately().contains(&index);
-                let liveness = &shared.liveness;
-                let takes_sessions = liveness.is_usable() && liveness.weight() > 0;
-                is_new && takes_sessions && !server.backup && shared.places.free() > 0
+                let availability = &shared.availability;
+                let takes_sessions = availability.is_usable() && availability.weight() > 0;
+                is_new && takes_sessions && !server.backup && shared.session_limit.free() > 0
             })
     }
 }

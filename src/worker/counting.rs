@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Worker;
-use super::plan::{Place, Plan};
+use super::config_generations::{LocalConfig, Route};
 use super::slot::Slot;
 use crate::io::Engine;
 use crate::logic::session::Side;
@@ -16,41 +16,41 @@ use crate::shared::WorkerCounters;
 use crate::snapshot::{ByWorker, ServerShared};
 
 /// How long after a walk over the open sessions the next one may begin.
-const TALLY_PERIOD: Duration = Duration::from_secs(1);
+const ACCOUNTING_PERIOD: Duration = Duration::from_secs(1);
 
-/// Places in the table of sessions that are looked at in one turn: some ten microseconds.
-const TALLY_SLOTS: usize = 256;
+/// SessionLimit in the table of sessions that are looked at in one turn: some ten microseconds.
+const ACCOUNTING_SLOTS: usize = 256;
 
 /// The state of the walk over the open sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tally {
+pub(super) enum ByteAccounting {
     /// Nobody would see it.
     Off,
     /// Nothing happened since the last one, which leaves the earliest time of the next.
-    Rest { after: Instant },
+    Idle { after: Instant },
     /// Something happened since the last one.
     Due { at: Instant },
     /// All before this place in the table are done; `again`: something happened meanwhile.
-    Under { slot: usize, again: bool },
+    Scanning { slot: usize, again: bool },
 }
 
-impl Tally {
+impl ByteAccounting {
     pub fn new(wanted: bool) -> Self {
         let after = Instant::ZERO;
         if wanted {
-            Tally::Rest { after }
+            ByteAccounting::Idle { after }
         } else {
-            Tally::Off
+            ByteAccounting::Off
         }
     }
 }
 
 impl<E: Engine> Worker<E> {
     /// A session began.
-    pub(super) fn count_begun(&self, place: Place) {
+    pub(super) fn count_begun(&self, route: Route) {
         self.counters().sessions_started.add(1);
-        let frontend = self.plans.frontend(place);
-        frontend.counters[self.index].0.sessions_started.add(1);
+        let frontend = self.configs.frontend(route);
+        frontend.counters[self.index].sessions_started.add(1);
     }
 
     /// A session took a server. In a shortage it does so again and again without an attempt.
@@ -67,11 +67,11 @@ impl<E: Engine> Worker<E> {
         entry.short = false;
         entry.counted_for = entry.server;
         let entry = &self.sessions[slot];
-        let plan = &self.plans[entry.place.plan];
-        let Some(server) = plan.server_of(entry).filter(|_| !is_counted) else {
+        let config = &self.configs[entry.route.config];
+        let Some(server) = config.server_of(entry).filter(|_| !is_counted) else {
             return;
         };
-        let counters = &server.counters[self.index].0;
+        let counters = &server.counters[self.index];
         counters.sessions_started.add(1);
         if let Some(left) = entry.tried.last() {
             counters.retries.add(1);
@@ -79,9 +79,9 @@ impl<E: Engine> Worker<E> {
             if entry.server == Some(*left) {
                 counters.reconnects.add(1);
             } else {
-                let backend = plan.backend_of(entry.place.frontend);
-                let left = plan.snapshot.server(backend, usize::from(*left));
-                left.counters[self.index].0.redispatches.add(1);
+                let backend = entry.route.backend as usize;
+                let left = config.snapshot.server(backend, usize::from(*left));
+                left.counters[self.index].redispatches.add(1);
             }
         }
     }
@@ -89,18 +89,18 @@ impl<E: Engine> Worker<E> {
     /// A connect failed.
     pub(super) fn count_connect_failure(&self, server: &ServerShared) {
         self.counters().connect_failures.add(1);
-        server.counters[self.index].0.connect_failures.add(1);
+        server.counters[self.index].connect_failures.add(1);
         self.shared.connect_failed(server);
     }
 
     /// A session ended.
     pub(super) fn count_ended(&mut self, entry: &mut Slot<E>) {
         let summary = entry.session.summary(self.now);
-        let plan = &self.plans[entry.place.plan];
-        count_bytes(&self.shared.workers, plan, self.index, entry);
+        let config = &self.configs[entry.route.config];
+        count_bytes(&self.shared.workers, config, self.index, entry);
         self.counters().sessions_ended.add(1);
         if let Some(server) = self.server_of(entry) {
-            server.counters[self.index].0.times.record(&summary);
+            server.counters[self.index].times.record(&summary);
         }
         if summary.outcome.is_connect_failure()
             && let Some(server) = self.server_of(entry)
@@ -108,8 +108,10 @@ impl<E: Engine> Worker<E> {
             self.count_connect_failure(server);
         }
         let exchange = entry.http.take().map(|http| http.exchange);
-        let Place { plan, frontend } = entry.place;
-        let snapshot = &self.plans[plan].snapshot;
+        let Route {
+            config, frontend, ..
+        } = entry.route;
+        let snapshot = &self.configs[config].snapshot;
         let (client, server) = (entry.client, entry.server);
         self.log
             .record(snapshot, client, frontend, server, summary, exchange);
@@ -117,42 +119,42 @@ impl<E: Engine> Worker<E> {
 
     /// Once in each turn, in which something happened or nothing did: goes on with the walk over
     /// the open sessions, or begins one.
-    pub(super) fn tally(&mut self, happened: bool) {
-        let (begin, again) = match self.tally {
-            Tally::Off => return,
-            Tally::Rest { .. } if !happened => return,
-            Tally::Rest { after: at } | Tally::Due { at } if self.now < at => {
-                self.tally = Tally::Due { at };
+    pub(super) fn account_bytes(&mut self, happened: bool) {
+        let (begin, again) = match self.byte_accounting {
+            ByteAccounting::Off => return,
+            ByteAccounting::Idle { .. } if !happened => return,
+            ByteAccounting::Idle { after: at } | ByteAccounting::Due { at } if self.now < at => {
+                self.byte_accounting = ByteAccounting::Due { at };
                 return;
             }
-            Tally::Rest { .. } | Tally::Due { .. } => (0, false),
-            Tally::Under { slot, again } => (slot, again || happened),
+            ByteAccounting::Idle { .. } | ByteAccounting::Due { .. } => (0, false),
+            ByteAccounting::Scanning { slot, again } => (slot, again || happened),
         };
-        let end = (begin + TALLY_SLOTS).min(self.sessions.capacity());
+        let end = (begin + ACCOUNTING_SLOTS).min(self.sessions.capacity());
         for slot in begin..end {
             if let Some(entry) = self.sessions.get_mut(slot) {
-                let plan = &self.plans[entry.place.plan];
-                count_bytes(&self.shared.workers, plan, self.index, entry);
+                let config = &self.configs[entry.route.config];
+                count_bytes(&self.shared.workers, config, self.index, entry);
             }
         }
-        let next = self.now + TALLY_PERIOD;
-        self.tally = if end < self.sessions.capacity() {
-            Tally::Under { slot: end, again }
+        let next = self.now + ACCOUNTING_PERIOD;
+        self.byte_accounting = if end < self.sessions.capacity() {
+            ByteAccounting::Scanning { slot: end, again }
         } else if again {
-            Tally::Due { at: next }
+            ByteAccounting::Due { at: next }
         } else {
-            Tally::Rest { after: next }
+            ByteAccounting::Idle { after: next }
         };
     }
 
     /// When a turn is needed for the walk.
-    pub(super) fn tally_due(&self) -> Option<Instant> {
-        match self.tally {
-            Tally::Off | Tally::Rest { .. } => None,
+    pub(super) fn accounting_due(&self) -> Option<Instant> {
+        match self.byte_accounting {
+            ByteAccounting::Off | ByteAccounting::Idle { .. } => None,
             // With its last session, everything is counted.
-            Tally::Due { .. } if self.sessions.is_empty() => None,
-            Tally::Due { at } => Some(at),
-            Tally::Under { .. } => Some(self.now),
+            ByteAccounting::Due { .. } if self.sessions.is_empty() => None,
+            ByteAccounting::Due { at } => Some(at),
+            ByteAccounting::Scanning { .. } => Some(self.now),
         }
     }
 }
@@ -160,7 +162,7 @@ impl<E: Engine> Worker<E> {
 /// Counts the bytes of a session that are not counted yet, for the worker of this index.
 fn count_bytes<E: Engine>(
     workers: &ByWorker<WorkerCounters>,
-    plan: &Plan,
+    config: &LocalConfig,
     index: usize,
     entry: &mut Slot<E>,
 ) {
@@ -170,14 +172,14 @@ fn count_bytes<E: Engine>(
         return;
     }
     entry.counted = bytes;
-    let worker = &workers[index].0;
+    let worker = &workers[index];
     worker.bytes_from_clients.add(from_client);
     worker.bytes_from_servers.add(from_server);
-    let frontend = &plan.frontend(entry.place.frontend).counters[index].0;
+    let frontend = &config.frontend(entry.route.frontend).counters[index];
     frontend.bytes_from_clients.add(from_client);
     frontend.bytes_from_servers.add(from_server);
-    if let Some(server) = plan.server_of(entry) {
-        let server = &server.counters[index].0;
+    if let Some(server) = config.server_of(entry) {
+        let server = &server.counters[index];
         server.bytes_from_clients.add(from_client);
         server.bytes_from_server.add(from_server);
     }

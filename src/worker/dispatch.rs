@@ -4,7 +4,7 @@ use super::slot::Slot;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
-use crate::logic::session::{Event, Received, Side, Use};
+use crate::logic::session::{Event, ReceivedInfo, Side, Use};
 
 impl<E: Engine> Worker<E> {
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
@@ -75,13 +75,13 @@ impl<E: Engine> Worker<E> {
         match bytes {
             Ok((Some(buffer), len)) => {
                 self.keep(key.slot as usize, from, buffer, len);
-                let news = Received {
+                let info = ReceivedInfo {
                     len,
                     full: len == RECEIVE_BYTES,
                     more,
                     armed,
                 };
-                Some(Event::Received { from, news })
+                Some(Event::Received { from, info })
             }
             Ok((None, _)) => Some(Event::Ended { from }),
             // A fresh receive may bring more than there is room for behind what this one has

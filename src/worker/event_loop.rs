@@ -1,15 +1,15 @@
 //! One turn: hand over what is sent, wait in the kernel, read the clock, take completions, let
-//! timers expire, see to those who wait for a buffer or a place, count.
+//! timers expire, see to those who wait for a buffer or a route, count.
 
 use std::time::Duration;
 
-use super::plan::Place;
+use super::config_generations::Route;
 use super::sending::Next;
-use super::sessions::Walk;
+use super::sessions::SessionScan;
 use super::token::Owner;
 use super::{Command, Worker};
 use crate::io::Engine;
-use crate::logic::session::{Event, Killer};
+use crate::logic::session::{Event, KillReason};
 use crate::logic::time::Instant;
 
 impl<E: Engine> Worker<E> {
@@ -62,9 +62,9 @@ impl<E: Engine> Worker<E> {
             self.resume_accepting();
         }
         self.serve_freed();
-        self.walk();
-        self.plans.sweep();
-        self.tally(happened);
+        self.scan_step();
+        self.configs.sweep();
+        self.account_bytes(happened);
         let dropped = self.log.flush();
         if dropped > 0 {
             self.counters().log_lines_dropped.add(dropped);
@@ -83,7 +83,7 @@ impl<E: Engine> Worker<E> {
 
     /// Configurations that sessions or listeners still use, the newest included.
     pub fn snapshots_in_use(&self) -> usize {
-        self.plans.len()
+        self.configs.len()
     }
 
     /// Sessions that are open.
@@ -104,13 +104,13 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
-        if !self.walks.is_empty() || self.freed_due {
+        if !self.session_scans.is_empty() || self.freed_due {
             return Some(Duration::ZERO);
         }
         let next = [
             self.timers.next_wakeup(),
             self.short_until,
-            self.tally_due(),
+            self.accounting_due(),
             self.starved_due(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -132,7 +132,9 @@ impl<E: Engine> Worker<E> {
                     self.serve_all();
                     self.resume_accepting();
                 }
-                Command::Sessions(errand) => self.walks.push_back(Walk::new(errand, self.now)),
+                Command::Sessions(errand) => self
+                    .session_scans
+                    .push_back(SessionScan::new(errand, self.now)),
             }
         }
     }
@@ -156,7 +158,7 @@ impl<E: Engine> Worker<E> {
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {
             if self.sessions.contains(slot) {
-                self.drive(slot, Event::Killed(Killer::Operator));
+                self.drive(slot, Event::Killed(KillReason::Operator));
             }
         }
         // Those that a shortage has kept open.
@@ -172,8 +174,10 @@ impl<E: Engine> Worker<E> {
             debug_assert!(false, "a timer outlived its session");
             return;
         };
-        let Place { plan, frontend } = entry.place;
-        let policy = &self.plans[plan].policies[usize::from(frontend)];
+        let Route {
+            config, frontend, ..
+        } = entry.route;
+        let policy = &self.configs[config].policies[usize::from(frontend)];
         match entry.session.deadline(policy) {
             Some(deadline) if deadline <= self.now => self.drive(slot as usize, Event::TimedOut),
             Some(deadline) => self.timers.schedule(slot, deadline),

@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 
 use super::Worker;
-use super::plan::Place;
+use super::config_generations::Route;
 use crate::config::{self, HttpMode, Inspect, Mode};
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{Answer, Event, Head, Protocol, Refusal, Side};
+use crate::logic::session::{ErrorResponse, Event, Head, Protocol, Refusal, Side};
 
 /// The longest method that [`scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
@@ -97,9 +97,9 @@ pub struct Http {
     /// How far the end of the head was looked for that is being read.
     searched: u32,
     /// What came of the head of the request, while more is waited for.
-    aside: Vec<u8>,
+    partial_head: Vec<u8>,
     /// The server that the client's cookie names.
-    pub named: Option<u16>,
+    pub cookie_server: Option<u16>,
     method: [u8; METHOD_LEN_MAX],
     method_len: u8,
     pub exchange: Exchange,
@@ -125,7 +125,7 @@ impl Http {
 
     fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
         self.searched = 0;
-        self.aside = Vec::new();
+        self.partial_head = Vec::new();
         let len = head.method.len().min(METHOD_LEN_MAX);
         self.method[..len].copy_from_slice(&head.method[..len]);
         self.method_len = len as u8;
@@ -182,8 +182,10 @@ struct ServerHead {
 impl<E: Engine> Worker<E> {
     /// Looks for a head at the beginning of what came from this side, and edits it.
     pub(super) fn read_head(&mut self, slot: usize, from: Side) {
-        let Place { plan, frontend } = self.sessions[slot].place;
-        let mode = self.plans[plan].snapshot.config.frontends[usize::from(frontend)].mode;
+        let Route {
+            config, frontend, ..
+        } = self.sessions[slot].route;
+        let mode = self.configs[config].snapshot.config.frontends[usize::from(frontend)].mode;
         let found = match (mode, from) {
             (Mode::Http(mode), Side::Client) => self.read_request(slot, mode),
             (Mode::Http(mode), Side::Server) => self.read_response(slot, mode),
@@ -196,17 +198,17 @@ impl<E: Engine> Worker<E> {
 
     fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
         let entry = &mut self.sessions[slot];
-        let plan = &self.plans[entry.place.plan];
-        let backend = plan.backend_of(entry.place.frontend);
-        let cookie = plan.cookies[backend].as_ref();
+        let config = &self.configs[entry.route.config];
+        let backend = entry.route.backend as usize;
+        let cookie = config.cookies[backend].as_ref();
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let name = cookie.map(|cookie| cookie.name.as_str());
         let head = match scan_request(bytes, &mut http.searched, mode.head_max, name) {
             RequestScan::Partial => {
-                http.aside.clear();
-                http.aside.extend_from_slice(bytes);
+                http.partial_head.clear();
+                http.partial_head.extend_from_slice(bytes);
                 if let Some(buffer) = entry.chunks[Side::Client.index()].pop() {
                     self.engine.release(buffer);
                 }
@@ -218,19 +220,19 @@ impl<E: Engine> Worker<E> {
             }
             RequestScan::Whole(head) => head,
         };
-        http.note_request(&head, plan.is_logged());
+        http.note_request(&head, config.is_logged());
         if let Some(cookie) = cookie {
             http.exchange.response_cookie = ResponseCookie::None;
             let named = head.cookie.map(|value| cookie.servers.get(value));
-            let servers = &plan.snapshot.backends[backend].servers;
+            let servers = &config.snapshot.backends[backend].servers;
             http.exchange.request_cookie = match named {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
-                Some(Some(index)) if !servers[usize::from(*index)].liveness.is_usable() => {
+                Some(Some(index)) if !servers[usize::from(*index)].availability.is_usable() => {
                     RequestCookie::Down
                 }
                 Some(Some(index)) => {
-                    http.named = Some(*index);
+                    http.cookie_server = Some(*index);
                     RequestCookie::Valid
                 }
             };
@@ -263,8 +265,8 @@ impl<E: Engine> Worker<E> {
 
     fn edit_response(&mut self, slot: usize, mode: HttpMode) -> Option<ServerHead> {
         let entry = &mut self.sessions[slot];
-        let plan = &self.plans[entry.place.plan];
-        let cookie = plan.cookies[plan.backend_of(entry.place.frontend)].as_ref();
+        let config = &self.configs[entry.route.config];
+        let cookie = config.cookies[entry.route.backend as usize].as_ref();
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
@@ -282,15 +284,17 @@ impl<E: Engine> Worker<E> {
                 return unfinished(self.split(slot, len).unwrap_or(whole));
             }
             ResponseScan::Opaque => {
-                let counters = &plan.frontend(entry.place.frontend).counters;
-                counters[self.index].0.opaque_answers.add(1);
+                let counters = &config.frontend(entry.route.frontend).counters;
+                counters[self.index].unparsed_responses.add(1);
                 return unfinished(whole);
             }
             ResponseScan::Whole(head) => head,
         };
         let more_to_come = !head.is_whole(http.method(), &bytes[head.head.len()..]);
         http.exchange.status = head.status;
-        let server = entry.server.filter(|server| http.named != Some(*server));
+        let server = entry
+            .server
+            .filter(|server| http.cookie_server != Some(*server));
         let set_cookie = cookie.zip(server);
         let edit = ResponseEdit {
             cookie: cookie.map(|cookie| cookie.name.as_str()),
@@ -306,7 +310,7 @@ impl<E: Engine> Worker<E> {
         } else if rewritten.removed_cookie {
             http.exchange.response_cookie = ResponseCookie::Deleted;
         }
-        if !plan.is_logged() {
+        if !config.is_logged() {
             entry.http = None;
         }
         let head = if rewritten.changed {
@@ -318,26 +322,29 @@ impl<E: Engine> Worker<E> {
         Some(ServerHead { head, more_to_come })
     }
 
-    /// Makes one chunk of what was put aside of a request and what came now. It was put aside so
+    /// Makes one chunk of what was put partial_head of a request and what came now. It was put partial_head so
     /// that slow clients hold memory of the size of what they sent, and no buffers.
     pub(super) fn resume_head(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
         let entry = &mut self.sessions[slot];
-        let aside = entry.http.as_ref().map_or(&[][..], |http| &http.aside);
+        let partial_head = entry
+            .http
+            .as_ref()
+            .map_or(&[][..], |http| &http.partial_head);
         let mut chunk = Chunk {
             start: HEADROOM_BYTES,
             len,
         };
-        if aside.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
-            chunk.start -= aside.len() as u32;
-            self.engine.write(&mut buffer, chunk.start, aside);
+        if partial_head.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
+            chunk.start -= partial_head.len() as u32;
+            self.engine.write(&mut buffer, chunk.start, partial_head);
         } else {
             self.scratch.clear();
-            self.scratch.extend_from_slice(aside);
+            self.scratch.extend_from_slice(partial_head);
             self.scratch
                 .extend_from_slice(self.engine.bytes(&buffer, chunk));
             self.engine.write(&mut buffer, chunk.start, &self.scratch);
         }
-        chunk.len += aside.len() as u32;
+        chunk.len += partial_head.len() as u32;
         if let Err(buffer) = entry.chunks[Side::Client.index()].push(buffer, chunk) {
             debug_assert!(false, "a head is the only chunk");
             self.engine.release(buffer);
@@ -379,9 +386,9 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Makes an answer of ours the only chunk from the server.
-    pub(super) fn answer(&mut self, slot: usize, answer: Answer) {
+    pub(super) fn answer(&mut self, slot: usize, answer: ErrorResponse) {
         let entry = &mut self.sessions[slot];
-        let counters = &self.plans.frontend(entry.place).counters[self.index].0;
+        let counters = &self.configs.frontend(entry.route).counters[self.index];
         counters.answers[answer.index()].add(1);
         let mut text = answer.text();
         if let Some(http) = &mut entry.http {
@@ -401,19 +408,19 @@ impl<E: Engine> Worker<E> {
             }
             None => 0,
         };
-        self.answers.push_back(Event::Answered { len });
+        self.answers.push_back(Event::ErrorPrepared { len });
     }
 
     /// A proxy before us may send requests of several users over one connection, and all would go
     /// where the first one belongs.
     fn note_mixed_users(&mut self, slot: usize) {
-        let place = self.sessions[slot].place;
-        let counters = &self.plans.frontend(place).counters[self.index].0;
-        counters.proxied_requests.add(1);
+        let route = self.sessions[slot].route;
+        let counters = &self.configs.frontend(route).counters[self.index];
+        counters.requests_via_proxy.add(1);
         if self.warn_mixed_after <= self.now {
             self.warn_mixed_after = self.now + super::WARNING_PAUSE;
-            let config = &self.plans[place.plan].snapshot.config;
-            let name = &config.frontends[usize::from(place.frontend)].name;
+            let config = &self.configs[route.config].snapshot.config;
+            let name = &config.frontends[usize::from(route.frontend)].name;
             let worker = self.index;
             self.log.warn(format!(
                 "worker {worker}: requests to frontend {name} come through a proxy, which may put \
@@ -427,8 +434,10 @@ impl<E: Engine> Worker<E> {
 /// What is done with a client whose request is not passed on.
 fn treatment(refusal: http::Refusal) -> Refusal {
     match refusal {
-        http::Refusal::Malformed | http::Refusal::Http2 => Refusal::Answer(Answer::BadRequest),
-        http::Refusal::TooLong => Refusal::Answer(Answer::HeadTooLarge),
+        http::Refusal::Malformed | http::Refusal::Http2 => {
+            Refusal::Respond(ErrorResponse::BadRequest)
+        }
+        http::Refusal::TooLong => Refusal::Respond(ErrorResponse::HeadTooLarge),
         http::Refusal::Tls => Refusal::Close,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adopt::Listening;
+use super::config_generations::Route;
 use super::paused::Limit;
-use super::plan::Place;
 use super::token::Owner;
 use super::{Release, Worker};
 use crate::io::{Engine, Fault};
@@ -19,7 +19,7 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Free places below which connections are accepted one at a time: a multishot accept takes all
 /// that wait before it can be stopped.
-const MULTISHOT_PLACES_MIN: u32 = 1024;
+const MULTISHOT_SLOTS_MIN: u32 = 1024;
 
 /// What is in flight for a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Accepting<E: Engine> {
     /// As the control plane calls it.
     pub id: u64,
     /// Whose clients come here.
-    pub place: Place,
+    pub route: Route,
     /// `None` once it is closed.
     listener: Option<E::Listener>,
     /// The configuration no longer has it: it is closed as soon as that is possible.
@@ -47,17 +47,17 @@ pub struct Accepting<E: Engine> {
     /// Another process has it too, and what waits there is left to it; dropped with the listener.
     released: Option<Arc<dyn Any + Send + Sync>>,
     state: State,
-    /// Accepted connections for which there was no place, longest first.
+    /// Accepted connections for which there was no route, longest first.
     pub parked: VecDeque<E::Socket>,
     /// It is in the queue for this, since then.
     pub paused: Option<(Limit, Instant)>,
 }
 
 impl<E: Engine> Accepting<E> {
-    pub fn new(id: u64, place: Place, listener: E::Listener) -> Self {
+    pub fn new(id: u64, route: Route, listener: E::Listener) -> Self {
         Accepting {
             id,
-            place,
+            route,
             leaving: false,
             released: None,
             listener: Some(listener),
@@ -99,7 +99,7 @@ impl<E: Engine> Worker<E> {
         if self.stopping || self.listeners[index].leaving {
             self.close_listener_if_idle(index);
         } else if more {
-            if self.free_places(self.listeners[index].place) < MULTISHOT_PLACES_MIN {
+            if self.slots_free(self.listeners[index].route) < MULTISHOT_SLOTS_MIN {
                 self.cancel_accept(index);
             }
         } else {
@@ -114,37 +114,40 @@ impl<E: Engine> Worker<E> {
             return;
         }
         let accepting = &self.listeners[index];
-        let place = accepting.place;
-        if accepting.parked.is_empty() && self.take_places(place) {
-            self.begin(place, socket);
+        let route = accepting.route;
+        if accepting.parked.is_empty() && self.acquire_slots(route) {
+            self.begin(route, socket);
         } else {
             self.listeners[index].parked.push_back(socket);
             self.update_pause(index);
         }
     }
 
-    pub(super) fn take_places(&self, place: Place) -> bool {
-        if !self.shared.places.try_take() {
+    pub(super) fn acquire_slots(&self, route: Route) -> bool {
+        if !self.shared.session_limit.try_acquire() {
             return false;
         }
-        let taken = self.plans.frontend(place).places.try_take();
+        let taken = self.configs.frontend(route).session_limit.try_acquire();
         if !taken {
-            self.shared.places.give_back();
+            self.shared.session_limit.release();
         }
         taken
     }
 
-    fn free_places(&self, place: Place) -> u32 {
-        let frontend = self.plans.frontend(place);
-        self.shared.places.free().min(frontend.places.free())
+    fn slots_free(&self, route: Route) -> u32 {
+        let frontend = self.configs.frontend(route);
+        self.shared
+            .session_limit
+            .free()
+            .min(frontend.session_limit.free())
     }
 
     /// Accepts on a listener, if nothing speaks against it.
     pub(super) fn accept(&mut self, index: usize) {
         let accepting = &self.listeners[index];
-        let free = self.free_places(accepting.place);
+        let free = self.slots_free(accepting.route);
         if self.may_accept(accepting) && free > 0 && accepting.parked.is_empty() {
-            let many = free >= MULTISHOT_PLACES_MIN;
+            let many = free >= MULTISHOT_SLOTS_MIN;
             let accepting = &mut self.listeners[index];
             accepting.state = if many { State::Many } else { State::One };
             if let Some(listener) = &accepting.listener {
@@ -200,19 +203,19 @@ impl<E: Engine> Worker<E> {
             debug_assert!(false, "a listener that should be here is not");
             return;
         };
-        let plan = self.plans.newest();
+        let config = self.configs.newest();
         let frontend = listening.frontend;
-        let place = Place { plan, frontend };
-        self.plans.acquire(plan);
+        let route = self.configs.route(config, frontend);
+        self.configs.acquire(config);
         self.listeners
-            .insert(Accepting::new(listening.id, place, listener));
+            .insert(Accepting::new(listening.id, route, listener));
     }
 
-    /// Gives the clients of a listener to another place.
-    pub(super) fn move_listener(&mut self, index: usize, place: Place) {
-        self.plans.acquire(place.plan);
-        let old = std::mem::replace(&mut self.listeners[index].place, place);
-        self.plans.release(old.plan);
+    /// Gives the clients of a listener to another route.
+    pub(super) fn move_listener(&mut self, index: usize, route: Route) {
+        self.configs.acquire(route.config);
+        let old = std::mem::replace(&mut self.listeners[index].route, route);
+        self.configs.release(old.config);
     }
 
     /// Takes what waits in the queue of a listener, and closes it.
@@ -245,10 +248,10 @@ impl<E: Engine> Worker<E> {
     pub(super) fn forget_if_done(&mut self, index: usize) {
         let accepting = &self.listeners[index];
         if accepting.leaving && accepting.is_done() {
-            let place = accepting.place;
+            let route = accepting.route;
             self.end_pause(index);
             self.listeners.remove(index);
-            self.plans.release(place.plan);
+            self.configs.release(route.config);
         }
     }
 

@@ -5,7 +5,7 @@
 //! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts,
 //! and `paused` goes on where there was no place for a session; `places` chooses servers, `queue`
 //! serves those who wait for one; `http` reads and edits heads; `shortage` shares out few buffers, by
-//! the list of `stalled` directions; `counting` counts; `plan` keeps the configurations that are in
+//! the list of `stalled` directions; `counting` counts; `config` keeps the configurations that are in
 //! use and `adopt` takes a new one;
 //! `sessions` lists and closes open sessions for the operator.
 //!
@@ -15,6 +15,7 @@
 mod access;
 mod adopt;
 mod apply;
+mod config_generations;
 mod connecting;
 mod counting;
 mod dispatch;
@@ -23,7 +24,6 @@ mod http;
 mod listener;
 mod paused;
 mod places;
-mod plan;
 mod queue;
 mod sending;
 mod sessions;
@@ -42,15 +42,15 @@ use slab::Slab;
 
 pub use access::{AccessRecord, LogBatch, LogSink};
 pub use adopt::{Adoption, Listening};
-use counting::Tally;
+use config_generations::ConfigGenerations;
+use counting::ByteAccounting;
 pub use http::Exchange;
 use listener::Accepting;
 use paused::Limit;
-use plan::Plans;
-use queue::{Line, Target};
+use queue::{QueueKey, Target};
 use sending::Outgoing;
-use sessions::Walk;
-pub use sessions::{Errand, Filter, Reply, Report, SessionId, SessionInfo, Task};
+use sessions::SessionScan;
+pub use sessions::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
 use slot::Slot;
 use stalled::Stalled;
 use token::Key;
@@ -79,7 +79,7 @@ pub enum Command<L> {
     /// Take this configuration for all that is new.
     Adopt(Box<Adoption<L>>),
     /// Do something with open sessions, a few in each turn.
-    Sessions(Errand),
+    Sessions(SessionCommand),
 }
 
 /// Listeners to close while another process goes on accepting on them: who waits there is left to it.
@@ -103,7 +103,7 @@ pub struct Setup<E: Engine> {
     pub shared: Arc<Shared>,
     /// Its listeners, all of them opened.
     pub listeners: Vec<Listening<E::Listener>>,
-    /// Orders from the control plane.
+    /// Commands from the control plane.
     pub commands: Receiver<Command<E::Listener>>,
     /// Where warnings and records of ended sessions go.
     pub log: LogSink,
@@ -117,7 +117,7 @@ pub struct Setup<E: Engine> {
 pub struct Worker<E: Engine> {
     index: usize,
     engine: E,
-    plans: Plans,
+    configs: ConfigGenerations,
     shared: Arc<Shared>,
     commands: Receiver<Command<E::Listener>>,
     log: LogSink,
@@ -133,7 +133,7 @@ pub struct Worker<E: Engine> {
     /// The waiting session that is being called.
     calling: Option<Key>,
     /// Sessions that wait for a place on a server.
-    queues: Queues<Target, Line>,
+    queues: Queues<Target, QueueKey>,
     listeners: Slab<Accepting<E>>,
     /// Accepting pauses until then, for want of descriptors or memory.
     short_until: Option<Instant>,
@@ -157,15 +157,15 @@ pub struct Worker<E: Engine> {
     /// When the next warning of connections with several users may be logged.
     warn_mixed_after: Instant,
     /// How far the bytes of open sessions are counted.
-    tally: Tally,
-    /// Errands under way, the next first.
-    walks: VecDeque<Walk>,
+    byte_accounting: ByteAccounting,
+    /// Session commands under way, the next first.
+    session_scans: VecDeque<SessionScan>,
 }
 
 impl<E: Engine> Worker<E> {
     /// A worker that is ready to run on the current thread.
     pub fn new(setup: Setup<E>) -> Self {
-        let tally = Tally::new(setup.snapshot.config.admin.is_some());
+        let byte_accounting = ByteAccounting::new(setup.snapshot.config.admin.is_some());
         let mut worker = Worker {
             index: setup.index,
             now: Instant::ZERO,
@@ -187,14 +187,14 @@ impl<E: Engine> Worker<E> {
             freed_due: false,
             warn_after: Instant::ZERO,
             warn_mixed_after: Instant::ZERO,
-            tally,
-            walks: VecDeque::new(),
+            byte_accounting,
+            session_scans: VecDeque::new(),
             engine: setup.engine,
             shared: setup.shared,
             commands: setup.commands,
             log: setup.log,
             clock_zero: setup.clock_zero,
-            plans: Plans::new(setup.snapshot, setup.seed),
+            configs: ConfigGenerations::new(setup.snapshot, setup.seed),
         };
         for listening in setup.listeners {
             worker.add_listener(listening);
@@ -212,6 +212,6 @@ impl<E: Engine> Worker<E> {
     }
 
     fn counters(&self) -> &WorkerCounters {
-        &self.shared.workers[self.index].0
+        &self.shared.workers[self.index]
     }
 }

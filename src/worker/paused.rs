@@ -1,7 +1,7 @@
 //! Listeners that wait for a place for a session, of their frontend or of the process.
 //!
 //! A listener is in the queue for that which it lacks. A place that is given back wakes one worker,
-//! which goes on at the listeners that wait for that one, as long as there is a place, and tells
+//! which goes on at the listeners that wait for that one, as long as there is a route, and tells
 //! the next of what it does not need. Nothing here is done for listeners that wait for something
 //! else.
 
@@ -39,8 +39,8 @@ impl<E: Engine> Worker<E> {
 
     /// Puts a listener into the queue for that which it lacks.
     fn pause(&mut self, index: usize) {
-        let frontend = self.plans.frontend(self.listeners[index].place);
-        let limit = match self.shared.places.free() {
+        let frontend = self.configs.frontend(self.listeners[index].route);
+        let limit = match self.shared.session_limit.free() {
             0 => Limit::Process,
             _ => Limit::Frontend(frontend.id),
         };
@@ -48,12 +48,12 @@ impl<E: Engine> Worker<E> {
         self.listeners[index].paused = Some((limit, self.now));
         self.announce_paused(limit, index);
         // A place may have been given back in between.
-        let frontend = self.plans.frontend(self.listeners[index].place);
+        let frontend = self.configs.frontend(self.listeners[index].route);
         match limit {
-            Limit::Process => self.pass_on_place(),
+            Limit::Process => self.pass_on_slot(),
             Limit::Frontend(_) => {
                 let frontend = Arc::clone(frontend);
-                self.pass_on_place_of(&frontend);
+                self.pass_on_frontend_slot(&frontend);
             }
         }
     }
@@ -73,12 +73,12 @@ impl<E: Engine> Worker<E> {
         let since = first.map(|(_, since)| since);
         let waiters = match limit {
             Limit::Process => &self.shared.paused,
-            Limit::Frontend(_) => &self.plans.frontend(self.listeners[index].place).paused,
+            Limit::Frontend(_) => &self.configs.frontend(self.listeners[index].route).paused,
         };
-        waiters.announce(self.index, since);
+        waiters.publish(self.index, since);
     }
 
-    /// Begins sessions of connections that had no place, then accepts wherever that is possible.
+    /// Begins sessions of connections that had no route, then accepts wherever that is possible.
     pub(super) fn resume_accepting(&mut self) {
         for index in self.listener_indices() {
             self.resume(index);
@@ -88,10 +88,10 @@ impl<E: Engine> Worker<E> {
     /// The same at one listener, which waits behind others then if it has to wait again.
     fn resume(&mut self, index: usize) {
         self.end_pause(index);
-        let place = self.listeners[index].place;
-        while !self.listeners[index].parked.is_empty() && self.take_places(place) {
+        let route = self.listeners[index].route;
+        while !self.listeners[index].parked.is_empty() && self.acquire_slots(route) {
             if let Some(socket) = self.listeners[index].parked.pop_front() {
-                self.begin(place, socket);
+                self.begin(route, socket);
             }
         }
         let accepting = &self.listeners[index];
@@ -104,47 +104,47 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// A frontend may have a free place: goes on at its listeners that wait for that, as long as
+    /// A frontend may have a free route: goes on at its listeners that wait for that, as long as
     /// there is one.
     pub(super) fn resume_frontend(&mut self, frontend: &Arc<FrontendShared>) {
         for _ in 0..RESUMED_AT_ONCE {
             let first = self.paused.first(Limit::Frontend(frontend.id), ());
-            match first.filter(|_| frontend.places.free() > 0) {
+            match first.filter(|_| frontend.session_limit.free() > 0) {
                 // If the process is full, it waits for that from then on.
                 Some(index) => self.resume(index as usize),
                 None => break,
             }
         }
-        self.pass_on_place_of(frontend);
-        self.pass_on_place();
+        self.pass_on_frontend_slot(frontend);
+        self.pass_on_slot();
     }
 
-    /// The process may have a free place: the same for listeners that wait for that.
+    /// The process may have a free route: the same for listeners that wait for that.
     pub(super) fn resume_any(&mut self) {
         for _ in 0..RESUMED_AT_ONCE {
             let first = self.paused.first(Limit::Process, ());
-            match first.filter(|_| self.shared.places.free() > 0) {
+            match first.filter(|_| self.shared.session_limit.free() > 0) {
                 // If its frontend is full, it waits for that from then on.
                 Some(index) => self.resume(index as usize),
                 None => break,
             }
         }
-        self.pass_on_place();
+        self.pass_on_slot();
     }
 
     /// Tells of a place of a frontend, if one is free, whoever has waited longest for it.
-    fn pass_on_place_of(&mut self, frontend: &Arc<FrontendShared>) {
-        if frontend.places.free() > 0
-            && let Some(worker) = frontend.paused.oldest()
+    fn pass_on_frontend_slot(&mut self, frontend: &Arc<FrontendShared>) {
+        if frontend.session_limit.free() > 0
+            && let Some(worker) = frontend.paused.longest_waiting()
         {
             self.tell(worker, Freed::Frontend(Arc::clone(frontend)));
         }
     }
 
     /// The same with a place of the process.
-    fn pass_on_place(&mut self) {
-        if self.shared.places.free() > 0
-            && let Some(worker) = self.shared.paused.oldest()
+    fn pass_on_slot(&mut self) {
+        if self.shared.session_limit.free() > 0
+            && let Some(worker) = self.shared.paused.longest_waiting()
         {
             self.tell(worker, Freed::Process);
         }

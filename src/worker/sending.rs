@@ -8,14 +8,14 @@
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
-use crate::io::{self, Behind, Engine, Lent, Sent, Token};
+use crate::io::{self, Engine, SendBuffer, SendHint, SendResult, Token};
 use crate::logic::session::{AfterSend, Event, Side, Use};
 
 /// A send that is handed over at the end of the turn.
 pub(super) struct Outgoing<E: Engine> {
     key: Key,
     to: Side,
-    lent: Lent<E>,
+    lent: SendBuffer<E>,
 }
 
 /// When somebody has something to do after the sends of a turn.
@@ -35,7 +35,7 @@ impl<E: Engine> Worker<E> {
             return;
         };
         debug_assert_eq!(chunk.len, len, "the session counts otherwise");
-        let lent = Lent { buffer, chunk };
+        let lent = SendBuffer { buffer, chunk };
         self.sends.push(Outgoing { key, to, lent });
     }
 
@@ -55,8 +55,8 @@ impl<E: Engine> Worker<E> {
                 next = Next::AtOnce;
             }
             let behind = match after {
-                AfterSend::Nothing | AfterSend::More => Behind::Bytes,
-                AfterSend::End => Behind::End,
+                AfterSend::Nothing | AfterSend::More => SendHint::MoreToCome,
+                AfterSend::End => SendHint::ShutdownFollows,
             };
             let (side, used) = (to, Use::Write);
             let token = Owner::Session { key, side, used }.token();
@@ -69,8 +69,8 @@ impl<E: Engine> Worker<E> {
     }
 
     /// A send has ended.
-    pub(super) fn sent(&mut self, token: Token, sent: Sent<E>) {
-        let Sent { buffer, len } = sent;
+    pub(super) fn sent(&mut self, token: Token, sent: SendResult<E>) {
+        let SendResult { buffer, len } = sent;
         let Owner::Session { key, side: to, .. } = Owner::of(token) else {
             debug_assert!(false, "only sessions send");
             return;

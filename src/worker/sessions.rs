@@ -1,7 +1,7 @@
 //! Open sessions, for the control plane: listing those of a kind, closing them.
 //!
-//! An [`Errand`] looks at every place in the table of sessions, a few in each turn of the loop, so
-//! that a million of them delay no byte. Errands take turns with each other. Each worker reports
+//! An [`SessionCommand`] looks at every place in the table of sessions, a few in each turn of the loop, so
+//! that a million of them delay no byte. Session commands take turns with each other. Each worker reports
 //! for itself; the control plane puts the reports together.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::Worker;
 use super::slot::Slot;
 use crate::io::Engine;
-use crate::logic::session::{Event, Killer, Side};
+use crate::logic::session::{Event, KillReason, Side};
 use crate::logic::time::Instant;
 use crate::snapshot::ServerShared;
 
-/// Places in the table that are looked at in one turn: some ten microseconds, and a system call
+/// SessionLimit in the table that are looked at in one turn: some ten microseconds, and a system call
 /// for each if clients' addresses are asked for.
 const SLOTS_PER_TURN: usize = 128;
 
@@ -57,7 +57,7 @@ pub enum Task {
     /// Describe them, up to so many.
     List(usize),
     /// End those that were open when the errand came, by order of this one.
-    Close(Killer),
+    Close(KillReason),
 }
 
 /// A session, as operators see it.
@@ -97,7 +97,7 @@ pub type Reply = Arc<dyn Fn(Report) + Send + Sync>;
 
 /// Something to be done with open sessions, by each worker.
 #[derive(Clone)]
-pub struct Errand {
+pub struct SessionCommand {
     /// What.
     pub task: Task,
     /// With which.
@@ -106,13 +106,13 @@ pub struct Errand {
     pub reply: Reply,
 }
 
-impl Errand {
+impl SessionCommand {
     /// Ends the sessions that are connected to a server that is down. One that is still connecting
     /// goes on: if that fails, it is tried elsewhere.
-    pub fn cut(server: &Arc<ServerShared>) -> Self {
+    pub fn shutdown_sessions_of(server: &Arc<ServerShared>) -> Self {
         let connected_to = Some(Arc::clone(server));
-        Errand {
-            task: Task::Close(Killer::Down),
+        SessionCommand {
+            task: Task::Close(KillReason::Down),
             filter: Filter {
                 connected_to,
                 ..Filter::default()
@@ -122,9 +122,9 @@ impl Errand {
     }
 }
 
-impl std::fmt::Debug for Errand {
+impl std::fmt::Debug for SessionCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Errand")
+        f.debug_struct("SessionCommand")
             .field("task", &self.task)
             .field("filter", &self.filter)
             .finish_non_exhaustive()
@@ -132,8 +132,8 @@ impl std::fmt::Debug for Errand {
 }
 
 /// An errand under way.
-pub(super) struct Walk {
-    errand: Errand,
+pub(super) struct SessionScan {
+    errand: SessionCommand,
     /// When it came.
     since: Instant,
     /// The next place in the table.
@@ -141,10 +141,10 @@ pub(super) struct Walk {
     report: Report,
 }
 
-impl Walk {
-    pub fn new(errand: Errand, now: Instant) -> Self {
+impl SessionScan {
+    pub fn new(errand: SessionCommand, now: Instant) -> Self {
         let slot = errand.filter.id.map_or(0, |id| id.slot);
-        Walk {
+        SessionScan {
             errand,
             since: now,
             slot,
@@ -163,8 +163,8 @@ impl Walk {
 
 impl<E: Engine> Worker<E> {
     /// Once in each turn: goes on with the errand that waits longest.
-    pub(super) fn walk(&mut self) {
-        let Some(mut walk) = self.walks.pop_front() else {
+    pub(super) fn scan_step(&mut self) {
+        let Some(mut walk) = self.session_scans.pop_front() else {
             return;
         };
         let end = match walk.errand.filter.id {
@@ -179,16 +179,16 @@ impl<E: Engine> Worker<E> {
             walk.slot += 1;
         }
         if walk.slot < end {
-            self.walks.push_back(walk);
+            self.session_scans.push_back(walk);
         } else {
             (walk.errand.reply)(walk.report);
         }
     }
 
-    fn visit(&mut self, walk: &mut Walk) {
+    fn visit(&mut self, walk: &mut SessionScan) {
         let slot = walk.slot;
         let errand = &walk.errand;
-        if !self.may_be_meant(walk) {
+        if !self.matches(walk) {
             return;
         }
         let client = match (errand.task, errand.filter.client) {
@@ -206,12 +206,12 @@ impl<E: Engine> Worker<E> {
                 walk.report.sessions.push(info);
             }
             Task::List(_) => {}
-            Task::Close(killer) => self.drive(slot, Event::Killed(killer)),
+            Task::Close(reason) => self.drive(slot, Event::Killed(reason)),
         }
     }
 
     /// Whether there is an open session, and everything holds for it but, perhaps, the client.
-    fn may_be_meant(&self, walk: &Walk) -> bool {
+    fn matches(&self, walk: &SessionScan) -> bool {
         let Some(entry) = self.sessions.get(walk.slot) else {
             return false;
         };
@@ -221,7 +221,7 @@ impl<E: Engine> Worker<E> {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == name)
         };
         let is_connected_to = |wanted: &Arc<ServerShared>| {
-            let server = self.plans[entry.place.plan].server_of(entry);
+            let server = self.configs[entry.route.config].server_of(entry);
             let taken = server.is_some_and(|server| Arc::ptr_eq(server, wanted));
             taken && entry.session.is_connected()
         };
@@ -236,8 +236,8 @@ impl<E: Engine> Worker<E> {
 
     /// Of its frontend, its backend, and the server if one was chosen.
     fn names<'a>(&'a self, entry: &Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
-        let config = &self.plans[entry.place.plan].snapshot.config;
-        let frontend = &config.frontends[usize::from(entry.place.frontend)];
+        let config = &self.configs[entry.route.config].snapshot.config;
+        let frontend = &config.frontends[usize::from(entry.route.frontend)];
         let backend = &config.backends[frontend.backend];
         let server = entry
             .server
@@ -276,7 +276,7 @@ impl<E: Engine> Worker<E> {
             age: self.now.duration_since(entry.session.started()),
             idle: self.now.duration_since(entry.session.last_activity()),
             bytes: Side::BOTH.map(|side| entry.session.bytes(side)),
-            state: entry.session.word(),
+            state: entry.session.as_str(),
         }
     }
 }

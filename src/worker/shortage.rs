@@ -15,7 +15,7 @@ use super::Worker;
 use super::slot::{ReceiveWait, Slot};
 use super::token::Key;
 use crate::io::{Chunk, Engine};
-use crate::logic::session::{Event, Killer, Side};
+use crate::logic::session::{Event, KillReason, Side};
 use crate::logic::time::Instant;
 
 /// How long bytes must have waited before their session may be ended for their buffers, and how
@@ -121,7 +121,7 @@ impl<E: Engine> Worker<E> {
         let key = self.key(slot);
         if !self.sessions[slot].session.is_closing() {
             self.counters().shortages.add(1);
-            self.drive(slot, Event::Killed(Killer::Shortage));
+            self.drive(slot, Event::Killed(KillReason::Shortage));
         }
         if self.slot(key).is_some() {
             // The kernel still holds an operation, but none of these bytes.

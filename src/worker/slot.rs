@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::config_generations::Route;
 use super::connecting::Attempt;
 use super::http::Http;
-use super::plan::Place;
 use crate::io::{Chunk, Engine};
 use crate::logic::session::{Session, Side};
 
@@ -46,7 +46,7 @@ impl<B> Default for Chunks<B> {
 }
 
 impl<B> Chunks<B> {
-    /// Appends a chunk. Gives it back if there is no place: its bytes then belong behind those of
+    /// Appends a chunk. Gives it back if there is no route: its bytes then belong behind those of
     /// the newest.
     pub fn push(&mut self, buffer: B, chunk: Chunk) -> Result<(), B> {
         let index = usize::from(self.lent || self.parts[0].buffer.is_some());
@@ -170,13 +170,13 @@ pub struct Slot<E: Engine> {
     pub session: Session,
     pub generation: u16,
     /// Its frontend, and the configuration that it began with.
-    pub place: Place,
+    pub route: Route,
     /// Index of the chosen server in the frontend's backend.
     pub server: Option<u16>,
     /// A place on that server is taken.
-    pub has_place: bool,
+    pub has_server_slot: bool,
     /// Index of the server that its cookie binds it to.
-    pub bound: Option<u16>,
+    pub pinned_server: Option<u16>,
     /// What a receive waits for, by side.
     pub receive_waits: [ReceiveWait; 2],
     /// It is in the list of directions whose bytes wait, by the side that they come from.

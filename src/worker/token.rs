@@ -8,12 +8,12 @@
 use crate::io;
 use crate::logic::session::{Side, Use};
 
-/// The place of a session in its worker's table, and which of the sessions that had this place.
+/// The place of a session in its worker's table, and which of the sessions that had this route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Index in the table, of 24 bits: the limit of sessions sees to that.
     pub slot: u32,
-    /// Differs from that of earlier sessions in the same place.
+    /// Differs from that of earlier sessions in the same route.
     pub generation: u16,
 }
 

@@ -85,7 +85,7 @@ impl Control {
                     let all = vec![address, second_address(address)];
                     shared.addresses.resolved(all);
                 }
-                shared.liveness.publish(true, server.weight.into());
+                shared.availability.publish(true, server.weight.into());
             }
         }
         self.snapshots.push(Arc::downgrade(&snapshot));
@@ -133,7 +133,7 @@ impl Control {
         assert!(within(open, self.process_bound), "{open} sessions");
         for snapshot in self.in_use() {
             for (frontend, shared) in snapshot.config.frontends.iter().zip(&snapshot.frontends) {
-                let used = shared.places.used();
+                let used = shared.session_limit.used();
                 let bound = self.frontend_bounds[&frontend.name];
                 assert!(within(used, bound), "{used} sessions of {}", frontend.name);
             }
@@ -156,17 +156,17 @@ impl Control {
     pub fn check_end(&mut self, workers: &[&WorkerCounters]) -> u64 {
         for snapshot in self.in_use() {
             for frontend in &snapshot.frontends {
-                assert_eq!(frontend.places.used(), 0);
+                assert_eq!(frontend.session_limit.used(), 0);
                 assert!(!frontend.paused.any(), "somebody still waits to accept");
             }
             for backend in &snapshot.backends {
                 let mut servers = backend.servers.iter();
-                assert!(servers.all(|server| server.places.used() == 0));
+                assert!(servers.all(|server| server.session_limit.used() == 0));
                 let mut servers = backend.servers.iter();
                 assert!(servers.all(|server| !server.waiting.any()));
                 assert!(!backend.queue.waiting.any(), "somebody still waits");
                 for waiting in &backend.queue.sessions_waiting {
-                    assert_eq!(waiting.0.get(), 0);
+                    assert_eq!(waiting.get(), 0);
                 }
             }
         }
@@ -197,7 +197,7 @@ fn check_counters(worker: &WorkerCounters, index: usize, snapshots: &[Arc<Snapsh
     let of_frontends = |count: fn(&FrontendCounters) -> &Counter| -> u64 {
         let frontends = frontends.iter();
         frontends
-            .map(|frontend| count(&frontend.counters[index].0).get())
+            .map(|frontend| count(&frontend.counters[index]).get())
             .sum()
     };
     let mut servers: Vec<_> = (snapshots.iter())
@@ -209,7 +209,7 @@ fn check_counters(worker: &WorkerCounters, index: usize, snapshots: &[Arc<Snapsh
     let of_servers = |count: fn(&ServerCounters) -> &Counter| -> u64 {
         let servers = servers.iter();
         servers
-            .map(|server| count(&server.counters[index].0).get())
+            .map(|server| count(&server.counters[index]).get())
             .sum()
     };
     let (from_clients, from_servers) = (

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ringway::config::{Backend, Frontend, Mode};
-use ringway::logic::session::{Phase, Who};
+use ringway::logic::session::{TerminationCause, TerminationPhase};
 use ringway::shared::WorkerCounters;
 use ringway::snapshot::Snapshot;
 use ringway::worker::{AccessRecord, LogBatch};
@@ -44,7 +44,10 @@ impl Story<'_> {
     /// on, however few there are.
     pub fn was_ended_for_buffers(&self) -> bool {
         match self.record.map(|record| record.summary.outcome) {
-            Some(outcome) => outcome.who == Who::Resource && outcome.phase != Phase::Connect,
+            Some(outcome) => {
+                outcome.who == TerminationCause::Resource
+                    && outcome.phase != TerminationPhase::Connect
+            }
             // Nobody can tell.
             None => self.few_buffers,
         }
@@ -57,10 +60,10 @@ impl Run {
         for worker in &mut self.workers {
             worker.engine().assert_clean();
         }
-        assert_eq!(self.shared.places.used(), 0, "places are left");
+        assert_eq!(self.shared.session_limit.used(), 0, "places are left");
         let shared = Arc::clone(&self.shared);
         let counters: Vec<&WorkerCounters> =
-            shared.workers.iter().map(|worker| &worker.0).collect();
+            shared.workers.iter().map(|worker| &**worker).collect();
         for worker in &counters {
             assert_eq!(worker.stale_completions.get(), 0);
             assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
@@ -169,7 +172,12 @@ impl Run {
 /// A client leaves while it waits by a reset only: the end of its stream is not enough.
 fn check_who_left(client: &Ended, record: &AccessRecord) {
     let outcome = record.summary.outcome;
-    if outcome.who == Who::Client && matches!(outcome.phase, Phase::Queue | Phase::Connect) {
+    if outcome.who == TerminationCause::Client
+        && matches!(
+            outcome.phase,
+            TerminationPhase::Queue | TerminationPhase::Connect
+        )
+    {
         assert!(client.peer_reset, "a client that waits was given up");
     }
 }
@@ -178,7 +186,10 @@ fn check_who_left(client: &Ended, record: &AccessRecord) {
 /// session that timed out may have waited for either. Returns whether there was such a reset.
 fn check_before_reset(from: &Ended, to: &Ended, record: Option<&AccessRecord>) -> bool {
     let who = record.map(|record| record.summary.outcome.who);
-    let by_peer = matches!(who, Some(Who::Client | Who::Server));
+    let by_peer = matches!(
+        who,
+        Some(TerminationCause::Client | TerminationCause::Server)
+    );
     if !from.peer_reset || to.peer_reset || !by_peer {
         return false;
     }

@@ -119,7 +119,7 @@ impl Heads {
             &[
                 "200 OK",
                 "200 OK",
-                "301 Moved",
+                "301 SpliceResult",
                 "404 Not Found",
                 "503 Busy",
                 "101 Switching",

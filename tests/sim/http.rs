@@ -12,7 +12,7 @@ use ringway::config::{HttpMode, Inspect};
 use ringway::logic::http::{
     RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use ringway::logic::session::Answer;
+use ringway::logic::session::ErrorResponse;
 use ringway::worker::AccessRecord;
 
 use crate::end::Story;
@@ -41,7 +41,7 @@ impl Coverage {
     pub fn assert_reached(&self, runs: u64) {
         assert!(self.pairs > runs && self.complete > runs / 2, "{self:?}");
         assert!(self.bound > runs / 10, "{self:?}");
-        for answer in Answer::ALL {
+        for answer in ErrorResponse::ALL {
             let whole = self.answers.get(&answer.status());
             assert!(whole.is_some_and(|count| *count > runs / 100), "{self:?}");
         }
@@ -307,7 +307,7 @@ impl Exchange<'_> {
         let Story { client, record, .. } = *self.story;
         let arrival = &client.arrival;
         assert_eq!(arrival.pieces_at, None, "an answer from nowhere");
-        let answer = Answer::ALL.into_iter().find(|answer| {
+        let answer = ErrorResponse::ALL.into_iter().find(|answer| {
             let text = [interim, text_of(*answer, method)].concat();
             text == arrival.text
         });
@@ -315,7 +315,7 @@ impl Exchange<'_> {
             *coverage.answers.entry(answer.status()).or_default() += 1;
         } else {
             // A part of one, or nothing: only a reset may follow, or nothing was due.
-            let begins = Answer::ALL.into_iter().any(|answer| {
+            let begins = ErrorResponse::ALL.into_iter().any(|answer| {
                 let text = [interim, text_of(answer, method)].concat();
                 text.starts_with(&arrival.text)
             });
@@ -374,7 +374,7 @@ fn answer_of(code: &str) -> Option<&'static [u16]> {
     }
 }
 
-fn text_of(answer: Answer, method: &[u8]) -> &'static [u8] {
+fn text_of(answer: ErrorResponse, method: &[u8]) -> &'static [u8] {
     match method {
         b"HEAD" => answer.head().as_bytes(),
         _ => answer.text().as_bytes(),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringway::shared::Shared;
 use ringway::snapshot::{BackendShared, ServerShared};
-use ringway::worker::{Adoption, Command, Errand, LogBatch, LogSink, Setup, Worker};
+use ringway::worker::{Adoption, Command, LogBatch, LogSink, SessionCommand, Setup, Worker};
 
 use crate::Coverage;
 use crate::configuration::{Looked, Protocol, Theme, Variety, configuration, weather};
@@ -248,7 +248,7 @@ impl Run {
         };
         let ordered = self.world.borrow().ordered;
         let sessions_max = config.global.sessions_max;
-        self.shared.places.set_max(sessions_max);
+        self.shared.session_limit.set_max(sessions_max);
         let snapshot = self.control.adopt(config);
         let workers = &mut self.workers;
         let listeners = (self.control).listeners(|worker| workers[worker].engine().listener());
@@ -280,7 +280,7 @@ impl Run {
         }
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
-                let started = || counters.0.sessions_started.get();
+                let started = || counters.sessions_started.get();
                 let (aborting, before) = (worker.is_aborting(), started());
                 worker.turn();
                 assert!(
@@ -296,7 +296,7 @@ impl Run {
             .iter()
             .any(|worker| worker.snapshots_in_use() > 1);
         self.mixed += u64::from(mixed);
-        self.control.check_bounds(self.shared.places.used());
+        self.control.check_bounds(self.shared.session_limit.used());
     }
 
     /// What the health thread does when a server goes down, comes back or changes its weight.
@@ -308,12 +308,12 @@ impl Run {
         let server = snapshot.server(backend, index);
         let usable = self.draw(100) < 50;
         let weight = u32::from(written[index].weight) * self.draw(4) as u32;
-        server.liveness.publish(usable, weight);
+        server.availability.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
-            self.order(|| Command::Sessions(Errand::cut(server)));
+            self.order(|| Command::Sessions(SessionCommand::shutdown_sessions_of(server)));
         }
-        self.shared.tell_waiters(server);
+        self.shared.notify_waiters(server);
         self.turns_in_vain.clear();
         self.turns_in_vain_alone.clear();
     }
@@ -341,7 +341,7 @@ impl Run {
         named.sort_by_key(|server| server.id);
         named.dedup_by_key(|server| server.id);
         self.named += u64::from(!named.is_empty());
-        named.retain(|server| !server.liveness.is_usable());
+        named.retain(|server| !server.availability.is_usable());
         self.turns_in_vain_alone
             .retain(|id, _| named.iter().any(|server| server.id == *id));
         for server in named {
@@ -364,11 +364,11 @@ impl Run {
         let one = workers.all(|worker| worker.snapshots_in_use() == 1);
         let mut beside = Vec::new();
         for (written, frontend) in newest.config.frontends.iter().zip(&newest.frontends) {
-            if frontend.paused.any() && frontend.places.free() > 0 {
+            if frontend.paused.any() && frontend.session_limit.free() > 0 {
                 beside.push(format!("a free place of {}", written.name));
             }
         }
-        if self.shared.paused.any() && self.shared.places.free() > 0 {
+        if self.shared.paused.any() && self.shared.session_limit.free() > 0 {
             beside.push("a free place of the process".to_string());
         }
         for (written, backend) in newest.config.backends.iter().zip(&newest.backends) {

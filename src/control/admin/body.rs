@@ -77,28 +77,28 @@ mod tests {
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
-    struct Wish {
+    struct ServerChange {
         weight: Option<u16>,
     }
 
-    async fn parse(kind: Option<&str>, body: impl Into<Body>) -> Result<Wish, Refusal> {
+    async fn parse(kind: Option<&str>, body: impl Into<Body>) -> Result<ServerChange, Refusal> {
         let mut request = Request::builder().method("POST");
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
         let request = request.body(body.into()).unwrap();
-        let body = JsonBody::<Wish>::from_request(request, &()).await;
-        body.map(|JsonBody(wish)| wish)
+        let body = JsonBody::<ServerChange>::from_request(request, &()).await;
+        body.map(|JsonBody(change)| change)
     }
 
     #[tokio::test]
     async fn json_is_taken_and_nothing_else() {
         let json = Some("application/json");
         for kind in [json, Some("Application/JSON; charset=utf-8")] {
-            let wish = parse(kind, r#"{"weight": 7}"#).await;
-            assert_eq!(wish, Ok(Wish { weight: Some(7) }));
+            let change = parse(kind, r#"{"weight": 7}"#).await;
+            assert_eq!(change, Ok(ServerChange { weight: Some(7) }));
         }
-        assert_eq!(parse(json, " \n").await, Ok(Wish { weight: None }));
+        assert_eq!(parse(json, " \n").await, Ok(ServerChange { weight: None }));
         for (kind, body, status, why) in [
             (None, "{}", 415, "application/json"),
             (Some("text/plain"), "{}", 415, "application/json"),
@@ -129,6 +129,6 @@ mod tests {
             assert_eq!(refusal.status.as_u16(), status, "{len}");
         }
         let padded = format!("{{}}{}", " ".repeat(BODY_MAX - 2));
-        assert_eq!(parse(json, padded).await, Ok(Wish { weight: None }));
+        assert_eq!(parse(json, padded).await, Ok(ServerChange { weight: None }));
     }
 }

@@ -44,13 +44,13 @@ type Change = fn(&State);
 /// Counts once more, by field; the histogram stands for each of [`crate::snapshot::Times`].
 fn changes() -> Vec<(&'static str, Change)> {
     fn worker(state: &State) -> &WorkerCounters {
-        &state.shared.workers[1].0
+        &state.shared.workers[1]
     }
     fn frontend(state: &State, change: fn(&FrontendCounters)) {
-        change(&state.active().snapshot.frontends[0].counters[1].0);
+        change(&state.active().snapshot.frontends[0].counters[1]);
     }
     fn server(state: &State, change: fn(&ServerCounters)) {
-        change(&state.active().snapshot.server(0, 1).counters[1].0);
+        change(&state.active().snapshot.server(0, 1).counters[1]);
     }
     vec![
         ("WorkerCounters.sessions_started", |state| {
@@ -95,11 +95,11 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("FrontendCounters.answers", |state| {
             frontend(state, |all| all.answers[0].add(1));
         }),
-        ("FrontendCounters.opaque_answers", |state| {
-            frontend(state, |all| all.opaque_answers.add(1));
+        ("FrontendCounters.unparsed_responses", |state| {
+            frontend(state, |all| all.unparsed_responses.add(1));
         }),
-        ("FrontendCounters.proxied_requests", |state| {
-            frontend(state, |all| all.proxied_requests.add(1));
+        ("FrontendCounters.requests_via_proxy", |state| {
+            frontend(state, |all| all.requests_via_proxy.add(1));
         }),
         ("ServerCounters.sessions_started", |state| {
             server(state, |all| all.sessions_started.add(1));
@@ -138,7 +138,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             server(state, |all| all.times.session.counts[0].add(1));
         }),
         ("QueueShared.sessions_waiting", |state| {
-            let waiting = &state.active().snapshot.backends[0].queue.sessions_waiting[1].0;
+            let waiting = &state.active().snapshot.backends[0].queue.sessions_waiting[1];
             waiting.set(waiting.get() + 1);
         }),
         ("QueueShared.downs", |state| {

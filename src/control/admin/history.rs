@@ -140,7 +140,7 @@ pub(super) fn counts<const BUCKETS: usize>(
 ) -> [u64; BUCKETS] {
     let mut counts = [0; BUCKETS];
     for worker in counters {
-        for (count, counter) in counts.iter_mut().zip(&histogram(&worker.0).counts) {
+        for (count, counter) in counts.iter_mut().zip(&histogram(&worker).counts) {
             *count += counter.get();
         }
     }

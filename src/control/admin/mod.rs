@@ -69,7 +69,7 @@ use tokio::task::JoinHandle;
 use super::actions::Actions;
 use super::health::ServerStatus;
 use super::reload::Reloader;
-use super::takeover::Giver;
+use super::takeover::TakeoverServer;
 use super::{Active, StartError, binding, listeners, owner};
 use crate::config;
 use crate::privileges::User;
@@ -130,7 +130,7 @@ struct Parts {
     state: Arc<State>,
     actions: Arc<Actions>,
     guard: Guard,
-    giver: Giver,
+    giver: TakeoverServer,
     /// A second path of the stats page.
     page: Option<String>,
 }
@@ -198,7 +198,7 @@ impl Admin {
 
     /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
-    pub fn start(self, state: State, actions: Actions, giver: Giver) -> Serving {
+    pub fn start(self, state: State, actions: Actions, giver: TakeoverServer) -> Serving {
         let state = Arc::new(state);
         tokio::spawn(history::keep(Arc::clone(&state)));
         let router = router(&Parts {

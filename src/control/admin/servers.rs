@@ -18,7 +18,7 @@ use super::server::Connection;
 use super::{Parts, State, stats};
 use crate::config::Config;
 use crate::control::actions::{Actions, Target};
-use crate::control::overrides::{AdminState, Attribution, Wish};
+use crate::control::overrides::{AdminState, Attribution, ServerChange};
 use crate::control::sessions::CLOSE_TIMEOUT;
 use crate::worker::Filter;
 
@@ -109,12 +109,12 @@ async fn change(
     }
     let mut warning = None;
     if change.state.is_some() || change.weight.is_some() {
-        let wish = Wish {
+        let change = ServerChange {
             state: change.state,
             weight: change.weight,
             by: by.clone(),
         };
-        let set = context.actions.set_server(&target, wish).await;
+        let set = context.actions.set_server(&target, change).await;
         warning = set.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     }
     let mut sessions_closed = None;

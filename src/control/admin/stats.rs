@@ -19,8 +19,8 @@ use crate::config::{Mode, Server};
 use crate::control::Active;
 use crate::control::journal::rfc3339;
 use crate::control::reload::Reloader;
-use crate::logic::session::Answer;
-use crate::shared::{Counter, Places};
+use crate::logic::session::ErrorResponse;
+use crate::shared::{Counter, SessionLimit};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
 
 /// The routes.
@@ -66,11 +66,11 @@ fn process(state: &State) -> Process {
         sessions: sessions(
             state,
             &Subject::Process,
-            &state.shared.places,
+            &state.shared.session_limit,
             sum(&state.shared.workers, |worker| &worker.sessions_started),
         ),
         reload: reload(&state.reloader),
-        messages_dropped: crate::log::messages_dropped(),
+        messages_dropped: crate::logging::messages_dropped(),
     }
 }
 
@@ -92,13 +92,18 @@ fn tenths(rate: f64) -> f64 {
     (rate * 10.0).round() / 10.0
 }
 
-fn sessions(state: &State, subject: &Subject, places: &Places, total: u64) -> Sessions {
+fn sessions(
+    state: &State,
+    subject: &Subject,
+    session_limit: &SessionLimit,
+    total: u64,
+) -> Sessions {
     let rates = |past: &Past| [past.rate().sessions, past.sessions_max].map(tenths);
     let [rate, rate_max] = state.history.of(subject, rates);
     Sessions {
-        current: places.used(),
-        max: places.peak(),
-        limit: places.max(),
+        current: session_limit.used(),
+        max: session_limit.peak(),
+        limit: session_limit.max(),
         total,
         rate,
         rate_max,
@@ -106,7 +111,7 @@ fn sessions(state: &State, subject: &Subject, places: &Places, total: u64) -> Se
 }
 
 fn worker(state: &State, index: usize) -> Worker {
-    let counters = &state.shared.workers[index].0;
+    let counters = &state.shared.workers[index];
     // In this order, so that sessions which begin in between do not make it negative.
     let ended = counters.sessions_ended.get();
     let started = counters.sessions_started.get();
@@ -130,7 +135,7 @@ fn worker(state: &State, index: usize) -> Worker {
 /// The sum of a count over all workers.
 pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
     let workers = counters.iter();
-    workers.map(|worker| count(&worker.0).get()).sum()
+    workers.map(|worker| count(&worker).get()).sum()
 }
 
 fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
@@ -138,9 +143,9 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
     let frontend = &config.frontends[index];
     let shared = &active.snapshot.frontends[index];
     let counters = &shared.counters;
-    let answers = |answer: Answer| {
+    let answers = |answer: ErrorResponse| {
         let counts = counters.iter();
-        let counts = counts.map(|worker| worker.0.answers[answer.index()].get());
+        let counts = counts.map(|worker| worker.answers[answer.index()].get());
         (answer.status(), counts.sum())
     };
     let subject = Subject::Frontend(frontend.name.clone());
@@ -158,12 +163,12 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
         } else {
             "OPEN"
         },
-        sessions: sessions(state, &subject, &shared.places, total),
+        sessions: sessions(state, &subject, &shared.session_limit, total),
         bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
-        answers: Answer::ALL.into_iter().map(answers).collect(),
-        opaque_answers: sum(counters, |all| &all.opaque_answers),
-        proxied_requests: sum(counters, |all| &all.proxied_requests),
+        answers: ErrorResponse::ALL.into_iter().map(answers).collect(),
+        opaque_answers: sum(counters, |all| &all.unparsed_responses),
+        proxied_requests: sum(counters, |all| &all.requests_via_proxy),
     }
 }
 
@@ -187,7 +192,7 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
         status: if active + backup > 0 { "UP" } else { "DOWN" },
         active,
         backup,
-        sessions_waiting: waiting.map(|worker| worker.0.get()).sum(),
+        sessions_waiting: waiting.map(|worker| worker.get()).sum(),
         sessions: BackendSessions {
             current: total(|server| server.sessions.current.into()),
             total: total(|server| server.sessions.total),
@@ -239,7 +244,7 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         weight_configured: server.weight,
         operator: status.by,
         backup: server.backup,
-        sessions: sessions(state, &subject, &shared.places, total),
+        sessions: sessions(state, &subject, &shared.session_limit, total),
         bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_server: sum(counters, |all| &all.bytes_from_server),
         connect_failures: sum(counters, |all| &all.connect_failures),
@@ -278,23 +283,23 @@ pub(super) mod tests {
         let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
         let shared = Shared::new(10, vec![waker(), waker()]);
         for (worker, times) in [(0, 1), (1, 2)] {
-            let process = &shared.workers[worker].0;
+            let process = &shared.workers[worker];
             process.sessions_started.add(5 * times);
             process.sessions_ended.add(times);
-            let frontend = &snapshot.frontends[0].counters[worker].0;
+            let frontend = &snapshot.frontends[0].counters[worker];
             frontend.sessions_started.add(5 * times);
             frontend.bytes_from_clients.add(10 * times);
-            frontend.answers[Answer::Unavailable.index()].add(2 * times);
-            frontend.opaque_answers.add(4 * times);
-            frontend.proxied_requests.add(times);
+            frontend.answers[ErrorResponse::Unavailable.index()].add(2 * times);
+            frontend.unparsed_responses.add(4 * times);
+            frontend.requests_via_proxy.add(times);
             let queue = &snapshot.backends[0].queue;
-            queue.sessions_waiting[worker].0.set(3 * times);
-            let server = &snapshot.server(0, 1).counters[worker].0;
+            queue.sessions_waiting[worker].set(3 * times);
+            let server = &snapshot.server(0, 1).counters[worker];
             server.bytes_from_server.add(times);
             server.retries.add(7);
         }
-        assert!(shared.places.try_take() && shared.places.try_take());
-        shared.places.give_back();
+        assert!(shared.session_limit.try_acquire() && shared.session_limit.try_acquire());
+        shared.session_limit.release();
         let second = snapshot.server(0, 1).id;
         let statuses = Box::new(move |server: &ServerShared| ServerStatus {
             operational: if server.id == second { "down" } else { "up" },

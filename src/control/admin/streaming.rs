@@ -18,7 +18,7 @@ use super::server::Connection;
 /// How long a client may take to take a piece.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Places for streams of one kind.
+/// SessionLimit for streams of one kind.
 #[derive(Clone, Debug)]
 pub(super) struct Streams(Arc<Semaphore>);
 

@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use super::Parts;
 use super::access::Peer;
 use super::error::Refusal;
-use crate::control::takeover::{self, Giver};
+use crate::control::takeover::{self, TakeoverServer};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -22,7 +22,10 @@ pub(super) fn routes(parts: &Parts) -> Router {
         .with_state(parts.giver.clone())
 }
 
-async fn take_over(State(giver): State<Giver>, request: Request) -> Result<Response, Refusal> {
+async fn take_over(
+    State(giver): State<TakeoverServer>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let local = matches!(request.extensions().get(), Some(Peer::Local { .. }));
     if !local {
         let why = "sockets can be handed over by the admin socket only";

@@ -16,16 +16,16 @@ use super::limit::{Begun, Limiter, Slot};
 use super::probe::Probe;
 use super::schedule::{self, Agenda, Task};
 use super::target::{Pool, Target};
-use super::{Order, Statuses};
+use super::{HealthCommand, Statuses};
 use crate::config::OnDown;
 use crate::control::journal::Journal;
 use crate::control::names::{Answer, Names};
-use crate::control::overrides::Wish;
-use crate::control::workers::Orders;
+use crate::control::overrides::ServerChange;
+use crate::control::workers::WorkerHandles;
 use crate::logic::health::{Cause, Change, Operational};
 use crate::logic::time::Instant;
 use crate::snapshot::Snapshot;
-use crate::worker::{Command, Errand};
+use crate::worker::{Command, SessionCommand};
 
 /// How long after a warning that this host cannot probe the next one may come.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub struct Checker {
     /// Host names that are being resolved, by the id of the server.
     pub(super) lookups: JoinSet<(u64, Answer)>,
     pub(super) statuses: Statuses,
-    workers: Orders,
+    workers: WorkerHandles,
     pub(super) journal: Journal,
     /// Servers without a first result.
     pub(super) awaited: usize,
@@ -71,10 +71,10 @@ impl Checker {
     /// Must be called on the health thread's runtime. The changes of operators, by
     /// [`crate::snapshot::ServerShared::id`], are in effect before the first probe.
     pub fn new(
-        (snapshot, changes): (&Snapshot, &[(u64, Wish)]),
+        (snapshot, changes): (&Snapshot, &[(u64, ServerChange)]),
         names: Names,
         statuses: Statuses,
-        (workers, journal): (Orders, Journal),
+        (workers, journal): (WorkerHandles, Journal),
         first_round: oneshot::Sender<()>,
     ) -> Self {
         let mut checker = Checker {
@@ -96,7 +96,7 @@ impl Checker {
         };
         checker.adopt(snapshot, Instant::ZERO);
         for (server, change) in changes {
-            checker.obey(*server, change);
+            checker.apply_change(*server, change);
         }
         checker.first_round = Some(first_round);
         checker.end_first_round_if_complete();
@@ -107,25 +107,25 @@ impl Checker {
     pub async fn run(
         mut self,
         mut suspects: mpsc::UnboundedReceiver<u64>,
-        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut orders: mpsc::UnboundedReceiver<HealthCommand>,
     ) {
         loop {
             let wakeup = self.start + self.wakeup().duration_since(Instant::ZERO);
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(Order::Obey { server, wish, done }) => {
-                        self.obey(server, &wish);
+                    Some(HealthCommand::Apply { server, change, done }) => {
+                        self.apply_change(server, &change);
                         let _ = done.send(());
                     }
-                    Some(Order::Adopt { snapshot, done }) => {
+                    Some(HealthCommand::Adopt { snapshot, done }) => {
                         self.adopt(&snapshot, self.now());
                         let _ = done.send(());
                     }
-                    Some(Order::Stop) | None => return,
+                    Some(HealthCommand::Stop) | None => return,
                 },
-                Some(server) = suspects.recv() => self.suspect(server),
-                Some(result) = self.probes.join_next() => self.judge(result),
+                Some(server) = suspects.recv() => self.report_connect_failure(server),
+                Some(result) = self.probes.join_next() => self.on_result(result),
                 Some(Ok((server, answer))) = self.lookups.join_next() => {
                     self.looked_up(server, answer);
                 }
@@ -218,7 +218,7 @@ impl Checker {
     }
 
     /// Takes the result of a probe.
-    fn judge(&mut self, result: Result<Judged, tokio::task::JoinError>) {
+    fn on_result(&mut self, result: Result<Judged, tokio::task::JoinError>) {
         let (id, probe, slot, cause) = match result {
             Ok(result) => result,
             // A fault of ours, which is not to be taken for one of a server.
@@ -262,7 +262,7 @@ impl Checker {
     }
 
     /// A worker failed to connect to a server that is supposed to be up.
-    fn suspect(&mut self, id: u64) {
+    fn report_connect_failure(&mut self, id: u64) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
@@ -274,7 +274,7 @@ impl Checker {
         }
     }
 
-    /// Plans the next probe of a server that has none under way.
+    /// ConfigGenerations the next probe of a server that has none under way.
     pub(super) fn plan_probe(&mut self, id: u64, now: Instant) {
         let Some(target) = self.targets.get(&id) else {
             return;
@@ -319,7 +319,7 @@ impl Checker {
         };
         let backend = target.backend;
         if change.to == "down" && self.pools[backend].on_down == OnDown::Close {
-            let cut = || Command::Sessions(Errand::cut(&target.shared));
+            let cut = || Command::Sessions(SessionCommand::shutdown_sessions_of(&target.shared));
             self.workers.send(cut);
         }
         self.look_at_pool(backend, now);
@@ -359,18 +359,19 @@ impl Checker {
             return;
         };
         let health = &target.health;
-        let liveness = &target.shared.liveness;
+        let availability = &target.shared.availability;
         let (usable, weight) = (health.is_usable(), health.weight(now));
         let balanced = |usable, weight| usable && weight > 0;
-        let turned = usable != liveness.is_usable()
-            || balanced(usable, weight) != balanced(liveness.is_usable(), liveness.weight());
-        if turned || weight != liveness.weight() {
-            liveness.publish(usable, weight);
+        let turned = usable != availability.is_usable()
+            || balanced(usable, weight)
+                != balanced(availability.is_usable(), availability.weight());
+        if turned || weight != availability.weight() {
+            availability.publish(usable, weight);
         }
         self.statuses.publish(&target.shared, health, now);
         if turned {
             // Those who wait for a place may have one now, or nothing to wait for any more.
-            self.workers.shared().tell_waiters(&target.shared);
+            self.workers.shared().notify_waiters(&target.shared);
         }
         target.weight_due = target.health.next_rise(now);
         if let Some(due) = target.weight_due {

@@ -1,7 +1,7 @@
 //! Health: one thread probes all servers of all backends and tells the workers which they may use.
 //!
 //! ```text
-//!  probe --> checker --> shared.rs: liveness ----------> workers, on each choice
+//!  probe --> checker --> shared.rs: availability ----------> workers, on each choice
 //!    ^          |  \---> Statuses -------------------> whoever shows them
 //!    |          \------> log
 //!  schedule <---+------- connects that failed -------- workers
@@ -32,8 +32,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
 use super::names::Names;
-use super::overrides::{Attribution, Wish};
-use super::workers::Orders;
+use super::overrides::{Attribution, ServerChange};
+use super::workers::WorkerHandles;
 use crate::logic::health::{self, Admin, Cause, Change, Operational};
 use crate::logic::time::Instant;
 use crate::privileges::{self, User};
@@ -48,11 +48,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// To the health thread.
 #[derive(Debug)]
-enum Order {
-    Obey {
+enum HealthCommand {
+    Apply {
         /// [`ServerShared::id`]
         server: u64,
-        wish: Wish,
+        change: ServerChange,
         /// Told, or dropped, when it is done.
         done: oneshot::Sender<()>,
     },
@@ -105,15 +105,15 @@ pub struct Statuses(Arc<Inner>);
 struct Inner {
     /// By [`ServerShared::id`].
     servers: Mutex<HashMap<u64, ServerStatus>>,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<HealthCommand>,
 }
 
 impl ServerStatus {
     /// Before anything is known of it.
     fn new(weight: u32) -> Self {
         ServerStatus {
-            operational: Operational::Unchecked.word(),
-            admin: Admin::Ready.word(),
+            operational: Operational::Unchecked.as_str(),
+            admin: Admin::Ready.as_str(),
             usable: true,
             balanced: weight > 0,
             weight,
@@ -131,7 +131,7 @@ impl ServerStatus {
 }
 
 impl Statuses {
-    fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
+    fn new(orders: mpsc::UnboundedSender<HealthCommand>) -> Self {
         Statuses(Arc::new(Inner {
             servers: Mutex::default(),
             orders,
@@ -143,16 +143,24 @@ impl Statuses {
         let status = self.entries().get(&server.id).cloned();
         ServerStatus {
             connects_failed: server.connect_failures.count(),
-            ..status.unwrap_or_else(|| ServerStatus::new(server.liveness.weight()))
+            ..status.unwrap_or_else(|| ServerStatus::new(server.availability.weight()))
         }
     }
 
-    /// Orders what an operator wishes. It is in effect when the answer comes, which it does at once.
-    pub fn obey(&self, server: &ServerShared, wish: Wish) -> oneshot::Receiver<()> {
+    /// Orders what an operator changes. It is in effect when the answer comes, which it does at once.
+    pub fn apply_change(
+        &self,
+        server: &ServerShared,
+        change: ServerChange,
+    ) -> oneshot::Receiver<()> {
         let server = server.id;
         let (done, answer) = oneshot::channel();
         // The health thread ends with the process only.
-        let _ = self.0.orders.send(Order::Obey { server, wish, done });
+        let _ = self.0.orders.send(HealthCommand::Apply {
+            server,
+            change,
+            done,
+        });
         answer
     }
 
@@ -160,7 +168,7 @@ impl Statuses {
     pub async fn adopt(&self, snapshot: &Arc<Snapshot>) {
         let (done, is_done) = oneshot::channel();
         let snapshot = Arc::clone(snapshot);
-        let _ = self.0.orders.send(Order::Adopt { snapshot, done });
+        let _ = self.0.orders.send(HealthCommand::Adopt { snapshot, done });
         let _ = is_done.await;
     }
 
@@ -179,13 +187,13 @@ impl Statuses {
     fn change(&self, server: &ServerShared, change: impl FnOnce(&mut ServerStatus)) {
         let mut entries = self.entries();
         let status = entries.entry(server.id);
-        change(status.or_insert_with(|| ServerStatus::new(server.liveness.weight())));
+        change(status.or_insert_with(|| ServerStatus::new(server.availability.weight())));
     }
 
     fn publish(&self, server: &ServerShared, health: &health::Health, now: Instant) {
         self.change(server, |status| {
-            status.operational = health.operational().word();
-            status.admin = health.admin().word();
+            status.operational = health.operational().as_str();
+            status.admin = health.admin().as_str();
             status.usable = health.is_usable();
             status.balanced = health.is_usable() && health.weight(now) > 0;
             status.weight = health.weight_shown(now);
@@ -232,10 +240,10 @@ impl Health {
     ///
     /// No thread or no runtime could be made, or it could not become `user`.
     pub fn start(
-        (snapshot, changes): (Arc<Snapshot>, Vec<(u64, Wish)>),
+        (snapshot, changes): (Arc<Snapshot>, Vec<(u64, ServerChange)>),
         names: Names,
         user: Option<User>,
-        workers: Orders,
+        workers: WorkerHandles,
         journal: Journal,
     ) -> std::io::Result<Self> {
         let (order_sender, orders) = mpsc::unbounded_channel();
@@ -292,7 +300,7 @@ impl Health {
 
 impl Drop for Health {
     fn drop(&mut self) {
-        let _ = self.statuses.0.orders.send(Order::Stop);
+        let _ = self.statuses.0.orders.send(HealthCommand::Stop);
         let ended = self.ended_too.recv_timeout(STOP_TIMEOUT);
         // If it hangs, the process ends without it.
         if ended == Err(RecvTimeoutError::Disconnected)

@@ -1,26 +1,26 @@
-//! The health thread's side of orders: what an operator wishes becomes the state of a server.
+//! The health thread's side of orders: what an operator changes becomes the state of a server.
 
 use super::announce;
 use super::checker::Checker;
-use crate::control::overrides::Wish;
+use crate::control::overrides::ServerChange;
 use crate::logic::health::Admin;
 use crate::logic::time::Instant;
 
 impl Checker {
-    /// Does what is wished of a server. What it is already changes nothing but who wished it.
-    pub(super) fn obey(&mut self, id: u64, wish: &Wish) {
+    /// Does what is ordered of a server. What it is already changes nothing but who ordered it.
+    pub(super) fn apply_change(&mut self, id: u64, change: &ServerChange) {
         let now = self.now();
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        target.by = Some(wish.by.clone());
+        target.by = Some(change.by.clone());
         let by = target.by.clone();
         self.statuses
             .change(&target.shared, |status| status.by = by);
-        if let Some(weight) = wish.weight {
+        if let Some(weight) = change.weight {
             self.set_weight(id, weight.into(), now);
         }
-        if let Some(state) = wish.state {
+        if let Some(state) = change.state {
             self.set_admin(id, state.into(), now);
         }
     }

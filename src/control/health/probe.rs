@@ -110,7 +110,7 @@ impl Probe {
             return Cause::L7Timeout;
         };
         if matches!(cause, Cause::L7Ok(_) | Cause::L7Status(_)) {
-            tokio::spawn(timeout_at(deadline, see_off(stream, read)));
+            tokio::spawn(timeout_at(deadline, drain_response(stream, read)));
         }
         cause
     }
@@ -202,7 +202,7 @@ async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
 
 /// Reads and forgets the rest of an answer, so that a server which closes as it was asked to does
 /// not meet a reset.
-async fn see_off(mut stream: TcpStream, mut read: usize) {
+async fn drain_response(mut stream: TcpStream, mut read: usize) {
     let mut rest = [0; 2048];
     while read < ANSWER_MAX {
         match stream.read(&mut rest).await {

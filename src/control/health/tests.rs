@@ -7,24 +7,28 @@ use super::*;
 use crate::config;
 use crate::control::limits::Limits;
 use crate::control::overrides::AdminState;
-use crate::control::workers::Crew;
+use crate::control::workers::WorkerSetup;
 use crate::shared::Shared;
 use crate::snapshot::Registry;
 
 /// A thread with no workers behind it, and what they would see.
 fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let config = configuration(servers, check);
-    let crew = Crew::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000)).unwrap();
     let snapshot = Registry::new(1).snapshot(config);
-    let shared = Arc::clone(crew.orders().shared());
-    let health = start_with(&snapshot, Vec::new(), &crew);
+    let shared = Arc::clone(setup.orders().shared());
+    let health = start_with(&snapshot, Vec::new(), &setup);
     (health, shared, snapshot)
 }
 
-fn start_with(snapshot: &Arc<Snapshot>, changes: Vec<(u64, Wish)>, crew: &Crew) -> Health {
+fn start_with(
+    snapshot: &Arc<Snapshot>,
+    changes: Vec<(u64, ServerChange)>,
+    setup: &WorkerSetup,
+) -> Health {
     let initial = (Arc::clone(snapshot), changes);
     let names = Names::of_system(None);
-    Health::start(initial, names, None, crew.orders().clone(), Journal::new()).unwrap()
+    Health::start(initial, names, None, setup.orders().clone(), Journal::new()).unwrap()
 }
 
 fn configuration(servers: &str, check: &str) -> config::Config {
@@ -41,7 +45,7 @@ fn configuration(servers: &str, check: &str) -> config::Config {
 /// An address that refuses connections for as long as the socket exists.
 fn refusing() -> TcpListener {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // Bound and not listening.
+    // ListenAddresses and not listening.
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     socket.bind(&any.into()).unwrap();
     TcpListener::from(socket)
@@ -67,12 +71,12 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn wish(state: Option<AdminState>, weight: Option<u16>) -> Wish {
+fn change(state: Option<AdminState>, weight: Option<u16>) -> ServerChange {
     let by = Attribution {
         who: "somebody".to_owned(),
         ..Attribution::default()
     };
-    Wish { state, weight, by }
+    ServerChange { state, weight, by }
 }
 
 const CHECK: &str = "[backend.b.health_check]\ninterval = \"20ms\"\ntimeout = \"20ms\"\n";
@@ -95,7 +99,9 @@ async fn the_first_round_finds_who_is_up() {
     assert!(!dead.usable && dead.checks_passed == 0 && dead.checks_failed > 0);
     assert!(dead.changed > alive.changed);
     let usable = snapshot.backends[0].servers.iter();
-    let usable: Vec<_> = usable.map(|server| server.liveness.is_usable()).collect();
+    let usable: Vec<_> = usable
+        .map(|server| server.availability.is_usable())
+        .collect();
     assert_eq!(usable, [true, false]);
 }
 
@@ -107,24 +113,24 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
         health.first_round().await;
         let statuses = health.statuses().clone();
         let server = snapshot.server(0, 0);
-        let liveness = &server.liveness;
+        let availability = &server.availability;
         for (state, word, usable, balanced) in [
             (AdminState::Drain, "drain", true, false),
             (AdminState::Maint, "maint", false, false),
             (AdminState::Ready, "ready", true, true),
         ] {
-            let wish = wish(Some(state), None);
-            statuses.obey(server, wish.clone()).await.unwrap();
+            let change = change(Some(state), None);
+            statuses.apply_change(server, change.clone()).await.unwrap();
             let status = statuses.server(server);
             assert_eq!((status.operational, status.admin), (operational, word));
             assert_eq!((status.usable, status.balanced), (usable, balanced));
-            assert_eq!(status.by, Some(wish.by));
-            assert_eq!(liveness.is_usable(), usable);
-            assert_eq!(usable && liveness.weight() > 0, balanced);
+            assert_eq!(status.by, Some(change.by));
+            assert_eq!(availability.is_usable(), usable);
+            assert_eq!(usable && availability.weight() > 0, balanced);
         }
         for (weight, balanced) in [(0, false), (7, true)] {
-            let wish = wish(None, Some(weight));
-            statuses.obey(server, wish).await.unwrap();
+            let change = change(None, Some(weight));
+            statuses.apply_change(server, change).await.unwrap();
             let status = statuses.server(server);
             let expected = (u32::from(weight), balanced, true);
             assert_eq!((status.weight, status.balanced, status.usable), expected);
@@ -147,12 +153,12 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     let (resting, dead) = (TcpListener::bind("127.0.0.1:0").unwrap(), refusing());
     let servers = server("resting", &resting) + &server("dead", &dead);
     let config = configuration(&servers, HTTP_CHECK);
-    let crew = Crew::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000)).unwrap();
     let mut registry = Registry::new(1);
     let snapshot = registry.snapshot(config);
-    let maint = wish(Some(AdminState::Maint), None);
+    let maint = change(Some(AdminState::Maint), None);
     let changes = vec![(snapshot.server(0, 0).id, maint)];
-    let mut health = start_with(&snapshot, changes, &crew);
+    let mut health = start_with(&snapshot, changes, &setup);
     let complete = health.first_round.take().unwrap();
     let complete = tokio::time::timeout(Duration::from_secs(10), complete).await;
     complete.expect("the round is complete").unwrap();
@@ -171,8 +177,11 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     statuses.adopt(&next).await;
     until("the other is probed", || status(1).checks_failed == 2).await;
     assert!(is_untouched(&resting));
-    let ready = wish(Some(AdminState::Ready), None);
-    statuses.obey(next.server(0, 0), ready).await.unwrap();
+    let ready = change(Some(AdminState::Ready), None);
+    statuses
+        .apply_change(next.server(0, 0), ready)
+        .await
+        .unwrap();
     until("it is probed", || !is_untouched(&resting)).await;
 }
 

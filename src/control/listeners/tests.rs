@@ -109,8 +109,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Opens all that a configuration needs, and looks whether each address is there once.
-fn open(listeners: &mut Listeners, config: &Config, moment: Moment) -> Vec<Vec<SocketAddr>> {
-    let prepared = run(listeners.prepare(config, WORKERS, moment));
+fn open(listeners: &mut Listeners, config: &Config, mode: OpenMode) -> Vec<Vec<SocketAddr>> {
+    let prepared = run(listeners.prepare(config, WORKERS, mode));
     let applied = listeners.apply(prepared.unwrap(), WORKERS);
     let mut seen = std::collections::HashSet::new();
     for address in applied.addresses.iter().flatten() {
@@ -121,12 +121,12 @@ fn open(listeners: &mut Listeners, config: &Config, moment: Moment) -> Vec<Vec<S
 
 fn start(config: &Config) -> Listeners {
     let mut listeners = Listeners::default();
-    open(&mut listeners, config, Moment::Start(Vec::new()));
+    open(&mut listeners, config, OpenMode::Start(Vec::new()));
     listeners
 }
 
 /// What another process gets.
-fn offered(listeners: &Listeners) -> Vec<Handed> {
+fn offered(listeners: &Listeners) -> Vec<TransferredListener> {
     let all = listeners.offer().unwrap().into_iter();
     all.map(|offered| offered.handed).collect()
 }
@@ -165,17 +165,17 @@ proptest! {
             set.is_ok()
         });
         if fits {
-            open(&mut listeners, &reloaded, Moment::Reload);
-            open(&mut listeners, &before, Moment::Reload);
+            open(&mut listeners, &reloaded, OpenMode::Reload);
+            open(&mut listeners, &before, OpenMode::Reload);
         }
         drop(admin_before);
         // A takeover.
         let handed = offered(&listeners);
         let mut next = Listeners::default();
-        open(&mut next, &after, Moment::Start(handed));
+        open(&mut next, &after, OpenMode::Start(handed));
         drop(listeners);
         after.admin.take();
-        open(&mut next, &after, Moment::Reload);
+        open(&mut next, &after, OpenMode::Reload);
     }
 }
 
@@ -221,15 +221,15 @@ fn the_specific_address_wins_over_the_wildcard() {
 fn a_port_that_is_named_is_not_given_to_who_takes_any() {
     let mut listeners = Listeners::default();
     let any = config(&["127.0.0.1:0".to_owned()]);
-    let addresses = open(&mut listeners, &any, Moment::Start(Vec::new()));
+    let addresses = open(&mut listeners, &any, OpenMode::Start(Vec::new()));
     let named = addresses[0][0].to_string();
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
-    let addresses = open(&mut listeners, &both, Moment::Reload);
+    let addresses = open(&mut listeners, &both, OpenMode::Reload);
     assert_eq!(addresses[1][0].to_string(), named);
     let handed = offered(&listeners);
     let mut next = Listeners::default();
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
-    let addresses = open(&mut next, &both, Moment::Start(handed));
+    let addresses = open(&mut next, &both, OpenMode::Start(handed));
     assert_eq!(addresses[1][0].to_string(), named);
 }
 
@@ -255,22 +255,22 @@ fn another_program_beside_an_address_of_ours_is_noticed() {
     );
     let other = Listener::bind(specific.parse().unwrap(), 1).unwrap();
     let both = config(&[wild, specific]);
-    let prepared = run(listeners.prepare(&both, WORKERS, Moment::Reload));
+    let prepared = run(listeners.prepare(&both, WORKERS, OpenMode::Reload));
     let refused = prepared.map(drop).unwrap_err().to_string();
     assert!(refused.contains("already"), "{refused}");
     drop(other);
-    open(&mut listeners, &both, Moment::Reload);
+    open(&mut listeners, &both, OpenMode::Reload);
 }
 
-fn start_moment() -> Moment {
-    Moment::Start(Vec::new())
+fn start_moment() -> OpenMode {
+    OpenMode::Start(Vec::new())
 }
 
 #[test]
 fn an_inherited_socket_is_had_by_its_address_too_with_more_workers() {
     let inherited = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = inherited.local_addr().unwrap();
-    let handed = Handed {
+    let handed = TransferredListener {
         what: What {
             listen: "fd:3".to_owned(),
             frontend: "f".to_owned(),
@@ -280,7 +280,7 @@ fn an_inherited_socket_is_had_by_its_address_too_with_more_workers() {
     };
     let mut listeners = Listeners::default();
     let named = config(&[address.to_string()]);
-    let addresses = open(&mut listeners, &named, Moment::Start(vec![handed]));
+    let addresses = open(&mut listeners, &named, OpenMode::Start(vec![handed]));
     assert_eq!(addresses, [[address]]);
     assert_eq!(listeners.entries[0].sockets.len(), WORKERS);
 }

@@ -31,12 +31,12 @@ fn send(
     socket: &Socket,
     buffer: Buffer,
     len: u32,
-    behind: Behind,
+    hint: SendHint,
 ) -> Result<u32, Fault> {
     let start = HEADROOM_BYTES;
     let chunk = Chunk { start, len };
-    let lent = Lent { buffer, chunk };
-    engine.send(socket, lent, behind, Token(3));
+    let lent = SendBuffer { buffer, chunk };
+    engine.send(socket, lent, hint, Token(3));
     engine.wait(Some(Duration::ZERO));
     let (token, sent) = engine.next_sent().expect("a send ends in the wait");
     assert_eq!(token, Token(3));
@@ -84,7 +84,7 @@ fn echo(features: Features) {
                 received += len;
                 armed = still;
                 if received == 5 {
-                    let sent = send(&mut engine, &socket, buffer, len, Behind::Bytes);
+                    let sent = send(&mut engine, &socket, buffer, len, SendHint::MoreToCome);
                     assert_eq!(sent, Ok(5));
                 } else {
                     engine.release(buffer);
@@ -171,8 +171,8 @@ fn a_send_takes_what_there_is_room_for_and_says_how_much() {
                 engine.write(&mut buffer, HEADROOM_BYTES, &vec![7; len as usize]);
                 let start = HEADROOM_BYTES;
                 let chunk = Chunk { start, len };
-                let lent = Lent { buffer, chunk };
-                engine.send(&socket, lent, Behind::Bytes, Token(number as u64));
+                let lent = SendBuffer { buffer, chunk };
+                engine.send(&socket, lent, SendHint::MoreToCome, Token(number as u64));
                 wanted += u64::from(len);
             }
             engine.wait(Some(Duration::ZERO));
@@ -214,7 +214,7 @@ fn a_send_to_who_is_gone_fails() {
         };
         assert_eq!(bytes.unwrap_err(), Fault::Reset);
         let buffer = engine.take_buffer().unwrap();
-        let sent = send(&mut engine, &socket, buffer, 100, Behind::Bytes);
+        let sent = send(&mut engine, &socket, buffer, 100, SendHint::MoreToCome);
         // The reset was told once, to the receive.
         assert_eq!(sent, Err(Fault::Closed));
         engine.close(socket);
@@ -225,7 +225,7 @@ fn a_send_to_who_is_gone_fails() {
 fn a_send_before_the_end_waits_for_it() {
     let (mut engine, socket, mut peer) = connected(Features::default());
     let buffer = engine.take_buffer().unwrap();
-    let sent = send(&mut engine, &socket, buffer, 100, Behind::End);
+    let sent = send(&mut engine, &socket, buffer, 100, SendHint::ShutdownFollows);
     assert_eq!(sent, Ok(100));
     peer.set_nonblocking(true).unwrap();
     let early = peer.read(&mut [0; 200]).unwrap_err();
@@ -250,7 +250,7 @@ fn who_speaks_first_sends_with_the_last_packet_of_the_handshake() {
     let early = listener.accept().unwrap_err();
     assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
     let buffer = engine.take_buffer().unwrap();
-    let sent = send(&mut engine, &socket, buffer, 100, Behind::Bytes);
+    let sent = send(&mut engine, &socket, buffer, 100, SendHint::MoreToCome);
     assert_eq!(sent, Ok(100));
     let (mut peer, _) = listener.accept().unwrap();
     assert_eq!(peer.read(&mut [0; 200]).unwrap(), 100);

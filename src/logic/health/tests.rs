@@ -162,9 +162,9 @@ fn the_operator_and_the_probes_are_apart() {
             let expected = (up && to != Admin::Maint, u32::from(to != Admin::Drain), 1);
             assert_eq!(found, expected, "{from:?} {to:?}");
             let word = if up { "up" } else { "down" };
-            assert_eq!(health.operational().word(), word, "{from:?} {to:?}");
+            assert_eq!(health.operational().as_str(), word, "{from:?} {to:?}");
             if let Some(change) = change.filter(|_| from != Admin::Ready) {
-                assert_eq!((change.from, change.to), (from.word(), to.word()));
+                assert_eq!((change.from, change.to), (from.as_str(), to.as_str()));
                 assert_eq!(change.lasted.as_secs(), 3);
             }
         }

@@ -97,15 +97,15 @@ pub fn scan_request<'b>(
         let rest = Lines::resume(window, first, before.min(window.len()));
         match walk(window, rest, first, name) {
             // The lines before were only checked, not kept.
-            Walk::Whole(..) => walk(window, Lines::new(window, first), first, name),
+            SessionScan::Whole(..) => walk(window, Lines::new(window, first), first, name),
             other => other,
         }
     };
     let is_opening = before < first + OPENING_LEN;
     match walk {
-        Walk::Whole(facts, empty) => facts.finish(window, &empty),
-        Walk::Refused(refusal) => RequestScan::Refused(refusal),
-        Walk::Unfinished(at) => {
+        SessionScan::Whole(facts, empty) => facts.finish(window, &empty),
+        SessionScan::Refused(refusal) => RequestScan::Refused(refusal),
+        SessionScan::Unfinished(at) => {
             // Always below 4 GiB, since `head_max` is.
             *searched = at as u32;
             let opening = &window[first..];
@@ -118,7 +118,7 @@ pub fn scan_request<'b>(
     }
 }
 
-enum Walk<'b> {
+enum SessionScan<'b> {
     /// The line is the empty one.
     Whole(Facts<'b>, Line),
     Refused(Refusal),
@@ -131,28 +131,28 @@ fn walk<'b>(
     mut lines: Lines<'b>,
     first: usize,
     cookie: Option<&[u8]>,
-) -> Walk<'b> {
+) -> SessionScan<'b> {
     let mut facts = Facts::default();
     loop {
         let line = match lines.next_strict() {
             Next::Line(line) => line,
-            Next::Broken => return Walk::Refused(refusal_of(&window[first..])),
-            Next::Unfinished(at) => return Walk::Unfinished(at),
+            Next::Broken => return SessionScan::Refused(refusal_of(&window[first..])),
+            Next::Unfinished(at) => return SessionScan::Unfinished(at),
         };
         let text = line.text(window);
         if line.start == first {
             let Some(request_line) = request_line::split(text) else {
-                return Walk::Refused(refusal_of(&window[first..]));
+                return SessionScan::Refused(refusal_of(&window[first..]));
             };
             (facts.method, facts.target) = (request_line.method, request_line.target);
             facts.is_http_1_0 = request_line.is_http_1_0;
             facts.ending = Some(line.ending());
         } else if line.is_empty() {
-            return Walk::Whole(facts, line);
+            return SessionScan::Whole(facts, line);
         } else if let Some((name, value)) = field::split(text) {
             facts.field(Field::of(name), value, &line, cookie);
         } else {
-            return Walk::Refused(Refusal::Malformed);
+            return SessionScan::Refused(Refusal::Malformed);
         }
     }
 }

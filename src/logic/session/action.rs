@@ -1,7 +1,7 @@
 //! The words between a session and the worker that drives it: events in, actions out.
 
-use super::answer::Answer;
-use super::outcome::Killer;
+use super::error_response::ErrorResponse;
+use super::termination::KillReason;
 
 /// One of the two connections of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,8 +86,8 @@ pub enum Event {
         /// What was found.
         found: Head,
     },
-    /// Answer to [`Action::Answer`]: it is the oldest chunk from the server now.
-    Answered {
+    /// Answer to [`Action::PrepareError`]: it is the oldest chunk from the server now.
+    ErrorPrepared {
         /// Its bytes; 0: there was no buffer for it.
         len: u32,
     },
@@ -96,14 +96,14 @@ pub enum Event {
         /// The side that was read.
         from: Side,
         /// What moved.
-        moved: Moved,
+        moved: SpliceResult,
     },
     /// Answer to [`Action::SpliceOut`]: bytes that moved out of the kernel pipe.
     SplicedOut {
         /// The side that was read.
         from: Side,
         /// What moved.
-        moved: Moved,
+        moved: SpliceResult,
     },
     /// Answer to [`Action::CountUnsent`].
     Unsent {
@@ -112,7 +112,7 @@ pub enum Event {
     },
 
     /// A waiting session was called: a place may be free.
-    PlaceFreed,
+    SlotFreed,
     /// The connection to the server stands.
     Connected,
     /// The connect operation ended without a connection; it is no longer in flight.
@@ -122,7 +122,7 @@ pub enum Event {
         /// The side that sent them.
         from: Side,
         /// What came.
-        news: Received,
+        info: ReceivedInfo,
     },
     /// The end of the stream from this side.
     Ended {
@@ -175,12 +175,12 @@ pub enum Event {
     /// The session's deadline passed.
     TimedOut,
     /// The session is to end now.
-    Killed(Killer),
+    Killed(KillReason),
 }
 
 /// What a receive brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedInfo {
     /// How many bytes, at least 1.
     pub len: u32,
     /// It brought all that a receive may bring.
@@ -215,14 +215,14 @@ pub enum Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Answer it.
-    Answer(Answer),
+    Respond(ErrorResponse),
     /// Close without a word: it would not understand one.
     Close,
 }
 
 /// Result of one splice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moved {
+pub enum SpliceResult {
     /// So many bytes, at least 1.
     Bytes(u32),
     /// Nothing now.
@@ -248,9 +248,9 @@ pub enum AfterSend {
 
 /// How connections are closed at the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum CloseMode {
     /// An ordinary close.
-    Finish,
+    Graceful,
     /// A reset, on both sides.
     Reset,
 }
@@ -269,7 +269,7 @@ pub enum Action {
     ForgetTried,
     /// Connect to the chosen server. Answered at once only by [`Event::Shortage`].
     Connect,
-    /// Wait for a place: the session is called with [`Event::PlaceFreed`].
+    /// Wait for a place: the session is called with [`Event::SlotFreed`].
     Enqueue,
     /// Stop waiting for a place.
     Dequeue,
@@ -295,8 +295,8 @@ pub enum Action {
     /// is in flight, and it is not needed any more.
     LeaveServer,
     /// HTTP mode: make an answer of our own the only chunk from the server. Answered at once by
-    /// [`Event::Answered`].
-    Answer(Answer),
+    /// [`Event::ErrorPrepared`].
+    PrepareError(ErrorResponse),
     /// Send the next `len` bytes of the oldest chunk from the other side.
     Send {
         /// The side to write.
@@ -358,7 +358,7 @@ pub enum Action {
         side: Side,
     },
     /// Nothing is in flight: close what is open and free the slot. Always the last action.
-    Free(Farewell),
+    Free(CloseMode),
 }
 
 /// The most actions that one event can lead to: both directions give back two chunks and a pipe,

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::action::{Action, Actions, Event, Farewell, Side};
-use super::outcome::Outcome;
+use super::action::{Action, Actions, CloseMode, Event, Side};
+use super::termination::TerminationState;
 use super::{LINGER_TIMEOUT, Session, State};
 use crate::logic::time::Instant;
 
@@ -64,8 +64,8 @@ impl Session {
                 debug_assert!(now >= next, "it is early");
                 out.push(Action::CountUnsent { to });
             }
-            Event::Received { from, news } => {
-                self.pipe(from).discard(news, out);
+            Event::Received { from, info } => {
+                self.pipe(from).discard(info, out);
                 self.pipe(from).drop_rest(out);
             }
             Event::Readable { from } => {
@@ -100,10 +100,10 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
         }
@@ -111,7 +111,7 @@ impl Session {
 
     /// Closes; how it ended was noted when the first side failed.
     fn reset_both(&mut self, out: &mut Actions) {
-        let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
-        self.end(outcome.who, outcome.phase, Farewell::Reset, out);
+        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
+        self.end(outcome.who, outcome.phase, CloseMode::Reset, out);
     }
 }

@@ -8,7 +8,7 @@
 //!               Full                          (time is up, client gone, killed)
 //!   Choosing ---------> Queued -----------------------------+
 //!    |  ^  ^              |                                 |
-//!    |  |  +-- PlaceFreed-+                                 |
+//!    |  |  +-- SlotFreed-+                                 |
 //!    |  |                                                   |
 //!    |  +----- pause over ------ Short <--+                 |
 //!    | Chosen                             | Shortage        |
@@ -35,14 +35,14 @@
 //! no operation for it: that is the one meaning of [`Action::Free`].
 
 mod action;
-mod answer;
-mod answering;
+mod error_response;
 mod flushing;
 mod opening;
-mod outcome;
 mod pipe;
 mod reading;
 mod relaying;
+mod sending_error;
+mod termination;
 #[cfg(test)]
 mod tests;
 
@@ -50,12 +50,13 @@ use std::time::Duration;
 
 use super::time::Instant;
 pub use action::{
-    Action, Actions, AfterSend, Event, Farewell, Fault, Head, Moved, Received, Refusal, Side, Use,
+    Action, Actions, AfterSend, CloseMode, Event, Fault, Head, ReceivedInfo, Refusal, Side,
+    SpliceResult, Use,
 };
-pub use answer::Answer;
-pub use outcome::{Killer, Outcome, Phase, Who};
+pub use error_response::ErrorResponse;
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
+pub use termination::{KillReason, TerminationCause, TerminationPhase, TerminationState};
 
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -106,7 +107,7 @@ enum State {
     /// A place on a server, since then.
     Queued { since: Instant },
     /// The end of a shortage: the pause lasts `until`, the first one began at `since`.
-    Short { since: Instant, until: Instant },
+    Backoff { since: Instant, until: Instant },
     /// The end of the pause before a server is tried a second time.
     Pausing { until: Instant },
     /// The answer to [`Action::ChooseBackup`], after its time in the queue.
@@ -117,9 +118,12 @@ enum State {
     /// Bytes from either side.
     Relaying,
     /// The end of operations on the server's side, before an answer of ours is given.
-    Clearing { since: Instant, answer: Answer },
+    ClosingServer {
+        since: Instant,
+        answer: ErrorResponse,
+    },
     /// The client, which is to take an answer of ours.
-    Answering { since: Instant },
+    SendingError { since: Instant },
     /// The client, which has all that it gets and is to leave.
     Lingering { since: Instant },
     /// The end of what the kernel has to deliver to a side before that is reset. There were
@@ -131,7 +135,7 @@ enum State {
         next: Instant,
     },
     /// Operations that the kernel still holds.
-    Closing { farewell: Farewell },
+    Closing { mode: CloseMode },
 }
 
 /// One accepted client and its way to a server.
@@ -154,7 +158,7 @@ pub struct Session {
     /// When the first shortage began, if there was one.
     short_since: Option<Instant>,
     /// Since when it waits for a place, while it was called and has none yet.
-    called_since: Option<Instant>,
+    woken_since: Option<Instant>,
     /// Time spent waiting for a place, without the wait that goes on.
     waited: Duration,
     /// When the first server was chosen.
@@ -164,14 +168,14 @@ pub struct Session {
     /// Connect attempts that were begun.
     attempts: u32,
     /// How it ended, or how it will have ended once the remaining direction is through.
-    outcome: Option<Outcome>,
+    outcome: Option<TerminationState>,
 }
 
 /// What is known of a session when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: TerminationState,
     /// Time spent waiting for a place.
     pub waited: Duration,
     /// From the first choice of a server to the connection, if it came to that.
@@ -201,7 +205,7 @@ impl Session {
             started: now,
             last_activity: now,
             short_since: None,
-            called_since: None,
+            woken_since: None,
             waited: Duration::ZERO,
             chosen_at: None,
             connected_at: None,
@@ -221,16 +225,18 @@ impl Session {
             State::Queued { since } => self.on_queued(now, since, event, out),
             State::ChoosingBackup => self.on_choosing_backup(now, event, out),
             State::Pausing { .. } => self.on_pausing(event, out),
-            State::Short { since, .. } => self.on_short(now, since, event, policy, out),
+            State::Backoff { since, .. } => self.on_backoff(now, since, event, policy, out),
             State::Connecting { since, abandoned } => {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }
             State::Relaying => self.on_relaying(now, event, out),
-            State::Clearing { since, answer } => self.on_clearing(since, answer, event, out),
-            State::Answering { since } => self.on_answering(since, event, out),
+            State::ClosingServer { since, answer } => {
+                self.on_closing_server(since, answer, event, out)
+            }
+            State::SendingError { since } => self.on_sending_error(since, event, out),
             State::Lingering { .. } => self.on_lingering(event, out),
             State::Flushing { .. } => self.on_flushing(now, event, out),
-            State::Closing { farewell } => self.on_closing(farewell, event, out),
+            State::Closing { mode } => self.on_closing(mode, event, out),
         }
     }
 
@@ -239,11 +245,11 @@ impl Session {
         match self.state {
             State::ReadingHead => Some(self.started + policy.request_timeout),
             State::Choosing | State::ChoosingBackup | State::Closing { .. } => None,
-            State::Clearing { since, .. }
-            | State::Answering { since }
+            State::ClosingServer { since, .. }
+            | State::SendingError { since }
             | State::Lingering { since } => Some(since + LINGER_TIMEOUT),
             State::Queued { since } => Some(since + policy.queue_timeout),
-            State::Short { until, .. } | State::Pausing { until } => Some(until),
+            State::Backoff { until, .. } | State::Pausing { until } => Some(until),
             State::Flushing { next, .. } => Some(next),
             State::Connecting {
                 abandoned: true, ..
@@ -301,15 +307,15 @@ impl Session {
     pub fn after_send(&self, to: Side) -> AfterSend {
         match self.state {
             State::Relaying => self.pipes[to.other().index()].after_send(),
-            State::Answering { .. } => AfterSend::End,
+            State::SendingError { .. } => AfterSend::End,
             State::ReadingHead
             | State::Choosing
             | State::ChoosingBackup
             | State::Queued { .. }
-            | State::Short { .. }
+            | State::Backoff { .. }
             | State::Pausing { .. }
             | State::Connecting { .. }
-            | State::Clearing { .. }
+            | State::ClosingServer { .. }
             | State::Lingering { .. }
             | State::Flushing { .. }
             | State::Closing { .. } => AfterSend::More,
@@ -361,16 +367,16 @@ impl Session {
     }
 
     /// What it waits for, in a word for operators.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self.state {
             State::ReadingHead => "reading",
             State::Choosing | State::ChoosingBackup => "choosing",
             State::Queued { .. } => "queued",
-            State::Short { .. } => "short",
+            State::Backoff { .. } => "short",
             State::Pausing { .. } => "pausing",
             State::Connecting { .. } => "connecting",
             State::Relaying | State::Flushing { .. } => "relaying",
-            State::Clearing { .. } | State::Answering { .. } | State::Lingering { .. } => {
+            State::ClosingServer { .. } | State::SendingError { .. } | State::Lingering { .. } => {
                 "answering"
             }
             State::Closing { .. } => "closing",
@@ -383,14 +389,14 @@ impl Session {
     }
 
     /// It was called from the queue and has no answer yet.
-    pub fn was_called(&self) -> bool {
-        self.called_since.is_some()
+    pub fn was_woken_from_queue(&self) -> bool {
+        self.woken_since.is_some()
     }
 
     /// What is known of it at its end.
     pub fn summary(&self, now: Instant) -> Summary {
         Summary {
-            outcome: self.outcome.unwrap_or(Outcome::NORMAL),
+            outcome: self.outcome.unwrap_or(TerminationState::NORMAL),
             waited: self.waited,
             connect: self
                 .connected_at
@@ -406,20 +412,26 @@ impl Session {
         &mut self.pipes[from.index()]
     }
 
-    fn data_phase(&self) -> Phase {
+    fn data_phase(&self) -> TerminationPhase {
         if self.pipes[Side::Server.index()].in_head() {
-            Phase::Headers
+            TerminationPhase::Headers
         } else if self.pipes[Side::Server.index()].ended {
-            Phase::Last
+            TerminationPhase::Last
         } else {
-            Phase::Data
+            TerminationPhase::Data
         }
     }
 
     /// Decides to close: cancels what the kernel holds, and frees the slot when it holds nothing.
-    fn end(&mut self, who: Who, phase: Phase, farewell: Farewell, out: &mut Actions) {
-        self.outcome.get_or_insert(Outcome { who, phase });
-        self.state = State::Closing { farewell };
+    fn end(
+        &mut self,
+        who: TerminationCause,
+        phase: TerminationPhase,
+        mode: CloseMode,
+        out: &mut Actions,
+    ) {
+        self.outcome.get_or_insert(TerminationState { who, phase });
+        self.state = State::Closing { mode };
         let mut idle = true;
         for side in Side::BOTH {
             if self.in_flight(side) {
@@ -428,15 +440,22 @@ impl Session {
             }
         }
         if idle {
-            out.push(Action::Free(farewell));
+            out.push(Action::Free(mode));
         }
     }
 
     /// Ends a session that has got nothing from a server: by a reset, or in HTTP mode with an
     /// answer. Nothing is in flight on the way to the client.
-    fn fail(&mut self, now: Instant, who: Who, phase: Phase, answer: Answer, out: &mut Actions) {
+    fn fail(
+        &mut self,
+        now: Instant,
+        who: TerminationCause,
+        phase: TerminationPhase,
+        answer: ErrorResponse,
+        out: &mut Actions,
+    ) {
         match self.protocol {
-            Protocol::Tcp => self.end(who, phase, Farewell::Reset, out),
+            Protocol::Tcp => self.end(who, phase, CloseMode::Reset, out),
             Protocol::Http => self.answer(now, who, phase, answer, out),
         }
     }
@@ -462,6 +481,6 @@ impl Session {
         debug_assert!(false, "{event:?} in {:?}", self.state);
         out.clear();
         let phase = self.data_phase();
-        self.end(Who::Internal, phase, Farewell::Reset, out);
+        self.end(TerminationCause::Internal, phase, CloseMode::Reset, out);
     }
 }

@@ -1,9 +1,9 @@
 //! From accept to the connection with a server: choosing, waiting for a place, connecting, trying
 //! elsewhere.
 
-use super::action::{Action, Actions, Event, Farewell, Fault, Side, Use};
-use super::answer::Answer;
-use super::outcome::{Phase, Who};
+use super::action::{Action, Actions, CloseMode, Event, Fault, Side, Use};
+use super::error_response::ErrorResponse;
+use super::termination::{TerminationCause, TerminationPhase};
 use super::{Policy, RETRY_PAUSE, SHORTAGE_PAUSE, Session, State};
 use crate::logic::time::Instant;
 
@@ -19,7 +19,7 @@ impl Session {
             Event::Accepted => out.push(Action::Choose { failed: false }),
             Event::Chosen => self.connect(now, out),
             Event::Full => {
-                let since = self.called_since.take().unwrap_or(now);
+                let since = self.woken_since.take().unwrap_or(now);
                 self.state = State::Queued { since };
                 out.push(Action::Enqueue);
                 self.watch_client(out);
@@ -33,16 +33,27 @@ impl Session {
             }
             Event::NoServer => {
                 self.stop_waiting(now);
-                self.fail(now, Who::Server, Phase::Connect, Answer::Unavailable, out);
+                self.fail(
+                    now,
+                    TerminationCause::Server,
+                    TerminationPhase::Connect,
+                    ErrorResponse::Unavailable,
+                    out,
+                );
             }
-            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Killed(reason) => self.end(
+                reason.who(),
+                TerminationPhase::Connect,
+                CloseMode::Reset,
+                out,
+            ),
             Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Received { .. }
@@ -66,15 +77,20 @@ impl Session {
         out: &mut Actions,
     ) {
         match event {
-            Event::PlaceFreed => {
-                self.called_since = Some(since);
+            Event::SlotFreed => {
+                self.woken_since = Some(since);
                 self.state = State::Choosing;
                 out.push(Action::Choose { failed: false });
             }
             Event::ClientGone { armed } => {
                 self.watching = armed;
                 self.leave_queue(now, since, out);
-                self.end(Who::Client, Phase::Queue, Farewell::Reset, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Queue,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
             Event::TimedOut => {
@@ -82,9 +98,9 @@ impl Session {
                 self.state = State::ChoosingBackup;
                 out.push(Action::ChooseBackup);
             }
-            Event::Killed(killer) => {
+            Event::Killed(reason) => {
                 self.leave_queue(now, since, out);
-                self.end(killer.who(), Phase::Queue, Farewell::Reset, out);
+                self.end(reason.who(), TerminationPhase::Queue, CloseMode::Reset, out);
             }
             Event::Accepted
             | Event::Chosen
@@ -93,7 +109,7 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
@@ -113,20 +129,22 @@ impl Session {
         match event {
             Event::Chosen => self.connect(now, out),
             Event::Full => {
-                let (who, answer) = (Who::ServerTimeout, Answer::Unavailable);
-                self.fail(now, who, Phase::Queue, answer, out);
+                let (who, answer) = (TerminationCause::ServerTimeout, ErrorResponse::Unavailable);
+                self.fail(now, who, TerminationPhase::Queue, answer, out);
             }
-            Event::Killed(killer) => self.end(killer.who(), Phase::Queue, Farewell::Reset, out),
+            Event::Killed(reason) => {
+                self.end(reason.who(), TerminationPhase::Queue, CloseMode::Reset, out)
+            }
             Event::Accepted
             | Event::NoServer
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Received { .. }
@@ -151,10 +169,20 @@ impl Session {
             }
             Event::ClientGone { armed } => {
                 self.watching = armed;
-                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Connect,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Killed(reason) => self.end(
+                reason.who(),
+                TerminationPhase::Connect,
+                CloseMode::Reset,
+                out,
+            ),
             Event::Accepted
             | Event::Chosen
             | Event::Full
@@ -162,11 +190,11 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Received { .. }
@@ -201,7 +229,7 @@ impl Session {
 
     /// A session that was called from the queue has its answer.
     fn stop_waiting(&mut self, now: Instant) {
-        if let Some(since) = self.called_since.take() {
+        if let Some(since) = self.woken_since.take() {
             self.waited += now.duration_since(since);
         }
     }
@@ -211,7 +239,7 @@ impl Session {
         out.push(Action::Dequeue);
     }
 
-    pub(super) fn on_short(
+    pub(super) fn on_backoff(
         &mut self,
         now: Instant,
         since: Instant,
@@ -221,8 +249,8 @@ impl Session {
     ) {
         match event {
             Event::TimedOut if now >= since + policy.connect_timeout => {
-                let (who, answer) = (Who::Resource, Answer::Unavailable);
-                self.fail(now, who, Phase::Connect, answer, out);
+                let (who, answer) = (TerminationCause::Resource, ErrorResponse::Unavailable);
+                self.fail(now, who, TerminationPhase::Connect, answer, out);
             }
             Event::TimedOut => {
                 self.short_since = Some(since);
@@ -231,10 +259,20 @@ impl Session {
             }
             Event::ClientGone { armed } => {
                 self.watching = armed;
-                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Connect,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Killed(reason) => self.end(
+                reason.who(),
+                TerminationPhase::Connect,
+                CloseMode::Reset,
+                out,
+            ),
             Event::Accepted
             | Event::Chosen
             | Event::Full
@@ -242,11 +280,11 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Received { .. }
@@ -297,7 +335,7 @@ impl Session {
                 self.connecting = false;
                 // It was no attempt on the server.
                 self.attempts -= 1;
-                self.state = State::Short {
+                self.state = State::Backoff {
                     since: self.short_since.unwrap_or(now),
                     until: now + SHORTAGE_PAUSE,
                 };
@@ -311,7 +349,12 @@ impl Session {
             }
             Event::ClientGone { armed } => {
                 self.watching = armed;
-                self.end(Who::Client, Phase::Connect, Farewell::Reset, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Connect,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Canceled { side, used } => {
                 self.gave_back(side, used);
@@ -321,18 +364,23 @@ impl Session {
                     self.retry(now, fault, policy, out);
                 }
             }
-            Event::Killed(killer) => self.end(killer.who(), Phase::Connect, Farewell::Reset, out),
+            Event::Killed(reason) => self.end(
+                reason.who(),
+                TerminationPhase::Connect,
+                CloseMode::Reset,
+                out,
+            ),
             Event::Accepted
             | Event::Chosen
             | Event::Full
             | Event::NoServer
             | Event::AllTried
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Received { .. }
             | Event::Ended { .. }
             | Event::ReceiveFailed { .. }
@@ -351,10 +399,16 @@ impl Session {
             return;
         }
         let who = if fault == Fault::TimedOut {
-            Who::ServerTimeout
+            TerminationCause::ServerTimeout
         } else {
-            Who::Server
+            TerminationCause::Server
         };
-        self.fail(now, who, Phase::Connect, Answer::Unavailable, out);
+        self.fail(
+            now,
+            who,
+            TerminationPhase::Connect,
+            ErrorResponse::Unavailable,
+            out,
+        );
     }
 }

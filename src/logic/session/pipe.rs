@@ -18,7 +18,7 @@
 //! ```
 
 use super::Protocol;
-use super::action::{Action, Actions, AfterSend, Moved, Received, Side};
+use super::action::{Action, Actions, AfterSend, ReceivedInfo, Side, SpliceResult};
 
 /// Moves in a row that are small enough to go back to buffers: one small move may be the tail of
 /// a large transfer, several are a conversation.
@@ -54,7 +54,7 @@ pub(super) enum Progress {
     /// It goes on.
     Going,
     /// Its source has ended before its head was whole.
-    Cut,
+    HeadTruncated,
     /// Its source has ended and every byte was passed on.
     Finished,
 }
@@ -211,24 +211,24 @@ impl Pipe {
 
     /// Bytes came that will not be passed on: they are given back, or kept beside a chunk that is
     /// still being sent.
-    pub fn discard(&mut self, news: Received, out: &mut Actions) {
-        self.reading = news.armed;
-        self.bytes += u64::from(news.len);
+    pub fn discard(&mut self, info: ReceivedInfo, out: &mut Actions) {
+        self.reading = info.armed;
+        self.bytes += u64::from(info.len);
         if self.writing {
-            self.back += news.len;
+            self.back += info.len;
         } else {
             out.push(Action::Release { from: self.from });
         }
     }
 
     /// Returns whether the bytes are passed on.
-    pub fn received(&mut self, news: Received, out: &mut Actions) -> bool {
-        let Received {
+    pub fn received(&mut self, info: ReceivedInfo, out: &mut Actions) -> bool {
+        let ReceivedInfo {
             len,
             full,
             more,
             armed,
-        } = news;
+        } = info;
         self.reading = armed;
         self.bytes += u64::from(len);
         if self.finished {
@@ -336,9 +336,9 @@ impl Pipe {
     }
 
     /// Bytes moved into the kernel pipe; a failure is for the session to treat.
-    pub fn spliced_in(&mut self, moved: Moved, out: &mut Actions) -> Progress {
+    pub fn spliced_in(&mut self, moved: SpliceResult, out: &mut Actions) -> Progress {
         match moved {
-            Moved::Bytes(len) => {
+            SpliceResult::Bytes(len) => {
                 self.more = len == PIPE_BYTES_MAX;
                 self.piped = true;
                 self.in_pipe += len;
@@ -346,29 +346,29 @@ impl Pipe {
                 self.bytes += u64::from(len);
                 self.splice_out(out);
             }
-            Moved::WouldBlock => {
+            SpliceResult::WouldBlock => {
                 self.piped = true;
                 self.wait_for_source(out);
             }
-            Moved::End => {
+            SpliceResult::End => {
                 self.piped = true;
                 self.ended = true;
                 self.return_pipe(out);
             }
-            Moved::NoPipe => {
+            SpliceResult::NoPipe => {
                 self.mode = Mode::Buffers;
                 self.more = true;
                 self.receive(out);
             }
-            Moved::Failed(_) => self.piped = true,
+            SpliceResult::Failed(_) => self.piped = true,
         }
         self.progress()
     }
 
     /// Bytes moved out of the kernel pipe; a failure is for the session to treat.
-    pub fn spliced_out(&mut self, moved: Moved, out: &mut Actions) -> Progress {
+    pub fn spliced_out(&mut self, moved: SpliceResult, out: &mut Actions) -> Progress {
         match moved {
-            Moved::Bytes(len) => {
+            SpliceResult::Bytes(len) => {
                 debug_assert!(len <= self.in_pipe, "more came out than went in");
                 self.in_pipe -= len;
                 if self.in_pipe > 0 {
@@ -379,8 +379,8 @@ impl Pipe {
                     self.wait_for_source(out);
                 }
             }
-            Moved::WouldBlock => self.poll_write(out),
-            Moved::Failed(_) | Moved::End | Moved::NoPipe => {}
+            SpliceResult::WouldBlock => self.poll_write(out),
+            SpliceResult::Failed(_) | SpliceResult::End | SpliceResult::NoPipe => {}
         }
         Progress::Going
     }
@@ -405,7 +405,7 @@ impl Pipe {
 
     fn progress(&self) -> Progress {
         if self.ended && self.awaits_head() {
-            Progress::Cut
+            Progress::HeadTruncated
         } else if self.ended && self.held() == 0 {
             Progress::Finished
         } else {

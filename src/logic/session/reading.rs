@@ -1,8 +1,8 @@
 //! HTTP mode: from accept to the end of the head of the first request.
 
-use super::action::{Action, Actions, Event, Farewell, Head, Refusal, Side};
-use super::answer::Answer;
-use super::outcome::{Phase, Who};
+use super::action::{Action, Actions, CloseMode, Event, Head, Refusal, Side};
+use super::error_response::ErrorResponse;
+use super::termination::{TerminationCause, TerminationPhase};
 use super::{Session, State};
 use crate::logic::time::Instant;
 
@@ -11,8 +11,8 @@ impl Session {
         match event {
             // A client that connected has mostly sent its request by now.
             Event::Accepted => self.pipe(Side::Client).start(true, out),
-            Event::Received { from, news } => {
-                self.pipe(from).received(news, out);
+            Event::Received { from, info } => {
+                self.pipe(from).received(info, out);
             }
             Event::Head { from, found } => match found {
                 Head::Partial => {
@@ -24,40 +24,69 @@ impl Session {
                     self.state = State::Choosing;
                     out.push(Action::Choose { failed: false });
                 }
-                Head::Refused(Refusal::Answer(answer)) => {
-                    self.answer(now, Who::Proxy, Phase::Request, answer, out);
+                Head::Refused(Refusal::Respond(answer)) => {
+                    self.answer(
+                        now,
+                        TerminationCause::Proxy,
+                        TerminationPhase::Request,
+                        answer,
+                        out,
+                    );
                 }
                 Head::Refused(Refusal::Close) => {
-                    self.end(Who::Proxy, Phase::Request, Farewell::Finish, out);
+                    self.end(
+                        TerminationCause::Proxy,
+                        TerminationPhase::Request,
+                        CloseMode::Graceful,
+                        out,
+                    );
                 }
                 Head::Interim { .. } => self.impossible(event, out),
             },
             Event::Ended { from } => {
                 self.pipe(from).reading = false;
-                self.end(Who::Client, Phase::Request, Farewell::Finish, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Request,
+                    CloseMode::Graceful,
+                    out,
+                );
             }
             Event::ReceiveFailed { from, .. } => {
                 self.pipe(from).reading = false;
-                self.end(Who::Client, Phase::Request, Farewell::Reset, out);
+                self.end(
+                    TerminationCause::Client,
+                    TerminationPhase::Request,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
             Event::TimedOut => {
-                let (who, answer) = (Who::ClientTimeout, Answer::RequestTimeout);
-                self.answer(now, who, Phase::Request, answer, out);
+                let (who, answer) = (
+                    TerminationCause::ClientTimeout,
+                    ErrorResponse::RequestTimeout,
+                );
+                self.answer(now, who, TerminationPhase::Request, answer, out);
             }
-            Event::Killed(killer) => {
-                self.end(killer.who(), Phase::Request, Farewell::Reset, out);
+            Event::Killed(reason) => {
+                self.end(
+                    reason.who(),
+                    TerminationPhase::Request,
+                    CloseMode::Reset,
+                    out,
+                );
             }
             Event::Chosen
             | Event::Full
             | Event::NoServer
             | Event::AllTried
             | Event::Shortage
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Sent { .. }

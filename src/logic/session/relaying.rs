@@ -1,17 +1,17 @@
 //! Both directions at work, and the way to the end: half-close, reset, idleness, closing.
 
 use super::Session;
-use super::action::{Action, Actions, Event, Farewell, Fault, Head, Moved, Side, Use};
-use super::answer::Answer;
-use super::outcome::{Outcome, Phase, Who};
+use super::action::{Action, Actions, CloseMode, Event, Fault, Head, Side, SpliceResult, Use};
+use super::error_response::ErrorResponse;
 use super::pipe::Progress;
+use super::termination::{TerminationCause, TerminationPhase, TerminationState};
 use crate::logic::time::Instant;
 
 impl Session {
     pub(super) fn on_relaying(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, news } => {
-                if self.pipe(from).received(news, out) {
+            Event::Received { from, info } => {
+                if self.pipe(from).received(info, out) {
                     self.last_activity = now;
                 }
             }
@@ -42,23 +42,23 @@ impl Session {
             Event::SplicedIn { from, moved } => {
                 let progress = self.pipe(from).spliced_in(moved, out);
                 match moved {
-                    Moved::Failed(_) => self.source_failed(now, from, out),
-                    Moved::Bytes(_) | Moved::End => {
+                    SpliceResult::Failed(_) => self.source_failed(now, from, out),
+                    SpliceResult::Bytes(_) | SpliceResult::End => {
                         self.last_activity = now;
                         self.settle(now, from, progress, out);
                     }
-                    Moved::WouldBlock | Moved::NoPipe => {}
+                    SpliceResult::WouldBlock | SpliceResult::NoPipe => {}
                 }
             }
             Event::SplicedOut { from, moved } => {
                 let progress = self.pipe(from).spliced_out(moved, out);
                 match moved {
-                    Moved::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
-                    Moved::Bytes(_) => {
+                    SpliceResult::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
+                    SpliceResult::Bytes(_) => {
                         self.last_activity = now;
                         self.settle(now, from, progress, out);
                     }
-                    Moved::WouldBlock | Moved::End | Moved::NoPipe => {}
+                    SpliceResult::WouldBlock | SpliceResult::End | SpliceResult::NoPipe => {}
                 }
             }
             Event::Readable { from } => self.pipe(from).readable(out),
@@ -72,13 +72,16 @@ impl Session {
                 if self.pipes[Side::Server.index()].awaits_head()
                     && !self.pipes[Side::Client.index()].reset =>
             {
-                let (who, answer) = (Who::ServerTimeout, Answer::GatewayTimeout);
-                self.answer(now, who, Phase::Headers, answer, out);
+                let (who, answer) = (
+                    TerminationCause::ServerTimeout,
+                    ErrorResponse::GatewayTimeout,
+                );
+                self.answer(now, who, TerminationPhase::Headers, answer, out);
             }
             Event::TimedOut => self.idle_too_long(out),
-            Event::Killed(killer) => {
+            Event::Killed(reason) => {
                 let phase = self.data_phase();
-                self.end(killer.who(), phase, Farewell::Reset, out);
+                self.end(reason.who(), phase, CloseMode::Reset, out);
             }
             Event::Accepted
             | Event::Chosen
@@ -86,17 +89,17 @@ impl Session {
             | Event::NoServer
             | Event::AllTried
             | Event::Shortage
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
         }
     }
 
-    pub(super) fn on_closing(&mut self, farewell: Farewell, event: Event, out: &mut Actions) {
+    pub(super) fn on_closing(&mut self, mode: CloseMode, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, news } => self.pipe(from).reading = news.armed,
+            Event::Received { from, info } => self.pipe(from).reading = info.armed,
             Event::Ended { from }
             | Event::ReceiveFailed { from, .. }
             | Event::Readable { from } => self.pipe(from).reading = false,
@@ -123,17 +126,17 @@ impl Session {
             | Event::NoServer
             | Event::AllTried
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed => {
+            | Event::SlotFreed => {
                 debug_assert!(false, "{event:?} while closing");
                 return;
             }
         }
         if Side::BOTH.iter().all(|side| !self.in_flight(*side)) {
-            out.push(Action::Free(farewell));
+            out.push(Action::Free(mode));
         }
     }
 
@@ -144,9 +147,9 @@ impl Session {
         }
         match progress {
             Progress::Going => return,
-            Progress::Cut => {
-                let (who, answer) = (Who::Server, Answer::BadGateway);
-                return self.answer(now, who, Phase::Headers, answer, out);
+            Progress::HeadTruncated => {
+                let (who, answer) = (TerminationCause::Server, ErrorResponse::BadGateway);
+                return self.answer(now, who, TerminationPhase::Headers, answer, out);
             }
             Progress::Finished => {}
         }
@@ -157,8 +160,8 @@ impl Session {
         } else if self.pipe(to).is_broken_off() {
             self.part(now, to, Some(Action::ShutdownWrite { to }), out);
         } else if self.pipe(to).finished {
-            let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
-            self.end(outcome.who, outcome.phase, Farewell::Finish, out);
+            let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
+            self.end(outcome.who, outcome.phase, CloseMode::Graceful, out);
         } else {
             out.push(Action::ShutdownWrite { to });
         }
@@ -185,9 +188,9 @@ impl Session {
         if self.pipe(from).finished {
             // The other side takes nothing either.
             self.pipe(from).reading = false;
-            return self.end(who, phase, Farewell::Reset, out);
+            return self.end(who, phase, CloseMode::Reset, out);
         }
-        self.outcome.get_or_insert(Outcome { who, phase });
+        self.outcome.get_or_insert(TerminationState { who, phase });
         self.last_activity = now;
         let progress = self.pipe(from).source_failed(out);
         self.settle(now, from, progress, out);
@@ -200,7 +203,7 @@ impl Session {
     /// the opposite direction goes on to its end.
     fn sink_failed(&mut self, now: Instant, to: Side, fault: Fault, out: &mut Actions) {
         let (who, phase) = (blame(to), self.data_phase());
-        self.outcome.get_or_insert(Outcome { who, phase });
+        self.outcome.get_or_insert(TerminationState { who, phase });
         self.pipe(to.other()).break_off(out);
         if self.pipe(to).finished {
             return self.part(now, to.other(), None, out);
@@ -218,25 +221,25 @@ impl Session {
         let from_client = &self.pipes[Side::Client.index()];
         let from_server = &self.pipes[Side::Server.index()];
         let who = if from_server.held() > 0 || !from_client.ended && from_client.held() == 0 {
-            Who::ClientTimeout
+            TerminationCause::ClientTimeout
         } else {
-            Who::ServerTimeout
+            TerminationCause::ServerTimeout
         };
-        let farewell = if from_client.held() + from_server.held() > 0 {
+        let mode = if from_client.held() + from_server.held() > 0 {
             // An ordinary close would look like the end of the stream to a peer that lost bytes.
-            Farewell::Reset
+            CloseMode::Reset
         } else {
-            Farewell::Finish
+            CloseMode::Graceful
         };
         let phase = self.data_phase();
-        self.end(who, phase, farewell, out);
+        self.end(who, phase, mode, out);
     }
 }
 
 /// Who is to blame when the connection of this side fails.
-fn blame(side: Side) -> Who {
+fn blame(side: Side) -> TerminationCause {
     match side {
-        Side::Client => Who::Client,
-        Side::Server => Who::Server,
+        Side::Client => TerminationCause::Client,
+        Side::Server => TerminationCause::Server,
     }
 }

@@ -131,7 +131,7 @@ fn short(action: &Action) -> String {
         Action::Receive { from, .. } => format!("recv-{}", side(*from)),
         Action::LeaveServer => "leave".to_string(),
         Action::ReadHead { from } => format!("read-{}", side(*from)),
-        Action::Answer(answer) => format!("answer-{}", answer.status()),
+        Action::PrepareError(answer) => format!("answer-{}", answer.status()),
         Action::Send { to, len } => format!("send-{}:{len}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),
@@ -143,19 +143,19 @@ fn short(action: &Action) -> String {
         Action::CountUnsent { to } => format!("unsent-{}", side(*to)),
         Action::ShutdownWrite { to } => format!("end-{}", side(*to)),
         Action::Cancel { side: of } => format!("cancel-{}", side(*of)),
-        Action::Free(Farewell::Finish) => "free".to_string(),
-        Action::Free(Farewell::Reset) => "reset".to_string(),
+        Action::Free(CloseMode::Graceful) => "free".to_string(),
+        Action::Free(CloseMode::Reset) => "reset".to_string(),
     }
 }
 
 const fn received(from: Side, len: u32) -> Event {
-    let news = Received {
+    let info = ReceivedInfo {
         len,
         full: len == FULL,
         more: false,
         armed: false,
     };
-    Event::Received { from, news }
+    Event::Received { from, info }
 }
 
 const fn sent(to: Side, len: u32) -> Event {
@@ -177,11 +177,11 @@ fn state_name(state: State) -> &'static str {
         State::ChoosingBackup => "choosing-backup",
         State::Queued { .. } => "queued",
         State::Pausing { .. } => "pausing",
-        State::Short { .. } => "short",
+        State::Backoff { .. } => "short",
         State::Connecting { .. } => "connecting",
         State::Relaying => "relaying",
-        State::Clearing { .. } => "clearing",
-        State::Answering { .. } => "answering",
+        State::ClosingServer { .. } => "clearing",
+        State::SendingError { .. } => "answering",
         State::Lingering { .. } => "lingering",
         State::Flushing { .. } => "flushing",
         State::Closing { .. } => "closing",

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringway::io::{
-    BUFFER_BYTES, Behind, Cancelable, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, Lent,
-    RECEIVE_BYTES, Receive, Sent, Spliced, Token,
+    BUFFER_BYTES, Cancelable, Chunk, Done, Engine, Fault, HEADROOM_BYTES, Interest, RECEIVE_BYTES,
+    Receive, SendBuffer, SendHint, SendResult, SpliceResult, Token,
 };
 
 use super::connection::{Connection, range};
@@ -37,7 +37,7 @@ impl Engine for Kernel {
         self.pass_time(timeout);
     }
 
-    fn next_sent(&mut self) -> Option<(Token, Sent<Self>)> {
+    fn next_sent(&mut self) -> Option<(Token, SendResult<Self>)> {
         let Carried {
             token,
             socket,
@@ -94,8 +94,8 @@ impl Engine for Kernel {
         self.submit(token, socket.0, Operation::Receive { credit, head });
     }
 
-    fn send(&mut self, socket: &Socket, lent: Lent<Self>, behind: Behind, token: Token) {
-        let Lent { mut buffer, chunk } = lent;
+    fn send(&mut self, socket: &Socket, lent: SendBuffer<Self>, hint: SendHint, token: Token) {
+        let SendBuffer { mut buffer, chunk } = lent;
         let content = buffer.content.take().expect("it is here");
         if content.memory.is_empty() {
             let start = u64::from(chunk.start - HEADROOM_BYTES);
@@ -117,7 +117,7 @@ impl Engine for Kernel {
             content,
             sized: buffer.sized,
             chunk,
-            behind,
+            hint,
         });
     }
 
@@ -342,7 +342,7 @@ impl Engine for Kernel {
         }
     }
 
-    fn splice_in(&mut self, from: &Socket, pipe: &Pipe, len: u32) -> Spliced {
+    fn splice_in(&mut self, from: &Socket, pipe: &Pipe, len: u32) -> SpliceResult {
         self.check_may_act();
         let connection = self.connections.get_mut(&from.0).expect("open");
         let world = &mut *self.world.borrow_mut();
@@ -359,7 +359,7 @@ impl Engine for Kernel {
         }
     }
 
-    fn splice_out(&mut self, pipe: &Pipe, to: &Socket, len: u32) -> Spliced {
+    fn splice_out(&mut self, pipe: &Pipe, to: &Socket, len: u32) -> SpliceResult {
         let connection = self.connections.get_mut(&to.0).expect("open");
         if let Some(fault) = connection.send_fault() {
             return Err(fault);

@@ -181,9 +181,9 @@ impl Kernel {
 
     /// Lets time pass until something happens, or until the worker wants to be called.
     fn pass_time(&mut self, timeout: Option<Duration>) {
-        // To be woken is no news: servers that come and go wake everybody all the time.
-        let mut news = self.done.iter();
-        let quiet = news.all(|(_, done)| matches!(done, Done::Woken)) && self.sent.is_empty();
+        // To be woken is no info: servers that come and go wake everybody all the time.
+        let mut info = self.done.iter();
+        let quiet = info.all(|(_, done)| matches!(done, Done::Woken)) && self.sent.is_empty();
         self.world.borrow_mut().pass_time(self.id, timeout, quiet);
     }
 }

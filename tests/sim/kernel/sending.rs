@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway::io::{Behind, Chunk, Fault, Sent, Token};
+use ringway::io::{Chunk, Fault, SendHint, SendResult, Token};
 
 use super::{Buffer, Kernel};
 use crate::stream::Content;
@@ -20,14 +20,14 @@ pub struct Sending {
     /// See [`Buffer`].
     pub sized: Option<usize>,
     pub chunk: Chunk,
-    pub behind: Behind,
+    pub hint: SendHint,
 }
 
 /// A send that has ended.
 pub struct Carried {
     pub token: Token,
     pub socket: u64,
-    pub sent: Sent<Kernel>,
+    pub sent: SendResult<Kernel>,
     /// The worker did not want to know at once.
     pub lazy: bool,
 }
@@ -46,7 +46,7 @@ impl Kernel {
             // Others end the wait.
             let lazy = timeout != Some(Duration::ZERO) && len == Ok(send.chunk.len);
             assert!(
-                !lazy || send.behind == Behind::Bytes,
+                !lazy || send.hint == SendHint::MoreToCome,
                 "an end that is not passed on at once"
             );
             let buffer = Buffer {
@@ -56,7 +56,7 @@ impl Kernel {
             self.sent.push_back(Carried {
                 token: send.token,
                 socket: send.socket,
-                sent: Sent { buffer, len },
+                sent: SendResult { buffer, len },
                 lazy,
             });
         }
@@ -76,7 +76,7 @@ impl Kernel {
         let len = world.amount(room) as u32;
         let start = send.chunk.start;
         connection.give_part(&send.content, Chunk { start, len });
-        let ends = send.behind == Behind::End && u64::from(len) == wanted;
+        let ends = send.hint == SendHint::ShutdownFollows && u64::from(len) == wanted;
         connection.held_back = ends.then_some(0);
         Ok(len)
     }

@@ -218,7 +218,7 @@ impl World {
         }
     }
 
-    /// Time passes for everybody, while this kernel waits and has news or not.
+    /// Time passes for everybody, while this kernel waits and has info or not.
     pub(super) fn pass_time(&mut self, kernel: u64, timeout: Option<Duration>, quiet: bool) {
         self.quiet = if quiet { self.quiet + 1 } else { 0 };
         let due = timeout.map_or(u64::MAX, |timeout| self.now + timeout.as_nanos() as u64);

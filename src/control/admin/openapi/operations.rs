@@ -23,7 +23,7 @@ pub(super) struct Operation {
     pub query: Option<MakeSchema>,
     /// The body of the request.
     pub body: Option<MakeSchema>,
-    pub answer: Answer,
+    pub answer: ErrorResponse,
     /// Statuses of refusals.
     pub refusals: &'static [u16],
 }
@@ -32,7 +32,7 @@ pub(super) struct Operation {
 pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What the answer is, if nothing is refused.
-pub(super) enum Answer {
+pub(super) enum ErrorResponse {
     Json(MakeSchema),
     /// Text of this type.
     Text(&'static str),
@@ -69,7 +69,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/",
         summary: "The stats page",
         description: "The page is at `page` of [admin] as well.",
-        answer: Answer::Text("text/html"),
+        answer: ErrorResponse::Text("text/html"),
         ..BASE
     },
     Operation {
@@ -80,26 +80,26 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/stats.csv",
         summary: "The numbers with HAProxy's columns",
-        answer: Answer::Text("text/csv"),
+        answer: ErrorResponse::Text("text/csv"),
         ..BASE
     },
     Operation {
         path: "/stats;csv",
         summary: "The same, where HAProxy has it",
         description: "It is at the path of `page` of [admin] with `;csv` as well.",
-        answer: Answer::Text("text/csv"),
+        answer: ErrorResponse::Text("text/csv"),
         ..BASE
     },
     Operation {
         path: "/api/v1/openapi.json",
         summary: "This document",
-        answer: Answer::Json(of::<Map<String, Value>>),
+        answer: ErrorResponse::Json(of::<Map<String, Value>>),
         ..BASE
     },
     Operation {
         path: "/api/v1/stats",
         summary: "All numbers",
-        answer: Answer::Json(of::<Stats>),
+        answer: ErrorResponse::Json(of::<Stats>),
         ..BASE
     },
     Operation {
@@ -108,7 +108,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The data of each message is what /api/v1/stats answers; messages have no name \
                       and no id. At most 24 streams may be open. One that does not take a message \
                       within 10 seconds is closed.",
-        answer: Answer::Events(None),
+        answer: ErrorResponse::Events(None),
         refusals: &[401, 421, 503],
         ..BASE
     },
@@ -116,7 +116,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/sessions",
         summary: "The open sessions",
         query: Some(of::<sessions::Wanted>),
-        answer: Answer::Json(of::<sessions::Sessions>),
+        answer: ErrorResponse::Json(of::<sessions::Sessions>),
         refusals: &[400, 401, 421, 504],
         ..BASE
     },
@@ -125,7 +125,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/sessions/{id}",
         summary: "Closes a session",
         description: "Both sides are reset.",
-        answer: Answer::Json(of::<SessionsClosed>),
+        answer: ErrorResponse::Json(of::<SessionsClosed>),
         refusals: &[401, 403, 404, 421, 504],
         ..BASE
     },
@@ -136,7 +136,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The answer comes when the change is in effect. With `state_file` in [global] it \
                       is on disk by then.",
         body: Some(of::<Change>),
-        answer: Answer::Json(of::<Changed>),
+        answer: ErrorResponse::Json(of::<Changed>),
         refusals: &[400, 401, 403, 404, 413, 415, 421, 504],
         ..BASE
     },
@@ -148,7 +148,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                       may be open. One that does not take a piece within 10 seconds is closed. A \
                       silent one has a comment every 5 seconds.",
         query: Some(of::<events::Wanted>),
-        answer: Answer::Events(Some(of::<Events<'static>>)),
+        answer: ErrorResponse::Events(Some(of::<Events<'static>>)),
         refusals: &[400, 401, 421, 503],
         ..BASE
     },
@@ -159,7 +159,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The answer comes when all workers have the new configuration, or when it is \
                       refused and nothing has changed.",
         body: Some(of::<reload::Nothing>),
-        answer: Answer::Json(of::<reload::Reloaded>),
+        answer: ErrorResponse::Json(of::<reload::Reloaded>),
         refusals: &[400, 401, 403, 413, 415, 421, 422],
         ..BASE
     },
@@ -168,7 +168,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: takeover::PATH,
         summary: "Hands the listeners over",
         description: "For `ringway run --takeover`, over the Unix socket only.",
-        answer: Answer::Upgrade,
+        answer: ErrorResponse::Upgrade,
         refusals: &[401, 403, 421, 426],
         ..BASE
     },
@@ -182,7 +182,7 @@ const BASE: Operation = Operation {
     description: "",
     query: None,
     body: None,
-    answer: Answer::Text("text/plain"),
+    answer: ErrorResponse::Text("text/plain"),
     refusals: READ,
 };
 

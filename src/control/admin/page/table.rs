@@ -83,7 +83,7 @@ impl Row<'_> {
         let text = column.kind.write(value, view.now);
         let minor = if column.label.is_empty() { "minor" } else { "" };
         html! {
-            td.(class).(minor) data-label=(column.label) data-v=(path) data-k=(column.kind.word()) {
+            td.(class).(minor) data-label=(column.label) data-v=(path) data-k=(column.kind.as_str()) {
                 (text.as_deref().unwrap_or(NONE))
             }
         }
@@ -233,7 +233,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
                                     (Kind::Percent.write(&Value::from(*share), view.now).unwrap_or_default())
                                 }
                                 @for (head, path, kind) in &columns {
-                                    td data-label=(head) data-v=(path) data-k=(kind.word()) {
+                                    td data-label=(head) data-v=(path) data-k=(kind.as_str()) {
                                         (worker.pointer(path).and_then(|value| kind.write(value, view.now)).as_deref().unwrap_or(NONE))
                                     }
                                 }

@@ -32,7 +32,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Kind::Count => "count",
             Kind::Rate => "rate",
@@ -114,7 +114,7 @@ impl View {
         let value = object.pointer(path).unwrap_or(&Value::Null);
         let text = kind.write(value, self.now);
         html! {
-            span data-v=(path) data-k=(kind.word()) data-none=(none) { (text.as_deref().unwrap_or(none)) }
+            span data-v=(path) data-k=(kind.as_str()) data-none=(none) { (text.as_deref().unwrap_or(none)) }
         }
     }
 
@@ -122,7 +122,7 @@ impl View {
     pub fn small(&self, object: &Value, path: &str, kind: Kind) -> Markup {
         let value = object.pointer(path).unwrap_or(&Value::Null);
         let text = kind.write(value, self.now).unwrap_or_default();
-        html! { small data-v=(path) data-k=(kind.word()) data-none="" { (text) } }
+        html! { small data-v=(path) data-k=(kind.as_str()) data-none="" { (text) } }
     }
 }
 

@@ -34,16 +34,16 @@ fn what_follows_a_send_is_known_before_it_ends() {
 
     let came = |len, armed| {
         let (full, more) = (false, false);
-        let news = Received {
+        let info = ReceivedInfo {
             len,
             full,
             more,
             armed,
         };
-        Event::Received { from: SERVER, news }
+        Event::Received { from: SERVER, info }
     };
     let ended = Event::Ended { from: SERVER };
-    let killed = Event::Killed(Killer::Operator);
+    let killed = Event::Killed(KillReason::Operator);
     let cases: [(&[Event], AfterSend); 6] = [
         // The next receive is in flight, and tells of anything else.
         (&[came(100, false)], Nothing),
@@ -70,7 +70,7 @@ fn what_follows_a_send_is_known_before_it_ends() {
     ]);
     assert_eq!(story.session.after_send(CLIENT), More);
     // An answer of ours is the last.
-    let no_server = [Event::NoServer, Event::Answered { len: 90 }];
+    let no_server = [Event::NoServer, Event::ErrorPrepared { len: 90 }];
     let story = Story::requested().after(&no_server);
     assert_eq!(story.session.after_send(CLIENT), End);
 }
@@ -108,7 +108,7 @@ fn a_receive_that_stays_armed_is_not_made_again() {
     let mut story = Story::relaying();
     let piece = |len, armed| Event::Received {
         from: CLIENT,
-        news: Received {
+        info: ReceivedInfo {
             len,
             full: false,
             more: false,
@@ -116,7 +116,7 @@ fn a_receive_that_stays_armed_is_not_made_again() {
         },
     };
     assert_eq!(story.on(piece(10, true)), "send-s:10");
-    // Behind the chunk on its way out, pieces are joined.
+    // SendHint the chunk on its way out, pieces are joined.
     assert_eq!(story.on(piece(20, true)), "");
     assert_eq!(story.on(piece(30, true)), "");
     assert_eq!(

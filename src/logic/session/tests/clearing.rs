@@ -8,7 +8,7 @@ fn answering() -> Story {
     Story::http().after(&[
         Event::Accepted,
         Event::TimedOut,
-        Event::Answered { len: 100 },
+        Event::ErrorPrepared { len: 100 },
     ])
 }
 
@@ -50,7 +50,7 @@ fn a_client_that_does_not_take_its_answer_is_reset() {
 #[test]
 fn without_a_buffer_there_is_no_answer() {
     let mut story = Story::requested().after(&[Event::NoServer]);
-    assert_eq!(story.on(Event::Answered { len: 0 }), "reset");
+    assert_eq!(story.on(Event::ErrorPrepared { len: 0 }), "reset");
     assert_eq!(story.code(), "SC");
 }
 
@@ -58,7 +58,7 @@ fn without_a_buffer_there_is_no_answer() {
 fn a_client_that_had_ended_is_not_waited_for() {
     let mut story = Story::awaiting().after(&[Event::Ended { from: CLIENT }]);
     assert_eq!(story.on(Event::Ended { from: SERVER }), "leave answer-502");
-    assert_eq!(story.on(Event::Answered { len: 100 }), "send-c:100");
+    assert_eq!(story.on(Event::ErrorPrepared { len: 100 }), "send-c:100");
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s end-c free");
 }
 
@@ -72,7 +72,7 @@ fn an_upload_is_given_up_when_the_kernel_gave_its_send_back() {
     let came = story.on(canceled(SERVER, Use::Write));
     assert_eq!(came, "release-c release-c");
     assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave answer-502");
-    assert_eq!(story.on(Event::Answered { len: 100 }), "send-c:100");
+    assert_eq!(story.on(Event::ErrorPrepared { len: 100 }), "send-c:100");
     // No receive was in flight: one is made when the client is to leave.
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s end-c recv-c");
 }
@@ -81,7 +81,7 @@ fn an_upload_is_given_up_when_the_kernel_gave_its_send_back() {
 fn an_upload_that_goes_on_coming_is_dropped() {
     let armed = |len| Event::Received {
         from: CLIENT,
-        news: Received {
+        info: ReceivedInfo {
             len,
             full: false,
             more: false,
@@ -95,7 +95,7 @@ fn an_upload_that_goes_on_coming_is_dropped() {
     assert_eq!(story.on(armed(10)), "release-c");
     assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave answer-502");
     assert_eq!(story.on(armed(10)), "release-c");
-    assert_eq!(story.on(Event::Answered { len: 100 }), "send-c:100");
+    assert_eq!(story.on(Event::ErrorPrepared { len: 100 }), "send-c:100");
     assert_eq!(story.on(armed(10)), "release-c");
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s end-c");
     assert_eq!(story.on(armed(10)), "release-c");
@@ -112,14 +112,14 @@ fn splicing() -> Story {
 fn moved_in(len: u32) -> Event {
     Event::SplicedIn {
         from: CLIENT,
-        moved: Moved::Bytes(len),
+        moved: SpliceResult::Bytes(len),
     }
 }
 
 fn moved_out(len: u32) -> Event {
     Event::SplicedOut {
         from: CLIENT,
-        moved: Moved::Bytes(len),
+        moved: SpliceResult::Bytes(len),
     }
 }
 
@@ -140,13 +140,13 @@ fn a_poll_of_the_client_is_followed_by_a_receive() {
     // It ends while the answer is given.
     let mut story = waiting();
     assert_eq!(story.on(Event::Ended { from: SERVER }), "leave answer-502");
-    assert_eq!(story.on(Event::Answered { len: 100 }), "send-c:100");
+    assert_eq!(story.on(Event::ErrorPrepared { len: 100 }), "send-c:100");
     assert_eq!(story.on(Event::Readable { from: CLIENT }), "");
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s end-c recv-c");
     // It ends after that.
     let mut story = waiting().after(&[
         Event::Ended { from: SERVER },
-        Event::Answered { len: 100 },
+        Event::ErrorPrepared { len: 100 },
         sent(CLIENT, 100),
     ]);
     assert_eq!(story.on(Event::Readable { from: CLIENT }), "recv-c");
@@ -198,9 +198,9 @@ fn a_watched_client_is_let_go_like_any_other() {
     let mut story = queued();
     assert_eq!(story.on(Event::ClientGone { armed: true }), "cancel-c");
     assert_eq!(story.code(), "sQ");
-    let mut story = queued().after(&[Event::Answered { len: 100 }]);
+    let mut story = queued().after(&[Event::ErrorPrepared { len: 100 }]);
     assert_eq!(story.on(GONE), "cancel-c");
-    let mut story = queued().after(&[Event::Answered { len: 100 }, sent(CLIENT, 100)]);
+    let mut story = queued().after(&[Event::ErrorPrepared { len: 100 }, sent(CLIENT, 100)]);
     assert_eq!(story.on(Event::Ended { from: CLIENT }), "cancel-c");
     assert_eq!(story.on(canceled(CLIENT, Use::Watch)), "");
     assert_eq!(story.on(canceled(CLIENT, Use::Cancel)), "free");

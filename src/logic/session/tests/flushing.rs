@@ -102,8 +102,11 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
         from: SERVER,
         moved,
     };
-    assert_eq!(story.on(came(Moved::Bytes(PIPE_BYTES_MAX))), "out-s:131072");
-    assert_eq!(story.on(moved(Moved::Bytes(72))), "pollout-c");
+    assert_eq!(
+        story.on(came(SpliceResult::Bytes(PIPE_BYTES_MAX))),
+        "out-s:131072"
+    );
+    assert_eq!(story.on(moved(SpliceResult::Bytes(72))), "pollout-c");
     // The request can't be delivered, the answer can.
     let failed = Event::SendFailed {
         to: SERVER,
@@ -112,8 +115,8 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
     let _ = story.on(received(CLIENT, 5));
     assert_eq!(story.on(failed), "release-c");
     assert_eq!(story.on(Event::Writable { to: CLIENT }), "out-s:131000");
-    assert_eq!(story.on(moved(Moved::Bytes(131_000))), "in-s");
-    let reset = came(Moved::Failed(Fault::Reset));
+    assert_eq!(story.on(moved(SpliceResult::Bytes(131_000))), "in-s");
+    let reset = came(SpliceResult::Failed(Fault::Reset));
     assert_eq!(story.on(reset), "pipe-s unsent-c");
     assert_eq!(story.on(unsent(0)), "cancel-c");
     assert_eq!(story.code(), "SD");

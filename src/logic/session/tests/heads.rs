@@ -220,9 +220,9 @@ fn who_has_no_server_gets_an_answer() {
 #[test]
 fn what_is_no_request_is_answered_or_closed() {
     let came = [Event::Accepted, received(CLIENT, 10)];
-    for answer in [Answer::BadRequest, Answer::HeadTooLarge] {
+    for answer in [ErrorResponse::BadRequest, ErrorResponse::HeadTooLarge] {
         let mut story = Story::http().after(&came);
-        let refused = Head::Refused(Refusal::Answer(answer));
+        let refused = Head::Refused(Refusal::Respond(answer));
         let expected = format!("release-c leave answer-{}", answer.status());
         assert_eq!(story.on(head(CLIENT, refused)), expected);
         assert_eq!(story.code(), "PR");
@@ -289,7 +289,7 @@ fn killed_sessions_are_reset_in_every_state() {
         (Story::awaiting(), "cancel-c cancel-s", "KH"),
     ] {
         let mut story = story;
-        assert_eq!(story.on(Event::Killed(Killer::Operator)), actions);
+        assert_eq!(story.on(Event::Killed(KillReason::Operator)), actions);
         assert_eq!(story.code(), code);
     }
 }

@@ -24,7 +24,7 @@ fn states() -> Vec<(Story, Ends)> {
     let answering = [
         Event::Accepted,
         Event::TimedOut,
-        Event::Answered { len: 100 },
+        Event::ErrorPrepared { len: 100 },
     ];
     let clearing = || Story::sending().after(&[Event::TimedOut]);
     vec![
@@ -69,7 +69,7 @@ const TABLE: &[Row] = &[
     ("shortage", |_| Event::Shortage, NEVER),
     (
         "answered",
-        |_| Event::Answered { len: 100 },
+        |_| Event::ErrorPrepared { len: 100 },
         ["!", "!", "!", "!", "!", "answering: send-c:100", "!"],
     ),
     (
@@ -90,7 +90,7 @@ const TABLE: &[Row] = &[
         "spliced in",
         |_| Event::SplicedIn {
             from: CLIENT,
-            moved: Moved::Bytes(1000),
+            moved: SpliceResult::Bytes(1000),
         },
         [
             "!",
@@ -106,7 +106,7 @@ const TABLE: &[Row] = &[
         "spliced out",
         |_| Event::SplicedOut {
             from: CLIENT,
-            moved: Moved::WouldBlock,
+            moved: SpliceResult::WouldBlock,
         },
         [
             "!",
@@ -119,7 +119,7 @@ const TABLE: &[Row] = &[
         ],
     ),
     ("unsent", |_| Event::Unsent { len: 0 }, NEVER),
-    ("place freed", |_| Event::PlaceFreed, NEVER),
+    ("place freed", |_| Event::SlotFreed, NEVER),
     ("connected", |_| Event::Connected, NEVER),
     (
         "connect failed",
@@ -133,7 +133,7 @@ const TABLE: &[Row] = &[
             "reading: read-c",
             "relaying: read-s",
             "relaying:",
-            // Behind the chunk that the kernel still has.
+            // SendHint the chunk that the kernel still has.
             "clearing:",
             "clearing: release-s",
             "answering: release-c",
@@ -297,7 +297,7 @@ const TABLE: &[Row] = &[
     ),
     (
         "killed",
-        |_| Event::Killed(Killer::Operator),
+        |_| Event::Killed(KillReason::Operator),
         [
             "closing: reset",
             "closing: cancel-c cancel-s",
@@ -353,7 +353,7 @@ const FOUND: &[(&str, Head, [&str; 2])] = &[
     ),
     (
         "something to answer",
-        Head::Refused(Refusal::Answer(Answer::HeadTooLarge)),
+        Head::Refused(Refusal::Respond(ErrorResponse::HeadTooLarge)),
         ["answering: release-c leave answer-431", "!"],
     ),
     (

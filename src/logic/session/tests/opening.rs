@@ -44,7 +44,7 @@ fn a_connect_that_stands_at_the_last_moment_is_used_and_can_still_be_ended() {
     let mut story = Story::new().after(&[Event::Accepted, Event::Chosen, Event::TimedOut]);
     assert_eq!(story.on(Event::Connected), "recv-c recv-s");
     // The late cancellation is still out; the kill needs one that comes after the receives.
-    assert_eq!(story.on(Event::Killed(Killer::Operator)), "cancel-c");
+    assert_eq!(story.on(Event::Killed(KillReason::Operator)), "cancel-c");
     let canceled = Event::Canceled {
         side: SERVER,
         used: Use::Cancel,
@@ -57,11 +57,11 @@ fn waiting_counts_from_the_first_moment_through_vain_calls() {
     let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
     story.now = at(2);
-    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::SlotFreed), "choose");
     assert_eq!(story.on(Event::Full), "enqueue");
     assert_eq!(story.session.queued_since(), Some(at(0)));
     assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
-    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::SlotFreed), "choose");
     assert_eq!(story.on(Event::Chosen), "connect");
     assert_eq!(
         story.session.summary(story.now).waited,
@@ -148,9 +148,9 @@ fn one_that_was_called_from_the_queue_may_have_to_pause() {
     let events = [Event::Accepted, Event::Chosen, refused, Event::Full];
     let mut story = Story::new().after(&events);
     story.now = at(2);
-    assert_eq!(story.on(Event::PlaceFreed), "choose");
+    assert_eq!(story.on(Event::SlotFreed), "choose");
     assert_eq!(story.on(Event::AllTried), "", "it is watched already");
-    assert!(!story.session.was_called());
+    assert!(!story.session.was_woken_from_queue());
     let waited = story.session.summary(story.now).waited;
     assert_eq!(waited, Duration::from_secs(2));
 }

@@ -15,11 +15,11 @@ fn a_full_receive_leads_to_splicing_and_small_moves_lead_back() {
     assert_eq!(story.on(sent(CLIENT, FULL)), "release-s in-s");
     let in_pipe = |len| Event::SplicedIn {
         from: SERVER,
-        moved: Moved::Bytes(len),
+        moved: SpliceResult::Bytes(len),
     };
     let out_of_pipe = |len| Event::SplicedOut {
         from: SERVER,
-        moved: Moved::Bytes(len),
+        moved: SpliceResult::Bytes(len),
     };
     // A full pipe means that more is there; the sink takes it in two pieces.
     assert_eq!(story.on(in_pipe(PIPE_BYTES_MAX)), "out-s:131072");
@@ -51,7 +51,7 @@ fn a_spliced_stream_ends_like_any_other() {
     assert_eq!(story.on(sent(SERVER, FULL)), "release-c in-c");
     let ended = Event::SplicedIn {
         from: CLIENT,
-        moved: Moved::End,
+        moved: SpliceResult::End,
     };
     assert_eq!(story.on(ended), "pipe-c end-s");
     assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
@@ -65,7 +65,7 @@ fn without_a_kernel_pipe_buffers_go_on() {
     let _ = story.on(sent(SERVER, FULL));
     let none = Event::SplicedIn {
         from: CLIENT,
-        moved: Moved::NoPipe,
+        moved: SpliceResult::NoPipe,
     };
     assert_eq!(story.on(none), "recv-c");
     assert_eq!(story.on(received(CLIENT, 9)), "send-s:9 recv-c");
@@ -80,11 +80,11 @@ fn a_long_transfer_lets_others_have_their_turn() {
     loop {
         let _ = story.on(Event::SplicedIn {
             from: SERVER,
-            moved: Moved::Bytes(PIPE_BYTES_MAX),
+            moved: SpliceResult::Bytes(PIPE_BYTES_MAX),
         });
         let next = story.on(Event::SplicedOut {
             from: SERVER,
-            moved: Moved::Bytes(PIPE_BYTES_MAX),
+            moved: SpliceResult::Bytes(PIPE_BYTES_MAX),
         });
         moved += PIPE_BYTES_MAX;
         if next == "pipe-s pollin-s" {

@@ -14,7 +14,7 @@ fn states() -> Vec<Story> {
         Event::Accepted,
         Event::Chosen,
         Event::Connected,
-        Event::Killed(Killer::Operator),
+        Event::Killed(KillReason::Operator),
     ];
     let fault = Fault::Reset;
     let flushing = [Event::ReceiveFailed {
@@ -129,14 +129,14 @@ const TABLE: &[(&str, Event, [&str; 10])] = &[
     ),
     (
         "answered",
-        Event::Answered { len: 100 },
+        Event::ErrorPrepared { len: 100 },
         ["!", "!", "!", "!", "!", "!", "!", "!", "!", "!"],
     ),
     (
         "spliced in",
         Event::SplicedIn {
             from: SERVER,
-            moved: Moved::Bytes(1000),
+            moved: SpliceResult::Bytes(1000),
         },
         [
             "!",
@@ -155,7 +155,7 @@ const TABLE: &[(&str, Event, [&str; 10])] = &[
         "spliced out",
         Event::SplicedOut {
             from: SERVER,
-            moved: Moved::WouldBlock,
+            moved: SpliceResult::WouldBlock,
         },
         [
             "!",
@@ -172,7 +172,7 @@ const TABLE: &[(&str, Event, [&str; 10])] = &[
     ),
     (
         "place freed",
-        Event::PlaceFreed,
+        Event::SlotFreed,
         [
             "!",
             "choosing: choose",
@@ -223,7 +223,7 @@ const TABLE: &[(&str, Event, [&str; 10])] = &[
         "received",
         Event::Received {
             from: CLIENT,
-            news: Received {
+            info: ReceivedInfo {
                 len: 10,
                 full: false,
                 more: false,
@@ -390,7 +390,7 @@ const TABLE: &[(&str, Event, [&str; 10])] = &[
     ),
     (
         "killed",
-        Event::Killed(Killer::Down),
+        Event::Killed(KillReason::Down),
         [
             "closing: reset",
             "closing: dequeue cancel-c",
@@ -479,10 +479,10 @@ pub fn bit(event: Event) -> u32 {
         Event::NoServer => 3,
         Event::Shortage => 4,
         Event::Head { .. } => 5,
-        Event::Answered { .. } => 6,
+        Event::ErrorPrepared { .. } => 6,
         Event::SplicedIn { .. } => 7,
         Event::SplicedOut { .. } => 8,
-        Event::PlaceFreed => 9,
+        Event::SlotFreed => 9,
         Event::Connected => 10,
         Event::ConnectFailed(_) => 11,
         Event::Received { .. } => 12,

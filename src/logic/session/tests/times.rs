@@ -49,7 +49,7 @@ fn a_summary_tells_the_times() {
     let _ = story.on(Event::Accepted);
     let _ = story.on(Event::Full);
     story.now = at(1);
-    let _ = story.on(Event::PlaceFreed);
+    let _ = story.on(Event::SlotFreed);
     let _ = story.on(Event::Chosen);
     story.now = at(3);
     let _ = story.on(Event::Connected);

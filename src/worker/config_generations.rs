@@ -14,20 +14,23 @@ use crate::logic::balance::{Algorithm, Balancer};
 use crate::logic::session::{Policy, Protocol};
 use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
 
-/// The index of a plan in a worker's [`Plans`].
-pub type PlanIndex = u32;
+/// The index of a configuration in a worker's [`ConfigGenerations`].
+pub type ConfigIndex = u32;
 
-/// A frontend in one of the plans.
+/// The way of a session: the configuration that it goes by, the frontend at which its client came,
+/// and the backend that serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Which plan.
-    pub plan: PlanIndex,
+pub struct Route {
+    /// Which configuration.
+    pub config: ConfigIndex,
     /// Index of the frontend in it.
     pub frontend: u16,
+    /// Index of the backend in it.
+    pub backend: u32,
 }
 
 /// A snapshot, and what one worker makes of it.
-pub struct Plan {
+pub struct LocalConfig {
     pub snapshot: Arc<Snapshot>,
     /// By index of the frontend.
     pub policies: Vec<Policy>,
@@ -41,7 +44,7 @@ pub struct Plan {
     users: usize,
 }
 
-impl Plan {
+impl LocalConfig {
     fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
         let config = &snapshot.config;
         let balancers = config.backends.iter().map(|backend| {
@@ -53,7 +56,7 @@ impl Plan {
         let wants_client = config.frontends.iter().map(|frontend| {
             logged || config.backends[frontend.backend].balance == Balance::SourceHash
         });
-        Plan {
+        LocalConfig {
             policies: config.frontends.iter().map(policy).collect(),
             balancers: balancers.collect(),
             cookies: config.backends.iter().map(Cookie::of).collect(),
@@ -68,14 +71,9 @@ impl Plan {
         self.snapshot.config.global.access_log != AccessLog::Off
     }
 
-    /// Index of the backend of a frontend.
-    pub fn backend_of(&self, frontend: u16) -> usize {
-        self.snapshot.config.frontends[usize::from(frontend)].backend
-    }
-
-    /// The server that a session of this plan has taken, if any.
+    /// The server that a session of this config has taken, if any.
     pub fn server_of<E: Engine>(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
-        let backend = self.backend_of(entry.place.frontend);
+        let backend = entry.route.backend as usize;
         let server = usize::from(entry.server?);
         Some(self.snapshot.server(backend, server))
     }
@@ -86,38 +84,38 @@ impl Plan {
     }
 }
 
-/// All plans in use; at least one.
-pub struct Plans {
-    table: Slab<Plan>,
-    newest: PlanIndex,
+/// All configs in use; at least one.
+pub struct ConfigGenerations {
+    table: Slab<LocalConfig>,
+    newest: ConfigIndex,
     /// One may have lost its last user.
     sweep_due: bool,
     seed: u64,
 }
 
-impl Plans {
+impl ConfigGenerations {
     /// With a first one. `seed` makes random choices differ.
     pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
-        let mut plans = Plans {
+        let mut configs = ConfigGenerations {
             table: Slab::new(),
             newest: 0,
             sweep_due: false,
             seed,
         };
-        plans.adopt(snapshot);
-        plans
+        configs.adopt(snapshot);
+        configs
     }
 
     /// Takes a snapshot for all that is new.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         // Or every turn of a reloading process would begin with the same server.
         let seed = self.seed.wrapping_add(snapshot.version);
-        self.newest = self.table.insert(Plan::new(snapshot, seed)) as PlanIndex;
+        self.newest = self.table.insert(LocalConfig::new(snapshot, seed)) as ConfigIndex;
         self.sweep_due = true;
     }
 
-    /// The index of the plan for all that is new.
-    pub fn newest(&self) -> PlanIndex {
+    /// The index of the config for all that is new.
+    pub fn newest(&self) -> ConfigIndex {
         self.newest
     }
 
@@ -126,59 +124,66 @@ impl Plans {
         self.table.len()
     }
 
-    /// What all workers share of the frontend at this place.
-    pub fn frontend(&self, place: Place) -> &Arc<FrontendShared> {
-        self[place.plan].frontend(place.frontend)
+    /// What all workers share of the frontend at this route.
+    pub fn frontend(&self, route: Route) -> &Arc<FrontendShared> {
+        self[route.config].frontend(route.frontend)
     }
 
-    /// The same frontend in the newest plan, if that has it.
-    pub fn newest_place(&self, place: Place) -> Option<Place> {
-        if place.plan == self.newest {
-            return Some(place);
+    /// The same frontend in the newest config, if that has it.
+    pub fn newest_route(&self, route: Route) -> Option<Route> {
+        if route.config == self.newest {
+            return Some(route);
         }
         let newest = &self[self.newest].snapshot;
-        let frontend = newest.index_of(self.frontend(place))?;
-        Some(Place {
-            plan: self.newest,
-            frontend: frontend as u16,
-        })
+        let frontend = newest.index_of(self.frontend(route))?;
+        Some(self.route(self.newest, frontend as u16))
+    }
+
+    /// The way of sessions whose clients come to this frontend of a configuration.
+    pub fn route(&self, config: ConfigIndex, frontend: u16) -> Route {
+        let backend = self[config].snapshot.config.frontends[usize::from(frontend)].backend;
+        Route {
+            config,
+            frontend,
+            backend: backend as u32,
+        }
     }
 
     /// A session or a listener names it from now on.
-    pub fn acquire(&mut self, plan: PlanIndex) {
-        self[plan].users += 1;
+    pub fn acquire(&mut self, config: ConfigIndex) {
+        self[config].users += 1;
     }
 
     /// It no longer does.
-    pub fn release(&mut self, plan: PlanIndex) {
-        let users = &mut self[plan].users;
-        debug_assert!(*users > 0, "a plan was released that was not acquired");
+    pub fn release(&mut self, config: ConfigIndex) {
+        let users = &mut self[config].users;
+        debug_assert!(*users > 0, "a config was released that was not acquired");
         *users -= 1;
         self.sweep_due |= *users == 0;
     }
 
-    /// Drops plans that nobody names any more. Not while an event is handled, which may still look
+    /// Drops configs that nobody names any more. Not while an event is handled, which may still look
     /// at one.
     pub fn sweep(&mut self) {
         if std::mem::take(&mut self.sweep_due) {
             let newest = self.newest as usize;
             self.table
-                .retain(|index, plan| index == newest || plan.users > 0);
+                .retain(|index, config| index == newest || config.users > 0);
         }
     }
 }
 
-impl Index<PlanIndex> for Plans {
-    type Output = Plan;
+impl Index<ConfigIndex> for ConfigGenerations {
+    type Output = LocalConfig;
 
-    fn index(&self, plan: PlanIndex) -> &Plan {
-        &self.table[plan as usize]
+    fn index(&self, config: ConfigIndex) -> &LocalConfig {
+        &self.table[config as usize]
     }
 }
 
-impl IndexMut<PlanIndex> for Plans {
-    fn index_mut(&mut self, plan: PlanIndex) -> &mut Plan {
-        &mut self.table[plan as usize]
+impl IndexMut<ConfigIndex> for ConfigGenerations {
+    fn index_mut(&mut self, config: ConfigIndex) -> &mut LocalConfig {
+        &mut self.table[config as usize]
     }
 }
 

@@ -5,9 +5,9 @@
 //! sends is read and dropped until it leaves, within [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT). The
 //! server is not kept for that.
 
-use super::action::{Action, Actions, Event, Farewell, Side, Use};
-use super::answer::Answer;
-use super::outcome::{Outcome, Phase, Who};
+use super::action::{Action, Actions, CloseMode, Event, Side, Use};
+use super::error_response::ErrorResponse;
+use super::termination::{TerminationCause, TerminationPhase, TerminationState};
 use super::{Session, State};
 use crate::logic::time::Instant;
 
@@ -17,17 +17,17 @@ impl Session {
     pub(super) fn answer(
         &mut self,
         now: Instant,
-        who: Who,
-        phase: Phase,
-        answer: Answer,
+        who: TerminationCause,
+        phase: TerminationPhase,
+        answer: ErrorResponse,
         out: &mut Actions,
     ) {
-        self.outcome.get_or_insert(Outcome { who, phase });
+        self.outcome.get_or_insert(TerminationState { who, phase });
         if !self.pipe(Side::Client).writing {
             self.pipe(Side::Client).break_off(out);
         }
         self.pipe(Side::Server).drop_head(out);
-        self.state = State::Clearing { since: now, answer };
+        self.state = State::ClosingServer { since: now, answer };
         if self.in_flight(Side::Server) {
             self.cancel(Side::Server, out);
         } else {
@@ -35,22 +35,22 @@ impl Session {
         }
     }
 
-    fn give(&mut self, since: Instant, answer: Answer, out: &mut Actions) {
-        self.state = State::Answering { since };
+    fn give(&mut self, since: Instant, answer: ErrorResponse, out: &mut Actions) {
+        self.state = State::SendingError { since };
         out.push(Action::LeaveServer);
-        out.push(Action::Answer(answer));
+        out.push(Action::PrepareError(answer));
     }
 
-    pub(super) fn on_clearing(
+    pub(super) fn on_closing_server(
         &mut self,
         since: Instant,
-        answer: Answer,
+        answer: ErrorResponse,
         event: Event,
         out: &mut Actions,
     ) {
         match event {
-            Event::Received { from, news } => {
-                self.pipe(from).discard(news, out);
+            Event::Received { from, info } => {
+                self.pipe(from).discard(info, out);
             }
             Event::Ended { from } => {
                 self.pipe(from).reading = false;
@@ -86,11 +86,11 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_) => return self.impossible(event, out),
         }
@@ -99,10 +99,10 @@ impl Session {
         }
     }
 
-    pub(super) fn on_answering(&mut self, since: Instant, event: Event, out: &mut Actions) {
+    pub(super) fn on_sending_error(&mut self, since: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::Answered { len: 0 } => self.give_up(out),
-            Event::Answered { len } => self.pipe(Side::Server).answer(len, out),
+            Event::ErrorPrepared { len: 0 } => self.give_up(out),
+            Event::ErrorPrepared { len } => self.pipe(Side::Server).answer(len, out),
             Event::Sent { to, len } => {
                 if self.pipe(to.other()).answer_sent(len, out) {
                     out.push(Action::ShutdownWrite { to });
@@ -114,8 +114,8 @@ impl Session {
                 self.give_up(out);
             }
             Event::Writable { to } => self.pipe(to.other()).writable(out),
-            Event::Received { from, news } => {
-                self.pipe(from).discard(news, out);
+            Event::Received { from, info } => {
+                self.pipe(from).discard(info, out);
             }
             Event::Ended { from } => {
                 self.pipe(from).reading = false;
@@ -142,7 +142,7 @@ impl Session {
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_) => self.impossible(event, out),
         }
@@ -152,7 +152,7 @@ impl Session {
     /// there any more: waits for the client to leave.
     pub(super) fn linger(&mut self, since: Instant, out: &mut Actions) {
         if self.pipe(Side::Client).ended {
-            self.leave(Farewell::Finish, out);
+            self.leave(CloseMode::Graceful, out);
             return;
         }
         self.state = State::Lingering { since };
@@ -163,21 +163,21 @@ impl Session {
 
     pub(super) fn on_lingering(&mut self, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, news } => {
-                self.pipe(from).discard(news, out);
-                if !news.armed {
+            Event::Received { from, info } => {
+                self.pipe(from).discard(info, out);
+                if !info.armed {
                     self.pipe(from).receive_rest(out);
                 }
             }
             Event::Readable { from } => self.pipe(from).receive_rest(out),
             Event::Ended { from } | Event::ReceiveFailed { from, .. } => {
                 self.pipe(from).reading = false;
-                self.leave(Farewell::Finish, out);
+                self.leave(CloseMode::Graceful, out);
             }
             Event::Canceled { side, used } => self.gave_back(side, used),
             // The receive that is in flight tells the same.
             Event::ClientGone { armed } => self.watching = armed,
-            Event::TimedOut | Event::Killed(_) => self.leave(Farewell::Finish, out),
+            Event::TimedOut | Event::Killed(_) => self.leave(CloseMode::Graceful, out),
             Event::Accepted
             | Event::Chosen
             | Event::Full
@@ -185,11 +185,11 @@ impl Session {
             | Event::AllTried
             | Event::Shortage
             | Event::Head { .. }
-            | Event::Answered { .. }
+            | Event::ErrorPrepared { .. }
             | Event::SplicedIn { .. }
             | Event::SplicedOut { .. }
             | Event::Unsent { .. }
-            | Event::PlaceFreed
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Sent { .. }
@@ -200,12 +200,12 @@ impl Session {
 
     /// The client does not get its answer.
     fn give_up(&mut self, out: &mut Actions) {
-        self.leave(Farewell::Reset, out);
+        self.leave(CloseMode::Reset, out);
     }
 
     /// Closes; how it ended was noted when the answer was decided on.
-    fn leave(&mut self, farewell: Farewell, out: &mut Actions) {
-        let outcome = self.outcome.unwrap_or(Outcome::NORMAL);
-        self.end(outcome.who, outcome.phase, farewell, out);
+    fn leave(&mut self, mode: CloseMode, out: &mut Actions) {
+        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
+        self.end(outcome.who, outcome.phase, mode, out);
     }
 }

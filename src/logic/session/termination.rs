@@ -2,7 +2,7 @@
 
 /// Who or what ended a session; the first letter of the end code, as HAProxy uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Who {
+pub enum TerminationCause {
     /// Both directions ended in order.
     Nobody,
     /// The client left or reset the connection.
@@ -27,7 +27,7 @@ pub enum Who {
 
 /// What the session was doing then; the second letter of the end code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum TerminationPhase {
     /// HTTP mode: reading the head of the request.
     Request,
     /// Waiting for a place on a server.
@@ -46,47 +46,50 @@ pub enum Phase {
 
 /// The end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Outcome {
+pub struct TerminationState {
     /// Who ended it.
-    pub who: Who,
+    pub who: TerminationCause,
     /// What it was doing.
-    pub phase: Phase,
+    pub phase: TerminationPhase,
 }
 
-impl Outcome {
+impl TerminationState {
     /// Both directions ended in order.
-    pub const NORMAL: Outcome = Outcome {
-        who: Who::Nobody,
-        phase: Phase::Done,
+    pub const NORMAL: TerminationState = TerminationState {
+        who: TerminationCause::Nobody,
+        phase: TerminationPhase::Done,
     };
 
     /// Whether it ended because its server could not be connected to.
     pub const fn is_connect_failure(self) -> bool {
-        matches!(self.who, Who::Server | Who::ServerTimeout) && matches!(self.phase, Phase::Connect)
+        matches!(
+            self.who,
+            TerminationCause::Server | TerminationCause::ServerTimeout
+        ) && matches!(self.phase, TerminationPhase::Connect)
     }
 
     /// The two letters of HAProxy's logs, for example `--`, `CD` or `sC`.
     pub const fn code(self) -> [u8; 2] {
         let who = match self.who {
-            Who::Nobody => b'-',
-            Who::Client => b'C',
-            Who::Server => b'S',
-            Who::Proxy => b'P',
-            Who::Resource => b'R',
-            Who::Internal => b'I',
-            Who::Down => b'D',
-            Who::Operator => b'K',
-            Who::ClientTimeout => b'c',
-            Who::ServerTimeout => b's',
+            TerminationCause::Nobody => b'-',
+            TerminationCause::Client => b'C',
+            TerminationCause::Server => b'S',
+            TerminationCause::Proxy => b'P',
+            TerminationCause::Resource => b'R',
+            TerminationCause::Internal => b'I',
+            TerminationCause::Down => b'D',
+            TerminationCause::Operator => b'K',
+            TerminationCause::ClientTimeout => b'c',
+            TerminationCause::ServerTimeout => b's',
         };
         let phase = match self.phase {
-            Phase::Request => b'R',
-            Phase::Queue => b'Q',
-            Phase::Connect => b'C',
-            Phase::Headers => b'H',
-            Phase::Data => b'D',
-            Phase::Last => b'L',
-            Phase::Done => b'-',
+            TerminationPhase::Request => b'R',
+            TerminationPhase::Queue => b'Q',
+            TerminationPhase::Connect => b'C',
+            TerminationPhase::Headers => b'H',
+            TerminationPhase::Data => b'D',
+            TerminationPhase::Last => b'L',
+            TerminationPhase::Done => b'-',
         };
         [who, phase]
     }
@@ -94,7 +97,7 @@ impl Outcome {
 
 /// Who may end a session from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Killer {
+pub enum KillReason {
     /// The operator, or the end of the time to stop.
     Operator,
     /// The health checker, for a server that is down.
@@ -105,13 +108,13 @@ pub enum Killer {
     Shortage,
 }
 
-impl Killer {
-    pub(super) const fn who(self) -> Who {
+impl KillReason {
+    pub(super) const fn who(self) -> TerminationCause {
         match self {
-            Killer::Operator => Who::Operator,
-            Killer::Down => Who::Down,
-            Killer::Internal => Who::Internal,
-            Killer::Shortage => Who::Resource,
+            KillReason::Operator => TerminationCause::Operator,
+            KillReason::Down => TerminationCause::Down,
+            KillReason::Internal => TerminationCause::Internal,
+            KillReason::Shortage => TerminationCause::Resource,
         }
     }
 }

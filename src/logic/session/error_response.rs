@@ -3,7 +3,7 @@
 
 /// An answer that we give ourselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Answer {
+pub enum ErrorResponse {
     /// What came is no request, or could be read in two ways.
     BadRequest,
     /// The head of the request did not come in time.
@@ -18,18 +18,18 @@ pub enum Answer {
     GatewayTimeout,
 }
 
-impl Answer {
+impl ErrorResponse {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Answer; 6] = [
-        Answer::BadRequest,
-        Answer::RequestTimeout,
-        Answer::HeadTooLarge,
-        Answer::BadGateway,
-        Answer::Unavailable,
-        Answer::GatewayTimeout,
+    pub const ALL: [ErrorResponse; 6] = [
+        ErrorResponse::BadRequest,
+        ErrorResponse::RequestTimeout,
+        ErrorResponse::HeadTooLarge,
+        ErrorResponse::BadGateway,
+        ErrorResponse::Unavailable,
+        ErrorResponse::GatewayTimeout,
     ];
 
-    /// Its place in [`Answer::ALL`].
+    /// Its place in [`ErrorResponse::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -37,12 +37,12 @@ impl Answer {
     /// Its status code (RFC 9110, RFC 6585).
     pub const fn status(self) -> u16 {
         match self {
-            Answer::BadRequest => 400,
-            Answer::RequestTimeout => 408,
-            Answer::HeadTooLarge => 431,
-            Answer::BadGateway => 502,
-            Answer::Unavailable => 503,
-            Answer::GatewayTimeout => 504,
+            ErrorResponse::BadRequest => 400,
+            ErrorResponse::RequestTimeout => 408,
+            ErrorResponse::HeadTooLarge => 431,
+            ErrorResponse::BadGateway => 502,
+            ErrorResponse::Unavailable => 503,
+            ErrorResponse::GatewayTimeout => 504,
         }
     }
 
@@ -74,32 +74,32 @@ impl Answer {
             };
         }
         match self {
-            Answer::BadRequest => answer!(
+            ErrorResponse::BadRequest => answer!(
                 "400 Bad Request",
                 "68",
                 "this is not an HTTP request that can be passed on."
             ),
-            Answer::RequestTimeout => answer!(
+            ErrorResponse::RequestTimeout => answer!(
                 "408 Request Timeout",
                 "55",
                 "the request did not come in time."
             ),
-            Answer::HeadTooLarge => answer!(
+            ErrorResponse::HeadTooLarge => answer!(
                 "431 Request Header Fields Too Large",
                 "74",
                 "the head of the request is too long."
             ),
-            Answer::BadGateway => answer!(
+            ErrorResponse::BadGateway => answer!(
                 "502 Bad Gateway",
                 "53",
                 "the server ended before its answer."
             ),
-            Answer::Unavailable => answer!(
+            ErrorResponse::Unavailable => answer!(
                 "503 Service Unavailable",
                 "62",
                 "no server can take this request now."
             ),
-            Answer::GatewayTimeout => answer!(
+            ErrorResponse::GatewayTimeout => answer!(
                 "504 Gateway Timeout",
                 "56",
                 "the server did not answer in time."
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn each_text_says_what_it_is() {
-        for (index, answer) in Answer::ALL.into_iter().enumerate() {
+        for (index, answer) in ErrorResponse::ALL.into_iter().enumerate() {
             assert_eq!(answer.index(), index);
             let (head, body) = answer.text().split_once("\r\n\r\n").unwrap();
             let status = format!("HTTP/1.1 {} ", answer.status());
