@@ -466,7 +466,9 @@ fn silent_clients_that_come_back_keep_nobody_out() {
 
 #[test]
 fn probes_are_answered_beside_clients_that_take_all_the_time_they_may() {
-    let ringway = setup(&[LISTEN]).start();
+    let folder = ScratchDirectory::new();
+    let token = token_file(&folder, "s3cret-word");
+    let ringway = setup(&[LISTEN, &line("token_file", &token)]).start();
     let admin = ringway.admin();
     let begin = Instant::now();
     // Whole heads, and bodies that do not come.
@@ -475,7 +477,7 @@ fn probes_are_answered_beside_clients_that_take_all_the_time_they_may() {
             let mut client = connect(admin);
             let head = format!(
                 "POST {SERVER} HTTP/1.1\r\nHost: {admin}\r\nContent-Type: application/json\r\n\
-                 Content-Length: 9\r\n\r\n"
+                 Authorization: Bearer s3cret-word\r\nContent-Length: 9\r\n\r\n"
             );
             client.write_all(head.as_bytes()).expect("it is taken");
             client
