@@ -1,6 +1,6 @@
 //! Both directions at work, and the way to the end: half-close, reset, idleness, closing.
 
-use super::Session;
+use super::{Protocol, Session};
 use super::action::{Action, Actions, CloseMode, Event, Fault, Head, Side, SpliceResult, Use};
 use super::error_response::ErrorResponse;
 use super::pipe::Progress;
@@ -208,8 +208,14 @@ impl Session {
         if self.pipe(to).finished {
             return self.part(now, to.other(), None, out);
         }
-        if to == Side::Client && fault != Fault::Closed && !self.pipe(to).ended {
-            // The kernel tells of a reset once only: what is read then looks like an end.
+        // The kernel tells of a reset once only: what is read then looks like an end. In HTTP mode a
+        // server that refuses the rest of a request has mostly answered; the client is to read that,
+        // whatever it still sends.
+        let is_passed_on = match to {
+            Side::Client => true,
+            Side::Server => self.protocol == Protocol::Tcp,
+        };
+        if is_passed_on && fault != Fault::Closed && !self.pipe(to).ended {
             self.pipe(to).reset = true;
         }
         self.pipe(to.other()).drop_rest(out);

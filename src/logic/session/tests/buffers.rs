@@ -194,6 +194,24 @@ fn a_broken_sink_does_not_lose_what_it_said_before() {
     );
     // More from the client goes nowhere, but is taken: it may read only after it.
     assert_eq!(story.on(received(CLIENT, 10)), "release-c recv-c");
+    // It was reset, which is passed on when the client has all that was sent before.
+    let ended = story.on(Event::Ended { from: SERVER });
+    assert_eq!(ended, "unsent-c");
+    assert_eq!(story.on(received(CLIENT, 10)), "release-c recv-c");
+    assert_eq!(story.on(Event::Unsent { len: 0 }), "cancel-c");
+    assert_eq!(story.code(), "SD");
+}
+
+#[test]
+fn a_server_that_has_closed_lets_the_client_read_to_the_end() {
+    let mut story = Story::relaying();
+    let _ = story.on(received(CLIENT, 10));
+    // Its end came before its reset, and waits to be read.
+    let failed = Event::SendFailed {
+        to: SERVER,
+        fault: Fault::Closed,
+    };
+    assert_eq!(story.on(failed), "release-c");
     // A close would be met by what the client still sends, and the reset could overtake the answer.
     let ended = story.on(Event::Ended { from: SERVER });
     assert_eq!(ended, "leave end-c");
