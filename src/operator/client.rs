@@ -1,6 +1,7 @@
 //! A small HTTP client for the admin listener, over TCP and over its Unix socket.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -124,7 +125,7 @@ impl Client {
         let refused = |error: io::Error| self.unreachable(&error);
         match &self.target.address {
             Address::Socket(socket) => {
-                let stream = UnixStream::connect(socket).await.map_err(refused)?;
+                let stream = connect(socket).await.map_err(refused)?;
                 let request = request.header(header::HOST, "localhost");
                 self.exchange(stream, request.body(Full::new(bytes))).await
             }
@@ -198,4 +199,17 @@ impl Client {
             status.as_u16()
         ))
     }
+}
+/// Connects to an admin socket. While its queue is full the kernel refuses at once (unix(7), `EAGAIN`):
+/// that is tried again for a second.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    const PERIOD: Duration = Duration::from_millis(20);
+    const TRIES_MAX: usize = 50;
+    for _ in 1..TRIES_MAX {
+        match UnixStream::connect(socket).await {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::time::sleep(PERIOD).await,
+            other => return other,
+        }
+    }
+    UnixStream::connect(socket).await
 }

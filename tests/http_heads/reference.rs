@@ -150,9 +150,10 @@ fn is_framed(fields: &[(Vec<u8>, &[u8], &[u8])], minor: u8) -> bool {
             .map(|member| trim(member).to_ascii_lowercase())
             .collect()
     };
-    let lengths: Vec<_> = members("content-length")
+    let lengths: Vec<_> = fields
         .iter()
-        .map(|member| length(member))
+        .filter(|(name, _, _)| name == b"content-length")
+        .map(|(_, value, _)| length(trim(value)))
         .collect();
     let codings = members("transfer-encoding");
     let named = ["content_length", "transfer_encoding"];

@@ -1,9 +1,11 @@
 //! Which connections one listener of the admin server has, and which of them makes room for a new one.
 //!
 //! A connection counts as silent until the whole head of a request has come, and again when that is
-//! answered. When all slots are taken, the one that has been silent for longest is closed. Requests but
-//! those of probes leave some slots free, so that `/healthz` and `/readyz` are answered whatever others do.
+//! answered. When all slots are taken, the address with the most silent connections loses the one that has
+//! been silent for longest. Requests but those of probes leave some slots free, so that `/healthz` and `/readyz` are answered whatever others do.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ const SILENCE_MIN: Duration = Duration::from_millis(100);
 /// All connections of a listener.
 pub(super) struct Clients {
     bounds: Bounds,
-    table: Mutex<Slab<(Connection, Doing)>>,
+    table: Mutex<Slab<Entry>>,
     /// A slot is free, or a connection has become silent.
     changed: Notify,
 }
@@ -38,6 +40,14 @@ impl Bounds {
     pub const fn descriptors(self) -> u64 {
         (self.requests + self.reserve + 1) as u64
     }
+}
+
+/// A connection that has a slot.
+struct Entry {
+    connection: Connection,
+    /// The client's address over TCP.
+    address: Option<IpAddr>,
+    doing: Doing,
 }
 
 /// What a connection is doing.
@@ -72,9 +82,13 @@ impl Clients {
     }
 
     /// Waits for a slot. Called by one task alone.
-    pub async fn admit(self: &Arc<Self>, connection: &Connection) -> Arc<Client> {
+    pub async fn admit(
+        self: &Arc<Self>,
+        connection: &Connection,
+        address: Option<IpAddr>,
+    ) -> Arc<Client> {
         loop {
-            match self.try_admit(connection, Instant::now()) {
+            match self.try_admit(connection, address, Instant::now()) {
                 Ok(key) => {
                     let clients = Arc::clone(self);
                     return Arc::new(Client { clients, key });
@@ -87,30 +101,55 @@ impl Clients {
     }
 
     /// Takes a slot, or has one freed and says when to look again.
-    fn try_admit(&self, connection: &Connection, now: Instant) -> Result<usize, Duration> {
+    fn try_admit(
+        &self,
+        connection: &Connection,
+        address: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<usize, Duration> {
         let mut table = self.table();
         if table.len() < self.bounds.requests + self.bounds.reserve {
-            return Ok(table.insert((connection.clone(), Doing::Silent(now))));
+            return Ok(table.insert(Entry {
+                connection: connection.clone(),
+                address,
+                doing: Doing::Silent(now),
+            }));
         }
-        let silent = table.iter_mut().filter_map(|(_, client)| match client.1 {
-            Doing::Silent(since) => Some((since, client)),
-            Doing::Probe | Doing::Request | Doing::Closing => None,
-        });
-        let Some((since, oldest)) = silent.min_by_key(|(since, _)| *since) else {
+        let Some((key, since)) = longest_silent(&table) else {
             return Err(SILENCE_MIN);
         };
         let silence = now.saturating_duration_since(since);
         if silence < SILENCE_MIN {
             return Err(SILENCE_MIN - silence);
         }
-        oldest.1 = Doing::Closing;
-        oldest.0.cut();
+        table[key].doing = Doing::Closing;
+        table[key].connection.cut();
         Err(SILENCE_MIN)
     }
 
-    fn table(&self) -> MutexGuard<'_, Slab<(Connection, Doing)>> {
+    fn table(&self) -> MutexGuard<'_, Slab<Entry>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The connection that makes room, and since when it is silent: of the address that has the most silent
+/// ones, so that a client with a long way is not pushed out by many of somebody else.
+fn longest_silent(table: &Slab<Entry>) -> Option<(usize, Instant)> {
+    let silent = || {
+        table.iter().filter_map(|(key, entry)| match entry.doing {
+            Doing::Silent(since) => Some((key, entry.address, since)),
+            Doing::Probe | Doing::Request | Doing::Closing => None,
+        })
+    };
+    let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    for (_, address, _) in silent() {
+        *counts.entry(address).or_default() += 1;
+    }
+    let most = counts.values().copied().max()?;
+    silent()
+        .filter(|(_, address, _)| counts[address] == most)
+        .min_by_key(|(_, _, since)| *since)
+        .map(|(key, _, since)| (key, since))
 }
 
 impl Client {
@@ -121,11 +160,11 @@ impl Client {
             "/healthz" | "/readyz" => Doing::Probe,
             _ => Doing::Request,
         };
-        let requests = table.iter().filter(|(_, (_, it))| *it == Doing::Request);
+        let requests = table.iter().filter(|(_, entry)| entry.doing == Doing::Request);
         if doing == Doing::Request && requests.count() >= self.clients.bounds.requests {
             return None;
         }
-        table[self.key].1 = doing;
+        table[self.key].doing = doing;
         Some(Answering(Arc::clone(self)))
     }
 }
@@ -133,7 +172,7 @@ impl Client {
 impl Drop for Answering {
     fn drop(&mut self) {
         let client = &self.0;
-        client.clients.table()[client.key].1 = Doing::Silent(Instant::now());
+        client.clients.table()[client.key].doing = Doing::Silent(Instant::now());
         client.clients.changed.notify_one();
     }
 }
@@ -142,5 +181,33 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.clients.table().remove(self.key);
         self.clients.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_with_the_most_silent_connections_makes_room() {
+        let mut table = Slab::new();
+        let begin = Instant::now();
+        let mut enter = |address: [u8; 4], doing| {
+            table.insert(Entry {
+                connection: Connection::for_test(),
+                address: Some(IpAddr::from(address)),
+                doing,
+            })
+        };
+        let at = |millis| begin + Duration::from_millis(millis);
+        // It came first, and is alone.
+        enter([192, 0, 2, 1], Doing::Silent(at(0)));
+        enter([192, 0, 2, 2], Doing::Request);
+        enter([192, 0, 2, 2], Doing::Silent(at(3)));
+        let oldest_of_many = enter([192, 0, 2, 2], Doing::Silent(at(2)));
+        enter([192, 0, 2, 2], Doing::Silent(at(4)));
+        assert_eq!(longest_silent(&table), Some((oldest_of_many, at(2))));
+        table.retain(|_, entry| !matches!(entry.doing, Doing::Silent(_)));
+        assert_eq!(longest_silent(&table), None);
     }
 }

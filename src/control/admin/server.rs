@@ -74,6 +74,12 @@ enum Pace {
 pub(super) struct Connection(watch::Sender<Pace>);
 
 impl Connection {
+    /// One that nobody serves.
+    #[cfg(test)]
+    pub fn for_test() -> Self {
+        Connection(watch::Sender::new(Pace::Endless))
+    }
+
     /// The answer needs as much time as this.
     pub fn allow(&self, time: Duration) {
         self.0.send_replace(Pace::Within(time));
@@ -146,7 +152,11 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let connection = Connection(watch::Sender::new(Pace::Within(REQUEST_TIMEOUT)));
-    let slot = clients.admit(&connection).await;
+    let address = match &peer {
+        Peer::Remote(address) => Some(address.ip()),
+        Peer::Local { .. } => None,
+    };
+    let slot = clients.admit(&connection, address).await;
     tokio::spawn(serve(client, peer, connection, slot, router.clone()));
 }
 

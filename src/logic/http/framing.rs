@@ -18,14 +18,12 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Takes a line of Content-Length. Several lengths, in one line or in many, must be the same
-    /// number.
+    /// Takes a line of Content-Length: one number, the same in all lines. A list of equal numbers would
+    /// have to be replaced by one of them (RFC 9112, section 6.3), and readers differ over it.
     pub fn content_length(&mut self, value: &[u8]) {
-        for member in field::list(value) {
-            match length(member) {
-                Some(length) if *self.length.get_or_insert(length) == length => {}
-                Some(_) | None => self.faulty = true,
-            }
+        match length(field::trim(value)) {
+            Some(length) if *self.length.get_or_insert(length) == length => {}
+            Some(_) | None => self.faulty = true,
         }
     }
 
