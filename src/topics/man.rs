@@ -35,20 +35,20 @@ pub fn man_page() -> String {
 
 fn show(page: &mut Roff, block: &Block) {
     match block {
-        Block::Title(words) => {
+        Block::Title(content) => {
             page.control("PP", []);
-            page.text([bold(words.as_str())]);
+            page.text([bold(content.as_str())]);
         }
-        Block::Heading(words) => {
-            page.control("SS", [words.as_str()]);
+        Block::Heading(content) => {
+            page.control("SS", [content.as_str()]);
         }
-        Block::Paragraph(words) => {
+        Block::Paragraph(content) => {
             page.control("PP", []);
-            page.text(inlines(words));
+            page.text(inlines(content));
         }
-        Block::Item(words) => {
+        Block::Item(content) => {
             page.control("IP", ["-", "2"]);
-            page.text(inlines(words));
+            page.text(inlines(content));
         }
         Block::Table(rows) => table(page, rows),
         Block::Code(lines) => {
@@ -88,10 +88,10 @@ fn table(page: &mut Roff, rows: &[Vec<String>]) {
     }
 }
 
-fn entry(page: &mut Roff, name: &str, words: &str) {
+fn entry(page: &mut Roff, name: &str, content: &str) {
     page.control("TP", []);
     page.text([bold(name)]);
-    page.text(inlines(words));
+    page.text(inlines(content));
 }
 
 /// What stands between backquotes is bold.

@@ -21,9 +21,9 @@ pub(super) fn render(blocks: &[Block]) -> String {
             text.push('\n');
         }
         match block {
-            Block::Title(words) | Block::Heading(words) => fill(&mut text, "", "", words),
-            Block::Paragraph(words) => fill(&mut text, "  ", "  ", words),
-            Block::Item(words) => fill(&mut text, "  - ", "    ", words),
+            Block::Title(content) | Block::Heading(content) => fill(&mut text, "", "", content),
+            Block::Paragraph(content) => fill(&mut text, "  ", "  ", content),
+            Block::Item(content) => fill(&mut text, "  - ", "    ", content),
             Block::Table(rows) => table(&mut text, rows),
             Block::Code(lines) => {
                 for line in lines.lines() {
@@ -36,10 +36,10 @@ pub(super) fn render(blocks: &[Block]) -> String {
     text
 }
 
-/// Adds words in lines of at most 80 columns; the first one begins with `first`, others with `rest`.
-pub fn fill(text: &mut String, first: &str, rest: &str, words: &str) {
+/// Adds a text in lines of at most 80 columns; the first one begins with `first`, others with `rest`.
+pub fn fill(text: &mut String, first: &str, rest: &str, content: &str) {
     let options = options(WIDTH).initial_indent(first).subsequent_indent(rest);
-    *text += &textwrap::fill(words, options);
+    *text += &textwrap::fill(content, options);
     text.push('\n');
 }
 
@@ -63,8 +63,8 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
         let line = |index: usize| {
             let mut line = " ".repeat(INDENT);
             for (cell, width) in cells.iter().zip(&widths) {
-                let words = cell.get(index).map_or("", |words| words);
-                line += &format!("{words:<width$}", width = width + GAP);
+                let part = cell.get(index).map_or("", |part| part);
+                line += &format!("{part:<width$}", width = width + GAP);
             }
             line.trim_end().to_owned() + "\n"
         };
