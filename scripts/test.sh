@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
-  promtool:prometheus @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
+  promtool:prometheus man:man-db @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
   @/usr/lib/python3/dist-packages/websockets:python3-websockets \
   @/usr/lib/python3/dist-packages/jsonschema:python3-jsonschema
 export PATH="$PATH:/usr/sbin"

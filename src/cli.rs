@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Balance;
-use crate::operator;
+use crate::config::{self, Balance};
+use crate::{operator, topics};
 
 /// Where the configuration lies unless told otherwise.
 const CONFIG_FILE: &str = "/etc/ringway/ringway.toml";
@@ -17,7 +17,7 @@ const STICKY_COOKIE: &str = "RINGWAY";
 
 /// A layer-4 TCP load balancer for Linux on io_uring.
 #[derive(Debug, Parser)]
-#[command(name = "ringway", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "ringway", version, about, after_help = topics_and_examples(), disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -30,6 +30,16 @@ Examples:
   ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
   ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
   ringway check -c ringway.toml && ringway run -c ringway.toml";
+
+/// What `ringway help` shows below the commands.
+fn topics_and_examples() -> String {
+    let mut text = "Topics (ringway help TOPIC):\n".to_owned();
+    for (name, title) in topics::list() {
+        text += &format!("  {name:<15} {title}\n");
+    }
+    let rules: Vec<&str> = config::rule_names().collect();
+    text + &format!("  {}\n\n{EXAMPLES}", rules.join(", "))
+}
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -80,9 +90,10 @@ const MAN_EXAMPLES: &str = "\
 Examples:
   ringway man | man -l -
   ringway man ringway.toml | man -l -
+  ringway man ringway.7 | man -l -
   ringway man /usr/local/share/man/man1
 
-ringway.toml.5 goes into the folder as well, or beside a folder man1 into man5.";
+ringway.toml.5 and ringway.7 go into the folder as well, or beside a folder man1 into man5 and man7.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
@@ -103,8 +114,10 @@ Examples:
   ringway help retries
   ringway help backend.health_check.interval
   ringway help durations
+  ringway help balancing
 
-The manual page ringway.toml(5) has all of the configuration: ringway man ringway.toml | man -l -";
+The manual page ringway.toml(5) has all of the configuration: ringway man ringway.toml | man -l -
+The manual page ringway(7) has all topics: ringway man ringway.7 | man -l -";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -171,11 +184,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print a manual page, or write the pages of all commands and of the configuration into a folder
+    /// Print a manual page, or write all of them into a folder
     #[command(after_help = MAN_EXAMPLES)]
     Man {
-        /// `ringway.toml` for the page of the configuration, or the folder [default: the page of the program]
-        #[arg(value_name = "ringway.toml|FOLDER")]
+        /// `ringway.toml` for the page of the configuration, `ringway.7` for that of the topics, or the
+        /// folder [default: the page of the program]
+        #[arg(value_name = "ringway.toml|ringway.7|FOLDER")]
         page: Option<PathBuf>,
     },
     /// Print the JSON Schema of the configuration, for editors
@@ -184,11 +198,11 @@ pub enum Command {
     /// Print the OpenAPI document of the admin listener's HTTP API
     #[command(after_help = OPENAPI_EXAMPLES)]
     Openapi,
-    /// Print this message, or the help of a command, or of a section or a key of the configuration
+    /// Print this message, or the help of a command, a topic, or a section or key of the configuration
     #[command(after_help = HELP_EXAMPLES)]
     Help {
-        /// A command; a section, a key or a rule of the configuration
-        #[arg(value_name = "COMMAND|KEY", value_parser = Topic, hide_possible_values = true)]
+        /// A command; a topic; a section, a key or a rule of the configuration
+        #[arg(value_name = "COMMAND|TOPIC|KEY", value_parser = Topic, hide_possible_values = true)]
         topic: Vec<String>,
     },
 }

@@ -49,6 +49,7 @@ pub mod printable;
 pub mod privileges;
 pub mod shared;
 pub mod snapshot;
+pub mod topics;
 pub mod worker;
 
 /// The atomics of [`shared`].

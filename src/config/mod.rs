@@ -54,7 +54,7 @@ pub use identity::Identity;
 pub use listen::overlap;
 pub use load::{Loaded, check, check_text, load, parse};
 pub use print::effective;
-pub use reference::{help, help_names, json_schema, man_page};
+pub use reference::{help, help_names, json_schema, man_page, rule_names};
 pub use resolve::{Resolver, system as system_resolver};
 pub use sticky::{SameSite, Sticky};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

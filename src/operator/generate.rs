@@ -1,5 +1,6 @@
 //! `ringway completions`, `ringway man` and `ringway help`: made from the definition of the command
-//! line and from the reference of the configuration, so that they are never behind them.
+//! line, from the reference of the configuration and from the topics, so that they are never behind
+//! them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,13 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 use crate::config;
+use crate::topics;
 
 /// The manual page of the configuration, which is also the name of the file that it describes.
 const CONFIG_PAGE: &str = "ringway.toml";
+
+/// The manual page of the topics.
+const TOPICS_PAGE: &str = "ringway.7";
 
 /// Names that are at least this near to an unknown one are proposed for it.
 const NEAR: f64 = 0.8;
@@ -29,8 +34,8 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// Returns the page of the program, or of the configuration if `page` is its name; for any other
-/// `page`, writes all pages into this folder, which is made if need be.
+/// Returns the page of the program, or of the configuration or the topics if `page` is its name; for
+/// any other `page`, writes all pages into this folder, which is made if need be.
 ///
 /// # Errors
 ///
@@ -44,24 +49,32 @@ pub fn man_pages(page: Option<&Path>) -> io::Result<Option<Vec<u8>>> {
     if folder == Path::new(CONFIG_PAGE) {
         return Ok(Some(config::man_page().into_bytes()));
     }
+    if folder == Path::new(TOPICS_PAGE) {
+        return Ok(Some(topics::man_page().into_bytes()));
+    }
     std::fs::create_dir_all(folder)?;
     clap_mangen::generate_to(Cli::command(), folder)?;
-    let folder = section_5(folder);
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{CONFIG_PAGE}.5"));
-    std::fs::write(path, config::man_page())?;
+    for (section, file, page) in [
+        ("man5", &*format!("{CONFIG_PAGE}.5"), config::man_page()),
+        ("man7", TOPICS_PAGE, topics::man_page()),
+    ] {
+        let folder = folder_of(section, folder);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(file), page)?;
+    }
     Ok(None)
 }
 
-/// Where pages of section 5 go: `man` looks for them in `man5`, beside `man1`.
-fn section_5(folder: &Path) -> PathBuf {
+/// Where pages of another section go: `man` looks for them in `man5` and `man7`, beside `man1`.
+fn folder_of(section: &str, folder: &Path) -> PathBuf {
     match folder.file_name() {
-        Some(name) if name == "man1" => folder.with_file_name("man5"),
+        Some(name) if name == "man1" => folder.with_file_name(section),
         Some(_) | None => folder.to_owned(),
     }
 }
 
-/// Prints the help of the program, of a command, or of a section, key or rule of the configuration.
+/// Prints the help of the program, of a command, a topic, or a section, key or rule of the
+/// configuration.
 ///
 /// # Errors
 ///
@@ -73,7 +86,7 @@ pub fn help(topic: &[String]) -> Result<(), String> {
         _ => None,
     };
     let name = topic.join(".");
-    let reference = config::help(&name);
+    let reference = config::help(&name).or_else(|| topics::help(&name));
     if command.is_none() && reference.is_none() {
         return Err(unknown_topic(&name));
     }
@@ -105,7 +118,8 @@ pub(crate) fn help_topics() -> Vec<String> {
     let cli = Cli::command();
     let commands = cli.get_subcommands().map(clap::Command::get_name);
     let mut names: Vec<String> = commands.map(str::to_owned).collect();
-    for name in config::help_names() {
+    let topics = topics::list().map(|(name, _)| name);
+    for name in config::help_names().into_iter().chain(topics) {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
@@ -115,10 +129,11 @@ pub(crate) fn help_topics() -> Vec<String> {
 
 fn unknown_topic(name: &str) -> String {
     let cure = match near(name).as_slice() {
-        [] => "`ringway help` has the commands, `ringway man ringway.toml` the keys".to_owned(),
+        [] => "`ringway help` has the commands and topics, `ringway man ringway.toml` the keys"
+            .to_owned(),
         near => format!("did you mean {}?", near.join(" or ")),
     };
-    format!("there is no command, section or key `{name}`: {cure}")
+    format!("there is no command, topic, section or key `{name}`: {cure}")
 }
 
 /// The names that are most like this one, the most first.

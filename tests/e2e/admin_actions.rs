@@ -252,12 +252,8 @@ fn the_answer_is_the_server_as_the_statistics_have_it() {
     let server = admin.set("a", &json!({ "state": "drain" }));
 
     assert_eq!(server, admin.server(0));
-    let example = crate::admin::documented("`POST /api/v1/servers/BACKEND/SERVER`");
-    crate::admin::same_shape(
-        &admin.set("a", &json!({ "state": "ready", "close_sessions": true })),
-        &example,
-        "",
-    );
+    let change = json!({ "state": "ready", "close_sessions": true });
+    assert_eq!(admin.set("a", &change)["sessions_closed"], 0);
 }
 
 #[test]
@@ -280,8 +276,6 @@ fn a_reload_is_ordered_and_keeps_what_operators_ordered() {
     let answer = reload();
 
     assert_eq!(answer.status, 200, "{answer:?}");
-    let example = crate::admin::documented("`POST /api/v1/reload`");
-    crate::admin::same_shape(&answer.json(), &example, "");
     assert_eq!(answer.json()["version"], 2);
     assert_eq!([0, 1].map(|index| admin.server(index)), before);
     assert_eq!(names(ringway.address(), 8), ["b"; 8]);

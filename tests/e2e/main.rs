@@ -57,6 +57,7 @@ mod page;
 mod peers;
 mod pressure;
 mod privileges;
+mod readme;
 mod reference;
 mod relaying;
 mod reload;

@@ -1,7 +1,10 @@
-//! `ringway help`, `man` and `schema`: the reference of the configuration, as users ask for it.
+//! `ringway help`, `man` and `schema`: the reference of the configuration and the topics, as users
+//! ask for them.
 
 use std::fs;
 use std::process::Command;
+
+use serde_json::Value;
 
 use crate::harness::{Ringway, ScratchDirectory};
 
@@ -66,6 +69,7 @@ fn an_unknown_name_is_refused_with_near_ones() {
         ("rum", "did you mean run?"),
         ("global.worker", "did you mean workers?"),
         ("durration", "did you mean durations?"),
+        ("balancin", "did you mean balancing or balance?"),
         ("zzz", "`ringway help` has the commands"),
     ] {
         let finished = Ringway::command(&["help", name]);
@@ -80,17 +84,60 @@ fn shells_complete_commands_and_keys_after_help() {
     let script = printed(&["completions", "bash"]);
     let (_, help) = script.split_once("ringway__subcmd__help)").expect("help");
     let (help, _) = help.split_once(";;").expect("its end");
-    for name in ["drain", "retries", "backend.health_check", "sizes"] {
+    for name in [
+        "drain",
+        "retries",
+        "backend.health_check",
+        "sizes",
+        "balancing",
+    ] {
         assert!(help.contains(name), "{help}");
     }
 }
 
 #[test]
-fn the_page_of_the_configuration_has_every_key_and_no_fault() {
-    let page = printed(&["man", "ringway.toml"]);
+fn help_lists_every_topic_and_shows_it() {
+    let list = printed(&["help"]);
+    let (_, list) = list.split_once("\nTopics ").expect("a list");
+    let (list, _) = list.split_once("\n\n").expect("its end");
+    let topics: Vec<(&str, &str)> = ringway::topics::list().collect();
+    let lines = list.lines().skip(1);
+    let listed: Vec<(&str, &str)> = lines
+        .filter_map(|line| line.trim().split_once("  "))
+        .map(|(name, title)| (name, title.trim()))
+        .collect();
+    assert_eq!(listed, topics);
+    for (name, title) in topics {
+        let help = printed(&["help", name]);
+        assert!(help.starts_with(&format!("{title}\n")), "{help}");
+    }
+    for rule in ringway::config::rule_names() {
+        assert!(list.contains(rule), "{list}");
+    }
+}
+
+#[test]
+fn the_paths_of_the_admin_listener_are_those_of_its_description() {
+    let document: Value = serde_json::from_str(&printed(&["openapi"])).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let help = printed(&["help", "admin-listener"]);
+    for (path, methods) in paths {
+        for method in methods.as_object().expect("methods").keys() {
+            let is_line = |line: &str| {
+                let is_path = line.contains(&format!("`{path}`"));
+                is_path && line.contains(&format!(" {} ", method.to_uppercase()))
+            };
+            assert!(help.lines().any(is_line), "{method} {path}");
+        }
+    }
+}
+
+/// What `man` shows of a page, which must have no fault.
+#[track_caller]
+fn shown(page: &str) -> String {
     let folder = ScratchDirectory::new();
-    let path = folder.path().join("ringway.toml.5");
-    fs::write(&path, &page).expect("it is written");
+    let path = folder.path().join("page");
+    fs::write(&path, page).expect("it is written");
     let output = Command::new("man")
         .args(["--warnings", "-E", "ascii", "-P", "cat", "-l"])
         .arg(&path)
@@ -99,7 +146,35 @@ fn the_page_of_the_configuration_has_every_key_and_no_fault() {
         .expect("man is installed");
     let faults = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && faults.is_empty(), "{faults}");
-    let shown = String::from_utf8_lossy(&output.stdout);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_page_of_the_topics_has_all_of_them_and_no_fault() {
+    let shown = shown(&printed(&["man", "ringway.7"]));
+    assert!(shown.starts_with("ringway(7)"), "{shown}");
+    for (name, title) in ringway::topics::list() {
+        let heading = format!("\n{}\n", name.to_uppercase());
+        let (_, topic) = shown.split_once(&heading).expect(name);
+        assert!(topic.trim_start().starts_with(title), "{topic}");
+    }
+    for words in [
+        // A paragraph, a row of two cells, one of three, a list, code.
+        "A reset is passed on as a reset.",
+        "L7STS 503\n              another status\n",
+        "When: its head is larger than head_max\n              Code: PR\n",
+        "- it has two Host lines, or a target with another host than Host;\n",
+        "\n       listen = \"127.0.0.1:8404\"            # reads; changes need the token\n",
+        "are shown as \\u{1b}.",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
+fn the_page_of_the_configuration_has_every_key_and_no_fault() {
+    let page = printed(&["man", "ringway.toml"]);
+    let shown = shown(&page);
     for words in [
         "ringway.toml(5)",
         "[backend.NAME.health_check]",
@@ -109,15 +184,24 @@ fn the_page_of_the_configuration_has_every_key_and_no_fault() {
     ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
+}
 
-    let man1 = folder.path().join("man1");
-    printed(&["man", &man1.display().to_string()]);
-    let installed = fs::read_to_string(folder.path().join("man5/ringway.toml.5"));
-    assert_eq!(installed.expect("a page"), page);
-    let flat = folder.path().join("pages");
-    printed(&["man", &flat.display().to_string()]);
-    let beside = fs::read_to_string(flat.join("ringway.toml.5"));
-    assert_eq!(beside.expect("a page"), page);
+#[test]
+fn all_pages_go_into_their_folders() {
+    let folder = ScratchDirectory::new();
+    let pages = ["ringway.toml", "ringway.7"].map(|name| printed(&["man", name]));
+    for (into, paths) in [
+        ("man1", ["man5/ringway.toml.5", "man7/ringway.7"]),
+        ("pages", ["pages/ringway.toml.5", "pages/ringway.7"]),
+    ] {
+        printed(&["man", &folder.path().join(into).display().to_string()]);
+        for (path, page) in paths.iter().zip(&pages) {
+            let written = fs::read_to_string(folder.path().join(path));
+            assert_eq!(&written.expect(path), page);
+        }
+        let command = folder.path().join(into).join("ringway-drain.1");
+        assert!(command.exists(), "{}", command.display());
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ pub(super) const SECTION: Section = Section {
     title: "[admin]",
     about: "The admin listener: the stats page, metrics, readiness and the HTTP API for operators. \
             Without this section, and without `--admin ADDR` on the command line, there is none. \
-            At least one of `listen` and `socket` is needed. A change needs a restart.",
+            At least one of `listen` and `socket` is needed. A change needs a restart. `ringway \
+            help admin-listener` says what there is and who may do what.",
     keys: KEYS,
     also: None,
     one_needed: &["listen", "socket"],

@@ -31,7 +31,8 @@ const KEYS: &[Key] = &[
         example: "[\"0.0.0.0:80\", \"[::]:80\"]",
         note: "With port 0 the kernel chooses the port. `fd:N` is a listening socket inherited as \
                descriptor N (3 or more), `systemd:NAME` one passed by socket activation. The same \
-               entry twice in the file is an error, except addresses with port 0.",
+               entry twice in the file is an error, except addresses with port 0. `ringway help \
+               listeners` says more.",
         ..Key::BASE
     },
     Key {

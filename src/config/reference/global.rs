@@ -18,7 +18,7 @@ const KEYS: &[Key] = &[
         name: "workers",
         value: Value::IntegerOr("auto", || whole(&defaults::WORKERS)),
         meaning: "How many worker threads run; \"auto\" starts one for each CPU that the process \
-                  may run on.",
+                  may run on, or as many as its CPU quota allows.",
         default: Default::Value(|| quoted("auto")),
         example: "4",
         note: "A change needs a restart. `--workers N` on the command line wins over it.",
@@ -63,7 +63,7 @@ const KEYS: &[Key] = &[
         meaning: "A file that keeps the administrative states and weights of servers over a \
                   restart.",
         default: Default::Words("none: they are forgotten"),
-        bounds: "a path",
+        bounds: "the path of a regular file",
         example: "\"/var/lib/ringway/state.json\"",
         note: "A state holds as long as the server's entry in the configuration stays the same.",
         ..Key::BASE

@@ -53,7 +53,8 @@ const KEYS: &[Key] = &[
     Key {
         name: "host",
         value: Value::Text(Text::new("^[!-~]*$")),
-        meaning: "The value of the header `Host`; \"\" stands for the address that is checked.",
+        meaning: "The value of the header `Host`; \"\" stands for the address of the server \
+                  as it is written, with the port that is checked.",
         default: Default::Value(|| quoted("")),
         bounds: "visible ASCII",
         only_with: HTTP,

@@ -1,11 +1,9 @@
 //! `ringway help KEY`: what is known of keys, sections and rules by their names.
 
-use super::topics::TOPICS;
+use super::rules::RULES;
 use super::{Key, Section, Value, bounds, default, example, sections};
 use crate::config::schema::Kind;
-
-/// Columns of a line.
-const WIDTH: usize = 80;
+use crate::topics::fill;
 
 /// What is known of a key, a section or a rule; `None`: there is none of this name.
 ///
@@ -16,9 +14,9 @@ pub fn help(name: &str) -> Option<String> {
     let paths = [Some(name.to_owned()), without_name(name)];
     let is_meant = |path: &str| paths.iter().flatten().any(|name| ends_with(path, name));
     let mut text = String::new();
-    for topic in TOPICS.iter().filter(|topic| is_meant(topic.name)) {
-        heading(&mut text, topic.name);
-        paragraph(&mut text, topic.text);
+    for rule in RULES.iter().filter(|rule| is_meant(rule.name)) {
+        heading(&mut text, rule.name);
+        paragraph(&mut text, rule.text);
     }
     for section in sections().filter(|section| section.kind != Kind::Root) {
         if is_meant(section.path) {
@@ -41,15 +39,19 @@ pub fn help(name: &str) -> Option<String> {
 pub fn help_names() -> Vec<&'static str> {
     let paths = sections().map(|section| section.path);
     let keys = sections().flat_map(|section| section.keys);
-    let topics = TOPICS.iter().map(|topic| topic.name);
     let mut names: Vec<&str> = paths
         .chain(keys.map(|key| key.name))
-        .chain(topics)
+        .chain(rule_names())
         .collect();
     names.retain(|name| !name.is_empty());
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The names of the rules that hold for all sections.
+pub fn rule_names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.name)
 }
 
 /// `backend.app.sticky` as `backend.sticky`.
@@ -133,14 +135,4 @@ fn paragraph(text: &mut String, told: &str) {
 fn item(text: &mut String, column: usize, name: &str, told: &str) {
     let first = format!("  {name:<width$}", width = column - 2);
     fill(text, &first, &" ".repeat(column), told);
-}
-
-fn fill(text: &mut String, first: &str, rest: &str, told: &str) {
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(first)
-        .subsequent_indent(rest)
-        .break_words(false)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    text.push_str(&textwrap::fill(told, options));
-    text.push('\n');
 }

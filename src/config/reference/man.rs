@@ -1,10 +1,11 @@
 //! ringway.toml(5), the manual page of the configuration.
 
-use roff::{Inline, Roff, bold, roman};
+use roff::{Roff, bold, roman};
 
-use super::topics::{self, TOPICS};
+use super::rules::{self, RULES};
 use super::{Key, Section, Value, bounds, default, example, sections};
 use crate::config::schema::Kind;
+use crate::topics::inlines;
 
 const EXAMPLE: &str = r#"[frontend.web]
 listen = ["0.0.0.0:80", "[::]:80"]
@@ -36,11 +37,11 @@ pub fn man_page() -> String {
         "ringway.toml - configuration of the load balancer ringway",
     )]);
     page.control("SH", ["DESCRIPTION"]);
-    paragraph(&mut page, &topics::file());
-    for topic in TOPICS {
+    paragraph(&mut page, &rules::file());
+    for rule in RULES {
         page.control("TP", []);
-        page.text([bold(topic.name)]);
-        page.text(inlines(topic.text));
+        page.text([bold(rule.name)]);
+        page.text(inlines(rule.text));
     }
     page.control("SH", ["EXAMPLE"]);
     page.control("EX", []);
@@ -63,7 +64,9 @@ pub fn man_page() -> String {
         bold("ringway"),
         roman("(1), "),
         bold("ringway-check"),
-        roman("(1)"),
+        roman("(1), "),
+        bold("ringway"),
+        roman("(7)"),
     ]);
     page.render()
 }
@@ -115,14 +118,4 @@ fn tell_key(page: &mut Roff, section: &Section, key: &Key) {
 fn paragraph(page: &mut Roff, text: &str) {
     page.control("PP", []);
     page.text(inlines(text));
-}
-
-/// What stands between backquotes is bold.
-fn inlines(text: &str) -> Vec<Inline> {
-    let parts = text.split('`').enumerate();
-    let inline = |(index, part): (usize, &str)| match index % 2 {
-        0 => roman(part),
-        _ => bold(part),
-    };
-    parts.map(inline).collect()
 }

@@ -15,12 +15,12 @@ mod health_check;
 mod help;
 mod json_schema;
 mod man;
+mod rules;
 mod server;
 mod session;
 mod sticky;
 #[cfg(test)]
 mod tests;
-mod topics;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -30,7 +30,7 @@ use super::page::quoted;
 use super::schema::Kind;
 use super::{format_duration, format_size};
 
-pub use help::{help, help_names};
+pub use help::{help, help_names, rule_names};
 pub use json_schema::json_schema;
 pub use man::man_page;
 

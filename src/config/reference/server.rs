@@ -54,6 +54,7 @@ const KEYS: &[Key] = &[
         meaning: "Whether the server is used only when no other one can be.",
         default: Default::Value(|| false.to_string()),
         example: "true",
+        note: "`ringway help balancing` says when that is.",
         ..Key::BASE
     },
     Key {

@@ -74,7 +74,8 @@ struct Session {
     /// The name of the server; null: none was chosen yet.
     server: Option<String>,
     /// What the session does: `reading` a request, `choosing` a server, `queued`, `short` of
-    /// descriptors, memory or ports, `connecting`, `relaying` or `answering`.
+    /// descriptors, memory or ports, `pausing` before a server is tried again, `connecting`,
+    /// `relaying`, `answering` or `closing`.
     state: &'static str,
     /// Milliseconds since the session was accepted.
     age_ms: u64,
