@@ -121,7 +121,7 @@ fn an_interim_answer_and_the_final_one() {
 fn whether_more_of_an_answer_is_to_come() {
     let cases: [(&str, &str, &str, bool); 16] = [
         ("GET", "200 OK\r\nContent-Length: 4", "body", true),
-        ("GET", "200 OK\r\nContent-Length: 4, 04", "body", true),
+        ("GET", "200 OK\r\nContent-Length: 4, 04", "body", false),
         ("GET", "200 OK\r\nContent-Length: 0", "", true),
         ("GET", "200 OK\r\nContent-Length: 5", "body", false),
         ("GET", "200 OK\r\nContent-Length: x", "body", false),
