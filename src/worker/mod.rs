@@ -57,7 +57,7 @@ use token::Key;
 
 use crate::io::Engine;
 use crate::logic::queues::Queues;
-use crate::logic::session::{Event, Side};
+use crate::logic::session::Side;
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
@@ -143,8 +143,6 @@ pub struct Worker<E: Engine> {
     starved: VecDeque<(Key, Side)>,
     /// Directions whose bytes wait.
     stalled: Stalled,
-    /// Events that actions of the current event led to.
-    answers: VecDeque<Event>,
     stopping: bool,
     /// Nothing that comes now becomes a session any more.
     aborting: bool,
@@ -180,7 +178,6 @@ impl<E: Engine> Worker<E> {
             sends: Vec::new(),
             starved: VecDeque::new(),
             stalled: Stalled::default(),
-            answers: VecDeque::new(),
             stopping: false,
             aborting: false,
             paused: Queues::default(),
