@@ -5,7 +5,6 @@
 //! address has answered, the next attempt, of whatever session, begins with the address behind it.
 
 use super::Worker;
-use super::apply::fault;
 use crate::io::{self, Engine};
 use crate::logic::session::{ConnectFault, Fault, Side, Use};
 
@@ -126,19 +125,19 @@ impl<E: Engine> Worker<E> {
     }
 
     /// How an attempt ended that has come to no connection.
-    fn attempt_failed(&mut self, slot: usize, io_fault: io::Fault) -> ConnectFault {
-        let is_short = match io_fault {
+    fn attempt_failed(&mut self, slot: usize, fault: io::Fault) -> ConnectFault {
+        let is_short = match fault {
             // Other servers have ports of their own.
             io::Fault::NoPorts => !self.another_is_left(slot),
-            io_fault => io_fault.is_shortage(),
+            fault => fault.is_shortage(),
         };
         if is_short {
             self.sessions[slot].short = true;
-            self.note_shortage(io_fault);
+            self.note_shortage(fault);
             ConnectFault::Shortage
         } else {
             self.count_attempt(slot);
-            ConnectFault::Fault(fault(io_fault))
+            ConnectFault::Fault(fault.into())
         }
     }
 

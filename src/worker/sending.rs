@@ -1,24 +1,24 @@
-//! Sends: gathered during a turn and handed over at its end, when more is known of what follows
-//! them, and their ends.
+//! Sends: gathered during a turn, handed to the engine at its end, when it is known what follows them,
+//! and completed.
 //!
-//! The kernel carries them out at once, so nobody waits for one that only makes room. That saves
-//! a wait for each turn in which bytes are passed on: the one for the sends is that for what comes
-//! next.
+//! A send is tried once, while it is submitted, and never stays in flight. So one wait both submits
+//! the sends of a turn and waits for new events; a wait with a timeout of zero is made only where
+//! something follows a send ([`Next::AtOnce`]).
 
+use super::Worker;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
-use super::{Worker, apply::fault};
 use crate::io::{self, Engine, SendBuffer, SendHint, SendResult, Token};
 use crate::logic::session::{AfterSend, Event, Reply, Side, Use, WriteEvent};
 
-/// A send that is handed over at the end of the turn.
+/// A send that is handed to the engine at the end of the turn.
 pub(super) struct Outgoing<E: Engine> {
     key: Key,
     to: Side,
     lent: SendBuffer<E>,
 }
 
-/// When somebody has something to do after the sends of a turn.
+/// When there is something to do after the sends of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// When they have ended.
@@ -28,8 +28,8 @@ pub(super) enum Next {
 }
 
 impl<E: Engine> Worker<E> {
-    /// Notes a send of the oldest chunk. If that has not the length that the session counts, nothing
-    /// is sent: it would be the wrong bytes.
+    /// Takes the oldest chunk for a send at the end of the turn. If its length is not what the session
+    /// counts, nothing is sent: it would be the wrong bytes.
     pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) -> Option<Reply> {
         let key = self.key(slot);
         let chunks = &mut self.sessions[slot].chunks[to.other().index()];
@@ -45,11 +45,11 @@ impl<E: Engine> Worker<E> {
         None
     }
 
-    /// Queues the sends of this turn.
+    /// Hands the sends of this turn to the engine.
     pub(super) fn hand_over_sends(&mut self) -> Next {
         let mut next = Next::Later;
         if !self.sends.is_empty() && !self.starved.is_empty() {
-            // There may be buffers then.
+            // They release buffers.
             next = Next::AtOnce;
         }
         for Outgoing { key, to, lent } in self.sends.drain(..) {
@@ -74,7 +74,7 @@ impl<E: Engine> Worker<E> {
         next
     }
 
-    /// A send has ended.
+    /// A send ended.
     pub(super) fn sent(&mut self, token: Token, sent: SendResult<E>) {
         let SendResult { buffer, len } = sent;
         let Owner::Session { key, side: to, .. } = Owner::of(token) else {
@@ -93,7 +93,7 @@ impl<E: Engine> Worker<E> {
             Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
                 WriteEvent::Sent { len: 0 }
             }
-            Err(io_fault) => WriteEvent::Failed(fault(io_fault)),
+            Err(fault) => WriteEvent::Failed(fault.into()),
         };
         self.drive(key.slot as usize, Event::Write { to, event });
     }

@@ -1,12 +1,15 @@
-//! From a completion to an event: whose is it, is it still true, what does it say.
+//! From a completion of the engine to an event: of which session, is that still there, what happened.
 
 use super::Worker;
-use super::slot::{ReceiveWait, Slot};
+use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
-use crate::logic::session::{Event, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent};
+use crate::logic::session::{
+    Event, Fault, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent,
+};
 
 impl<E: Engine> Worker<E> {
+    /// An operation ended or brought something.
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
         match Owner::of(token) {
             Owner::Session { key, side, used } => self.session_done(key, side, used, done),
@@ -19,13 +22,6 @@ impl<E: Engine> Worker<E> {
             }
             Owner::Waker => self.woken(),
         }
-    }
-
-    /// The session that this key names, if it still exists.
-    pub(super) fn slot(&mut self, key: Key) -> Option<&mut Slot<E>> {
-        self.sessions
-            .get_mut(key.slot as usize)
-            .filter(|slot| slot.generation == key.generation)
     }
 
     fn session_done(&mut self, key: Key, side: Side, used: Use, done: Done<E>) {
@@ -118,8 +114,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Puts received bytes behind those that are there: in a chunk of their own, or in the newest
-    /// if there is no place for one, or if a head has to be in one piece.
+    /// Appends received bytes to those that are buffered: as a chunk of their own; or to the newest
+    /// chunk if there are two, or if they belong to a head, which has to be in one piece.
     fn keep(&mut self, slot: usize, from: Side, buffer: E::Buffer, len: u32) {
         self.renew_stalled(slot, from);
         let entry = &mut self.sessions[slot];
@@ -150,7 +146,7 @@ impl<E: Engine> Worker<E> {
         self.engine.release(buffer);
     }
 
-    /// Gives back what came with a completion that nobody wants.
+    /// Releases what came with a completion for a session that is gone.
     fn give_up(&mut self, done: Done<E>) {
         match done {
             Done::Accepted {
@@ -178,4 +174,24 @@ fn read(from: Side, event: ReadEvent) -> Event {
 
 fn write(to: Side, event: WriteEvent) -> Event {
     Event::Write { to, event }
+}
+
+/// The one translation of the engine's faults that are no shortage and no cancellation.
+impl From<io::Fault> for Fault {
+    fn from(fault: io::Fault) -> Self {
+        match fault {
+            io::Fault::Refused => Fault::Refused,
+            io::Fault::Unreachable => Fault::Unreachable,
+            io::Fault::TimedOut => Fault::TimedOut,
+            io::Fault::Reset => Fault::Reset,
+            io::Fault::Closed => Fault::Closed,
+            io::Fault::Canceled
+            | io::Fault::WouldBlock
+            | io::Fault::NoBuffers
+            | io::Fault::NoDescriptors
+            | io::Fault::NoMemory
+            | io::Fault::NoPorts
+            | io::Fault::Other(_) => Fault::Other,
+        }
+    }
 }

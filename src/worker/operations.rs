@@ -1,98 +1,18 @@
-//! From an action to an operation, and the round trip of an event through a session.
+//! From an action of a session to an operation of the engine.
+//!
+//! An action whose result is known at once has a [`Reply`]; the others end with a completion
+//! (`completions`).
 
 use super::Worker;
-use super::config_generations::{ConfigGenerations, Route};
-use super::connecting::Attempt;
-use super::http::Http;
-use super::slot::{Chunks, ReceiveWait, Slot};
+use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
-use crate::logic::session::{
-    Action, Actions, CloseMode, Event, Fault, PIPE_BYTES_MAX, Policy, Reply, Session, Side,
-    SpliceResult, Use,
-};
-use slab::Slab;
+use crate::logic::session::{Action, Fault, PIPE_BYTES_MAX, Reply, Side, SpliceResult, Use};
 
 impl<E: Engine> Worker<E> {
-    /// Puts an accepted connection, whose places were taken, into the table and sets it going.
-    pub(super) fn begin(&mut self, route: Route, socket: E::Socket) {
-        let config = &self.configs[route.config];
-        let client = if config.wants_client[usize::from(route.frontend)] {
-            self.engine.peer(&socket)
-        } else {
-            None
-        };
-        self.generation = self.generation.wrapping_add(1);
-        let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
-        let slot = self.sessions.insert(Slot {
-            session: Session::new(self.now, policy),
-            generation: self.generation,
-            route,
-            server: None,
-            has_server_slot: false,
-            pinned_server: None,
-            receive_waits: [ReceiveWait::Nothing; 2],
-            stalled: [false; 2],
-            sockets: [Some(socket), None],
-            chunks: [Chunks::default(), Chunks::default()],
-            pipes: [None, None],
-            tried: Vec::new(),
-            tried_before: 0,
-            attempt: Attempt::default(),
-            counted_for: None,
-            short: false,
-            client,
-            counted: [0; 2],
-            http: Http::of(policy.protocol),
-        });
-        self.configs.acquire(route.config);
-        self.count_begun(route);
-        self.drive(slot, Event::Accepted);
-    }
-
-    /// Tells a session what happened, carries out its actions, and tells it of their results until
-    /// it waits for something.
-    pub(super) fn drive(&mut self, slot: usize, event: Event) {
-        let mut actions = Actions::new();
-        let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
-        session.handle(self.now, event, policy, &mut actions);
-        loop {
-            let mut reply = None;
-            for action in actions.as_slice() {
-                if let Action::Free(mode) = *action {
-                    return self.free(slot, mode);
-                }
-                // Only the last action has a result, unless a send is refused.
-                reply = reply.or(self.carry_out(slot, *action));
-            }
-            let Some(reply) = reply else {
-                break;
-            };
-            actions.clear();
-            let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
-            session.reply(self.now, reply, policy, &mut actions);
-        }
-        self.note_stalled(slot);
-        self.set_timer(slot);
-    }
-
-    /// Sees to it that the session is looked at no later than its deadline.
-    pub(super) fn set_timer(&mut self, slot: usize) {
-        let entry = &self.sessions[slot];
-        let Route {
-            config, frontend, ..
-        } = entry.route;
-        let policy = &self.configs[config].policies[usize::from(frontend)];
-        if let Some(deadline) = entry.session.deadline(policy) {
-            let key = slot as u32;
-            if self.timers.deadline(key).is_none_or(|set| deadline < set) {
-                self.timers.schedule(key, deadline);
-            }
-        }
-    }
-
-    /// Carries out an action. Returns its result, if it is to be told at once.
-    fn carry_out(&mut self, slot: usize, action: Action) -> Option<Reply> {
+    /// Carries out an action. Returns its result, if that is known at once and the session waits for
+    /// it.
+    pub(super) fn carry_out(&mut self, slot: usize, action: Action) -> Option<Reply> {
         match action {
             Action::Choose(reason) => return Some(Reply::Choice(self.choose(slot, reason))),
             Action::ChooseBackup => {
@@ -158,24 +78,13 @@ impl<E: Engine> Worker<E> {
                 }
             }
             Action::Cancel { side } => self.cancel(slot, side),
-            // It ends `drive`, because the slot is gone then.
+            // `drive` has ended the session instead.
             Action::Free(_) => {}
         }
         None
     }
 
-    pub(super) fn key(&self, slot: usize) -> Key {
-        Key {
-            slot: slot as u32,
-            generation: self.sessions[slot].generation,
-        }
-    }
-
-    pub(super) fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
-        let key = self.key(slot);
-        Owner::Session { key, side, used }.token()
-    }
-
+    /// Begins a receive, unless it has to wait for a buffer.
     pub(super) fn receive(&mut self, key: Key, from: Side, poll_first: bool) {
         let used = Use::Read;
         let side = from;
@@ -258,71 +167,14 @@ impl<E: Engine> Worker<E> {
             (None, _) | (_, None) => SpliceResult::Failed(Fault::Other),
         }
     }
-
-    /// Closes what is open, gives back what is held, frees the slot.
-    fn free(&mut self, slot: usize, mode: CloseMode) {
-        self.timers.cancel(slot as u32);
-        let mut entry = self.sessions.remove(slot);
-        self.forget_stalled(slot, &entry);
-        for side in Side::BOTH {
-            let chunks = &mut entry.chunks[side.index()];
-            while let Some(buffer) = chunks.pop() {
-                self.engine.release(buffer);
-            }
-            if let Some(pipe) = entry.pipes[side.index()].take() {
-                let empty = entry.session.in_pipe(side) == 0;
-                self.engine.return_pipe(pipe, empty);
-            }
-            if let Some(socket) = entry.sockets[side.index()].take() {
-                match mode {
-                    CloseMode::Graceful => self.engine.close(socket),
-                    CloseMode::Reset => self.engine.reset(socket),
-                }
-            }
-        }
-        self.count_ended(&mut entry);
-        self.release_slots(&entry);
-        self.configs.release(entry.route.config);
-    }
 }
 
-/// A session with the policy of its frontend.
-fn session_and_policy<'a, E: Engine>(
-    sessions: &'a mut Slab<Slot<E>>,
-    configs: &'a ConfigGenerations,
-    slot: usize,
-) -> (&'a mut Session, &'a Policy) {
-    let entry = &mut sessions[slot];
-    let Route {
-        config, frontend, ..
-    } = entry.route;
-    let policy = &configs[config].policies[usize::from(frontend)];
-    (&mut entry.session, policy)
-}
-
+/// Nothing moved: there was nothing to read, or no room to write.
 fn splice_result(result: io::SpliceResult) -> SpliceResult {
     match result {
         Ok(0) => SpliceResult::WouldBlock,
         Ok(len) => SpliceResult::Bytes(len),
         Err(io::Fault::WouldBlock) => SpliceResult::WouldBlock,
-        Err(io_fault) => SpliceResult::Failed(fault(io_fault)),
-    }
-}
-
-/// The session's word for a fault that is no shortage.
-pub(super) fn fault(fault: io::Fault) -> Fault {
-    match fault {
-        io::Fault::Refused => Fault::Refused,
-        io::Fault::Unreachable => Fault::Unreachable,
-        io::Fault::TimedOut => Fault::TimedOut,
-        io::Fault::Reset => Fault::Reset,
-        io::Fault::Closed => Fault::Closed,
-        io::Fault::Canceled
-        | io::Fault::WouldBlock
-        | io::Fault::NoBuffers
-        | io::Fault::NoDescriptors
-        | io::Fault::NoMemory
-        | io::Fault::NoPorts
-        | io::Fault::Other(_) => Fault::Other,
+        Err(fault) => SpliceResult::Failed(fault.into()),
     }
 }
