@@ -4,8 +4,8 @@
 
 use divan::{Bencher, black_box};
 use ringway::logic::session::{
-    Action, Actions, Choice, Event, Policy, Preface, Protocol, ReadEvent, ReceivedInfo, Reply,
-    ResponseHead, Session, Side, SpliceResult, WriteEvent,
+    Action, Actions, Choice, Event, Policy, PrefaceDecision, Protocol, ReadEvent, ReceivedInfo,
+    Reply, ResponseHead, Session, Side, SpliceResult, WriteEvent,
 };
 use ringway::logic::time::Instant;
 use std::time::Duration;
@@ -114,7 +114,7 @@ fn session_with_heads(bencher: Bencher) {
     let steps = [
         ACCEPTED,
         received(Side::Client, 400),
-        Step::Reply(Reply::Preface(Preface::Complete { len: 380 })),
+        Step::Reply(Reply::Preface(PrefaceDecision::Complete { len: 380 })),
         CHOSEN,
         CONNECTED,
         sent(Side::Server, 380),

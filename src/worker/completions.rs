@@ -125,7 +125,7 @@ impl<E: Engine> Worker<E> {
         // An interim response that waits for room is no part of the head.
         let joined = entry.session.head_buffered(from).is_some_and(|len| len > 0);
         if joined && from == Side::Client {
-            self.resume_head(slot, buffer, len);
+            self.resume_preface(slot, buffer, len);
             return;
         }
         let buffer = if joined {

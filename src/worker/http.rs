@@ -1,8 +1,8 @@
-//! HTTP mode: reading and editing the heads of the first request of a session and of its answer,
-//! and answers of our own.
+//! HTTP mode: reading and editing the heads of the first request of a session and of its response,
+//! and error responses of our own.
 //!
-//! `logic::http` knows what a head says and how it is edited, `logic::session` what follows from
-//! that; here are the bytes, in the buffers in which they came.
+//! `logic::http` parses and edits heads, `logic::session` decides what follows; here are the bytes, in
+//! the buffers in which they came.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,15 @@ use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{ErrorResponse, Preface, Protocol, Refusal, ResponseHead, Side};
+use crate::logic::session::{
+    ErrorResponse, PrefaceDecision, Protocol, Refusal, ResponseHead, Side,
+};
 
 /// The longest method that [`scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
 
 /// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`.
-const REQUEST_GROWTH_MAX: usize = 32;
+pub(super) const REQUEST_GROWTH_MAX: usize = 32;
 
 /// Characters of a target that the access log shows.
 const TARGET_LEN_MAX: usize = 1024;
@@ -39,7 +41,7 @@ pub enum RequestCookie {
     Valid,
 }
 
-/// What became of the cookie in the answer; the fourth letter of the end code.
+/// What became of the cookie in the response; the fourth letter of the end code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseCookie {
     /// There is no sticky cookie.
@@ -53,7 +55,7 @@ pub enum ResponseCookie {
     Deleted,
 }
 
-/// What the access log shows of a request and its answer.
+/// What the access log shows of a request and its response.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
     /// Status of the first final answer, ours or the server's; 0: there was none that we could
@@ -65,7 +67,7 @@ pub struct Exchange {
     pub target: Box<[u8]>,
     /// What the client's cookie was.
     pub request_cookie: RequestCookie,
-    /// What became of the cookie in the answer.
+    /// What became of the cookie in the response.
     pub response_cookie: ResponseCookie,
 }
 
@@ -89,14 +91,12 @@ impl Exchange {
     }
 }
 
-/// What a session keeps of its first request, until its answer has begun; longer if there is an
+/// What a session keeps of its first request, until its response has begun; longer if there is an
 /// access log.
 #[derive(Debug, Default)]
 pub struct Http {
-    /// How far the end of the head was looked for that is being read.
+    /// How many bytes of the response were searched for the end of its head.
     searched: u32,
-    /// What came of the head of the request, while more is waited for.
-    partial_head: Vec<u8>,
     /// The server that the client's cookie names.
     pub cookie_server: Option<u16>,
     method: [u8; METHOD_LEN_MAX],
@@ -123,8 +123,6 @@ impl Http {
     }
 
     fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
-        self.searched = 0;
-        self.partial_head = Vec::new();
         let len = head.method.len().min(METHOD_LEN_MAX);
         self.method[..len].copy_from_slice(&head.method[..len]);
         self.method_len = len as u8;
@@ -171,24 +169,14 @@ impl Cookie {
     }
 }
 
-/// What was found at the beginning of what a server sent.
+/// What was found at the beginning of what a server sent, and whether more will come.
 struct ServerHead {
     head: ResponseHead,
-    /// The server may have more to send to this answer.
+    /// The server may have more of this response to send.
     more_to_come: bool,
 }
 
 impl<E: Engine> Worker<E> {
-    /// Examines what the client has sent so far, and edits it once it is complete.
-    pub(super) fn read_preface(&mut self, slot: usize) -> Preface {
-        let found = match self.mode(slot) {
-            Mode::Http(mode) => self.read_request(slot, mode),
-            Mode::Tcp => None,
-        };
-        debug_assert!(found.is_some(), "a preface without a chunk, or in TCP mode");
-        found.unwrap_or(Preface::Refused(Refusal::Close))
-    }
-
     /// Looks for a head at the beginning of what came from the server, and edits it.
     pub(super) fn read_response_head(&mut self, slot: usize) -> ResponseHead {
         let found = match self.mode(slot) {
@@ -196,17 +184,25 @@ impl<E: Engine> Worker<E> {
             Mode::Tcp => None,
         };
         debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
-        // The session ends when more is sent than there is.
+        // No chunk has this length, so its send is refused, which ends the session.
         found.unwrap_or(ResponseHead::Whole { len: 0 })
     }
 
-    fn mode(&self, slot: usize) -> Mode {
+    /// How the session's frontend reads the bytes.
+    pub(super) fn mode(&self, slot: usize) -> Mode {
         let route = self.sessions[slot].route;
         let config = &self.configs[route.config].snapshot.config;
         config.frontends[usize::from(route.frontend)].mode
     }
 
-    fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Preface> {
+    /// Examines the newest chunk from the client, and edits it if it begins with a whole head.
+    /// `searched` bytes of it were searched for the end of that before. `None`: there is no chunk.
+    pub(super) fn read_request(
+        &mut self,
+        slot: usize,
+        mode: HttpMode,
+        searched: &mut u32,
+    ) -> Option<PrefaceDecision> {
         let entry = &mut self.sessions[slot];
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
@@ -215,27 +211,20 @@ impl<E: Engine> Worker<E> {
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let name = cookie.map(|cookie| cookie.name.as_str());
-        let head = match scan_request(bytes, &mut http.searched, mode.head_max, name) {
-            RequestScan::Partial => {
-                http.partial_head.clear();
-                http.partial_head.extend_from_slice(bytes);
-                if let Some(buffer) = entry.chunks[Side::Client.index()].pop() {
-                    self.engine.release(buffer);
-                }
-                return Some(Preface::Incomplete);
-            }
+        let head = match scan_request(bytes, searched, mode.head_max, name) {
+            RequestScan::Partial => return Some(PrefaceDecision::Incomplete),
             RequestScan::Refused(refusal) => {
                 http.note_refusal(refusal);
-                return Some(Preface::Refused(treatment(refusal)));
+                return Some(PrefaceDecision::Refused(treatment(refusal)));
             }
             RequestScan::Whole(head) => head,
         };
         http.note_request(&head, config.is_logged());
         if let Some(cookie) = cookie {
             http.exchange.response_cookie = ResponseCookie::None;
-            let named = head.cookie.map(|value| cookie.servers.get(value));
+            let server = head.cookie.map(|value| cookie.servers.get(value));
             let servers = &config.snapshot.backends[backend].servers;
-            http.exchange.request_cookie = match named {
+            http.exchange.request_cookie = match server {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
                 Some(Some(index)) if !servers[usize::from(*index)].availability.is_usable() => {
@@ -258,7 +247,7 @@ impl<E: Engine> Worker<E> {
         if mixed {
             self.note_mixed_users(slot);
         }
-        Some(Preface::Complete { len })
+        Some(PrefaceDecision::Complete { len })
     }
 
     fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<ResponseHead> {
@@ -332,42 +321,13 @@ impl<E: Engine> Worker<E> {
         Some(ServerHead { head, more_to_come })
     }
 
-    /// Makes one chunk of what was put partial_head of a request and what came now. It was put partial_head so
-    /// that slow clients hold memory of the size of what they sent, and no buffers.
-    pub(super) fn resume_head(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
-        let entry = &mut self.sessions[slot];
-        let partial_head = entry
-            .http
-            .as_ref()
-            .map_or(&[][..], |http| &http.partial_head);
-        let mut chunk = Chunk {
-            start: HEADROOM_BYTES,
-            len,
-        };
-        if partial_head.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
-            chunk.start -= partial_head.len() as u32;
-            self.engine.write(&mut buffer, chunk.start, partial_head);
-        } else {
-            self.scratch.clear();
-            self.scratch.extend_from_slice(partial_head);
-            self.scratch
-                .extend_from_slice(self.engine.bytes(&buffer, chunk));
-            self.engine.write(&mut buffer, chunk.start, &self.scratch);
-        }
-        chunk.len += partial_head.len() as u32;
-        if let Err(buffer) = entry.chunks[Side::Client.index()].push(buffer, chunk) {
-            debug_assert!(false, "a head is the only chunk");
-            self.engine.release(buffer);
-        }
-    }
-
-    /// Puts what was rewritten in the place of the first `head_len` bytes. Returns the length of
-    /// the chunk then.
+    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. Returns the length
+    /// of the chunk then.
     fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<u32> {
         let chunks = &mut self.sessions[slot].chunks[from.index()];
         let (buffer, start, len) = chunks.newest_mut()?;
         let new_len = self.scratch.len() as u32;
-        // It grows by less than the free room before what was received.
+        // It grows by less than the free bytes before what was received.
         let new_start = (*start + head_len).checked_sub(new_len)?;
         self.engine.write(buffer, new_start, &self.scratch);
         *start = new_start;
@@ -375,8 +335,8 @@ impl<E: Engine> Worker<E> {
         Some(*len)
     }
 
-    /// Parts interim answers, the first `len` bytes, from what follows them. `None`: there is no
-    /// buffer for that.
+    /// Makes a chunk of the interim responses, the first `len` bytes, and another of what follows them.
+    /// `None`: there is no buffer for that.
     fn split(&mut self, slot: usize, len: u32) -> Option<ResponseHead> {
         let chunks = &mut self.sessions[slot].chunks[Side::Server.index()];
         let (buffer, start, chunk_len) = chunks.newest_mut()?;
@@ -408,6 +368,7 @@ impl<E: Engine> Worker<E> {
                 text = response.head();
             }
         }
+        entry.preface = None;
         let Some(mut buffer) = self.engine.take_buffer() else {
             return 0;
         };

@@ -5,7 +5,8 @@
 //! event (`completions`), the session's machine replies with actions, and an action becomes an
 //! operation (`operations`; `sending` for sends, `connecting` for connects). `event_loop` runs the
 //! turns; `listener` accepts, and `paused` goes on when a limit of sessions has room again; `places`
-//! chooses servers, `queue` wakes the sessions that wait for one; `http` reads and edits heads;
+//! chooses servers, `queue` wakes the sessions that wait for one; `preface` reads what a
+//! client must send before that, `http` reads and edits heads;
 //! `shortage` shares out few buffers, by the list of `stalled` directions; `counting` counts;
 //! `config_generations` keeps the configurations that are in use and `adopt` takes a new one;
 //! `sessions` lists and closes open sessions for the operator.
@@ -25,6 +26,7 @@ mod listener;
 mod operations;
 mod paused;
 mod places;
+mod preface;
 mod queue;
 mod sending;
 mod session_driver;

@@ -45,6 +45,7 @@ impl<E: Engine> Worker<E> {
             short: false,
             client,
             counted: [0; 2],
+            preface: None,
             http: Http::of(policy.protocol),
         });
         self.configs.acquire(route.config);

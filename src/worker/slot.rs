@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::config_generations::Route;
 use super::connecting::Attempt;
 use super::http::Http;
+use super::preface::Preface;
 use crate::io::{Chunk, Engine};
 use crate::logic::session::{Session, Side};
 
@@ -208,7 +209,9 @@ pub struct Slot<E: Engine> {
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
-    /// What is known of the first request and its answer, in HTTP mode.
+    /// What came of a preface that is incomplete.
+    pub preface: Option<Box<Preface>>,
+    /// What is known of the first request and its response, in HTTP mode.
     pub http: Option<Box<Http>>,
 }
 

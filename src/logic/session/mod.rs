@@ -54,7 +54,7 @@ pub use error_response::ErrorResponse;
 pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent, WriteEvent};
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
-pub use reply::{Choice, Preface, Refusal, Reply, ResponseHead, SpliceResult};
+pub use reply::{Choice, PrefaceDecision, Refusal, Reply, ResponseHead, SpliceResult};
 pub use side::{Side, Use};
 pub use termination::{KillReason, TerminationCause, TerminationPhase, TerminationState};
 
@@ -257,7 +257,7 @@ impl Session {
             Reply::Choice(choice) => self.on_choice(now, choice, policy, out),
             Reply::BackupChoice { chosen } => self.on_backup_choice(now, chosen, out),
             Reply::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
-            Reply::Preface(preface) => self.on_preface(now, preface, out),
+            Reply::Preface(decision) => self.on_preface(now, decision, out),
             Reply::ResponseHead(head) => self.on_response_head(now, head, out),
             Reply::ErrorPrepared { len } => self.on_error_prepared(len, out),
             Reply::SplicedIn { from, result } => self.on_spliced_in(now, from, result, out),

@@ -6,7 +6,7 @@
 use super::action::{Action, Actions, ChooseReason, CloseMode};
 use super::error_response::ErrorResponse;
 use super::event::{Event, ReadEvent};
-use super::reply::{Preface, Refusal};
+use super::reply::{PrefaceDecision, Refusal};
 use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase};
 use super::{Session, State};
@@ -48,18 +48,23 @@ impl Session {
         }
     }
 
-    pub(super) fn on_preface(&mut self, now: Instant, preface: Preface, out: &mut Actions) {
-        match preface {
-            Preface::Incomplete => self.pipe(Side::Client).receive(out),
-            Preface::Complete { len } => {
+    pub(super) fn on_preface(
+        &mut self,
+        now: Instant,
+        decision: PrefaceDecision,
+        out: &mut Actions,
+    ) {
+        match decision {
+            PrefaceDecision::Incomplete => self.pipe(Side::Client).receive(out),
+            PrefaceDecision::Complete { len } => {
                 self.pipe(Side::Client).head_whole(len);
                 self.state = State::Choosing;
                 out.push(Action::Choose(ChooseReason::New));
             }
-            Preface::Refused(Refusal::Respond(response)) => {
+            PrefaceDecision::Refused(Refusal::Respond(response)) => {
                 self.respond(now, TerminationCause::Proxy, PHASE, response, out);
             }
-            Preface::Refused(Refusal::Close) => {
+            PrefaceDecision::Refused(Refusal::Close) => {
                 self.end(TerminationCause::Proxy, PHASE, CloseMode::Graceful, out);
             }
         }

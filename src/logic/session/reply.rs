@@ -19,7 +19,7 @@ pub enum Reply {
     /// To [`Action::Connect`](super::Action::Connect), if it failed at once.
     ConnectFailed(ConnectFault),
     /// To [`Action::ReadPreface`](super::Action::ReadPreface).
-    Preface(Preface),
+    Preface(PrefaceDecision),
     /// To [`Action::ReadResponseHead`](super::Action::ReadResponseHead).
     ResponseHead(ResponseHead),
     /// To [`Action::PrepareError`](super::Action::PrepareError): the response is the oldest chunk
@@ -68,9 +68,9 @@ pub enum Choice {
     AllTried,
 }
 
-/// What the first bytes of a client are, which are read before a server is chosen.
+/// What follows from the bytes that a client has sent before a server is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preface {
+pub enum PrefaceDecision {
     /// More has to be read.
     Incomplete,
     /// All is there, edited as necessary; or it is passed on as it is.

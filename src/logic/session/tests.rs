@@ -172,7 +172,7 @@ const SHORTAGE: Step = Step::Reply(Reply::ConnectFailed(ConnectFault::Shortage))
 /// A further address of the server is tried, and that fails for a shortage.
 const SHORTAGE_LATER: Step = Step::Event(Event::ConnectFailed(ConnectFault::Shortage));
 const SEND_REFUSED: Step = Step::Reply(Reply::SendRefused { to: Side::Server });
-const INCOMPLETE: Step = Step::Reply(Reply::Preface(Preface::Incomplete));
+const INCOMPLETE: Step = Step::Reply(Reply::Preface(PrefaceDecision::Incomplete));
 const PARTIAL: Step = Step::Reply(Reply::ResponseHead(ResponseHead::Partial));
 
 /// The watched client is gone, and the watch has ended.
@@ -245,11 +245,11 @@ const fn killed(reason: KillReason) -> Step {
 }
 
 const fn preface(len: u32) -> Step {
-    Step::Reply(Reply::Preface(Preface::Complete { len }))
+    Step::Reply(Reply::Preface(PrefaceDecision::Complete { len }))
 }
 
 const fn refused(refusal: Refusal) -> Step {
-    Step::Reply(Reply::Preface(Preface::Refused(refusal)))
+    Step::Reply(Reply::Preface(PrefaceDecision::Refused(refusal)))
 }
 
 const fn interim(len: u32) -> Step {
