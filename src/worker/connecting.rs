@@ -1,8 +1,8 @@
-//! Connecting to a server. One attempt of a session is a connect to each of the server's addresses in
-//! turn, until one succeeds; the session learns only how the attempt ended.
+//! Connecting to a server. One attempt of a session connects to the server's addresses in turn, until
+//! one connect succeeds; the session is told only how the attempt ended.
 //!
-//! The first to be tried is the address that worked last. If the time for the attempt ends before an
-//! address has answered, the next attempt, of whatever session, begins with the address behind it.
+//! The first address is the one that worked last. If the attempt times out at an address, the next
+//! attempt, of whatever session, begins with the address after it.
 
 use super::Worker;
 use crate::io::{self, Engine};
@@ -48,8 +48,8 @@ impl<E: Engine> Worker<E> {
                     let token = self.token(slot, Side::Server, Use::Write);
                     let entry = &mut self.sessions[slot];
                     if entry.http.as_ref().is_some_and(|http| http.is_bodiless()) {
-                        // The request is there. In TCP mode the server may be the first to speak; one
-                        // that answers before the end of a body and closes would lose what is
+                        // The request is there. In TCP mode the server may be the first to speak. With a
+                        // body, a server that responds early and closes would lose what is
                         // acknowledged late.
                         self.engine.speak_first(&socket);
                     }
@@ -91,8 +91,8 @@ impl<E: Engine> Worker<E> {
             }
             Err(fault) => fault,
         };
-        let fault = self.explained(slot, fault);
-        // While a cancellation names the socket it cannot be closed, and nobody wants another.
+        let fault = self.distinguish(slot, fault);
+        // While a cancellation names the socket it cannot be closed, and the attempt is over anyway.
         let canceling = self.sessions[slot].session.holds(Side::Server, Use::Cancel);
         if canceling || fault.is_shortage() {
             return Some(Err(self.attempt_failed(slot, fault)));
@@ -113,9 +113,9 @@ impl<E: Engine> Worker<E> {
         self.server_of(entry)?.addresses.get(index, tried)
     }
 
-    /// The kernel says the same of a host without an address of the server's family as of one whose
-    /// ports are all in use.
-    fn explained(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
+    /// Tells the two meanings of EADDRNOTAVAIL apart: all local ports are in use, or the host has no
+    /// address of the server's family.
+    fn distinguish(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
         match (fault, self.address_of_attempt(slot)) {
             (io::Fault::NoPorts, Some(address)) if !self.engine.has_source_for(&address) => {
                 io::Fault::Unreachable
@@ -124,7 +124,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// How an attempt ended that has come to no connection.
+    /// An attempt came to no connection: counts it, unless a shortage is the reason.
     fn attempt_failed(&mut self, slot: usize, fault: io::Fault) -> ConnectFault {
         let is_short = match fault {
             // Other servers have ports of their own.
@@ -141,7 +141,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Whether balancing could give the session to another server that it has not tried.
+    /// Whether balancing could choose another server for the session, one that it has not tried.
     fn another_is_left(&self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let config = &self.configs[entry.route.config];

@@ -58,7 +58,7 @@ pub enum ResponseCookie {
 /// What the access log shows of a request and its response.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
-    /// Status of the first final answer, ours or the server's; 0: there was none that we could
+    /// Status of the first final response, ours or the server's; 0: there was none that we could
     /// read.
     pub status: u16,
     /// Method of the request, or what came instead of one in angle brackets.
@@ -144,7 +144,7 @@ impl Http {
     }
 }
 
-/// The sticky cookie of a backend, made ready for use.
+/// The sticky cookie of a backend, prepared for reading and setting it.
 #[derive(Debug)]
 pub struct Cookie {
     name: String,
@@ -155,7 +155,7 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// That of `backend`, if it has one.
+    /// The one of `backend`, if it has one.
     pub fn of(backend: &config::Backend) -> Option<Self> {
         let sticky = backend.sticky.as_ref()?;
         let values = backend.servers.iter().map(|server| server.cookie.as_str());
@@ -376,12 +376,12 @@ impl<E: Engine> Worker<E> {
         self.engine.write(&mut buffer, start, text.as_bytes());
         let chunks = &mut entry.chunks[Side::Server.index()];
         let pushed = chunks.push(buffer, Chunk { start, len });
-        debug_assert!(pushed.is_ok(), "nothing of the server is left");
+        debug_assert!(pushed.is_ok(), "the server was left");
         len
     }
 
-    /// A proxy before us may send requests of several users over one connection, and all would go
-    /// where the first one belongs.
+    /// A proxy in front of us may send requests of several users over one connection; all of them would
+    /// go to the first one's server.
     fn note_mixed_users(&mut self, slot: usize) {
         let route = self.sessions[slot].route;
         let counters = &self.configs.frontend(route).counters[self.index];

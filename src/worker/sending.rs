@@ -15,7 +15,7 @@ use crate::logic::session::{AfterSend, Event, Reply, Side, Use, WriteEvent};
 pub(super) struct Outgoing<E: Engine> {
     key: Key,
     to: Side,
-    lent: SendBuffer<E>,
+    buffer: SendBuffer<E>,
 }
 
 /// When there is something to do after the sends of a turn.
@@ -33,15 +33,15 @@ impl<E: Engine> Worker<E> {
     pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) -> Option<Reply> {
         let key = self.key(slot);
         let chunks = &mut self.sessions[slot].chunks[to.other().index()];
-        let Some((buffer, chunk)) = chunks.lend() else {
+        let Some((buffer, chunk)) = chunks.begin_send() else {
             return Some(Reply::SendRefused { to });
         };
         if chunk.len != len {
-            chunks.take_back(buffer, 0);
+            chunks.end_send(buffer, 0);
             return Some(Reply::SendRefused { to });
         }
-        let lent = SendBuffer { buffer, chunk };
-        self.sends.push(Outgoing { key, to, lent });
+        let buffer = SendBuffer { buffer, chunk };
+        self.sends.push(Outgoing { key, to, buffer });
         None
     }
 
@@ -52,7 +52,7 @@ impl<E: Engine> Worker<E> {
             // They release buffers.
             next = Next::AtOnce;
         }
-        for Outgoing { key, to, lent } in self.sends.drain(..) {
+        for Outgoing { key, to, buffer } in self.sends.drain(..) {
             // A session is not freed before its send has ended.
             let entry = &self.sessions[key.slot as usize];
             let after = entry.session.after_send(to);
@@ -60,14 +60,14 @@ impl<E: Engine> Worker<E> {
             if after != AfterSend::Nothing || read_after {
                 next = Next::AtOnce;
             }
-            let behind = match after {
+            let hint = match after {
                 AfterSend::Nothing | AfterSend::More => SendHint::MoreToCome,
                 AfterSend::End => SendHint::ShutdownFollows,
             };
             let (side, used) = (to, Use::Write);
             let token = Owner::Session { key, side, used }.token();
             match entry.socket(to) {
-                Some(socket) => self.engine.send(socket, lent, behind, token),
+                Some(socket) => self.engine.send(socket, buffer, hint, token),
                 None => debug_assert!(false, "a send without a connection"),
             }
         }
@@ -86,7 +86,7 @@ impl<E: Engine> Worker<E> {
             self.engine.release(buffer);
             return;
         };
-        slot.chunks[to.other().index()].take_back(buffer, len.unwrap_or(0));
+        slot.chunks[to.other().index()].end_send(buffer, len.unwrap_or(0));
         let event = match len {
             Ok(len) => WriteEvent::Sent { len },
             // No room now, or the kernel is short of memory for it: wait for room.

@@ -91,8 +91,8 @@ impl<E: Engine> Worker<E> {
                 self.engine.release(buffer);
             }
             if let Some(pipe) = entry.pipes[side.index()].take() {
-                let empty = entry.session.in_pipe(side) == 0;
-                self.engine.return_pipe(pipe, empty);
+                // A direction returns its kernel pipe as soon as that is empty.
+                self.engine.return_pipe(pipe, false);
             }
             if let Some(socket) = entry.sockets[side.index()].take() {
                 match mode {

@@ -326,7 +326,7 @@ impl Session {
     }
 
     /// Whether the kernel holds an operation on this side.
-    pub fn in_flight(&self, side: Side) -> bool {
+    fn in_flight(&self, side: Side) -> bool {
         let uses = [Use::Read, Use::Write, Use::Watch, Use::Cancel];
         uses.into_iter().any(|used| self.holds(side, used))
     }
@@ -380,11 +380,6 @@ impl Session {
     /// They are in one piece.
     pub fn head_buffered(&self, from: Side) -> Option<u32> {
         self.pipes[from.index()].head_buffered()
-    }
-
-    /// Bytes in the kernel pipe of the direction from `from`.
-    pub fn in_pipe(&self, from: Side) -> u32 {
-        self.pipes[from.index()].in_pipe()
     }
 
     /// Bytes read from `from` so far.

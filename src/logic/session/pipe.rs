@@ -124,11 +124,6 @@ impl Pipe {
         self.oldest + self.behind + self.in_pipe
     }
 
-    /// Bytes in the kernel pipe.
-    pub fn in_pipe(&self) -> u32 {
-        self.in_pipe
-    }
-
     /// Begins to read; `likely`: bytes are probably there already. A head that is buffered is sent.
     pub fn start(&mut self, likely: bool, out: &mut Actions) {
         if self.oldest > 0 {

@@ -55,10 +55,10 @@ fn what_follows_a_send_is_known_before_it_ends() {
     ];
     let story = Story::relaying().after(&events);
     assert_eq!(story.session.after_send(CLIENT), End);
-    // An interim answer behind which the server ended leads to an answer of ours.
+    // An interim response behind which the server ended leads to an error response.
     let story = Story::awaiting().after(&[received(SERVER, 30), interim(30), ended(SERVER)]);
     assert_eq!(story.session.after_send(CLIENT), More);
-    // An answer of ours is the last.
+    // An error response is the last.
     let no_server = [NO_SERVER, prepared(90)];
     let story = Story::requested().after(&no_server);
     assert_eq!(story.session.after_send(CLIENT), End);
@@ -95,7 +95,7 @@ fn a_receive_that_stays_armed_is_not_made_again() {
         )
     };
     assert_eq!(story.on(piece(10, true)), "send-s:10");
-    // SendHint the chunk on its way out, pieces are joined.
+    // Pieces that come behind the chunk that is being sent are joined.
     assert_eq!(story.on(piece(20, true)), "");
     assert_eq!(story.on(piece(30, true)), "");
     assert_eq!(story.on(sent(SERVER, 10)), "release-c send-s:50");
@@ -138,14 +138,14 @@ fn a_reset_is_passed_on() {
 fn a_broken_sink_does_not_lose_what_it_said_before() {
     let mut story = Story::relaying();
     let _ = story.on(received(CLIENT, 10));
-    // The server refuses the rest of the request, but has answered.
+    // The server refuses the rest of the request, but has responded.
     let failed = send_failed(SERVER, Fault::Reset);
     assert_eq!(story.on(failed), "release-c");
     assert_eq!(story.on(received(SERVER, 99)), "send-c:99 recv-s");
     assert_eq!(story.on(sent(CLIENT, 99)), "release-s");
     // More from the client goes nowhere, but is taken: it may read only after it.
     assert_eq!(story.on(received(CLIENT, 10)), "release-c recv-c");
-    // A close would be met by what the client still sends, and the reset could overtake the answer.
+    // A close would be met by what the client still sends, and the reset could overtake the response.
     assert_eq!(story.on(ended(SERVER)), "leave end-c");
     assert_eq!(story.on(received(CLIENT, 10)), "release-c recv-c");
     assert_eq!(story.on(ended(CLIENT)), "free");

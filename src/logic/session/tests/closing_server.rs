@@ -1,16 +1,16 @@
-//! HTTP mode: what is in flight or held when an answer of ours is given, and how the client is let
-//! go after it.
+//! HTTP mode: what is in flight or buffered when an error response is decided on, and how the client's
+//! connection is closed after it.
 
 use super::*;
 
-/// One that gives an answer of 100 bytes; the receive from its client is in flight.
-fn answering() -> Story {
+/// One that sends an error response of 100 bytes; the receive from its client is in flight.
+fn sending_error() -> Story {
     Story::http().after(&[ACCEPTED, TIMED_OUT, prepared(100)])
 }
 
 #[test]
-fn an_answer_is_followed_by_the_end_and_by_patience() {
-    let mut story = answering();
+fn an_error_response_is_followed_by_the_end_of_the_stream_and_a_wait() {
+    let mut story = sending_error();
     story.now = at(2);
     assert_eq!(story.on(sent(CLIENT, 60)), "pollout-c");
     assert_eq!(story.on(writable(CLIENT)), "send-c:40");
@@ -21,12 +21,12 @@ fn an_answer_is_followed_by_the_end_and_by_patience() {
     // What the client still sends is dropped, or it would be reset.
     assert_eq!(story.on(received(CLIENT, 9)), "release-c recv-c");
     assert_eq!(story.on(ended(CLIENT)), "free");
-    assert_eq!(story.code(), "cR", "as it was when the answer was chosen");
+    assert_eq!(story.code(), "cR", "as it was when the response was chosen");
 }
 
 #[test]
-fn patience_ends() {
-    let mut story = answering().after(&[sent(CLIENT, 100)]);
+fn the_wait_for_the_client_to_close_ends() {
+    let mut story = sending_error().after(&[sent(CLIENT, 100)]);
     assert_eq!(story.on(TIMED_OUT), "cancel-c");
     assert_eq!(story.on(canceled(CLIENT, Use::Read)), "");
     assert_eq!(story.on(canceled(CLIENT, Use::Cancel)), "free");
@@ -34,8 +34,8 @@ fn patience_ends() {
 }
 
 #[test]
-fn a_client_that_does_not_take_its_answer_is_reset() {
-    let mut story = answering();
+fn a_client_that_does_not_take_its_response_is_reset() {
+    let mut story = sending_error();
     assert_eq!(story.session.deadline(&story.policy), Some(at(5)));
     assert_eq!(story.on(TIMED_OUT), "cancel-c");
     assert_eq!(story.on(canceled(CLIENT, Use::Read)), "");
@@ -44,7 +44,7 @@ fn a_client_that_does_not_take_its_answer_is_reset() {
 }
 
 #[test]
-fn without_a_buffer_there_is_no_answer() {
+fn without_a_buffer_there_is_no_response() {
     let mut story = Story::requested().after(&[NO_SERVER]);
     assert_eq!(story.on(prepared(0)), "reset");
     assert_eq!(story.code(), "SC");
@@ -62,7 +62,7 @@ fn a_client_that_had_ended_is_not_waited_for() {
 fn an_upload_is_given_up_when_the_kernel_gave_its_send_back() {
     let mut story = Story::sending();
     let _ = story.on(received(CLIENT, 9));
-    // Two chunks are held: the first one is with the kernel.
+    // Two chunks are buffered: the first one is with the kernel.
     assert_eq!(story.on(ended(SERVER)), "cancel-s");
     assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "cancel-s");
     let came = story.on(canceled(SERVER, Use::Write));
@@ -102,7 +102,7 @@ fn an_upload_that_goes_on_coming_is_dropped() {
 }
 
 /// One whose client sends so much that its bytes go through a kernel pipe, while the head of the
-/// answer is awaited.
+/// response is awaited.
 fn splicing() -> Story {
     Story::awaiting().after(&[received(CLIENT, FULL), sent(SERVER, FULL)])
 }
@@ -123,13 +123,13 @@ fn a_kernel_pipe_with_bytes_for_the_server_is_given_back() {
     assert_eq!(story.on(ended(SERVER)), "cancel-s");
     assert_eq!(story.on(canceled(SERVER, Use::Write)), "drop-pipe-c");
     assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave error-502");
-    assert_eq!(story.session.in_pipe(CLIENT), 0);
+    assert_eq!(story.buffered(CLIENT), 0);
 }
 
 #[test]
 fn a_poll_of_the_client_is_followed_by_a_receive() {
     let waiting = || splicing().after(&[moved_in(5000), moved_out(5000)]);
-    // It ends while the answer is given.
+    // It ends while the response is given.
     let mut story = waiting();
     assert_eq!(story.on(ended(SERVER)), "leave error-502");
     assert_eq!(story.on(prepared(100)), "send-c:100");
@@ -142,7 +142,7 @@ fn a_poll_of_the_client_is_followed_by_a_receive() {
 }
 
 #[test]
-fn a_broken_server_may_still_answer() {
+fn a_broken_server_may_still_respond() {
     let mut story = Story::sending();
     let failed = send_failed(SERVER, Fault::Reset);
     assert_eq!(story.on(failed), "release-c");
@@ -161,7 +161,7 @@ fn a_broken_server_may_still_answer() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_clearing_gets_nothing() {
+fn a_client_that_leaves_while_the_server_is_closed_gets_nothing() {
     let failed = receive_failed(CLIENT);
     let mut story = Story::sending().after(&[ended(SERVER)]);
     assert_eq!(story.on(failed), "", "the server's side is being cancelled");
@@ -172,7 +172,7 @@ fn a_client_that_leaves_in_the_middle_of_clearing_gets_nothing() {
 
 #[test]
 fn a_watched_client_is_let_go_like_any_other() {
-    // Watched since it waited for a place.
+    // Watched since it was in the queue.
     let queued = || Story::requested().after(&[NO_SLOT, TIMED_OUT, NO_BACKUP]);
     let mut story = queued();
     assert_eq!(story.on(GONE), "reset");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_held_goes_out_before_the_reset() {
+fn what_is_buffered_is_sent_before_the_reset() {
     for (from, code) in [(CLIENT, "CD"), (SERVER, "SD")] {
         let to = from.other();
         let (f, t) = (side(from), side(to));
@@ -69,7 +69,7 @@ fn a_side_that_takes_nothing_is_reset_after_a_while() {
 }
 
 #[test]
-fn held_bytes_that_nobody_takes_do_not_keep_a_session_whose_client_is_gone() {
+fn buffered_bytes_that_nobody_takes_do_not_keep_a_session_whose_client_is_gone() {
     let mut story = Story::relaying().after(&[received(CLIENT, 10), receive_failed(CLIENT)]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(5)));
     story.now = at(3);
@@ -96,7 +96,7 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
         "out-s:131072"
     );
     assert_eq!(story.on(moved(SpliceResult::Bytes(72))), "pollout-c");
-    // The request can't be delivered, the answer can.
+    // The request can't be delivered, the response can.
     let failed = send_failed(SERVER, Fault::Reset);
     let _ = story.on(received(CLIENT, 5));
     assert_eq!(story.on(failed), "release-c");
@@ -110,7 +110,7 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
 
 #[test]
 fn an_end_is_believed_if_it_came_before_the_reset() {
-    // The client has ended its stream, of which a part is still held, and is gone then.
+    // The client has ended its stream, of which a part is still buffered, and is gone then.
     let gone = |fault| send_failed(CLIENT, fault);
     let begun = || Story::relaying().after(&[received(CLIENT, 10), received(SERVER, 20)]);
     let mut story = begun();

@@ -1,4 +1,4 @@
-//! HTTP mode: the head of the request, the heads of its answers, and what ends a session on the
+//! HTTP mode: the head of the request, the heads of its responses, and what ends a session on the
 //! way there.
 
 use super::*;
@@ -35,7 +35,7 @@ fn the_time_for_the_request_begins_with_the_connection() {
 }
 
 #[test]
-fn an_answer_in_pieces_goes_out_whole() {
+fn a_response_in_pieces_goes_out_whole() {
     let mut story = Story::awaiting();
     assert_eq!(story.on(received(SERVER, 7)), "read-s");
     assert_eq!(story.on(PARTIAL), "recv-s");
@@ -52,7 +52,7 @@ fn an_answer_in_pieces_goes_out_whole() {
 }
 
 #[test]
-fn an_interim_answer_goes_out_before_the_next_head_is_looked_for() {
+fn an_interim_response_goes_out_before_the_next_head_is_looked_for() {
     let mut story = Story::awaiting();
     assert_eq!(story.on(received(SERVER, 60)), "read-s");
 
@@ -68,7 +68,7 @@ fn an_interim_answer_goes_out_before_the_next_head_is_looked_for() {
 }
 
 #[test]
-fn an_interim_answer_that_finds_no_room_goes_on_later() {
+fn an_interim_response_that_finds_no_room_goes_on_later() {
     let mut story = Story::awaiting().after(&[received(SERVER, 60), interim(25)]);
     assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
     assert_eq!(
@@ -83,7 +83,7 @@ fn an_interim_answer_that_finds_no_room_goes_on_later() {
 }
 
 #[test]
-fn a_server_that_ends_behind_an_interim_answer_has_answered_if_the_next_head_came() {
+fn a_server_that_ends_behind_an_interim_response_has_responded_if_the_next_head_came() {
     let mut story = Story::awaiting().after(&[received(SERVER, 60), interim(25)]);
     assert_eq!(story.on(ended(SERVER)), "");
     assert_eq!(story.on(sent(CLIENT, 25)), "release-s read-s");
@@ -94,7 +94,7 @@ fn a_server_that_ends_behind_an_interim_answer_has_answered_if_the_next_head_cam
 }
 
 #[test]
-fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered() {
+fn a_server_that_ends_inside_the_head_behind_an_interim_response_has_not_responded() {
     let mut story = Story::awaiting().after(&[
         received(SERVER, 60),
         interim(25),
@@ -107,7 +107,7 @@ fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered(
         "nothing is read any more"
     );
     assert_eq!(story.code(), "SH");
-    // The same behind two interim answers.
+    // The same behind two interim responses.
     let mut story = Story::awaiting().after(&[
         received(SERVER, 60),
         interim(25),
@@ -120,7 +120,7 @@ fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered(
 }
 
 #[test]
-fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
+fn a_server_that_ends_before_its_head_is_whole_has_not_responded() {
     // Nothing came.
     let mut story = Story::awaiting();
     let ended = ended(SERVER);
@@ -138,16 +138,16 @@ fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
 }
 
 #[test]
-fn a_reset_behind_an_interim_answer_is_an_end_without_an_answer() {
+fn a_reset_behind_an_interim_response_is_an_end_without_an_response() {
     let mut story = Story::awaiting().after(&[received(SERVER, 25), interim(25)]);
     let failed = receive_failed(SERVER);
-    assert_eq!(story.on(failed), "", "first the interim answer");
+    assert_eq!(story.on(failed), "", "first the interim response");
     assert_eq!(story.on(sent(CLIENT, 25)), "release-s leave error-502");
     assert_eq!(story.code(), "SH");
 }
 
 #[test]
-fn a_server_that_does_not_answer_in_time() {
+fn a_server_that_does_not_respond_in_time() {
     let mut story = Story::awaiting();
     assert_eq!(story.session.deadline(&story.policy), Some(at(300)));
     story.now = at(300);
@@ -159,7 +159,7 @@ fn a_server_that_does_not_answer_in_time() {
 }
 
 #[test]
-fn a_server_that_breaks_after_its_answer_began_is_passed_on() {
+fn a_server_that_breaks_after_its_response_began_is_passed_on() {
     let mut story = Story::awaiting().after(&[received(SERVER, 60), whole_head(60)]);
     let failed = receive_failed(SERVER);
     assert_eq!(story.on(failed), "");
@@ -169,7 +169,7 @@ fn a_server_that_breaks_after_its_answer_began_is_passed_on() {
 }
 
 #[test]
-fn who_has_no_server_gets_an_answer() {
+fn who_has_no_server_gets_an_response() {
     let mut story = Story::requested();
     assert_eq!(story.on(NO_SERVER), "release-c leave error-503");
     assert_eq!(story.code(), "SC");
@@ -202,12 +202,12 @@ fn who_has_no_server_gets_an_answer() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_or_closed() {
+fn what_is_no_request_gets_an_error_response_or_is_closed() {
     let came = [ACCEPTED, received(CLIENT, 10)];
-    for answer in [ErrorResponse::BadRequest, ErrorResponse::HeadTooLarge] {
+    for response in [ErrorResponse::BadRequest, ErrorResponse::HeadTooLarge] {
         let mut story = Story::http().after(&came);
-        let expected = format!("release-c leave error-{}", answer.status());
-        assert_eq!(story.on(refused(Refusal::Respond(answer))), expected);
+        let expected = format!("release-c leave error-{}", response.status());
+        assert_eq!(story.on(refused(Refusal::Respond(response))), expected);
         assert_eq!(story.code(), "PR");
     }
     let mut story = Story::http().after(&came);
@@ -239,7 +239,7 @@ fn a_client_that_leaves_is_told_nothing() {
 }
 
 #[test]
-fn a_client_that_ends_its_stream_still_gets_its_answer() {
+fn a_client_that_ends_its_stream_still_gets_its_response() {
     let mut story = Story::awaiting();
     assert_eq!(story.on(ended(CLIENT)), "end-s");
     assert_eq!(story.session.deadline(&story.policy), Some(at(30)));

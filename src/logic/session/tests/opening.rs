@@ -37,7 +37,7 @@ fn a_connect_that_takes_too_long_is_cancelled_and_tried_elsewhere() {
 }
 
 #[test]
-fn a_connect_that_stands_at_the_last_moment_is_used_and_can_still_be_ended() {
+fn a_connect_that_succeeds_after_its_timeout_is_used_and_can_still_be_ended() {
     let mut story = Story::new().after(&[ACCEPTED, CHOSEN, TIMED_OUT]);
     assert_eq!(story.on(CONNECTED), "recv-c recv-s");
     // The late cancellation is still out; the kill needs one that comes after the receives.
@@ -47,7 +47,7 @@ fn a_connect_that_stands_at_the_last_moment_is_used_and_can_still_be_ended() {
 }
 
 #[test]
-fn waiting_counts_from_the_first_moment_through_vain_calls() {
+fn the_time_in_the_queue_counts_on_when_a_woken_session_gets_no_slot() {
     let mut story = Story::new().after(&[ACCEPTED, NO_SLOT]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
     story.now = at(2);
@@ -137,7 +137,7 @@ fn the_pause_is_no_longer_than_a_connect_may_be() {
 }
 
 #[test]
-fn one_that_was_called_from_the_queue_may_have_to_pause() {
+fn one_that_was_woken_from_the_queue_may_have_to_pause() {
     let refused = connect_failed(Fault::Refused);
     let events = [ACCEPTED, CHOSEN, refused, NO_SLOT];
     let mut story = Story::new().after(&events);

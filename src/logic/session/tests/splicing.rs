@@ -9,7 +9,7 @@ fn a_full_receive_leads_to_splicing_and_small_moves_lead_back() {
     assert_eq!(
         story.on(received(SERVER, FULL)),
         "",
-        "what is held goes out first"
+        "what is buffered is sent first"
     );
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s send-c:65536");
     assert_eq!(story.on(sent(CLIENT, FULL)), "release-s in-s");

@@ -19,7 +19,7 @@ fn idle_sessions_end_and_say_who_was_slow() {
     let _ = story.on(received(CLIENT, 5));
     let _ = story.on(TIMED_OUT);
     assert_eq!(story.code(), "sD");
-    // The server does not answer a client that has ended.
+    // The server does not respond a client that has ended.
     let mut story = Story::relaying();
     let _ = story.on(ended(CLIENT));
     assert_eq!(story.session.deadline(&story.policy), Some(at(30)));
