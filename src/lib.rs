@@ -9,10 +9,11 @@
 //! 3. The byte arrives. The kernel puts it into a buffer that it takes from the worker's ring of
 //!    provided buffers, and completes the receive ([`io`]).
 //! 4. The worker takes the completion, finds the session by the token that came back, and tells its
-//!    machine [`Event::Received`](logic::session::Event) (`dispatch.rs`).
+//!    machine [`Event::Received`](logic::session::Event) (`completions.rs`,
+//!    `session_driver.rs`).
 //! 5. The machine answers with actions: send this chunk to the other side, receive the next one
 //!    ([`logic::session`]).
-//! 6. The worker turns actions into operations (`apply.rs`, `sending.rs`); one call into the kernel
+//! 6. The worker turns actions into operations (`operations.rs`, `sending.rs`); one call into the kernel
 //!    per turn of its loop submits them all and waits for what comes next (`event_loop.rs`).
 //! 7. A direction that fills a receive changes to splicing: from then on its bytes move through a
 //!    kernel pipe and are not copied at all.

@@ -46,7 +46,7 @@ impl Backend {
         }
     }
 
-    /// Chooses a server and takes a place on it.
+    /// Chooses a server and takes one of its slots.
     pub fn enter(&mut self) -> Option<usize> {
         match self.balancer.choose(CLIENT, &self.servers, &[]) {
             Choice::Server(index) => {
@@ -57,7 +57,7 @@ impl Backend {
         }
     }
 
-    /// Gives a place back.
+    /// Gives a slot back.
     pub fn leave(&mut self, index: usize) {
         self.servers.0[index] -= 1;
     }

@@ -1,13 +1,12 @@
-//! Connecting to a server. One attempt of a session is a connect to each of the server's addresses in
-//! turn, until one succeeds; the session learns only how the attempt ended.
+//! Connecting to a server. One attempt of a session connects to the server's addresses in turn, until
+//! one connect succeeds; the session is told only how the attempt ended.
 //!
-//! The first to be tried is the address that worked last. If the time for the attempt ends before an
-//! address has answered, the next attempt, of whatever session, begins with the address behind it.
+//! The first address is the one that worked last. If the attempt times out at an address, the next
+//! attempt, of whatever session, begins with the address after it.
 
 use super::Worker;
-use super::apply::fault;
 use crate::io::{self, Engine};
-use crate::logic::session::{Event, Fault, Side, Use};
+use crate::logic::session::{ConnectFault, Fault, Side, Use};
 
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +27,11 @@ impl Attempt {
 }
 
 impl<E: Engine> Worker<E> {
-    /// Begins an attempt. Returns how it ended, if that is known at once.
-    pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<Event> {
+    /// Begins an attempt. Returns why it failed, if it did at once.
+    pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<ConnectFault> {
         let Some(server) = self.server_of(&self.sessions[slot]) else {
             debug_assert!(false, "a connect without a server");
-            return Some(Event::ConnectFailed(Fault::Other));
+            return Some(ConnectFault::Fault(Fault::Other));
         };
         let index = server.addresses.first();
         self.sessions[slot].attempt = Attempt { index, tried: 0 };
@@ -41,16 +40,16 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Connects to the address that the attempt has come to, or to one behind it. If none is left,
-    /// returns the end of the attempt, for which `fault` is the reason so far.
-    fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<Event> {
+    /// returns why the attempt failed, for which `fault` is the reason so far.
+    fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<ConnectFault> {
         while let Some(address) = self.address_of_attempt(slot) {
             match self.engine.open(&address) {
                 Ok(socket) => {
                     let token = self.token(slot, Side::Server, Use::Write);
                     let entry = &mut self.sessions[slot];
                     if entry.http.as_ref().is_some_and(|http| http.is_bodiless()) {
-                        // The request is there. In TCP mode the server may be the first to speak; one
-                        // that answers before the end of a body and closes would lose what is
+                        // The request is there. In TCP mode the server may be the first to speak. With a
+                        // body, a server that responds early and closes would lose what is
                         // acknowledged late.
                         self.engine.speak_first(&socket);
                     }
@@ -73,7 +72,7 @@ impl<E: Engine> Worker<E> {
         &mut self,
         slot: usize,
         result: Result<(), io::Fault>,
-    ) -> Option<Event> {
+    ) -> Option<Result<(), ConnectFault>> {
         let entry = &self.sessions[slot];
         let attempt = entry.attempt;
         let addresses = self.server_of(entry).map(|server| &server.addresses);
@@ -81,22 +80,22 @@ impl<E: Engine> Worker<E> {
             Ok(()) => {
                 addresses.inspect(|addresses| addresses.prefer(attempt.index));
                 self.count_attempt(slot);
-                return Some(Event::Connected);
+                return Some(Ok(()));
             }
             Err(io::Fault::Canceled) => {
                 if entry.session.connect_timed_out() {
                     addresses.inspect(|addresses| addresses.pass_over(attempt.index));
                 }
                 self.count_attempt(slot);
-                return Some(Event::ConnectFailed(Fault::TimedOut));
+                return Some(Err(ConnectFault::Fault(Fault::TimedOut)));
             }
             Err(fault) => fault,
         };
-        let fault = self.explained(slot, fault);
-        // While a cancellation names the socket it cannot be closed, and nobody wants another.
+        let fault = self.distinguish(slot, fault);
+        // While a cancellation names the socket it cannot be closed, and the attempt is over anyway.
         let canceling = self.sessions[slot].session.holds(Side::Server, Use::Cancel);
         if canceling || fault.is_shortage() {
-            return Some(self.attempt_failed(slot, fault));
+            return Some(Err(self.attempt_failed(slot, fault)));
         }
         self.sessions[slot].attempt = attempt.next();
         if self.address_of_attempt(slot).is_some()
@@ -104,7 +103,7 @@ impl<E: Engine> Worker<E> {
         {
             self.engine.close(socket);
         }
-        self.connect(slot, fault)
+        self.connect(slot, fault).map(Err)
     }
 
     /// The address that the attempt has come to; `None`: all were tried.
@@ -114,9 +113,9 @@ impl<E: Engine> Worker<E> {
         self.server_of(entry)?.addresses.get(index, tried)
     }
 
-    /// The kernel says the same of a host without an address of the server's family as of one whose
-    /// ports are all in use.
-    fn explained(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
+    /// Tells the two meanings of EADDRNOTAVAIL apart: all local ports are in use, or the host has no
+    /// address of the server's family.
+    fn distinguish(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
         match (fault, self.address_of_attempt(slot)) {
             (io::Fault::NoPorts, Some(address)) if !self.engine.has_source_for(&address) => {
                 io::Fault::Unreachable
@@ -125,24 +124,24 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// How an attempt ended that has come to no connection.
-    fn attempt_failed(&mut self, slot: usize, io_fault: io::Fault) -> Event {
-        let is_short = match io_fault {
+    /// An attempt came to no connection: counts it, unless a shortage is the reason.
+    fn attempt_failed(&mut self, slot: usize, fault: io::Fault) -> ConnectFault {
+        let is_short = match fault {
             // Other servers have ports of their own.
             io::Fault::NoPorts => !self.another_is_left(slot),
-            io_fault => io_fault.is_shortage(),
+            fault => fault.is_shortage(),
         };
         if is_short {
             self.sessions[slot].short = true;
-            self.note_shortage(io_fault);
-            Event::Shortage
+            self.note_shortage(fault);
+            ConnectFault::Shortage
         } else {
             self.count_attempt(slot);
-            Event::ConnectFailed(fault(io_fault))
+            ConnectFault::Fault(fault.into())
         }
     }
 
-    /// Whether balancing could give the session to another server that it has not tried.
+    /// Whether balancing could choose another server for the session, one that it has not tried.
     fn another_is_left(&self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let config = &self.configs[entry.route.config];

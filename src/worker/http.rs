@@ -1,25 +1,26 @@
-//! HTTP mode: reading and editing the heads of the first request of a session and of its answer,
-//! and answers of our own.
+//! HTTP mode: reading and editing the heads of the first request of a session and of its response,
+//! and error responses of our own.
 //!
-//! `logic::http` knows what a head says and how it is edited, `logic::session` what follows from
-//! that; here are the bytes, in the buffers in which they came.
+//! `logic::http` parses and edits heads, `logic::session` decides what follows; here are the bytes, in
+//! the buffers in which they came.
 
 use std::collections::HashMap;
 
 use super::Worker;
-use super::config_generations::Route;
 use crate::config::{self, HttpMode, Inspect, Mode};
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{ErrorResponse, Event, Head, Protocol, Refusal, Side};
+use crate::logic::session::{
+    ErrorResponse, PrefaceDecision, Protocol, Refusal, ResponseHead, Side,
+};
 
 /// The longest method that [`scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
 
 /// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`.
-const REQUEST_GROWTH_MAX: usize = 32;
+pub(super) const REQUEST_GROWTH_MAX: usize = 32;
 
 /// Characters of a target that the access log shows.
 const TARGET_LEN_MAX: usize = 1024;
@@ -40,7 +41,7 @@ pub enum RequestCookie {
     Valid,
 }
 
-/// What became of the cookie in the answer; the fourth letter of the end code.
+/// What became of the cookie in the response; the fourth letter of the end code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseCookie {
     /// There is no sticky cookie.
@@ -54,10 +55,10 @@ pub enum ResponseCookie {
     Deleted,
 }
 
-/// What the access log shows of a request and its answer.
+/// What the access log shows of a request and its response.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
-    /// Status of the first final answer, ours or the server's; 0: there was none that we could
+    /// Status of the first final response, ours or the server's; 0: there was none that we could
     /// read.
     pub status: u16,
     /// Method of the request, or what came instead of one in angle brackets.
@@ -66,7 +67,7 @@ pub struct Exchange {
     pub target: Box<[u8]>,
     /// What the client's cookie was.
     pub request_cookie: RequestCookie,
-    /// What became of the cookie in the answer.
+    /// What became of the cookie in the response.
     pub response_cookie: ResponseCookie,
 }
 
@@ -90,14 +91,12 @@ impl Exchange {
     }
 }
 
-/// What a session keeps of its first request, until its answer has begun; longer if there is an
+/// What a session keeps of its first request, until its response has begun; longer if there is an
 /// access log.
 #[derive(Debug, Default)]
 pub struct Http {
-    /// How far the end of the head was looked for that is being read.
+    /// How many bytes of the response were searched for the end of its head.
     searched: u32,
-    /// What came of the head of the request, while more is waited for.
-    partial_head: Vec<u8>,
     /// The server that the client's cookie names.
     pub cookie_server: Option<u16>,
     method: [u8; METHOD_LEN_MAX],
@@ -124,8 +123,6 @@ impl Http {
     }
 
     fn note_request(&mut self, head: &RequestHead<'_>, logged: bool) {
-        self.searched = 0;
-        self.partial_head = Vec::new();
         let len = head.method.len().min(METHOD_LEN_MAX);
         self.method[..len].copy_from_slice(&head.method[..len]);
         self.method_len = len as u8;
@@ -147,7 +144,7 @@ impl Http {
     }
 }
 
-/// The sticky cookie of a backend, made ready for use.
+/// The sticky cookie of a backend, prepared for reading and setting it.
 #[derive(Debug)]
 pub struct Cookie {
     name: String,
@@ -158,7 +155,7 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// That of `backend`, if it has one.
+    /// The one of `backend`, if it has one.
     pub fn of(backend: &config::Backend) -> Option<Self> {
         let sticky = backend.sticky.as_ref()?;
         let values = backend.servers.iter().map(|server| server.cookie.as_str());
@@ -172,31 +169,40 @@ impl Cookie {
     }
 }
 
-/// What was found at the beginning of what a server sent.
+/// What was found at the beginning of what a server sent, and whether more will come.
 struct ServerHead {
-    head: Head,
-    /// The server may have more to send to this answer.
+    head: ResponseHead,
+    /// The server may have more of this response to send.
     more_to_come: bool,
 }
 
 impl<E: Engine> Worker<E> {
-    /// Looks for a head at the beginning of what came from this side, and edits it.
-    pub(super) fn read_head(&mut self, slot: usize, from: Side) {
-        let Route {
-            config, frontend, ..
-        } = self.sessions[slot].route;
-        let mode = self.configs[config].snapshot.config.frontends[usize::from(frontend)].mode;
-        let found = match (mode, from) {
-            (Mode::Http(mode), Side::Client) => self.read_request(slot, mode),
-            (Mode::Http(mode), Side::Server) => self.read_response(slot, mode),
-            (Mode::Tcp, _) => None,
+    /// Looks for a head at the beginning of what came from the server, and edits it.
+    pub(super) fn read_response_head(&mut self, slot: usize) -> ResponseHead {
+        let found = match self.mode(slot) {
+            Mode::Http(mode) => self.read_response(slot, mode),
+            Mode::Tcp => None,
         };
         debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
-        let found = found.unwrap_or(Head::Refused(Refusal::Close));
-        self.answers.push_back(Event::Head { from, found });
+        // No chunk has this length, so its send is refused, which ends the session.
+        found.unwrap_or(ResponseHead::Whole { len: 0 })
     }
 
-    fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+    /// How the session's frontend reads the bytes.
+    pub(super) fn mode(&self, slot: usize) -> Mode {
+        let route = self.sessions[slot].route;
+        let config = &self.configs[route.config].snapshot.config;
+        config.frontends[usize::from(route.frontend)].mode
+    }
+
+    /// Examines the newest chunk from the client, and edits it if it begins with a whole head.
+    /// `searched` bytes of it were searched for the end of that before. `None`: there is no chunk.
+    pub(super) fn read_request(
+        &mut self,
+        slot: usize,
+        mode: HttpMode,
+        searched: &mut u32,
+    ) -> Option<PrefaceDecision> {
         let entry = &mut self.sessions[slot];
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
@@ -205,27 +211,20 @@ impl<E: Engine> Worker<E> {
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let name = cookie.map(|cookie| cookie.name.as_str());
-        let head = match scan_request(bytes, &mut http.searched, mode.head_max, name) {
-            RequestScan::Partial => {
-                http.partial_head.clear();
-                http.partial_head.extend_from_slice(bytes);
-                if let Some(buffer) = entry.chunks[Side::Client.index()].pop() {
-                    self.engine.release(buffer);
-                }
-                return Some(Head::Partial);
-            }
+        let head = match scan_request(bytes, searched, mode.head_max, name) {
+            RequestScan::Partial => return Some(PrefaceDecision::Incomplete),
             RequestScan::Refused(refusal) => {
                 http.note_refusal(refusal);
-                return Some(Head::Refused(treatment(refusal)));
+                return Some(PrefaceDecision::Refused(treatment(refusal)));
             }
             RequestScan::Whole(head) => head,
         };
         http.note_request(&head, config.is_logged());
         if let Some(cookie) = cookie {
             http.exchange.response_cookie = ResponseCookie::None;
-            let named = head.cookie.map(|value| cookie.servers.get(value));
+            let server = head.cookie.map(|value| cookie.servers.get(value));
             let servers = &config.snapshot.backends[backend].servers;
-            http.exchange.request_cookie = match named {
+            http.exchange.request_cookie = match server {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
                 Some(Some(index)) if !servers[usize::from(*index)].availability.is_usable() => {
@@ -248,10 +247,10 @@ impl<E: Engine> Worker<E> {
         if mixed {
             self.note_mixed_users(slot);
         }
-        Some(Head::Whole { len })
+        Some(PrefaceDecision::Complete { len })
     }
 
-    fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+    fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<ResponseHead> {
         let found = self.edit_response(slot, mode)?;
         if found.more_to_come
             && let Some(socket) = self.sessions[slot].socket(Side::Server)
@@ -270,7 +269,7 @@ impl<E: Engine> Worker<E> {
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
-        let whole = Head::Whole { len: chunk.len };
+        let whole = ResponseHead::Whole { len: chunk.len };
         let unfinished = |head| {
             Some(ServerHead {
                 head,
@@ -278,7 +277,7 @@ impl<E: Engine> Worker<E> {
             })
         };
         let head = match scan_response(bytes, &mut http.searched, mode.head_max) {
-            ResponseScan::Partial => return unfinished(Head::Partial),
+            ResponseScan::Partial => return unfinished(ResponseHead::Partial),
             ResponseScan::Interim { len } => {
                 http.searched = 0;
                 return unfinished(self.split(slot, len).unwrap_or(whole));
@@ -315,49 +314,20 @@ impl<E: Engine> Worker<E> {
         }
         let head = if rewritten.changed {
             let len = self.replace_head(slot, Side::Server, head_len)?;
-            Head::Whole { len }
+            ResponseHead::Whole { len }
         } else {
             whole
         };
         Some(ServerHead { head, more_to_come })
     }
 
-    /// Makes one chunk of what was put partial_head of a request and what came now. It was put partial_head so
-    /// that slow clients hold memory of the size of what they sent, and no buffers.
-    pub(super) fn resume_head(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
-        let entry = &mut self.sessions[slot];
-        let partial_head = entry
-            .http
-            .as_ref()
-            .map_or(&[][..], |http| &http.partial_head);
-        let mut chunk = Chunk {
-            start: HEADROOM_BYTES,
-            len,
-        };
-        if partial_head.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
-            chunk.start -= partial_head.len() as u32;
-            self.engine.write(&mut buffer, chunk.start, partial_head);
-        } else {
-            self.scratch.clear();
-            self.scratch.extend_from_slice(partial_head);
-            self.scratch
-                .extend_from_slice(self.engine.bytes(&buffer, chunk));
-            self.engine.write(&mut buffer, chunk.start, &self.scratch);
-        }
-        chunk.len += partial_head.len() as u32;
-        if let Err(buffer) = entry.chunks[Side::Client.index()].push(buffer, chunk) {
-            debug_assert!(false, "a head is the only chunk");
-            self.engine.release(buffer);
-        }
-    }
-
-    /// Puts what was rewritten in the place of the first `head_len` bytes. Returns the length of
-    /// the chunk then.
+    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. Returns the length
+    /// of the chunk then.
     fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<u32> {
         let chunks = &mut self.sessions[slot].chunks[from.index()];
         let (buffer, start, len) = chunks.newest_mut()?;
         let new_len = self.scratch.len() as u32;
-        // It grows by less than the free room before what was received.
+        // It grows by less than the free bytes before what was received.
         let new_start = (*start + head_len).checked_sub(new_len)?;
         self.engine.write(buffer, new_start, &self.scratch);
         *start = new_start;
@@ -365,9 +335,9 @@ impl<E: Engine> Worker<E> {
         Some(*len)
     }
 
-    /// Parts interim answers, the first `len` bytes, from what follows them. `None`: there is no
-    /// buffer for that.
-    fn split(&mut self, slot: usize, len: u32) -> Option<Head> {
+    /// Makes a chunk of the interim responses, the first `len` bytes, and another of what follows them.
+    /// `None`: there is no buffer for that.
+    fn split(&mut self, slot: usize, len: u32) -> Option<ResponseHead> {
         let chunks = &mut self.sessions[slot].chunks[Side::Server.index()];
         let (buffer, start, chunk_len) = chunks.newest_mut()?;
         let rest = Chunk {
@@ -382,37 +352,36 @@ impl<E: Engine> Worker<E> {
             let pushed = chunks.push(other, Chunk { start, ..rest });
             debug_assert!(pushed.is_ok(), "a head is the only chunk");
         }
-        Some(Head::Interim { len })
+        Some(ResponseHead::Interim { len })
     }
 
-    /// Makes an answer of ours the only chunk from the server.
-    pub(super) fn answer(&mut self, slot: usize, answer: ErrorResponse) {
+    /// Makes a response of ours the only chunk from the server. Returns its length; 0: there is no
+    /// buffer for it.
+    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> u32 {
         let entry = &mut self.sessions[slot];
         let counters = &self.configs.frontend(entry.route).counters[self.index];
-        counters.answers[answer.index()].add(1);
-        let mut text = answer.text();
+        counters.answers[response.index()].add(1);
+        let mut text = response.text();
         if let Some(http) = &mut entry.http {
-            http.exchange.status = answer.status();
+            http.exchange.status = response.status();
             if http.method() == b"HEAD" {
-                text = answer.head();
+                text = response.head();
             }
         }
-        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
-        let len = match self.engine.take_buffer() {
-            Some(mut buffer) => {
-                self.engine.write(&mut buffer, start, text.as_bytes());
-                let chunks = &mut entry.chunks[Side::Server.index()];
-                let pushed = chunks.push(buffer, Chunk { start, len });
-                debug_assert!(pushed.is_ok(), "nothing of the server is left");
-                len
-            }
-            None => 0,
+        entry.preface = None;
+        let Some(mut buffer) = self.engine.take_buffer() else {
+            return 0;
         };
-        self.answers.push_back(Event::ErrorPrepared { len });
+        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
+        self.engine.write(&mut buffer, start, text.as_bytes());
+        let chunks = &mut entry.chunks[Side::Server.index()];
+        let pushed = chunks.push(buffer, Chunk { start, len });
+        debug_assert!(pushed.is_ok(), "the server was left");
+        len
     }
 
-    /// A proxy before us may send requests of several users over one connection, and all would go
-    /// where the first one belongs.
+    /// A proxy in front of us may send requests of several users over one connection; all of them would
+    /// go to the first one's server.
     fn note_mixed_users(&mut self, slot: usize) {
         let route = self.sessions[slot].route;
         let counters = &self.configs.frontend(route).counters[self.index];

@@ -1,12 +1,14 @@
 //! The data plane: one worker is one thread with one ring, its own listeners and its own sessions.
 //!
-//! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
-//! becomes an event (`dispatch`), the session's machine answers with actions, and an action
-//! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts,
-//! and `paused` goes on where there was no place for a session; `places` chooses servers, `queue`
-//! serves those who wait for one; `http` reads and edits heads; `shortage` shares out few buffers, by
-//! the list of `stalled` directions; `counting` counts; `config` keeps the configurations that are in
-//! use and `adopt` takes a new one;
+//! This is the only place that sees both `logic` (what to do) and `io` (how to do it). Read
+//! `session_driver` first: the begin, each step and the end of a session. A completion becomes an
+//! event (`completions`), the session's machine replies with actions, and an action becomes an
+//! operation (`operations`; `sending` for sends, `connecting` for connects). `event_loop` runs the
+//! turns; `listener` accepts, and `paused` goes on when a limit of sessions has room again; `places`
+//! chooses servers, `queue` wakes the sessions that wait for one; `preface` reads what a
+//! client must send before that, `http` reads and edits heads;
+//! `shortage` shares out few buffers, by the list of `stalled` directions; `counting` counts;
+//! `config_generations` keeps the configurations that are in use and `adopt` takes a new one;
 //! `sessions` lists and closes open sessions for the operator.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
@@ -14,18 +16,20 @@
 
 mod access;
 mod adopt;
-mod apply;
+mod completions;
 mod config_generations;
 mod connecting;
 mod counting;
-mod dispatch;
 mod event_loop;
 mod http;
 mod listener;
+mod operations;
 mod paused;
 mod places;
+mod preface;
 mod queue;
 mod sending;
+mod session_driver;
 mod sessions;
 mod shortage;
 mod slot;
@@ -57,7 +61,7 @@ use token::Key;
 
 use crate::io::Engine;
 use crate::logic::queues::Queues;
-use crate::logic::session::{Event, Side};
+use crate::logic::session::Side;
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
@@ -143,8 +147,6 @@ pub struct Worker<E: Engine> {
     starved: VecDeque<(Key, Side)>,
     /// Directions whose bytes wait.
     stalled: Stalled,
-    /// Events that actions of the current event led to.
-    answers: VecDeque<Event>,
     stopping: bool,
     /// Nothing that comes now becomes a session any more.
     aborting: bool,
@@ -180,7 +182,6 @@ impl<E: Engine> Worker<E> {
             sends: Vec::new(),
             starved: VecDeque::new(),
             stalled: Stalled::default(),
-            answers: VecDeque::new(),
             stopping: false,
             aborting: false,
             paused: Queues::default(),

@@ -14,7 +14,7 @@ use super::slot::Slot;
 use crate::config;
 use crate::io::Engine;
 use crate::logic::balance::{self, Choice, Servers};
-use crate::logic::session::{Event, Side};
+use crate::logic::session::{self, ChooseReason, Side};
 use crate::shared::{Freed, WaitRegistry};
 use crate::snapshot::{BackendShared, ServerShared, Snapshot};
 
@@ -102,22 +102,18 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Lets go of the server that failed, if there was one, and chooses another.
-    pub(super) fn choose(&mut self, slot: usize, failed: bool) {
-        self.leave_server(slot, failed);
+    pub(super) fn choose(&mut self, slot: usize, reason: ChooseReason) -> session::Choice {
+        self.leave_server(slot, reason == ChooseReason::Failed);
         self.renew(slot);
         self.bind(slot);
-        let entry = &self.sessions[slot];
-        let queue_key = self.queue_key_of(entry);
-        let called = entry.session.was_woken_from_queue();
-        let answer = if !called && self.waiters(queue_key).any() {
-            Event::Full
-        } else {
-            match queue_key.server {
-                Some(server) => self.take_named(slot, queue_key, server),
-                None => self.take_any(slot, queue_key),
-            }
-        };
-        self.answers.push_back(answer);
+        let queue_key = self.queue_key_of(&self.sessions[slot]);
+        if reason != ChooseReason::Woken && self.waiters(queue_key).any() {
+            return session::Choice::Full;
+        }
+        match queue_key.server {
+            Some(server) => self.take_named(slot, queue_key, server),
+            None => self.take_any(slot, queue_key),
+        }
     }
 
     /// Binds a session to the server that its cookie names, while that can be used: one that drains
@@ -135,16 +131,16 @@ impl<E: Engine> Worker<E> {
         entry.pinned_server = pinned_server;
     }
 
-    fn take_named(&mut self, slot: usize, queue_key: QueueKey, server: u16) -> Event {
+    fn take_named(&mut self, slot: usize, queue_key: QueueKey, server: u16) -> session::Choice {
         let shared = &self.backend(queue_key).servers[usize::from(server)];
         if !shared.session_limit.try_acquire() {
-            return Event::Full;
+            return session::Choice::Full;
         }
         self.server_acquired(slot, server);
-        Event::Chosen
+        session::Choice::Chosen
     }
 
-    fn take_any(&mut self, slot: usize, queue_key: QueueKey) -> Event {
+    fn take_any(&mut self, slot: usize, queue_key: QueueKey) -> session::Choice {
         let entry = &mut self.sessions[slot];
         let client = entry
             .client
@@ -156,31 +152,29 @@ impl<E: Engine> Worker<E> {
             match balancer.choose(client, &view, entry.tried_lately()) {
                 Choice::Server(index) if view.shared[index].session_limit.try_acquire() => {
                     self.server_acquired(slot, index as u16);
-                    return Event::Chosen;
+                    return session::Choice::Chosen;
                 }
                 Choice::Server(_) => {}
-                Choice::Full => return Event::Full,
-                Choice::Tried => return Event::AllTried,
-                Choice::None => return Event::NoServer,
+                Choice::Full => return session::Choice::Full,
+                Choice::Tried => return session::Choice::AllTried,
+                Choice::None => return session::Choice::NoServer,
             }
         }
-        Event::Full
+        session::Choice::Full
     }
 
     /// Takes a backup for a session whose time in the queue is over, if one helps out.
-    pub(super) fn choose_backup(&mut self, slot: usize) {
+    /// Returns whether one does.
+    pub(super) fn choose_backup(&mut self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let queue_key = self.queue_key_of(entry);
         let view = View::of(&self.configs[queue_key.config].snapshot, queue_key.backend);
         let backup = balance::spare(&view, entry.tried_lately());
-        let answer = match backup.filter(|index| view.shared[*index].session_limit.try_acquire()) {
-            Some(index) => {
-                self.server_acquired(slot, index as u16);
-                Event::Chosen
-            }
-            None => Event::Full,
-        };
-        self.answers.push_back(answer);
+        let taken = backup.filter(|index| view.shared[*index].session_limit.try_acquire());
+        if let Some(index) = taken {
+            self.server_acquired(slot, index as u16);
+        }
+        taken.is_some()
     }
 
     fn server_acquired(&mut self, slot: usize, server: u16) {

@@ -1,24 +1,24 @@
-//! Sends: gathered during a turn and handed over at its end, when more is known of what follows
-//! them, and their ends.
+//! Sends: gathered during a turn, handed to the engine at its end, when it is known what follows them,
+//! and completed.
 //!
-//! The kernel carries them out at once, so nobody waits for one that only makes room. That saves
-//! a wait for each turn in which bytes are passed on: the one for the sends is that for what comes
-//! next.
+//! A send is tried once, while it is submitted, and never stays in flight. So one wait both submits
+//! the sends of a turn and waits for new events; a wait with a timeout of zero is made only where
+//! something follows a send ([`Next::AtOnce`]).
 
+use super::Worker;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
-use super::{Worker, apply::fault};
 use crate::io::{self, Engine, SendBuffer, SendHint, SendResult, Token};
-use crate::logic::session::{AfterSend, Event, Side, Use};
+use crate::logic::session::{AfterSend, Event, Reply, Side, Use, WriteEvent};
 
-/// A send that is handed over at the end of the turn.
+/// A send that is handed to the engine at the end of the turn.
 pub(super) struct Outgoing<E: Engine> {
     key: Key,
     to: Side,
-    lent: SendBuffer<E>,
+    buffer: SendBuffer<E>,
 }
 
-/// When somebody has something to do after the sends of a turn.
+/// When there is something to do after the sends of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// When they have ended.
@@ -28,25 +28,31 @@ pub(super) enum Next {
 }
 
 impl<E: Engine> Worker<E> {
-    pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) {
+    /// Takes the oldest chunk for a send at the end of the turn. If its length is not what the session
+    /// counts, nothing is sent: it would be the wrong bytes.
+    pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) -> Option<Reply> {
         let key = self.key(slot);
-        let Some((buffer, chunk)) = self.sessions[slot].chunks[to.other().index()].lend() else {
-            debug_assert!(false, "a send without a chunk");
-            return;
+        let chunks = &mut self.sessions[slot].chunks[to.other().index()];
+        let Some((buffer, chunk)) = chunks.begin_send() else {
+            return Some(Reply::SendRefused { to });
         };
-        debug_assert_eq!(chunk.len, len, "the session counts otherwise");
-        let lent = SendBuffer { buffer, chunk };
-        self.sends.push(Outgoing { key, to, lent });
+        if chunk.len != len {
+            chunks.end_send(buffer, 0);
+            return Some(Reply::SendRefused { to });
+        }
+        let buffer = SendBuffer { buffer, chunk };
+        self.sends.push(Outgoing { key, to, buffer });
+        None
     }
 
-    /// Queues the sends of this turn.
+    /// Hands the sends of this turn to the engine.
     pub(super) fn hand_over_sends(&mut self) -> Next {
         let mut next = Next::Later;
         if !self.sends.is_empty() && !self.starved.is_empty() {
-            // There may be buffers then.
+            // They release buffers.
             next = Next::AtOnce;
         }
-        for Outgoing { key, to, lent } in self.sends.drain(..) {
+        for Outgoing { key, to, buffer } in self.sends.drain(..) {
             // A session is not freed before its send has ended.
             let entry = &self.sessions[key.slot as usize];
             let after = entry.session.after_send(to);
@@ -54,21 +60,21 @@ impl<E: Engine> Worker<E> {
             if after != AfterSend::Nothing || read_after {
                 next = Next::AtOnce;
             }
-            let behind = match after {
+            let hint = match after {
                 AfterSend::Nothing | AfterSend::More => SendHint::MoreToCome,
                 AfterSend::End => SendHint::ShutdownFollows,
             };
             let (side, used) = (to, Use::Write);
             let token = Owner::Session { key, side, used }.token();
             match entry.socket(to) {
-                Some(socket) => self.engine.send(socket, lent, behind, token),
+                Some(socket) => self.engine.send(socket, buffer, hint, token),
                 None => debug_assert!(false, "a send without a connection"),
             }
         }
         next
     }
 
-    /// A send has ended.
+    /// A send ended.
     pub(super) fn sent(&mut self, token: Token, sent: SendResult<E>) {
         let SendResult { buffer, len } = sent;
         let Owner::Session { key, side: to, .. } = Owner::of(token) else {
@@ -80,18 +86,15 @@ impl<E: Engine> Worker<E> {
             self.engine.release(buffer);
             return;
         };
-        slot.chunks[to.other().index()].take_back(buffer, len.unwrap_or(0));
+        slot.chunks[to.other().index()].end_send(buffer, len.unwrap_or(0));
         let event = match len {
-            Ok(len) => Event::Sent { to, len },
+            Ok(len) => WriteEvent::Sent { len },
             // No room now, or the kernel is short of memory for it: wait for room.
             Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
-                Event::Sent { to, len: 0 }
+                WriteEvent::Sent { len: 0 }
             }
-            Err(io_fault) => Event::SendFailed {
-                to,
-                fault: fault(io_fault),
-            },
+            Err(fault) => WriteEvent::Failed(fault.into()),
         };
-        self.drive(key.slot as usize, event);
+        self.drive(key.slot as usize, Event::Write { to, event });
     }
 }

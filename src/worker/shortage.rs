@@ -28,7 +28,7 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         // A head is passed on only when the rest of it has come.
         let may_read = entry.chunks[from.index()].is_empty()
-            || entry.session.head_held(from).is_some()
+            || entry.session.head_buffered(from).is_some()
             || !self.engine.is_short_of_buffers();
         if !may_read {
             entry.receive_waits[from.index()] = ReceiveWait::Send;
@@ -71,7 +71,7 @@ impl<E: Engine> Worker<E> {
     /// buffer.
     fn shrink(&mut self, slot: usize, from: Side) {
         let entry = &mut self.sessions[slot];
-        if entry.session.head_held(from).is_none() {
+        if entry.session.head_buffered(from).is_none() {
             let engine = &mut self.engine;
             entry.chunks[from.index()].shrink(|buffer, chunk| engine.shrink(buffer, chunk));
         }

@@ -1,21 +1,22 @@
-//! What a worker keeps for one session beside its machine: descriptors, buffers, names.
+//! What a worker keeps for one session beside its state machine: connections, buffers, its server.
 
 use std::net::SocketAddr;
 
 use super::config_generations::Route;
 use super::connecting::Attempt;
 use super::http::Http;
+use super::preface::Preface;
 use crate::io::{Chunk, Engine};
 use crate::logic::session::{Session, Side};
 
 /// Bytes in a buffer.
 #[derive(Debug)]
 struct Part<B> {
-    /// `None`: there is no chunk, or it is with the kernel.
+    /// `None`: there is no chunk, or it is being sent.
     buffer: Option<B>,
     start: u32,
     len: u32,
-    /// It is in memory of its size, with no room behind it.
+    /// It is in memory of its size: nothing can be appended.
     shrunk: bool,
 }
 
@@ -28,28 +29,28 @@ impl<B> Part<B> {
     };
 }
 
-/// Chunks of one direction, in order: at most one is being sent and one waits behind it.
+/// Chunks of one direction, in order: at most one that is being sent and one behind it.
 #[derive(Debug)]
 pub struct Chunks<B> {
     parts: [Part<B>; 2],
-    /// The oldest is with the kernel.
-    lent: bool,
+    /// The engine has the oldest, for a send.
+    sending: bool,
 }
 
 impl<B> Default for Chunks<B> {
     fn default() -> Self {
         Chunks {
             parts: [Part::EMPTY, Part::EMPTY],
-            lent: false,
+            sending: false,
         }
     }
 }
 
 impl<B> Chunks<B> {
-    /// Appends a chunk. Gives it back if there is no route: its bytes then belong behind those of
-    /// the newest.
+    /// Appends a chunk. Returns it if there are two already: its bytes then belong behind those of the
+    /// newest.
     pub fn push(&mut self, buffer: B, chunk: Chunk) -> Result<(), B> {
-        let index = usize::from(self.lent || self.parts[0].buffer.is_some());
+        let index = usize::from(self.sending || self.parts[0].buffer.is_some());
         let part = &mut self.parts[index];
         if part.buffer.is_some() {
             return Err(buffer);
@@ -69,27 +70,27 @@ impl<B> Chunks<B> {
         self.parts[1].buffer.is_some()
     }
 
-    /// The newest chunk that is not with the kernel.
+    /// The newest chunk that is not being sent.
     pub fn newest(&self) -> Option<(&B, Chunk)> {
         let part = self.parts.iter().rev().find(|p| p.buffer.is_some())?;
         let (start, len) = (part.start, part.len);
         Some((part.buffer.as_ref()?, Chunk { start, len }))
     }
 
-    /// The same, to be changed: buffer, start, length.
+    /// Its buffer, start and length, to be changed.
     pub fn newest_mut(&mut self) -> Option<(&mut B, &mut u32, &mut u32)> {
         let mut parts = self.parts.iter_mut().rev();
         let part = parts.find(|p| p.buffer.is_some())?;
         Some((part.buffer.as_mut()?, &mut part.start, &mut part.len))
     }
 
-    /// The newest is in memory of its size: nothing can be put behind its bytes.
+    /// The newest is in memory of its size: nothing can be appended to it.
     pub fn newest_is_shrunk(&self) -> bool {
         let newest = self.parts.iter().rev().find(|p| p.buffer.is_some());
         newest.is_some_and(|part| part.shrunk)
     }
 
-    /// Puts a chunk in the place of the newest, which is given back.
+    /// Replaces the newest chunk. Returns its buffer.
     pub fn replace_newest(&mut self, buffer: B, chunk: Chunk) -> Option<B> {
         let mut parts = self.parts.iter_mut().rev();
         let part = parts.find(|part| part.buffer.is_some())?;
@@ -99,7 +100,7 @@ impl<B> Chunks<B> {
         part.buffer.replace(buffer)
     }
 
-    /// Moves what is here to memory of its size, as far as `shrink` does that.
+    /// Moves the chunks that are not being sent to memory of their size, as far as `shrink` does that.
     pub fn shrink(&mut self, mut shrink: impl FnMut(B, Chunk) -> Result<(B, Chunk), B>) {
         for part in &mut self.parts {
             let Some(buffer) = part.buffer.take() else {
@@ -117,28 +118,28 @@ impl<B> Chunks<B> {
         }
     }
 
-    /// There is none, here or with the kernel.
+    /// There is none, and none is being sent.
     pub fn is_empty(&self) -> bool {
-        !self.lent && self.parts[0].buffer.is_none() && self.parts[1].buffer.is_none()
+        !self.sending && self.parts[0].buffer.is_none() && self.parts[1].buffer.is_none()
     }
 
-    /// The oldest waits for something, and is not with the kernel.
+    /// The oldest waits for something: it is not being sent.
     pub fn is_waiting(&self) -> bool {
-        !self.lent && self.parts[0].buffer.is_some()
+        !self.sending && self.parts[0].buffer.is_some()
     }
 
     /// Takes the oldest chunk for a send.
-    pub fn lend(&mut self) -> Option<(B, Chunk)> {
+    pub fn begin_send(&mut self) -> Option<(B, Chunk)> {
         let part = &mut self.parts[0];
         let buffer = part.buffer.take()?;
-        self.lent = true;
+        self.sending = true;
         let (start, len) = (part.start, part.len);
         Some((buffer, Chunk { start, len }))
     }
 
-    /// The oldest chunk comes back, `sent` bytes shorter.
-    pub fn take_back(&mut self, buffer: B, sent: u32) {
-        self.lent = false;
+    /// The send of the oldest chunk ended; `sent` bytes of it were taken.
+    pub fn end_send(&mut self, buffer: B, sent: u32) {
+        self.sending = false;
         let part = &mut self.parts[0];
         part.start += sent;
         part.len -= sent;
@@ -147,13 +148,16 @@ impl<B> Chunks<B> {
 
     /// Removes the oldest chunk.
     pub fn pop(&mut self) -> Option<B> {
-        debug_assert!(!self.lent, "the kernel has it");
+        if self.sending {
+            debug_assert!(false, "it is being sent");
+            return None;
+        }
         self.parts.swap(0, 1);
         std::mem::replace(&mut self.parts[1], Part::EMPTY).buffer
     }
 }
 
-/// What a receive waits for that the session has asked for and the kernel does not have.
+/// What a receive waits for that the session has ordered and the kernel does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReceiveWait {
     /// There is none.
@@ -161,8 +165,11 @@ pub enum ReceiveWait {
     Nothing,
     /// A free buffer, in the queue of the starved.
     Buffer,
-    /// The end of the send of what its direction holds: while buffers are few, none reads ahead.
+    /// The end of the send of what its direction has buffered: while buffers are few, none reads
+    /// ahead.
     Send,
+    /// The end of the cancellation of the side's other operations: it will not be made.
+    Canceled,
 }
 
 /// A session and what belongs to it.
@@ -173,36 +180,38 @@ pub struct Slot<E: Engine> {
     pub route: Route,
     /// Index of the chosen server in the frontend's backend.
     pub server: Option<u16>,
-    /// A place on that server is taken.
+    /// It occupies a slot of that server.
     pub has_server_slot: bool,
-    /// Index of the server that its cookie binds it to.
+    /// Index of the server that its cookie names and that it has to use.
     pub pinned_server: Option<u16>,
     /// What a receive waits for, by side.
     pub receive_waits: [ReceiveWait; 2],
-    /// It is in the list of directions whose bytes wait, by the side that they come from.
+    /// Whether it is in the list of stalled directions, by the side that bytes come from.
     pub stalled: [bool; 2],
     /// The two connections, by side.
     pub sockets: [Option<E::Socket>; 2],
-    /// Bytes on their way, by the side they come from.
+    /// Bytes that were received and not yet sent, by the side they come from.
     pub chunks: [Chunks<E::Buffer>; 2],
     /// Kernel pipes, by the side that bytes come from.
     pub pipes: [Option<E::Pipe>; 2],
     /// Servers whose connect failed, in order.
     pub tried: Vec<u16>,
-    /// How many of those were tried before the last pause: they may be tried again.
+    /// How many of those failed before the last pause: they may be tried again.
     pub tried_before: usize,
     /// The newest attempt to connect.
     pub attempt: Attempt,
     /// The server whose counters have the current attempt.
     pub counted_for: Option<u16>,
-    /// The last attempt ended for a shortage of ours, so the next one may, too. It is counted when it
-    /// has ended otherwise.
+    /// The last attempt failed for a shortage, so the next one may, too. It is counted once it has
+    /// ended otherwise.
     pub short: bool,
-    /// Where the client comes from, if that is needed.
+    /// The client's address, if it is needed.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
-    /// What is known of the first request and its answer, in HTTP mode.
+    /// What came of a preface that is incomplete.
+    pub preface: Option<Box<Preface>>,
+    /// What is known of the first request and its response, in HTTP mode.
     pub http: Option<Box<Http>>,
 }
 
@@ -229,19 +238,19 @@ mod tests {
         assert!(chunks.newest().is_none());
         chunks.push("a", chunk(40, 15)).unwrap();
         assert_eq!(chunks.newest(), Some((&"a", chunk(40, 15))));
-        assert_eq!(chunks.lend(), Some(("a", chunk(40, 15))));
+        assert_eq!(chunks.begin_send(), Some(("a", chunk(40, 15))));
         chunks.push("b", chunk(40, 1)).unwrap();
         let third = chunks.push("c", chunk(40, 7));
         assert_eq!(third, Err("c"), "two are the most");
         let (_, _, len) = chunks.newest_mut().unwrap();
         *len += 7;
-        assert!(chunks.lend().is_none(), "one at a time");
-        chunks.take_back("a", 10);
-        assert_eq!(chunks.lend(), Some(("a", chunk(50, 5))));
-        chunks.take_back("a", 5);
+        assert!(chunks.begin_send().is_none(), "one at a time");
+        chunks.end_send("a", 10);
+        assert_eq!(chunks.begin_send(), Some(("a", chunk(50, 5))));
+        chunks.end_send("a", 5);
         assert_eq!(chunks.pop(), Some("a"));
-        assert_eq!(chunks.lend(), Some(("b", chunk(40, 8))));
-        chunks.take_back("b", 8);
+        assert_eq!(chunks.begin_send(), Some(("b", chunk(40, 8))));
+        chunks.end_send("b", 8);
         assert_eq!(chunks.pop(), Some("b"));
         assert_eq!(chunks.pop(), None);
     }
@@ -251,8 +260,8 @@ mod tests {
         let chunk = |start, len| Chunk { start, len };
         let mut chunks = Chunks::default();
         chunks.push("a", chunk(40, 15)).unwrap();
-        let _ = chunks.lend();
-        chunks.take_back("a", 10);
+        let _ = chunks.begin_send();
+        chunks.end_send("a", 10);
         chunks.push("b", chunk(40, 8)).unwrap();
         assert!(!chunks.newest_is_shrunk());
         chunks.shrink(|buffer, chunk| match buffer {
@@ -264,9 +273,9 @@ mod tests {
         assert!(chunks.newest_is_shrunk());
         assert_eq!(chunks.replace_newest("more", chunk(40, 9)), Some("less"));
         assert!(!chunks.newest_is_shrunk());
-        assert_eq!(chunks.lend(), Some(("less", chunk(0, 5))));
+        assert_eq!(chunks.begin_send(), Some(("less", chunk(0, 5))));
         assert!(!chunks.is_waiting() && !chunks.is_empty());
-        chunks.take_back("less", 5);
+        chunks.end_send("less", 5);
         assert!(chunks.is_waiting());
         assert_eq!(chunks.pop(), Some("less"));
         assert_eq!(chunks.pop(), Some("more"));
@@ -278,7 +287,7 @@ mod tests {
         let chunk = |start, len| Chunk { start, len };
         let mut chunks = Chunks::default();
         chunks.push("a", chunk(0, 1)).unwrap();
-        let _ = chunks.lend();
+        let _ = chunks.begin_send();
         assert!(chunks.newest().is_none());
         chunks.push("b", chunk(0, 2)).unwrap();
         assert_eq!(chunks.newest(), Some((&"b", chunk(0, 2))));

@@ -1,4 +1,4 @@
-//! What a completion is about: 44 bits that go to the kernel and come back.
+//! What an operation belongs to, in the 44 bits that its completion brings back.
 //!
 //! ```text
 //! session:  slot 24 | generation 16 | 0 | side 1 | use 2
@@ -8,12 +8,12 @@
 use crate::io;
 use crate::logic::session::{Side, Use};
 
-/// The place of a session in its worker's table, and which of the sessions that had this route.
+/// A slot in the worker's table of sessions, and which of the sessions that have had it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Index in the table, of 24 bits: the limit of sessions sees to that.
     pub slot: u32,
-    /// Differs from that of earlier sessions in the same route.
+    /// Differs from that of the session that had the slot before.
     pub generation: u16,
 }
 

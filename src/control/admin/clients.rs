@@ -160,7 +160,9 @@ impl Client {
             "/healthz" | "/readyz" => Doing::Probe,
             _ => Doing::Request,
         };
-        let requests = table.iter().filter(|(_, entry)| entry.doing == Doing::Request);
+        let requests = table
+            .iter()
+            .filter(|(_, entry)| entry.doing == Doing::Request);
         if doing == Doing::Request && requests.count() >= self.clients.bounds.requests {
             return None;
         }

@@ -1,20 +1,19 @@
-//! Answers of our own, in HTTP mode: what a client is told whose request has no answer from a
-//! server.
+//! The error responses of HTTP mode: what a client gets whose request has no response from a server.
 
-/// An answer that we give ourselves.
+/// A response of our own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorResponse {
-    /// What came is no request, or could be read in two ways.
+    /// What came is no request, or is ambiguous.
     BadRequest,
     /// The head of the request did not come in time.
     RequestTimeout,
-    /// The head of the request is longer than we read.
+    /// The head of the request is longer than `head_max`.
     HeadTooLarge,
-    /// The server ended before its answer.
+    /// The server ended before the head of its response was whole.
     BadGateway,
-    /// No server could be had.
+    /// No server was usable, reachable or free in time.
     Unavailable,
-    /// The server did not answer in time.
+    /// The server did not respond in time.
     GatewayTimeout,
 }
 
@@ -29,7 +28,7 @@ impl ErrorResponse {
         ErrorResponse::GatewayTimeout,
     ];
 
-    /// Its place in [`ErrorResponse::ALL`].
+    /// Its index in [`ErrorResponse::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -58,7 +57,7 @@ impl ErrorResponse {
     /// The whole of it, head and body, less than 512 bytes.
     pub const fn text(self) -> &'static str {
         /// The length is that of the body, which a test checks.
-        macro_rules! answer {
+        macro_rules! response {
             ($status:literal, $len:literal, $why:literal) => {
                 concat!(
                     "HTTP/1.1 ",
@@ -74,32 +73,32 @@ impl ErrorResponse {
             };
         }
         match self {
-            ErrorResponse::BadRequest => answer!(
+            ErrorResponse::BadRequest => response!(
                 "400 Bad Request",
                 "68",
                 "this is not an HTTP request that can be passed on."
             ),
-            ErrorResponse::RequestTimeout => answer!(
+            ErrorResponse::RequestTimeout => response!(
                 "408 Request Timeout",
                 "55",
                 "the request did not come in time."
             ),
-            ErrorResponse::HeadTooLarge => answer!(
+            ErrorResponse::HeadTooLarge => response!(
                 "431 Request Header Fields Too Large",
                 "74",
                 "the head of the request is too long."
             ),
-            ErrorResponse::BadGateway => answer!(
+            ErrorResponse::BadGateway => response!(
                 "502 Bad Gateway",
                 "53",
                 "the server ended before its answer."
             ),
-            ErrorResponse::Unavailable => answer!(
+            ErrorResponse::Unavailable => response!(
                 "503 Service Unavailable",
                 "62",
                 "no server can take this request now."
             ),
-            ErrorResponse::GatewayTimeout => answer!(
+            ErrorResponse::GatewayTimeout => response!(
                 "504 Gateway Timeout",
                 "56",
                 "the server did not answer in time."
@@ -114,16 +113,16 @@ mod tests {
 
     #[test]
     fn each_text_says_what_it_is() {
-        for (index, answer) in ErrorResponse::ALL.into_iter().enumerate() {
-            assert_eq!(answer.index(), index);
-            let (head, body) = answer.text().split_once("\r\n\r\n").unwrap();
-            let status = format!("HTTP/1.1 {} ", answer.status());
+        for (index, response) in ErrorResponse::ALL.into_iter().enumerate() {
+            assert_eq!(response.index(), index);
+            let (head, body) = response.text().split_once("\r\n\r\n").unwrap();
+            let status = format!("HTTP/1.1 {} ", response.status());
             assert!(head.starts_with(&status), "{head}");
             let length = format!("\r\nContent-Length: {}\r\n", body.len());
             assert!(head.contains(&length), "{head}");
             assert!(head.ends_with("\r\nConnection: close"), "{head}");
-            assert_eq!(answer.head(), format!("{head}\r\n\r\n"));
-            assert!(answer.text().len() < 512);
+            assert_eq!(response.head(), format!("{head}\r\n\r\n"));
+            assert!(response.text().len() < 512);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a session ended: who ended it, in which phase, and the two letters that logs show for it.
+//! How a session ended: its cause, its phase, and the two letters that logs show for them.
 
 /// Who or what ended a session; the first letter of the end code, as HAProxy uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,13 +15,13 @@ pub enum TerminationCause {
     Resource,
     /// An error of ours.
     Internal,
-    /// The server was found down and its sessions are cut.
+    /// The server went down, and its backend closes the sessions of such servers.
     Down,
     /// The operator, or the end of the time to stop.
     Operator,
     /// The client did not read or write for too long.
     ClientTimeout,
-    /// The server did not read, write or answer for too long.
+    /// The server did not read, write or respond for too long.
     ServerTimeout,
 }
 
@@ -30,17 +30,17 @@ pub enum TerminationCause {
 pub enum TerminationPhase {
     /// HTTP mode: reading the head of the request.
     Request,
-    /// Waiting for a place on a server.
+    /// Waiting in the queue for a slot of a server.
     Queue,
     /// Connecting to a server.
     Connect,
-    /// HTTP mode: waiting for the head of the answer.
+    /// HTTP mode: waiting for the head of the response.
     Headers,
     /// Relaying.
     Data,
     /// Relaying the last bytes to the client: the server had ended its stream.
     Last,
-    /// Everything was done.
+    /// It had ended: both directions were relayed to their ends.
     Done,
 }
 
@@ -95,16 +95,16 @@ impl TerminationState {
     }
 }
 
-/// Who may end a session from outside.
+/// Why a session is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillReason {
     /// The operator, or the end of the time to stop.
     Operator,
-    /// The health checker, for a server that is down.
+    /// Its server went down.
     Down,
-    /// An error of ours that concerns this session alone.
+    /// An error of ours, contained to this session.
     Internal,
-    /// The worker, which is out of buffers while the bytes of this session wait longest.
+    /// The worker has no buffers left, and the bytes of this session have been waiting longest.
     Shortage,
 }
 

@@ -1,12 +1,15 @@
-//! From a completion to an event: whose is it, is it still true, what does it say.
+//! From a completion of the engine to an event: of which session, is that still there, what happened.
 
-use super::slot::Slot;
+use super::Worker;
+use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
-use super::{Worker, apply::fault};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
-use crate::logic::session::{Event, ReceivedInfo, Side, Use};
+use crate::logic::session::{
+    Event, Fault, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent,
+};
 
 impl<E: Engine> Worker<E> {
+    /// An operation ended or brought something.
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
         match Owner::of(token) {
             Owner::Session { key, side, used } => self.session_done(key, side, used, done),
@@ -21,13 +24,6 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// The session that this key names, if it still exists.
-    pub(super) fn slot(&mut self, key: Key) -> Option<&mut Slot<E>> {
-        self.sessions
-            .get_mut(key.slot as usize)
-            .filter(|slot| slot.generation == key.generation)
-    }
-
     fn session_done(&mut self, key: Key, side: Side, used: Use, done: Done<E>) {
         if self.slot(key).is_none() {
             debug_assert!(false, "a completion for a session that is gone");
@@ -35,34 +31,49 @@ impl<E: Engine> Worker<E> {
             self.give_up(done);
             return;
         }
+        let slot = key.slot as usize;
         let event = match done {
-            Done::Connected(result) => match self.connected(key.slot as usize, result) {
-                Some(event) => event,
+            Done::Connected(result) => match self.connected(slot, result) {
+                Some(Ok(())) => Event::Connected,
+                Some(Err(fault)) => Event::ConnectFailed(fault),
                 None => return,
             },
             Done::Received { bytes, more, armed } => {
                 match self.received(key, side, bytes, (more, armed)) {
-                    Some(event) => event,
+                    Some(event) => Event::Read { from: side, event },
                     None => return,
                 }
             }
-            Done::Polled(Err(io::Fault::Canceled)) => Event::Canceled { side, used },
-            Done::Polled(_) => match used {
-                Use::Read => Event::Readable { from: side },
-                Use::Write => Event::Writable { to: side },
-                Use::Watch | Use::Cancel => {
+            Done::Polled(result) => match (used, result) {
+                (Use::Read, Err(io::Fault::Canceled)) => read(side, ReadEvent::Canceled),
+                (Use::Read, _) => read(side, ReadEvent::Readable),
+                (Use::Write, Err(io::Fault::Canceled)) => write(side, WriteEvent::Canceled),
+                (Use::Write, _) => write(side, WriteEvent::Writable),
+                (Use::Watch | Use::Cancel, _) => {
                     debug_assert!(false, "a poll is for reading or writing");
                     return;
                 }
             },
-            Done::Gone { armed } => Event::ClientGone { armed },
-            Done::Canceled | Done::Unwatched => Event::Canceled { side, used },
+            Done::Gone { armed } => Event::Watch(WatchEvent::Gone { armed }),
+            Done::Unwatched => Event::Watch(WatchEvent::Ended),
+            Done::Canceled => return self.cancel_ended(slot, side),
             Done::Accepted { .. } | Done::Woken => {
                 debug_assert!(false, "a session got what only a worker gets");
                 return;
             }
         };
-        self.drive(key.slot as usize, event);
+        self.drive(slot, event);
+    }
+
+    /// A cancellation ended, and with it a receive that the kernel did not have yet.
+    fn cancel_ended(&mut self, slot: usize, side: Side) {
+        let wait = &mut self.sessions[slot].receive_waits[side.index()];
+        if *wait == ReceiveWait::Canceled {
+            *wait = ReceiveWait::Nothing;
+            // The cancellation is still in flight for the session, so it is not freed by this.
+            self.drive(slot, read(side, ReadEvent::Canceled));
+        }
+        self.drive(slot, Event::CancelEnded { side });
     }
 
     fn received(
@@ -71,28 +82,24 @@ impl<E: Engine> Worker<E> {
         from: Side,
         bytes: Result<(Option<E::Buffer>, u32), io::Fault>,
         (more, armed): (bool, bool),
-    ) -> Option<Event> {
+    ) -> Option<ReadEvent> {
         match bytes {
             Ok((Some(buffer), len)) => {
                 self.keep(key.slot as usize, from, buffer, len);
-                let info = ReceivedInfo {
+                Some(ReadEvent::Received(ReceivedInfo {
                     len,
                     full: len == RECEIVE_BYTES,
                     more,
                     armed,
-                };
-                Some(Event::Received { from, info })
+                }))
             }
-            Ok((None, _)) => Some(Event::Ended { from }),
-            // A fresh receive may bring more than there is room for behind what this one has
-            // brought: the machine makes it when there is room.
+            Ok((None, _)) => Some(ReadEvent::Ended),
+            // This receive ended early. A new one could bring more than fits behind the two chunks
+            // that are buffered; the session orders one when there is room.
             Err(io::Fault::NoBuffers | io::Fault::WouldBlock)
                 if self.slot(key)?.chunks[from.index()].is_full() =>
             {
-                Some(Event::Canceled {
-                    side: from,
-                    used: Use::Read,
-                })
+                Some(ReadEvent::Canceled)
             }
             Err(io::Fault::NoBuffers) => {
                 self.starve(key, from);
@@ -102,29 +109,23 @@ impl<E: Engine> Worker<E> {
                 self.receive(key, from, true);
                 None
             }
-            Err(io::Fault::Canceled) => Some(Event::Canceled {
-                side: from,
-                used: Use::Read,
-            }),
-            Err(io_fault) => Some(Event::ReceiveFailed {
-                from,
-                fault: fault(io_fault),
-            }),
+            Err(io::Fault::Canceled) => Some(ReadEvent::Canceled),
+            Err(_) => Some(ReadEvent::Failed),
         }
     }
 
-    /// Puts received bytes behind those that are there: in a chunk of their own, or in the newest
-    /// if there is no place for one, or if a head has to be in one piece.
+    /// Appends received bytes to those that are buffered: as a chunk of their own; or to the newest
+    /// chunk if there are two, or if they belong to a head, which has to be in one piece.
     fn keep(&mut self, slot: usize, from: Side, buffer: E::Buffer, len: u32) {
         self.renew_stalled(slot, from);
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[from.index()];
         let start = HEADROOM_BYTES;
         let chunk = Chunk { start, len };
-        // An interim answer that waits for room is no part of the head.
-        let joined = entry.session.head_held(from).is_some_and(|held| held > 0);
+        // An interim response that waits for room is no part of the head.
+        let joined = entry.session.head_buffered(from).is_some_and(|len| len > 0);
         if joined && from == Side::Client {
-            self.resume_head(slot, buffer, len);
+            self.resume_preface(slot, buffer, len);
             return;
         }
         let buffer = if joined {
@@ -145,7 +146,7 @@ impl<E: Engine> Worker<E> {
         self.engine.release(buffer);
     }
 
-    /// Gives back what came with a completion that nobody wants.
+    /// Releases what came with a completion for a session that is gone.
     fn give_up(&mut self, done: Done<E>) {
         match done {
             Done::Accepted {
@@ -163,6 +164,34 @@ impl<E: Engine> Worker<E> {
             | Done::Unwatched
             | Done::Canceled
             | Done::Woken => {}
+        }
+    }
+}
+
+fn read(from: Side, event: ReadEvent) -> Event {
+    Event::Read { from, event }
+}
+
+fn write(to: Side, event: WriteEvent) -> Event {
+    Event::Write { to, event }
+}
+
+/// The one translation of the engine's faults that are no shortage and no cancellation.
+impl From<io::Fault> for Fault {
+    fn from(fault: io::Fault) -> Self {
+        match fault {
+            io::Fault::Refused => Fault::Refused,
+            io::Fault::Unreachable => Fault::Unreachable,
+            io::Fault::TimedOut => Fault::TimedOut,
+            io::Fault::Reset => Fault::Reset,
+            io::Fault::Closed => Fault::Closed,
+            io::Fault::Canceled
+            | io::Fault::WouldBlock
+            | io::Fault::NoBuffers
+            | io::Fault::NoDescriptors
+            | io::Fault::NoMemory
+            | io::Fault::NoPorts
+            | io::Fault::Other(_) => Fault::Other,
         }
     }
 }

@@ -1,0 +1,83 @@
+//! What a client has to send before a server is chosen: it is received in pieces, examined after each,
+//! and decided on ([`PrefaceDecision`]). In HTTP mode that is the head of its first request.
+//!
+//! What has come of an incomplete preface is kept in memory of its size, so that slow clients occupy
+//! no buffers. The deadline is the session's.
+
+use super::Worker;
+use super::http::REQUEST_GROWTH_MAX;
+use crate::config::Mode;
+use crate::io::{Chunk, Engine, HEADROOM_BYTES};
+use crate::logic::session::{PrefaceDecision, Refusal, Side};
+
+/// A preface that is incomplete.
+#[derive(Debug, Default)]
+pub struct Preface {
+    /// What has come of it.
+    bytes: Vec<u8>,
+    /// How many of these bytes were searched for its end.
+    searched: u32,
+}
+
+impl<E: Engine> Worker<E> {
+    /// Examines what the client has sent so far, which is the only chunk from it. Once that is
+    /// complete it is edited, else it is kept and the chunk released.
+    pub(super) fn read_preface(&mut self, slot: usize) -> PrefaceDecision {
+        let preface = self.sessions[slot].preface.as_ref();
+        let mut searched = preface.map_or(0, |preface| preface.searched);
+        let decision = match self.mode(slot) {
+            Mode::Http(mode) => self.read_request(slot, mode, &mut searched),
+            Mode::Tcp => None,
+        };
+        debug_assert!(decision.is_some(), "no chunk, or TCP mode");
+        let decision = decision.unwrap_or(PrefaceDecision::Refused(Refusal::Close));
+        match decision {
+            PrefaceDecision::Incomplete => self.keep_preface(slot, searched),
+            PrefaceDecision::Complete { .. } | PrefaceDecision::Refused(_) => {
+                self.sessions[slot].preface = None;
+            }
+        }
+        decision
+    }
+
+    fn keep_preface(&mut self, slot: usize, searched: u32) {
+        let entry = &mut self.sessions[slot];
+        let chunks = &mut entry.chunks[Side::Client.index()];
+        let preface = entry.preface.get_or_insert_default();
+        preface.searched = searched;
+        preface.bytes.clear();
+        if let Some((buffer, chunk)) = chunks.newest() {
+            let bytes = self.engine.bytes(buffer, chunk);
+            preface.bytes.extend_from_slice(bytes);
+        }
+        if let Some(buffer) = chunks.pop() {
+            self.engine.release(buffer);
+        }
+    }
+
+    /// Makes one chunk of what is kept of a preface and the `len` bytes behind it that came now.
+    pub(super) fn resume_preface(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
+        let entry = &mut self.sessions[slot];
+        let kept = entry.preface.as_ref();
+        let kept = kept.map_or(&[][..], |preface| &preface.bytes);
+        let mut chunk = Chunk {
+            start: HEADROOM_BYTES,
+            len,
+        };
+        if kept.len() + REQUEST_GROWTH_MAX <= HEADROOM_BYTES as usize {
+            chunk.start -= kept.len() as u32;
+            self.engine.write(&mut buffer, chunk.start, kept);
+        } else {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(kept);
+            self.scratch
+                .extend_from_slice(self.engine.bytes(&buffer, chunk));
+            self.engine.write(&mut buffer, chunk.start, &self.scratch);
+        }
+        chunk.len += kept.len() as u32;
+        if let Err(buffer) = entry.chunks[Side::Client.index()].push(buffer, chunk) {
+            debug_assert!(false, "a preface is the only chunk");
+            self.engine.release(buffer);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The life of a session in its worker: `begin`, `drive` with each event, `end`.
+//!
+//! Events come from completions (`completions`), from timers, and from other parts of the worker. The
+//! session's machine ([`crate::logic::session`]) decides what follows; `operations` carries it out.
+
+use slab::Slab;
+
+use super::Worker;
+use super::config_generations::{ConfigGenerations, Route};
+use super::connecting::Attempt;
+use super::http::Http;
+use super::slot::{Chunks, ReceiveWait, Slot};
+use super::token::{Key, Owner};
+use crate::io::{self, Engine};
+use crate::logic::session::{Action, Actions, CloseMode, Event, Policy, Session, Side, Use};
+
+impl<E: Engine> Worker<E> {
+    /// Begins a session for an accepted connection, for which the limits of sessions have room and are
+    /// counted already.
+    pub(super) fn begin(&mut self, route: Route, socket: E::Socket) {
+        let config = &self.configs[route.config];
+        let client = if config.wants_client[usize::from(route.frontend)] {
+            self.engine.peer(&socket)
+        } else {
+            None
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
+        let slot = self.sessions.insert(Slot {
+            session: Session::new(self.now, policy),
+            generation: self.generation,
+            route,
+            server: None,
+            has_server_slot: false,
+            pinned_server: None,
+            receive_waits: [ReceiveWait::Nothing; 2],
+            stalled: [false; 2],
+            sockets: [Some(socket), None],
+            chunks: [Chunks::default(), Chunks::default()],
+            pipes: [None, None],
+            tried: Vec::new(),
+            tried_before: 0,
+            attempt: Attempt::default(),
+            counted_for: None,
+            short: false,
+            client,
+            counted: [0; 2],
+            preface: None,
+            http: Http::of(policy.protocol),
+        });
+        self.configs.acquire(route.config);
+        self.count_begun(route);
+        self.drive(slot, Event::Accepted);
+    }
+
+    /// Tells a session what happened and carries out its actions, then tells it their result and
+    /// carries out what follows from that, until it waits for something else.
+    pub(super) fn drive(&mut self, slot: usize, event: Event) {
+        let mut actions = Actions::new();
+        let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+        session.handle(self.now, event, policy, &mut actions);
+        loop {
+            let mut reply = None;
+            for action in actions.as_slice() {
+                if let Action::Free(mode) = *action {
+                    return self.end(slot, mode);
+                }
+                // Only the last action has one, but for a send that is refused.
+                reply = reply.or(self.carry_out(slot, *action));
+            }
+            let Some(reply) = reply else {
+                break;
+            };
+            actions.clear();
+            let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+            session.reply(self.now, reply, policy, &mut actions);
+        }
+        self.note_stalled(slot);
+        self.set_timer(slot);
+    }
+
+    /// Ends a session of which the kernel holds nothing: frees its slot, releases its buffers and kernel
+    /// pipes, closes its connections, counts and logs it, and gives back the slots of its limits.
+    fn end(&mut self, slot: usize, mode: CloseMode) {
+        self.timers.cancel(slot as u32);
+        let mut entry = self.sessions.remove(slot);
+        self.forget_stalled(slot, &entry);
+        for side in Side::BOTH {
+            let chunks = &mut entry.chunks[side.index()];
+            while let Some(buffer) = chunks.pop() {
+                self.engine.release(buffer);
+            }
+            if let Some(pipe) = entry.pipes[side.index()].take() {
+                // A direction returns its kernel pipe as soon as that is empty.
+                self.engine.return_pipe(pipe, false);
+            }
+            if let Some(socket) = entry.sockets[side.index()].take() {
+                match mode {
+                    CloseMode::Graceful => self.engine.close(socket),
+                    CloseMode::Reset => self.engine.reset(socket),
+                }
+            }
+        }
+        self.count_ended(&mut entry);
+        self.release_slots(&entry);
+        self.configs.release(entry.route.config);
+    }
+
+    /// Sets the session's timer to its deadline, if it would expire later. A timer that expires early
+    /// is set again then, so that a deadline that moves with each byte costs nothing.
+    pub(super) fn set_timer(&mut self, slot: usize) {
+        let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+        if let Some(deadline) = session.deadline(policy) {
+            let key = slot as u32;
+            if self.timers.deadline(key).is_none_or(|set| deadline < set) {
+                self.timers.schedule(key, deadline);
+            }
+        }
+    }
+
+    /// The slot of the session of this key, if that still exists.
+    pub(super) fn slot(&mut self, key: Key) -> Option<&mut Slot<E>> {
+        self.sessions
+            .get_mut(key.slot as usize)
+            .filter(|slot| slot.generation == key.generation)
+    }
+
+    /// What names the session in this slot.
+    pub(super) fn key(&self, slot: usize) -> Key {
+        Key {
+            slot: slot as u32,
+            generation: self.sessions[slot].generation,
+        }
+    }
+
+    /// What names its operation of this use.
+    pub(super) fn token(&self, slot: usize, side: Side, used: Use) -> io::Token {
+        let key = self.key(slot);
+        Owner::Session { key, side, used }.token()
+    }
+}
+
+/// A session with the policy of its frontend.
+fn session_and_policy<'a, E: Engine>(
+    sessions: &'a mut Slab<Slot<E>>,
+    configs: &'a ConfigGenerations,
+    slot: usize,
+) -> (&'a mut Session, &'a Policy) {
+    let entry = &mut sessions[slot];
+    let Route {
+        config, frontend, ..
+    } = entry.route;
+    let policy = &configs[config].policies[usize::from(frontend)];
+    (&mut entry.session, policy)
+}
