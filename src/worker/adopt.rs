@@ -9,38 +9,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Worker;
+use super::command::{Adoption, Listening};
 use super::config_generations::{LocalConfig, Route};
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
 use crate::logic::session::Side;
-use crate::snapshot::{ServerShared, Snapshot};
-
-/// A listener of one worker.
-#[derive(Debug)]
-pub struct Listening<L> {
-    /// As the control plane calls it, in all configurations.
-    pub id: u64,
-    /// Index of its frontend.
-    pub frontend: u16,
-    /// `None`: the worker has it already.
-    pub opened: Option<L>,
-}
-
-/// A configuration to take, for one worker.
-pub struct Adoption<L> {
-    /// The configuration.
-    pub snapshot: Arc<Snapshot>,
-    /// All listeners that there are now; the others are closed.
-    pub listeners: Vec<Listening<L>>,
-    /// Called when it is done; dropped if that is not going to be.
-    pub adopted: Box<dyn FnOnce() + Send>,
-}
+use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
     /// Takes a configuration for all that is new. The caller makes listeners accept and serves the
     /// queues.
     pub(super) fn adopt(&mut self, adoption: Adoption<E::Listener>) {
-        if self.stopping {
+        if self.stop.is_stopping() {
             let opened = adoption.listeners.into_iter();
             for listener in opened.filter_map(|listening| listening.opened) {
                 self.engine.close_listener(listener);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::http::Cookie;
-use super::slot::Slot;
 use crate::config::{AccessLog, Balance, Frontend, Mode};
-use crate::io::Engine;
 use crate::logic::balance::{Algorithm, Balancer};
 use crate::logic::session::{Policy, Protocol};
 use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
@@ -71,11 +69,9 @@ impl LocalConfig {
         self.snapshot.config.global.access_log != AccessLog::Off
     }
 
-    /// The server that a session of this config has taken, if any.
-    pub fn server_of<E: Engine>(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
-        let backend = entry.route.backend as usize;
-        let server = usize::from(entry.server?);
-        Some(self.snapshot.server(backend, server))
+    /// The server at these positions.
+    pub fn server(&self, backend: u32, server: u16) -> &Arc<ServerShared> {
+        self.snapshot.server(backend as usize, usize::from(server))
     }
 
     /// What all workers share of a frontend.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::config_generations::Route;
 use super::sending::Next;
-use super::sessions::SessionScan;
+use super::session_commands::SessionScan;
 use super::token::Owner;
-use super::{Command, Worker};
+use super::{Command, StopState, Worker};
 use crate::io::Engine;
 use crate::logic::session::{Event, KillReason};
 use crate::logic::time::Instant;
@@ -31,7 +31,7 @@ impl<E: Engine> Worker<E> {
 
     /// It was told to stop, and nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.stopping
+        self.stop.is_stopping()
             && self.sessions.is_empty()
             && self
                 .listeners
@@ -64,11 +64,10 @@ impl<E: Engine> Worker<E> {
         self.serve_freed();
         self.scan_step();
         self.configs.sweep();
-        self.account_bytes(happened);
-        let dropped = self.log.flush();
-        if dropped > 0 {
-            self.counters().log_lines_dropped.add(dropped);
-        }
+        let (sessions, configs) = (&mut self.sessions, &self.configs);
+        let accounting = &mut self.reporting.accounting;
+        accounting.scan_bytes(sessions, configs, self.now, happened);
+        self.reporting.flush_log();
     }
 
     /// The engine of this worker, for tests that stand behind it.
@@ -78,7 +77,7 @@ impl<E: Engine> Worker<E> {
 
     /// It was told to end its sessions.
     pub fn is_aborting(&self) -> bool {
-        self.aborting
+        self.stop.is_aborting()
     }
 
     /// Configurations that sessions or listeners still use, the newest included.
@@ -104,13 +103,14 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
-        if !self.session_scans.is_empty() || self.freed_due {
+        if !self.reporting.session_scans.is_empty() || self.freed_due {
             return Some(Duration::ZERO);
         }
+        let accounting = &self.reporting.accounting;
         let next = [
             self.timers.next_wakeup(),
             self.short_until,
-            self.accounting_due(),
+            accounting.due(!self.sessions.is_empty(), self.now),
             self.starved_due(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -132,23 +132,27 @@ impl<E: Engine> Worker<E> {
                     self.serve_all();
                     self.resume_accepting();
                 }
-                Command::Sessions(errand) => self
-                    .session_scans
-                    .push_back(SessionScan::new(errand, self.now)),
+                Command::Sessions(command) => {
+                    let scan = SessionScan::new(command, self.now);
+                    self.reporting.session_scans.push_back(scan);
+                }
             }
         }
     }
 
     fn stop(&mut self) {
-        if !self.stopping {
-            self.stopping = true;
+        if self.stop == StopState::Running {
+            self.stop = StopState::Stopping;
             self.stop_accepting();
         }
     }
 
     fn abort(&mut self) {
-        self.aborting = true;
-        self.stop();
+        let was_running = !self.stop.is_stopping();
+        self.stop = StopState::Aborting;
+        if was_running {
+            self.stop_accepting();
+        }
         for index in self.listener_indices() {
             for socket in self.listeners[index].take_parked() {
                 self.engine.reset(socket);

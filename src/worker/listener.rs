@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::adopt::Listening;
+use super::command::Listening;
 use super::config_generations::Route;
 use super::paused::Limit;
 use super::token::Owner;
@@ -96,7 +96,7 @@ impl<E: Engine> Worker<E> {
             Err(Fault::Reset) => {}
             Err(fault) => self.note_shortage(fault),
         }
-        if self.stopping || self.listeners[index].leaving {
+        if self.stop.is_stopping() || self.listeners[index].leaving {
             self.close_listener_if_idle(index);
         } else if more {
             if self.slots_free(self.listeners[index].route) < MULTISHOT_SLOTS_MIN {
@@ -109,7 +109,7 @@ impl<E: Engine> Worker<E> {
 
     /// Starts a session, or keeps the connection until there is a place for one.
     fn admit(&mut self, index: usize, socket: E::Socket) {
-        if self.aborting {
+        if self.stop.is_aborting() {
             self.engine.reset(socket);
             return;
         }
@@ -164,7 +164,7 @@ impl<E: Engine> Worker<E> {
             && accepting.listener.is_some()
             && !accepting.leaving
             && self.short_until.is_none()
-            && !self.stopping
+            && !self.stop.is_stopping()
     }
 
     fn cancel_accept(&mut self, index: usize) {
@@ -178,7 +178,9 @@ impl<E: Engine> Worker<E> {
     /// Something of ours ran out: no new connections are accepted for a moment.
     pub(super) fn note_shortage(&mut self, fault: Fault) {
         self.counters().shortages.add(1);
-        self.warn(|| format!("new sessions have to wait: {}", reason(fault)));
+        self.reporting.warn_of_shortage(self.now, || {
+            format!("new sessions have to wait: {}", reason(fault))
+        });
         if fault == Fault::NoPorts {
             // Short for one server only: accepting goes on, its sessions wait by themselves.
             return;
@@ -267,7 +269,7 @@ impl<E: Engine> Worker<E> {
         if self.listeners[index].state != State::Idle {
             return;
         }
-        if self.short_until.is_some() && !self.aborting {
+        if self.short_until.is_some() && !self.stop.is_aborting() {
             // What waits in its queue can't be taken before.
             return;
         }
@@ -282,7 +284,7 @@ impl<E: Engine> Worker<E> {
                 // The client left before it was accepted.
                 Err(Fault::Reset) => {}
                 // Nobody is waited for any more.
-                Err(_) if self.aborting => break,
+                Err(_) if self.stop.is_aborting() => break,
                 Err(fault) => {
                     // Those who wait are taken after the pause.
                     self.listeners[index].listener = Some(listener);

@@ -13,11 +13,12 @@
 //! when a session begins or ends and at most once a second in between, never for a byte.
 
 mod access;
+mod accounting;
 mod adopt;
 mod apply;
+mod command;
 mod config_generations;
 mod connecting;
-mod counting;
 mod dispatch;
 mod event_loop;
 mod http;
@@ -25,32 +26,31 @@ mod listener;
 mod paused;
 mod places;
 mod queue;
+mod reporting;
 mod sending;
-mod sessions;
+mod session_commands;
+mod session_scan;
 mod shortage;
 mod slot;
 mod stalled;
 mod token;
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use slab::Slab;
 
 pub use access::{AccessRecord, LogBatch, LogSink};
-pub use adopt::{Adoption, Listening};
+pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
-use counting::ByteAccounting;
 pub use http::Exchange;
 use listener::Accepting;
 use paused::Limit;
 use queue::{QueueKey, Target};
+use reporting::Reporting;
 use sending::Outgoing;
-use sessions::SessionScan;
-pub use sessions::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
+pub use session_commands::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
 use slot::Slot;
 use stalled::Stalled;
 use token::Key;
@@ -62,34 +62,6 @@ use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::Snapshot;
-
-/// How long after a warning of a shortage the next one may come.
-const WARNING_PAUSE: Duration = Duration::from_secs(10);
-
-/// An order from the control plane. The worker's waker is called after it was sent.
-pub enum Command<L> {
-    /// Close listeners that another process has too.
-    Release(Release),
-    /// Begin all accepts anew: another process that accepted on the same sockets has closed them.
-    AcceptAnew,
-    /// Stop accepting, and end when the last session has ended.
-    Stop,
-    /// End the sessions that are still open.
-    Abort,
-    /// Take this configuration for all that is new.
-    Adopt(Box<Adoption<L>>),
-    /// Do something with open sessions, a few in each turn.
-    Sessions(SessionCommand),
-}
-
-/// Listeners to close while another process goes on accepting on them: who waits there is left to it.
-#[derive(Clone)]
-pub struct Release {
-    /// As the control plane calls them; a worker passes over those that it does not have.
-    pub listeners: Arc<[u64]>,
-    /// Dropped once they are closed.
-    pub closed: Arc<dyn Any + Send + Sync>,
-}
 
 /// What a worker is made from.
 pub struct Setup<E: Engine> {
@@ -113,6 +85,32 @@ pub struct Setup<E: Engine> {
     pub seed: u64,
 }
 
+/// Whether a worker is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StopState {
+    /// It is not.
+    Running,
+    /// It accepts no more, and ends when its last session has ended.
+    Stopping,
+    /// The same, but its sessions were ended, and connections that are not sessions yet are reset.
+    Aborting,
+}
+
+impl StopState {
+    /// Accepting has ended for good.
+    fn is_stopping(self) -> bool {
+        match self {
+            StopState::Running => false,
+            StopState::Stopping | StopState::Aborting => true,
+        }
+    }
+
+    /// Whether connections are reset instead of becoming sessions.
+    fn is_aborting(self) -> bool {
+        self == StopState::Aborting
+    }
+}
+
 /// One worker.
 pub struct Worker<E: Engine> {
     index: usize,
@@ -120,7 +118,6 @@ pub struct Worker<E: Engine> {
     configs: ConfigGenerations,
     shared: Arc<Shared>,
     commands: Receiver<Command<E::Listener>>,
-    log: LogSink,
     clock_zero: u64,
     /// The time, read once per turn of the loop.
     now: Instant,
@@ -145,27 +142,19 @@ pub struct Worker<E: Engine> {
     stalled: Stalled,
     /// Events that actions of the current event led to.
     answers: VecDeque<Event>,
-    stopping: bool,
-    /// Nothing that comes now becomes a session any more.
-    aborting: bool,
+    stop: StopState,
     /// Listeners that wait for places for sessions, by index.
     paused: Queues<Limit, ()>,
     /// This worker may have been told of places that are free.
     freed_due: bool,
-    /// When the next warning of a shortage may be logged.
-    warn_after: Instant,
-    /// When the next warning of connections with several users may be logged.
-    warn_mixed_after: Instant,
-    /// How far the bytes of open sessions are counted.
-    byte_accounting: ByteAccounting,
-    /// Session commands under way, the next first.
-    session_scans: VecDeque<SessionScan>,
+    reporting: Reporting,
 }
 
 impl<E: Engine> Worker<E> {
     /// A worker that is ready to run on the current thread.
     pub fn new(setup: Setup<E>) -> Self {
-        let byte_accounting = ByteAccounting::new(setup.snapshot.config.admin.is_some());
+        let shows_bytes = setup.snapshot.config.admin.is_some();
+        let reporting = Reporting::new(setup.index, &setup.shared, setup.log, shows_bytes);
         let mut worker = Worker {
             index: setup.index,
             now: Instant::ZERO,
@@ -181,18 +170,13 @@ impl<E: Engine> Worker<E> {
             starved: VecDeque::new(),
             stalled: Stalled::default(),
             answers: VecDeque::new(),
-            stopping: false,
-            aborting: false,
+            stop: StopState::Running,
             paused: Queues::default(),
             freed_due: false,
-            warn_after: Instant::ZERO,
-            warn_mixed_after: Instant::ZERO,
-            byte_accounting,
-            session_scans: VecDeque::new(),
+            reporting,
             engine: setup.engine,
             shared: setup.shared,
             commands: setup.commands,
-            log: setup.log,
             clock_zero: setup.clock_zero,
             configs: ConfigGenerations::new(setup.snapshot, setup.seed),
         };
@@ -202,16 +186,7 @@ impl<E: Engine> Worker<E> {
         worker
     }
 
-    /// Logs a warning of a shortage, once in a while and without ever blocking.
-    fn warn(&mut self, text: impl FnOnce() -> String) {
-        if self.warn_after <= self.now {
-            self.warn_after = self.now + WARNING_PAUSE;
-            let worker = self.index;
-            self.log.warn(format!("worker {worker}: {}", text()));
-        }
-    }
-
     fn counters(&self) -> &WorkerCounters {
-        &self.shared.workers[self.index]
+        self.reporting.accounting.counters()
     }
 }

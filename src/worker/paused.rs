@@ -95,7 +95,7 @@ impl<E: Engine> Worker<E> {
             }
         }
         let accepting = &self.listeners[index];
-        if (self.stopping || accepting.leaving) && accepting.is_open() {
+        if (self.stop.is_stopping() || accepting.leaving) && accepting.is_open() {
             // A shortage has kept it open.
             self.close_listener_if_idle(index);
         } else {

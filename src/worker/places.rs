@@ -98,7 +98,9 @@ impl<E: Engine> Worker<E> {
 
     /// The server that a session has taken, if any.
     pub(super) fn server_of(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
-        self.configs[entry.route.config].server_of(entry)
+        let config = &self.configs[entry.route.config];
+        let server = entry.server?;
+        Some(config.server(entry.route.backend, server))
     }
 
     /// Lets go of the server that failed, if there was one, and chooses another.
@@ -187,7 +189,9 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         entry.server = Some(server);
         entry.has_server_slot = true;
-        self.count_taken(slot);
+        let entry = &mut self.sessions[slot];
+        let config = &self.configs[entry.route.config];
+        self.reporting.accounting.server_taken(entry, config);
     }
 
     /// Closes the connection to the server, if there is one, and gives its place back. The session
@@ -209,7 +213,7 @@ impl<E: Engine> Worker<E> {
     fn leave_server(&mut self, slot: usize, failed: bool) {
         self.close_server(slot);
         if failed && let Some(server) = self.server_of(&self.sessions[slot]) {
-            self.count_connect_failure(server);
+            self.reporting.accounting.connect_failed(server);
         }
         let entry = &mut self.sessions[slot];
         let left = entry.server.take();

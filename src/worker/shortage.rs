@@ -111,7 +111,9 @@ impl<E: Engine> Worker<E> {
     /// Ends the session whose bytes wait longest, and takes its buffers. False: none waits long
     /// enough.
     fn end_longest_stalled(&mut self) -> bool {
-        self.warn(|| "all buffers are in use: receives wait for one".to_string());
+        self.reporting.warn_of_shortage(self.now, || {
+            "all buffers are in use: receives wait for one".to_string()
+        });
         let Some((slot, _, since)) = self.stalled.oldest() else {
             return false;
         };
