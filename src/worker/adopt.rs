@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::Worker;
 use super::command::{Adoption, Listening};
 use super::config_generations::{LocalConfig, Route};
+use super::waiting::{End, QueueKey};
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
 use crate::logic::session::Side;
@@ -27,7 +28,7 @@ impl<E: Engine> Worker<E> {
             }
             return;
         }
-        self.withdraw_paused();
+        self.acceptor.end_pauses();
         self.configs.adopt(adoption.snapshot);
         self.adopt_listeners(adoption.listeners);
         self.adopt_waiting();
@@ -43,46 +44,43 @@ impl<E: Engine> Worker<E> {
             .map(|listening| (listening.id, listening.frontend))
             .collect();
         let mut leaving = Vec::new();
-        for index in self.listener_indices() {
-            let (id, route) = (self.listeners[index].id, self.listeners[index].route);
-            match frontends.get(&id) {
-                Some(&frontend) => self.move_listener(index, self.configs.route(config, frontend)),
+        for index in self.acceptor.indices() {
+            let (id, old) = self.acceptor.listener(index);
+            let new = match frontends.get(&id) {
+                Some(&frontend) => Some(self.configs.route(config, frontend)),
                 None => {
                     leaving.push(index);
-                    if let Some(route) = self.configs.newest_route(route) {
-                        self.move_listener(index, route);
-                    }
+                    self.configs.newest_route(old)
                 }
+            };
+            if let Some(route) = new {
+                self.acceptor.reroute(index, route, &mut self.configs);
             }
         }
         for listening in opened {
-            self.add_listener(listening);
+            self.acceptor.add(listening, &mut self.configs);
         }
-        // Only now, because it may announce who waits at which frontend.
+        // Only now, because its parked connections may wait for a limit of the new configuration.
         for index in leaving {
+            self.acceptor.mark_leaving(index, None);
             self.leave_listener(index);
         }
     }
 
-    /// Moves those who wait for a place to the queues of the new configuration, as far as it has
-    /// their frontends.
+    /// Moves waiting sessions to the queues of the new configuration, if that has their frontend.
     fn adopt_waiting(&mut self) {
-        let (mut waiting, mut lines) = (Vec::new(), BTreeMap::new());
-        for (queue_key, slots) in self.queues.take_all() {
-            self.count_left(queue_key, slots.len());
-            lines.insert(self.target(queue_key), queue_key);
-            waiting.extend(slots);
-        }
-        waiting.sort_by_key(|slot| self.queued_since(*slot));
-        for slot in waiting {
-            let slot = slot as usize;
+        let (mut queue_keys, slots) = self.waiting.take_all(&self.configs);
+        for slot in slots {
             self.renew(slot);
             let queue_key = self.queue_key_of(&self.sessions[slot]);
-            self.enter(queue_key, slot, false);
-            lines.insert(self.target(queue_key), queue_key);
+            let session = (slot, self.queued_since(slot));
+            (self.waiting).push(queue_key, End::Back, session, &self.configs);
+            queue_keys.push(queue_key);
         }
-        for queue_key in lines.into_values() {
-            self.announce(queue_key);
+        let by_target = |queue_key: QueueKey| (queue_key.target(&self.configs), queue_key);
+        let changed: BTreeMap<_, _> = queue_keys.into_iter().map(by_target).collect();
+        for queue_key in changed.into_values() {
+            self.waiting.publish(queue_key, &self.configs);
         }
     }
 

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::config_generations::Route;
+use super::context::StopState;
 use super::sending::Next;
 use super::session_commands::SessionScan;
 use super::token::Owner;
-use super::{Command, StopState, Worker};
+use super::{Command, Worker};
 use crate::io::Engine;
 use crate::logic::session::{Event, KillReason};
 use crate::logic::time::Instant;
@@ -31,12 +32,7 @@ impl<E: Engine> Worker<E> {
 
     /// It was told to stop, and nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.stop.is_stopping()
-            && self.sessions.is_empty()
-            && self
-                .listeners
-                .iter()
-                .all(|(_, accepting)| accepting.is_done())
+        self.stop.is_stopping() && self.sessions.is_empty() && self.acceptor.is_done()
     }
 
     /// One turn of the loop.
@@ -57,10 +53,7 @@ impl<E: Engine> Worker<E> {
             self.expired(slot);
         }
         self.relieve_shortage();
-        if self.short_until.is_some_and(|until| until <= self.now) {
-            self.short_until = None;
-            self.resume_accepting();
-        }
+        self.end_shortage();
         self.serve_freed();
         self.scan_step();
         self.configs.sweep();
@@ -103,13 +96,13 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
-        if !self.reporting.session_scans.is_empty() || self.freed_due {
+        if !self.reporting.session_scans.is_empty() || self.notices.are_pending() {
             return Some(Duration::ZERO);
         }
         let accounting = &self.reporting.accounting;
         let next = [
             self.timers.next_wakeup(),
-            self.short_until,
+            self.acceptor.shortage_until(),
             accounting.due(!self.sessions.is_empty(), self.now),
             self.starved_due(),
         ];
@@ -119,7 +112,7 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn woken(&mut self) {
         self.engine.watch_waker(Owner::Waker.token());
-        self.freed_due = true;
+        self.notices.expect();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Release(release) => self.release_listeners(&release),
@@ -129,7 +122,7 @@ impl<E: Engine> Worker<E> {
                 Command::Adopt(adoption) => {
                     self.adopt(*adoption);
                     // Limits and servers may have changed.
-                    self.serve_all();
+                    (self.waiting).look_at_all(&self.configs, &mut self.notices);
                     self.resume_accepting();
                 }
                 Command::Sessions(command) => {
@@ -153,12 +146,7 @@ impl<E: Engine> Worker<E> {
         if was_running {
             self.stop_accepting();
         }
-        for index in self.listener_indices() {
-            for socket in self.listeners[index].take_parked() {
-                self.engine.reset(socket);
-            }
-            self.update_pause(index);
-        }
+        self.reset_parked();
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {
             if self.sessions.contains(slot) {
@@ -166,8 +154,8 @@ impl<E: Engine> Worker<E> {
             }
         }
         // Those that a shortage has kept open.
-        for index in self.listener_indices() {
-            self.close_listener_if_idle(index);
+        for index in self.acceptor.indices() {
+            self.close_listener(index);
         }
     }
 

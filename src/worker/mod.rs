@@ -12,21 +12,25 @@
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
 
+mod acceptor;
 mod access;
 mod accounting;
+mod admission;
 mod adopt;
 mod apply;
+mod backend_view;
 mod command;
 mod config_generations;
 mod connecting;
+mod context;
 mod dispatch;
 mod event_loop;
 mod http;
-mod listener;
+mod notices;
 mod paused;
-mod places;
-mod queue;
+mod queueing;
 mod reporting;
+mod select_server;
 mod sending;
 mod session_commands;
 mod session_scan;
@@ -34,6 +38,7 @@ mod shortage;
 mod slot;
 mod stalled;
 mod token;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,22 +46,22 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 use slab::Slab;
 
+use acceptor::Acceptor;
 pub use access::{AccessRecord, LogBatch, LogSink};
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
+use context::StopState;
 pub use http::Exchange;
-use listener::Accepting;
-use paused::Limit;
-use queue::{QueueKey, Target};
+use notices::Notices;
 use reporting::Reporting;
 use sending::Outgoing;
 pub use session_commands::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
 use slot::Slot;
 use stalled::Stalled;
 use token::Key;
+use waiting::WaitingSessions;
 
 use crate::io::Engine;
-use crate::logic::queues::Queues;
 use crate::logic::session::{Event, Side};
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
@@ -85,38 +90,11 @@ pub struct Setup<E: Engine> {
     pub seed: u64,
 }
 
-/// Whether a worker is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StopState {
-    /// It is not.
-    Running,
-    /// It accepts no more, and ends when its last session has ended.
-    Stopping,
-    /// The same, but its sessions were ended, and connections that are not sessions yet are reset.
-    Aborting,
-}
-
-impl StopState {
-    /// Accepting has ended for good.
-    fn is_stopping(self) -> bool {
-        match self {
-            StopState::Running => false,
-            StopState::Stopping | StopState::Aborting => true,
-        }
-    }
-
-    /// Whether connections are reset instead of becoming sessions.
-    fn is_aborting(self) -> bool {
-        self == StopState::Aborting
-    }
-}
-
 /// One worker.
 pub struct Worker<E: Engine> {
     index: usize,
     engine: E,
     configs: ConfigGenerations,
-    shared: Arc<Shared>,
     commands: Receiver<Command<E::Listener>>,
     clock_zero: u64,
     /// The time, read once per turn of the loop.
@@ -127,13 +105,9 @@ pub struct Worker<E: Engine> {
     timers: TimerWheel,
     /// Where heads are rewritten.
     scratch: Vec<u8>,
-    /// The waiting session that is being called.
-    calling: Option<Key>,
-    /// Sessions that wait for a place on a server.
-    queues: Queues<Target, QueueKey>,
-    listeners: Slab<Accepting<E>>,
-    /// Accepting pauses until then, for want of descriptors or memory.
-    short_until: Option<Instant>,
+    acceptor: Acceptor<E>,
+    waiting: WaitingSessions,
+    notices: Notices,
     /// Sends of this turn.
     sends: Vec<Outgoing<E>>,
     /// Receives that found no buffer, longest first.
@@ -143,10 +117,6 @@ pub struct Worker<E: Engine> {
     /// Events that actions of the current event led to.
     answers: VecDeque<Event>,
     stop: StopState,
-    /// Listeners that wait for places for sessions, by index.
-    paused: Queues<Limit, ()>,
-    /// This worker may have been told of places that are free.
-    freed_due: bool,
     reporting: Reporting,
 }
 
@@ -162,26 +132,22 @@ impl<E: Engine> Worker<E> {
             sessions: Slab::new(),
             generation: 0,
             scratch: Vec::new(),
-            calling: None,
-            queues: Queues::default(),
-            listeners: Slab::new(),
-            short_until: None,
+            acceptor: Acceptor::new(setup.index, &setup.shared),
+            waiting: WaitingSessions::new(setup.index),
+            notices: Notices::new(setup.index, Arc::clone(&setup.shared)),
             sends: Vec::new(),
             starved: VecDeque::new(),
             stalled: Stalled::default(),
             answers: VecDeque::new(),
             stop: StopState::Running,
-            paused: Queues::default(),
-            freed_due: false,
             reporting,
             engine: setup.engine,
-            shared: setup.shared,
             commands: setup.commands,
             clock_zero: setup.clock_zero,
             configs: ConfigGenerations::new(setup.snapshot, setup.seed),
         };
         for listening in setup.listeners {
-            worker.add_listener(listening);
+            worker.acceptor.add(listening, &mut worker.configs);
         }
         worker
     }
