@@ -1,18 +1,10 @@
-//! The acceptor: a worker's listeners, and whether they accept.
-//!
-//! ```text
-//!           accept                      cancel
-//!   Idle ------------> Once, Multishot ---------> Canceling
-//!    ^                        |                       |
-//!    +------------------------+-----------------------+  the accept has ended
-//! ```
+//! The acceptor: a worker's listeners, whether they accept, and what becomes of the connections.
 //!
 //! Accepting is multishot while many slots are free, one connection at a time when few are, and
-//! paused when none is (`paused`). It also pauses for a moment when the kernel is short of
+//! paused when none is (`paused`). It also pauses for 100 ms when the kernel is short of
 //! descriptors or memory. `admission` begins the sessions.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +13,9 @@ use slab::Slab;
 use super::command::Listening;
 use super::config_generations::{ConfigGenerations, Route};
 use super::context::{Context, StopState};
+use super::listener::Listener;
 use super::notices::Notices;
 use super::paused::{Limit, PausedListeners, notify_next};
-use super::token::Owner;
 use crate::io::{Engine, Fault};
 use crate::logic::time::Instant;
 use crate::shared::Shared;
@@ -35,46 +27,6 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// With fewer free slots than this, connections are accepted one at a time: a multishot accept
 /// takes every connection of the kernel's queue before it can be cancelled.
 const MULTISHOT_SLOTS_MIN: u32 = 1024;
-
-/// The accept that a listener has in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AcceptState {
-    /// None.
-    Idle,
-    /// Of one connection.
-    Once,
-    /// Of one connection after the other.
-    Multishot,
-    /// One that is being cancelled.
-    Canceling,
-}
-
-/// A listener, and the connections that came through it.
-struct Listener<E: Engine> {
-    /// Its id in the control plane.
-    id: u64,
-    /// The route of its clients.
-    route: Route,
-    /// The frontend of the route.
-    frontend: Arc<FrontendShared>,
-    /// `None`: it is closed.
-    handle: Option<E::Listener>,
-    /// It is closed as soon as its accept has ended: the configuration no longer has it.
-    leaving: bool,
-    /// Another process has it too, and the connections of its queue are left to that one. Dropped
-    /// when it is closed.
-    released: Option<Arc<dyn Any + Send + Sync>>,
-    accept: AcceptState,
-    /// Accepted connections that wait for slots, the oldest first.
-    parked: VecDeque<E::Socket>,
-}
-
-impl<E: Engine> Listener<E> {
-    /// It is closed, and all its connections have become sessions.
-    fn is_done(&self) -> bool {
-        self.handle.is_none() && self.parked.is_empty()
-    }
-}
 
 /// What becomes of an accepted connection. Decided before anything is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,16 +97,9 @@ impl<E: Engine> Acceptor<E> {
         let config = configs.newest();
         let route = configs.route(config, listening.frontend);
         configs.acquire(config);
-        self.listeners.insert(Listener {
-            id: listening.id,
-            route,
-            frontend: Arc::clone(configs.frontend(route)),
-            handle: Some(handle),
-            leaving: false,
-            released: None,
-            accept: AcceptState::Idle,
-            parked: VecDeque::new(),
-        });
+        let frontend = Arc::clone(configs.frontend(route));
+        let listener = Listener::new(listening.id, route, frontend, handle);
+        self.listeners.insert(listener);
     }
 
     /// Gives the clients of a listener another route. It must not be paused.
@@ -177,7 +122,7 @@ impl<E: Engine> Acceptor<E> {
 
     /// An accept has ended.
     pub fn accept_ended(&mut self, index: usize) {
-        self.listeners[index].accept = AcceptState::Idle;
+        self.listeners[index].accept_ended();
     }
 
     /// Decides on a connection of this listener. For [`Admission::Begin`] it takes the slots.
@@ -250,15 +195,7 @@ impl<E: Engine> Acceptor<E> {
         let free = self.slots_free(listener);
         if self.may_accept(listener, context.stop) && free > 0 && listener.parked.is_empty() {
             let multishot = free >= MULTISHOT_SLOTS_MIN;
-            let listener = &mut self.listeners[index];
-            listener.accept = match multishot {
-                true => AcceptState::Multishot,
-                false => AcceptState::Once,
-            };
-            if let Some(handle) = &listener.handle {
-                let token = Owner::Listener(index).token();
-                context.engine.accept(handle, multishot, token);
-            }
+            self.listeners[index].accept(index, multishot, context.engine);
         }
         self.update_pause(index, context);
     }
@@ -272,14 +209,7 @@ impl<E: Engine> Acceptor<E> {
 
     /// Cancels the accept of a listener, if one is in flight.
     pub fn cancel(&mut self, index: usize, engine: &mut E) {
-        let listener = &mut self.listeners[index];
-        match listener.accept {
-            AcceptState::Once | AcceptState::Multishot => {
-                listener.accept = AcceptState::Canceling;
-                engine.cancel_accept(Owner::Listener(index).token());
-            }
-            AcceptState::Idle | AcceptState::Canceling => {}
-        }
+        self.listeners[index].cancel(index, engine);
     }
 
     /// Cancels all accepts. They begin again when they have ended, if that is possible then.
@@ -289,7 +219,7 @@ impl<E: Engine> Acceptor<E> {
         }
     }
 
-    /// Pauses all accepts for a moment: descriptors or memory are short.
+    /// Pauses all accepts for [`SHORTAGE_PAUSE`]: descriptors or memory are short.
     pub fn begin_shortage(&mut self, context: &mut Context<E>) {
         let until = context.now + SHORTAGE_PAUSE;
         if self.shortage_until.replace(until).is_none() {
@@ -310,8 +240,8 @@ impl<E: Engine> Acceptor<E> {
 
     /// Whether the worker would begin an accept if a slot is free.
     fn may_accept(&self, listener: &Listener<E>, stop: StopState) -> bool {
-        listener.accept == AcceptState::Idle
-            && listener.handle.is_some()
+        listener.is_idle()
+            && listener.is_open()
             && !listener.leaving
             && self.shortage_until.is_none()
             && !stop.is_stopping()
@@ -349,43 +279,29 @@ impl<E: Engine> Acceptor<E> {
     /// Whether a listener is open and is to be closed as soon as that is possible.
     pub fn is_to_close(&self, index: usize, stop: StopState) -> bool {
         let listener = &self.listeners[index];
-        (stop.is_stopping() || listener.leaving) && listener.handle.is_some()
+        (stop.is_stopping() || listener.leaving) && listener.is_open()
     }
 
     /// The next connection in the kernel's queue of a listener that is to be closed.
     pub fn take_queued(&mut self, index: usize, context: &mut Context<E>) -> Queued<E::Socket> {
         let listener = &self.listeners[index];
-        let Some(handle) = &listener.handle else {
-            return Queued::NotNow;
-        };
         let is_aborting = context.stop.is_aborting();
         let is_short = self.shortage_until.is_some() && !is_aborting;
-        if listener.accept != AcceptState::Idle || is_short {
+        if !listener.is_open() || !listener.is_idle() || is_short {
             return Queued::NotNow;
         }
-        if listener.released.is_some() {
-            return Queued::Nothing;
-        }
-        loop {
-            match context.engine.accept_now(handle) {
-                Ok(socket) => return Queued::Connection(socket),
-                // The client left before it was accepted.
-                Err(Fault::Reset) => {}
-                Err(Fault::WouldBlock) => return Queued::Nothing,
-                // Its connections would be reset anyway.
-                Err(_) if is_aborting => return Queued::Nothing,
-                Err(fault) => return Queued::Shortage(fault),
-            }
+        match listener.take_queued(context.engine) {
+            Ok(Some(socket)) => Queued::Connection(socket),
+            Ok(None) => Queued::Nothing,
+            // Its connections would be reset anyway.
+            Err(_) if is_aborting => Queued::Nothing,
+            Err(fault) => Queued::Shortage(fault),
         }
     }
 
     /// Closes a listener that has no accept in flight.
     pub fn close(&mut self, index: usize, context: &mut Context<E>) {
-        let listener = &mut self.listeners[index];
-        if let Some(handle) = listener.handle.take() {
-            context.engine.close_listener(handle);
-            listener.released = None;
-        }
+        self.listeners[index].close(context.engine);
         self.update_pause(index, context);
         self.forget_if_done(index, context.configs);
     }

@@ -59,8 +59,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// The kernel is short of something: counts it and, unless only a server is concerned, accepts
-    /// nothing for a moment.
+    /// The kernel is short of something: counts that and, unless it concerns only a server, pauses
+    /// accepting.
     pub(super) fn note_shortage(&mut self, fault: Fault) {
         self.counters().shortages.add(1);
         let text = || format!("new sessions have to wait: {}", reason(fault));

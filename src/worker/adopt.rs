@@ -1,9 +1,8 @@
-//! Taking a new configuration while sessions go on.
+//! A worker adopts a new configuration while sessions go on.
 //!
-//! Sessions keep the one they began with for as long as they have their server. A session without
-//! one, which waits for a place or whose server could not be had, goes over to the new
-//! configuration if that still has its frontend, and otherwise stays. Listeners that stay are only
-//! told where their clients belong now.
+//! A session that has a server keeps the configuration that it began with. A session without one,
+//! because it waits in a queue or its server could not be reached, moves to the new configuration if
+//! that has its frontend. Listeners that both configurations have stay open and get a new route.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::logic::session::Side;
 use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
-    /// Takes a configuration for all that is new. The caller makes listeners accept and serves the
+    /// Uses a configuration for all new sessions. The caller then resumes accepting and looks at all
     /// queues.
     pub(super) fn adopt(&mut self, adoption: Adoption<E::Listener>) {
         if self.stop.is_stopping() {
@@ -84,15 +83,15 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Gives a session that has no server the newest configuration, if that has its frontend and
-    /// means the same by what was read of it so far.
+    /// Moves a session that has no server to the newest configuration, if that has its frontend and
+    /// the same rules for the part of the request that was read already.
     pub(super) fn renew(&mut self, slot: usize) {
         let old = self.sessions[slot].route;
         let Some(new) = self.configs.newest_route(old).filter(|new| *new != old) else {
             return;
         };
         let [old_view, new_view] =
-            [old, new].map(|route| View::of(&self.configs[route.config], route));
+            [old, new].map(|route| RouteView::of(&self.configs[route.config], route));
         if old_view.mode != new_view.mode || old_view.sticky != new_view.sticky {
             return;
         }
@@ -126,18 +125,18 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// What a session that has no server may already have to do with a configuration.
-struct View<'a> {
+/// The parts of a configuration that the state of a session without a server depends on.
+struct RouteView<'a> {
     mode: Mode,
     sticky: Option<&'a Sticky>,
     servers: &'a [Arc<ServerShared>],
 }
 
-impl<'a> View<'a> {
+impl<'a> RouteView<'a> {
     fn of(local: &'a LocalConfig, route: Route) -> Self {
         let config = &local.snapshot.config;
         let backend = route.backend as usize;
-        View {
+        RouteView {
             mode: config.frontends[usize::from(route.frontend)].mode,
             sticky: config.backends[backend].sticky.as_ref(),
             servers: &local.snapshot.backends[backend].servers,

@@ -1,5 +1,5 @@
-//! One turn: hand over what is sent, wait in the kernel, read the clock, take completions, let
-//! timers expire, see to those who wait for a buffer or a route, count.
+//! The event loop. One turn: submit the sends, wait in the kernel, read the clock, handle
+//! completions and expired timers, then what waits for a buffer or a slot, commands and counters.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::logic::session::{Event, KillReason};
 use crate::logic::time::Instant;
 
 impl<E: Engine> Worker<E> {
-    /// Runs until it was told to stop and its last session has ended.
+    /// Runs until a command to stop was received and the last session has ended.
     pub fn run(&mut self) {
         self.start();
         while !self.is_done() {
@@ -30,7 +30,7 @@ impl<E: Engine> Worker<E> {
         self.serve_freed();
     }
 
-    /// It was told to stop, and nothing is left to do.
+    /// Whether it is to stop and nothing is left to do.
     pub fn is_done(&self) -> bool {
         self.stop.is_stopping() && self.sessions.is_empty() && self.acceptor.is_done()
     }
@@ -39,7 +39,7 @@ impl<E: Engine> Worker<E> {
     pub fn turn(&mut self) {
         let next = self.hand_over_sends();
         self.engine.wait(self.timeout(next));
-        // They ended at the beginning of the wait, which the clock still shows.
+        // These sends ended at the beginning of the wait: before the clock is read.
         while let Some((token, sent)) = self.engine.next_sent() {
             self.sent(token, sent);
         }
@@ -63,22 +63,22 @@ impl<E: Engine> Worker<E> {
         self.reporting.flush_log();
     }
 
-    /// The engine of this worker, for tests that stand behind it.
+    /// The engine of this worker, for tests with an engine of their own.
     pub fn engine(&mut self) -> &mut E {
         &mut self.engine
     }
 
-    /// It was told to end its sessions.
+    /// Whether it was ordered to end its sessions.
     pub fn is_aborting(&self) -> bool {
         self.stop.is_aborting()
     }
 
-    /// Configurations that sessions or listeners still use, the newest included.
+    /// Number of configurations that sessions or listeners still use, with the newest.
     pub fn snapshots_in_use(&self) -> usize {
         self.configs.len()
     }
 
-    /// Sessions that are open.
+    /// Number of open sessions.
     pub fn sessions_open(&self) -> usize {
         self.sessions.len()
     }
@@ -88,7 +88,7 @@ impl<E: Engine> Worker<E> {
         self.now = self.now.max(Instant::from_nanos(nanos));
     }
 
-    /// How long nothing needs to be done unless something happens.
+    /// How long the engine may wait for completions. `None`: without limit.
     fn timeout(&self, after_sends: Next) -> Option<Duration> {
         if after_sends == Next::AtOnce {
             return Some(Duration::ZERO);
@@ -153,14 +153,14 @@ impl<E: Engine> Worker<E> {
                 self.drive(slot, Event::Killed(KillReason::Operator));
             }
         }
-        // Those that a shortage has kept open.
+        // Listeners that were kept open by a shortage.
         for index in self.acceptor.indices() {
             self.close_listener(index);
         }
     }
 
-    /// A timer of the wheel ran out. Deadlines mostly move later, which does not move the timer,
-    /// so the session is asked for the true one.
+    /// A timer expired. A deadline that moves later does not move its timer, so the session is asked
+    /// for its deadline now.
     fn expired(&mut self, slot: u32) {
         let Some(entry) = self.sessions.get(slot as usize) else {
             debug_assert!(false, "a timer outlived its session");

@@ -1,13 +1,21 @@
 //! The data plane: one worker is one thread with one ring, its own listeners and its own sessions.
 //!
-//! This is the only place that sees both `logic` (what to do) and `io` (how to do it). A completion
-//! becomes an event (`dispatch`), the session's machine answers with actions, and an action
-//! becomes an operation (`apply`; `sending` for sends). `event_loop` goes round; `listener` accepts,
-//! and `paused` goes on where there was no place for a session; `places` chooses servers, `queue`
-//! serves those who wait for one; `http` reads and edits heads; `shortage` shares out few buffers, by
-//! the list of `stalled` directions; `counting` counts; `config` keeps the configurations that are in
-//! use and `adopt` takes a new one;
-//! `sessions` lists and closes open sessions for the operator.
+//! Only here do `logic` (what to do) and `io` (how to do it) meet. A completion becomes an event of
+//! a session (`dispatch`), the session's state machine orders actions, and an action becomes an
+//! operation (`apply`; `sending` for sends). `event_loop` is the loop around this.
+//!
+//! [`Worker`] is made of parts, each with its fields and methods, which know nothing of the worker:
+//!
+//! | Part | Is | Used by |
+//! | --- | --- | --- |
+//! | `acceptor` | the listeners (`listener`), those paused at a limit (`paused`) | `admission` |
+//! | `waiting` | queues of sessions that wait for a server | `queueing`, `select_server` |
+//! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
+//! | `config_generations` | the configurations in use | `adopt` |
+//! | `notices` | messages between workers that a slot is free | `queueing` |
+//!
+//! `http` reads and edits heads; `shortage` distributes buffers when few are left, by the list of
+//! `stalled` directions; `connecting` tries the addresses of a server.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -26,6 +34,7 @@ mod context;
 mod dispatch;
 mod event_loop;
 mod http;
+mod listener;
 mod notices;
 mod paused;
 mod queueing;
@@ -68,15 +77,15 @@ use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::Snapshot;
 
-/// What a worker is made from.
+/// Everything that a worker is made from.
 pub struct Setup<E: Engine> {
-    /// Its number, from 0.
+    /// Its index, from 0.
     pub index: usize,
     /// Its engine.
     pub engine: E,
     /// The configuration to begin with.
     pub snapshot: Arc<Snapshot>,
-    /// What it shares.
+    /// What all workers share.
     pub shared: Arc<Shared>,
     /// Its listeners, all of them opened.
     pub listeners: Vec<Listening<E::Listener>>,
@@ -84,9 +93,9 @@ pub struct Setup<E: Engine> {
     pub commands: Receiver<Command<E::Listener>>,
     /// Where warnings and records of ended sessions go.
     pub log: LogSink,
-    /// What the engine's clock shows at the start of the process.
+    /// Time of the engine's clock at the start of the process, in nanoseconds.
     pub clock_zero: u64,
-    /// Makes random choices differ between workers and runs.
+    /// Seed of the random choices; workers and runs should differ in it.
     pub seed: u64,
 }
 
@@ -100,19 +109,19 @@ pub struct Worker<E: Engine> {
     /// The time, read once per turn of the loop.
     now: Instant,
     sessions: Slab<Slot<E>>,
-    /// The generation that the next session gets.
+    /// The generation of the newest session.
     generation: u16,
     timers: TimerWheel,
-    /// Where heads are rewritten.
+    /// Memory in which heads are rewritten.
     scratch: Vec<u8>,
     acceptor: Acceptor<E>,
     waiting: WaitingSessions,
     notices: Notices,
     /// Sends of this turn.
     sends: Vec<Outgoing<E>>,
-    /// Receives that found no buffer, longest first.
+    /// Receives that found no buffer, the oldest first.
     starved: VecDeque<(Key, Side)>,
-    /// Directions whose bytes wait.
+    /// Directions that hold bytes which cannot be sent yet.
     stalled: Stalled,
     /// Events that actions of the current event led to.
     answers: VecDeque<Event>,

@@ -23,7 +23,7 @@ pub enum Limit {
     Frontend(Arc<FrontendShared>),
 }
 
-/// Tells queues apart.
+/// Identifies a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum QueueId {
     Process,

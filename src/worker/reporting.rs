@@ -1,6 +1,6 @@
 //! What a worker reports: counters, the access log, warnings, and lists of open sessions.
 //!
-//! The worker calls in when something happened; nothing here ever blocks it.
+//! Nothing here blocks the worker.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
