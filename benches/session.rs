@@ -4,7 +4,8 @@
 
 use divan::{Bencher, black_box};
 use ringway::logic::session::{
-    Action, Actions, Event, Head, Policy, Protocol, ReceivedInfo, Session, Side, SpliceResult,
+    Action, Actions, Choice, Event, Policy, Preface, Protocol, ReadEvent, ReceivedInfo, Reply,
+    ResponseHead, Session, Side, SpliceResult, WriteEvent,
 };
 use ringway::logic::time::Instant;
 use std::time::Duration;
@@ -25,45 +26,65 @@ fn policy() -> Policy {
     }
 }
 
-/// Delivers one event; returns how many actions it led to, so that no work can vanish.
-fn deliver(session: &mut Session, event: Event, policy: &Policy) -> usize {
+/// What a session is told.
+#[derive(Clone, Copy)]
+enum Step {
+    Event(Event),
+    Reply(Reply),
+}
+
+/// Delivers an event or a reply; returns how many actions it led to, so that no work can vanish.
+fn deliver(session: &mut Session, step: Step, policy: &Policy) -> usize {
     let mut actions = Actions::new();
-    session.handle(black_box(Instant::ZERO), event, policy, &mut actions);
+    let now = black_box(Instant::ZERO);
+    match step {
+        Step::Event(event) => session.handle(now, event, policy, &mut actions),
+        Step::Reply(reply) => session.reply(now, reply, policy, &mut actions),
+    }
     black_box(actions.as_slice()).len()
 }
 
+const ACCEPTED: Step = Step::Event(Event::Accepted);
+const CHOSEN: Step = Step::Reply(Reply::Choice(Choice::Chosen));
+const CONNECTED: Step = Step::Event(Event::Connected);
+
 fn relaying(policy: &Policy) -> Session {
-    let mut session = Session::new(Instant::ZERO, Protocol::Tcp);
-    for event in [Event::Accepted, Event::Chosen, Event::Connected] {
-        deliver(&mut session, event, policy);
+    let mut session = Session::new(Instant::ZERO, policy);
+    for step in [ACCEPTED, CHOSEN, CONNECTED] {
+        deliver(&mut session, step, policy);
     }
     session
 }
 
-fn received(from: Side, len: u32) -> Event {
+fn read(from: Side, event: ReadEvent) -> Step {
+    Step::Event(Event::Read { from, event })
+}
+
+fn received(from: Side, len: u32) -> Step {
     let info = ReceivedInfo {
         len,
         full: len == 65_536,
         more: false,
         armed: false,
     };
-    Event::Received { from, info }
+    read(from, ReadEvent::Received(info))
 }
 
-/// A small request and its answer: four events.
+fn sent(to: Side, len: u32) -> Step {
+    let event = WriteEvent::Sent { len };
+    Step::Event(Event::Write { to, event })
+}
+
+/// A small request and its response: four events.
 #[divan::bench]
-fn request_and_answer(bencher: Bencher) {
+fn request_and_response(bencher: Bencher) {
     let policy = policy();
     let mut session = relaying(&policy);
     bencher.bench_local(|| {
         let mut actions = 0;
-        for (event, len) in [(Side::Client, 40), (Side::Server, 100)] {
-            actions += deliver(&mut session, received(event, len), &policy);
-            let sent = Event::Sent {
-                to: event.other(),
-                len,
-            };
-            actions += deliver(&mut session, sent, &policy);
+        for (from, len) in [(Side::Client, 40), (Side::Server, 100)] {
+            actions += deliver(&mut session, received(from, len), &policy);
+            actions += deliver(&mut session, sent(from.other(), len), &policy);
         }
         assert_eq!(actions, 6, "two sends, two receives, two releases");
     });
@@ -77,7 +98,7 @@ fn session_without_bytes(bencher: Bencher) {
         let mut session = relaying(&policy);
         let mut actions = 0;
         for from in Side::BOTH {
-            actions += deliver(&mut session, Event::Ended { from }, &policy);
+            actions += deliver(&mut session, read(from, ReadEvent::Ended), &policy);
         }
         assert_eq!(actions, 2, "the end is passed on once, then all is freed");
     });
@@ -90,34 +111,24 @@ fn session_with_heads(bencher: Bencher) {
         protocol: Protocol::Http,
         ..policy()
     };
-    let head = |from, len| Event::Head {
-        from,
-        found: Head::Whole { len },
-    };
-    let events = [
-        Event::Accepted,
+    let steps = [
+        ACCEPTED,
         received(Side::Client, 400),
-        head(Side::Client, 380),
-        Event::Chosen,
-        Event::Connected,
-        Event::Sent {
-            to: Side::Server,
-            len: 380,
-        },
+        Step::Reply(Reply::Preface(Preface::Complete { len: 380 })),
+        CHOSEN,
+        CONNECTED,
+        sent(Side::Server, 380),
         received(Side::Server, 900),
-        head(Side::Server, 960),
-        Event::Sent {
-            to: Side::Client,
-            len: 960,
-        },
-        Event::Ended { from: Side::Client },
-        Event::Ended { from: Side::Server },
+        Step::Reply(Reply::ResponseHead(ResponseHead::Whole { len: 960 })),
+        sent(Side::Client, 960),
+        read(Side::Client, ReadEvent::Ended),
+        read(Side::Server, ReadEvent::Ended),
     ];
     bencher.bench_local(|| {
-        let mut session = Session::new(Instant::ZERO, Protocol::Http);
+        let mut session = Session::new(Instant::ZERO, &policy);
         let mut actions = 0;
-        for event in events {
-            actions += deliver(&mut session, event, &policy);
+        for step in steps {
+            actions += deliver(&mut session, step, &policy);
         }
         assert_eq!(actions, 14, "the last of them frees the slot");
     });
@@ -133,21 +144,18 @@ fn splice(bencher: Bencher) {
         deliver(&mut session, received(from, 65_536), &policy);
     }
     for _ in 0..2 {
-        let sent = Event::Sent {
-            to: Side::Client,
-            len: 65_536,
-        };
-        deliver(&mut session, sent, &policy);
+        deliver(&mut session, sent(Side::Client, 65_536), &policy);
     }
-    let moved = SpliceResult::Bytes(100_000);
-    deliver(&mut session, Event::SplicedIn { from, moved }, &policy);
-    deliver(&mut session, Event::SplicedOut { from, moved }, &policy);
+    let result = SpliceResult::Bytes(100_000);
+    let moved_in = Step::Reply(Reply::SplicedIn { from, result });
+    let moved_out = Reply::SplicedOut { from, result };
+    deliver(&mut session, moved_in, &policy);
+    deliver(&mut session, Step::Reply(moved_out), &policy);
     bencher.bench_local(|| {
-        deliver(&mut session, Event::Readable { from }, &policy);
-        deliver(&mut session, Event::SplicedIn { from, moved }, &policy);
+        deliver(&mut session, read(from, ReadEvent::Readable), &policy);
+        deliver(&mut session, moved_in, &policy);
         let mut actions = Actions::new();
-        let event = Event::SplicedOut { from, moved };
-        session.handle(Instant::ZERO, event, &policy, &mut actions);
+        session.reply(Instant::ZERO, moved_out, &policy, &mut actions);
         assert_eq!(
             actions.as_slice().last(),
             Some(&Action::PollRead { from }),

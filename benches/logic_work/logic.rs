@@ -1,4 +1,4 @@
-//! The part of a worker that decides: what `src/worker/apply.rs` and a turn of
+//! The part of a worker that decides: what `src/worker/session_driver.rs` and a turn of
 //! `src/worker/event_loop.rs` do, but for the operations on the ring, which all succeed at once.
 //!
 //! The clock is made up. The first sessions are accepted over half of the idle timeout, so that
@@ -9,7 +9,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use ringway::logic::session::{
-    Action, Actions, Event, Policy, Protocol, ReceivedInfo, Session, Side,
+    Action, Actions, Choice, Event, Policy, Protocol, ReadEvent, ReceivedInfo, Reply, Session,
+    Side, WriteEvent,
 };
 use ringway::logic::time::Instant;
 use ringway::logic::timer_wheel::TimerWheel;
@@ -80,7 +81,7 @@ impl Logic {
 
     /// A client comes and is connected with a server; returns the slot of its session.
     pub fn accept(&mut self) -> usize {
-        let session = Session::new(self.now, Protocol::Tcp);
+        let session = Session::new(self.now, &POLICY);
         let server = None;
         let slot = self.sessions.insert(Slot { session, server });
         self.drive(slot, Event::Accepted);
@@ -88,7 +89,7 @@ impl Logic {
         slot
     }
 
-    /// A small request and its answer.
+    /// A small request and its response.
     pub fn exchange(&mut self, slot: usize) {
         for (from, len) in [(Side::Client, 40), (Side::Server, 100)] {
             let info = ReceivedInfo {
@@ -97,32 +98,40 @@ impl Logic {
                 more: false,
                 armed: false,
             };
-            self.drive(slot, Event::Received { from, info });
-            let to = from.other();
-            self.drive(slot, Event::Sent { to, len });
+            let event = ReadEvent::Received(info);
+            self.drive(slot, Event::Read { from, event });
+            let (to, event) = (from.other(), WriteEvent::Sent { len });
+            self.drive(slot, Event::Write { to, event });
         }
     }
 
     /// Both sides end, which frees the slot.
     pub fn end(&mut self, slot: usize) {
         for from in Side::BOTH {
-            self.drive(slot, Event::Ended { from });
+            let event = ReadEvent::Ended;
+            self.drive(slot, Event::Read { from, event });
         }
     }
 
     fn drive(&mut self, slot: usize, event: Event) {
-        let mut next = Some(event);
-        while let Some(event) = next.take() {
-            let mut actions = Actions::new();
-            let session = &mut self.sessions[slot].session;
-            session.handle(self.now, black_box(event), &POLICY, &mut actions);
+        let mut actions = Actions::new();
+        let session = &mut self.sessions[slot].session;
+        session.handle(self.now, black_box(event), &POLICY, &mut actions);
+        loop {
+            let mut reply = None;
             for action in black_box(&actions).as_slice() {
                 match action {
-                    Action::Choose { .. } => next = Some(self.choose(slot)),
+                    Action::Choose(_) => reply = Some(Reply::Choice(self.choose(slot))),
                     Action::Free(_) => return self.free(slot),
                     other => _ = black_box(other),
                 }
             }
+            let Some(reply) = reply else {
+                break;
+            };
+            actions.clear();
+            let session = &mut self.sessions[slot].session;
+            session.reply(self.now, black_box(reply), &POLICY, &mut actions);
         }
         self.set_timer(slot);
     }
@@ -136,10 +145,10 @@ impl Logic {
         }
     }
 
-    fn choose(&mut self, slot: usize) -> Event {
+    fn choose(&mut self, slot: usize) -> Choice {
         let server = self.backend.enter();
         self.sessions[slot].server = server;
-        server.map_or(Event::NoServer, |_| Event::Chosen)
+        server.map_or(Choice::NoServer, |_| Choice::Chosen)
     }
 
     fn free(&mut self, slot: usize) {

@@ -23,7 +23,7 @@ const STRIDE: u64 = 2_654_435_761;
 /// What is done in each turn of the loop.
 #[derive(Clone, Copy)]
 enum Work {
-    /// A small request and its answer, each time in another of the open sessions.
+    /// A small request and its response, each time in another of the open sessions.
     Request,
     /// A whole session with one exchange, from accept to free, beside the open ones.
     Connection,

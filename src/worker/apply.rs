@@ -1,15 +1,17 @@
 //! From an action to an operation, and the round trip of an event through a session.
 
 use super::Worker;
-use super::config_generations::Route;
+use super::config_generations::{ConfigGenerations, Route};
 use super::connecting::Attempt;
 use super::http::Http;
 use super::slot::{Chunks, ReceiveWait, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
 use crate::logic::session::{
-    Action, Actions, CloseMode, Event, Fault, PIPE_BYTES_MAX, Session, Side, SpliceResult, Use,
+    Action, Actions, CloseMode, Event, Fault, PIPE_BYTES_MAX, Policy, Reply, Session, Side,
+    SpliceResult, Use,
 };
+use slab::Slab;
 
 impl<E: Engine> Worker<E> {
     /// Puts an accepted connection, whose places were taken, into the table and sets it going.
@@ -21,9 +23,9 @@ impl<E: Engine> Worker<E> {
             None
         };
         self.generation = self.generation.wrapping_add(1);
-        let protocol = self.configs[route.config].policies[usize::from(route.frontend)].protocol;
+        let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
         let slot = self.sessions.insert(Slot {
-            session: Session::new(self.now, protocol),
+            session: Session::new(self.now, policy),
             generation: self.generation,
             route,
             server: None,
@@ -41,7 +43,7 @@ impl<E: Engine> Worker<E> {
             short: false,
             client,
             counted: [0; 2],
-            http: Http::of(protocol),
+            http: Http::of(policy.protocol),
         });
         self.configs.acquire(route.config);
         let frontend = self.configs.frontend(route);
@@ -49,30 +51,27 @@ impl<E: Engine> Worker<E> {
         self.drive(slot, Event::Accepted);
     }
 
-    /// Tells a session what happened, carries out what it wants, and goes on with what that led
-    /// to until it waits for something.
+    /// Tells a session what happened, carries out its actions, and tells it of their results until
+    /// it waits for something.
     pub(super) fn drive(&mut self, slot: usize, event: Event) {
-        debug_assert!(self.answers.is_empty(), "an event inside an event");
-        let mut event = event;
+        let mut actions = Actions::new();
+        let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+        session.handle(self.now, event, policy, &mut actions);
         loop {
-            let mut actions = Actions::new();
-            let entry = &mut self.sessions[slot];
-            let Route {
-                config, frontend, ..
-            } = entry.route;
-            let policy = &self.configs[config].policies[usize::from(frontend)];
-            entry.session.handle(self.now, event, policy, &mut actions);
+            let mut reply = None;
             for action in actions.as_slice() {
                 if let Action::Free(mode) = *action {
-                    self.free(slot, mode);
-                    return;
+                    return self.free(slot, mode);
                 }
-                self.apply(slot, *action);
+                // Only the last action has a result, unless a send is refused.
+                reply = reply.or(self.carry_out(slot, *action));
             }
-            match self.answers.pop_front() {
-                Some(answer) => event = answer,
-                None => break,
-            }
+            let Some(reply) = reply else {
+                break;
+            };
+            actions.clear();
+            let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+            session.reply(self.now, reply, policy, &mut actions);
         }
         self.note_stalled(slot);
         self.set_timer(slot);
@@ -93,18 +92,19 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn apply(&mut self, slot: usize, action: Action) {
+    /// Carries out an action. Returns its result, if it is to be told at once.
+    fn carry_out(&mut self, slot: usize, action: Action) -> Option<Reply> {
         match action {
-            Action::Choose { failed } => self.choose(slot, failed),
-            Action::ChooseBackup => self.choose_backup(slot),
+            Action::Choose(reason) => return Some(Reply::Choice(self.choose(slot, reason))),
+            Action::ChooseBackup => {
+                let chosen = self.choose_backup(slot);
+                return Some(Reply::BackupChoice { chosen });
+            }
             Action::ForgetTried => {
                 let entry = &mut self.sessions[slot];
                 entry.tried_before = entry.tried.len();
             }
-            Action::Connect => {
-                let ended = self.begin_attempt(slot);
-                self.answers.extend(ended);
-            }
+            Action::Connect => return self.begin_attempt(slot).map(Reply::ConnectFailed),
             Action::Enqueue => self.enqueue(slot),
             Action::Dequeue => self.dequeue(slot),
             Action::WatchClient => {
@@ -118,17 +118,29 @@ impl<E: Engine> Worker<E> {
                 self.receive(key, from, poll_first);
             }
             Action::LeaveServer => self.close_server(slot),
-            Action::ReadHead { from } => self.read_head(slot, from),
-            Action::PrepareError(answer) => self.answer(slot, answer),
-            Action::Send { to, len } => self.send(slot, to, len),
+            Action::ReadPreface => return Some(Reply::Preface(self.read_preface(slot))),
+            Action::ReadResponseHead => {
+                return Some(Reply::ResponseHead(self.read_response_head(slot)));
+            }
+            Action::PrepareError(response) => {
+                let len = self.prepare_error(slot, response);
+                return Some(Reply::ErrorPrepared { len });
+            }
+            Action::Send { to, len } => return self.send(slot, to, len),
             Action::Release { from } => {
                 if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
                     self.engine.release(buffer);
                 }
                 self.resume_receive(slot, from);
             }
-            Action::SpliceIn { from, len } => self.splice_in(slot, from, len),
-            Action::SpliceOut { from, len } => self.splice_out(slot, from, len),
+            Action::SpliceIn { from, len } => {
+                let result = self.splice_in(slot, from, len);
+                return Some(Reply::SplicedIn { from, result });
+            }
+            Action::SpliceOut { from, len } => {
+                let result = self.splice_out(slot, from, len);
+                return Some(Reply::SplicedOut { from, result });
+            }
             Action::ReturnPipe { from, empty } => {
                 if let Some(pipe) = self.sessions[slot].pipes[from.index()].take() {
                     self.engine.return_pipe(pipe, empty);
@@ -137,9 +149,9 @@ impl<E: Engine> Worker<E> {
             Action::PollRead { from } => self.poll(slot, from, Use::Read, Interest::Read),
             Action::PollWrite { to } => self.poll(slot, to, Use::Write, Interest::Write),
             Action::CountUnsent { to } => {
-                let socket = self.sessions[slot].sockets[to.index()].as_ref();
+                let socket = self.sessions[slot].socket(to);
                 let len = socket.map_or(0, |socket| self.engine.unsent(socket));
-                self.answers.push_back(Event::Unsent { len });
+                return Some(Reply::Unsent { len });
             }
             Action::ShutdownWrite { to } => {
                 if let Some(socket) = self.sessions[slot].socket(to) {
@@ -147,9 +159,10 @@ impl<E: Engine> Worker<E> {
                 }
             }
             Action::Cancel { side } => self.cancel(slot, side),
-            // The caller sees to it, because the slot is gone then.
+            // It ends `drive`, because the slot is gone then.
             Action::Free(_) => {}
         }
+        None
     }
 
     pub(super) fn key(&self, slot: usize) -> Key {
@@ -172,8 +185,8 @@ impl<E: Engine> Worker<E> {
         }
         let token = Owner::Session { key, side, used }.token();
         let entry = &self.sessions[key.slot as usize];
-        let how = match entry.session.head_held(from) {
-            Some(held) => Receive::Once(BUFFER_BYTES - held),
+        let how = match entry.session.head_buffered(from) {
+            Some(len) => Receive::Once(BUFFER_BYTES - len),
             None => Receive::Stream,
         };
         if let Some(socket) = entry.socket(from) {
@@ -191,10 +204,9 @@ impl<E: Engine> Worker<E> {
     fn cancel(&mut self, slot: usize, side: Side) {
         let token = self.token(slot, side, Use::Cancel);
         let entry = &mut self.sessions[slot];
-        if std::mem::take(&mut entry.receive_waits[side.index()]) != ReceiveWait::Nothing {
-            // The kernel does not have this receive.
-            let used = Use::Read;
-            self.answers.push_back(Event::Canceled { side, used });
+        let wait = &mut entry.receive_waits[side.index()];
+        if *wait != ReceiveWait::Nothing {
+            *wait = ReceiveWait::Canceled;
         }
         let use_token = |used| {
             let (slot, generation) = (slot as u32, entry.generation);
@@ -202,7 +214,7 @@ impl<E: Engine> Worker<E> {
             Owner::Session { key, side, used }.token()
         };
         let (read, write) = (use_token(Use::Read), use_token(Use::Write));
-        // By what it may be, since the kernel finds that at once.
+        // The kernel finds operations by their token at once; by descriptor it would examine all.
         let candidates = [
             (Use::Read, Cancelable::Receive, read),
             (Use::Read, Cancelable::Poll, read),
@@ -220,42 +232,36 @@ impl<E: Engine> Worker<E> {
         }
         match entry.socket(side) {
             Some(socket) if count > 0 => self.engine.cancel(socket, &these[..count], token),
-            Some(_) | None => {
-                let used = Use::Cancel;
-                self.answers.push_back(Event::Canceled { side, used });
-            }
+            Some(_) | None => debug_assert!(false, "a cancellation of nothing"),
         }
     }
 
-    fn splice_in(&mut self, slot: usize, from: Side, len: u32) {
+    fn splice_in(&mut self, slot: usize, from: Side, len: u32) -> SpliceResult {
         debug_assert!(len <= PIPE_BYTES_MAX);
         let entry = &mut self.sessions[slot];
-        let held = &mut entry.pipes[from.index()];
-        if held.is_none() {
-            *held = self.engine.take_pipe();
+        let pipe = &mut entry.pipes[from.index()];
+        if pipe.is_none() {
+            *pipe = self.engine.take_pipe();
         }
-        let moved = match (&entry.pipes[from.index()], entry.socket(from)) {
+        match (&entry.pipes[from.index()], entry.socket(from)) {
             (Some(pipe), Some(socket)) => match self.engine.splice_in(socket, pipe, len) {
                 Ok(0) => SpliceResult::End,
-                other => moved(other),
+                other => splice_result(other),
             },
             (None, _) | (_, None) => SpliceResult::NoPipe,
-        };
-        self.answers.push_back(Event::SplicedIn { from, moved });
+        }
     }
 
-    fn splice_out(&mut self, slot: usize, from: Side, len: u32) {
+    fn splice_out(&mut self, slot: usize, from: Side, len: u32) -> SpliceResult {
         let entry = &self.sessions[slot];
-        let moved = match (&entry.pipes[from.index()], entry.socket(from.other())) {
-            (Some(pipe), Some(socket)) => moved(self.engine.splice_out(pipe, socket, len)),
+        match (&entry.pipes[from.index()], entry.socket(from.other())) {
+            (Some(pipe), Some(socket)) => splice_result(self.engine.splice_out(pipe, socket, len)),
             (None, _) | (_, None) => SpliceResult::Failed(Fault::Other),
-        };
-        self.answers.push_back(Event::SplicedOut { from, moved });
+        }
     }
 
     /// Closes what is open, gives back what is held, frees the slot.
     fn free(&mut self, slot: usize, mode: CloseMode) {
-        debug_assert!(self.answers.is_empty(), "a freed session has no answers");
         self.timers.cancel(slot as u32);
         let mut entry = self.sessions.remove(slot);
         self.forget_stalled(slot, &entry);
@@ -282,7 +288,21 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-fn moved(result: io::SpliceResult) -> SpliceResult {
+/// A session with the policy of its frontend.
+fn session_and_policy<'a, E: Engine>(
+    sessions: &'a mut Slab<Slot<E>>,
+    configs: &'a ConfigGenerations,
+    slot: usize,
+) -> (&'a mut Session, &'a Policy) {
+    let entry = &mut sessions[slot];
+    let Route {
+        config, frontend, ..
+    } = entry.route;
+    let policy = &configs[config].policies[usize::from(frontend)];
+    (&mut entry.session, policy)
+}
+
+fn splice_result(result: io::SpliceResult) -> SpliceResult {
     match result {
         Ok(0) => SpliceResult::WouldBlock,
         Ok(len) => SpliceResult::Bytes(len),

@@ -7,7 +7,7 @@
 use super::Worker;
 use super::apply::fault;
 use crate::io::{self, Engine};
-use crate::logic::session::{Event, Fault, Side, Use};
+use crate::logic::session::{ConnectFault, Fault, Side, Use};
 
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +28,11 @@ impl Attempt {
 }
 
 impl<E: Engine> Worker<E> {
-    /// Begins an attempt. Returns how it ended, if that is known at once.
-    pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<Event> {
+    /// Begins an attempt. Returns why it failed, if it did at once.
+    pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<ConnectFault> {
         let Some(server) = self.server_of(&self.sessions[slot]) else {
             debug_assert!(false, "a connect without a server");
-            return Some(Event::ConnectFailed(Fault::Other));
+            return Some(ConnectFault::Fault(Fault::Other));
         };
         let index = server.addresses.first();
         self.sessions[slot].attempt = Attempt { index, tried: 0 };
@@ -41,8 +41,8 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Connects to the address that the attempt has come to, or to one behind it. If none is left,
-    /// returns the end of the attempt, for which `fault` is the reason so far.
-    fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<Event> {
+    /// returns why the attempt failed, for which `fault` is the reason so far.
+    fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<ConnectFault> {
         while let Some(address) = self.address_of_attempt(slot) {
             match self.engine.open(&address) {
                 Ok(socket) => {
@@ -73,7 +73,7 @@ impl<E: Engine> Worker<E> {
         &mut self,
         slot: usize,
         result: Result<(), io::Fault>,
-    ) -> Option<Event> {
+    ) -> Option<Result<(), ConnectFault>> {
         let entry = &self.sessions[slot];
         let attempt = entry.attempt;
         let addresses = self.server_of(entry).map(|server| &server.addresses);
@@ -81,14 +81,14 @@ impl<E: Engine> Worker<E> {
             Ok(()) => {
                 addresses.inspect(|addresses| addresses.prefer(attempt.index));
                 self.count_attempt(slot);
-                return Some(Event::Connected);
+                return Some(Ok(()));
             }
             Err(io::Fault::Canceled) => {
                 if entry.session.connect_timed_out() {
                     addresses.inspect(|addresses| addresses.pass_over(attempt.index));
                 }
                 self.count_attempt(slot);
-                return Some(Event::ConnectFailed(Fault::TimedOut));
+                return Some(Err(ConnectFault::Fault(Fault::TimedOut)));
             }
             Err(fault) => fault,
         };
@@ -96,7 +96,7 @@ impl<E: Engine> Worker<E> {
         // While a cancellation names the socket it cannot be closed, and nobody wants another.
         let canceling = self.sessions[slot].session.holds(Side::Server, Use::Cancel);
         if canceling || fault.is_shortage() {
-            return Some(self.attempt_failed(slot, fault));
+            return Some(Err(self.attempt_failed(slot, fault)));
         }
         self.sessions[slot].attempt = attempt.next();
         if self.address_of_attempt(slot).is_some()
@@ -104,7 +104,7 @@ impl<E: Engine> Worker<E> {
         {
             self.engine.close(socket);
         }
-        self.connect(slot, fault)
+        self.connect(slot, fault).map(Err)
     }
 
     /// Counts the attempt, which goes to the session's server, unless it is counted.
@@ -133,7 +133,7 @@ impl<E: Engine> Worker<E> {
     }
 
     /// How an attempt ended that has come to no connection.
-    fn attempt_failed(&mut self, slot: usize, io_fault: io::Fault) -> Event {
+    fn attempt_failed(&mut self, slot: usize, io_fault: io::Fault) -> ConnectFault {
         let is_short = match io_fault {
             // Other servers have ports of their own.
             io::Fault::NoPorts => !self.another_is_left(slot),
@@ -142,10 +142,10 @@ impl<E: Engine> Worker<E> {
         if is_short {
             self.sessions[slot].short = true;
             self.note_shortage(io_fault);
-            Event::Shortage
+            ConnectFault::Shortage
         } else {
             self.count_attempt(slot);
-            Event::ConnectFailed(fault(io_fault))
+            ConnectFault::Fault(fault(io_fault))
         }
     }
 

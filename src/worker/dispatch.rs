@@ -1,10 +1,10 @@
 //! From a completion to an event: whose is it, is it still true, what does it say.
 
-use super::slot::Slot;
+use super::Worker;
+use super::slot::{ReceiveWait, Slot};
 use super::token::{Key, Owner};
-use super::{Worker, apply::fault};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
-use crate::logic::session::{Event, ReceivedInfo, Side, Use};
+use crate::logic::session::{Event, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent};
 
 impl<E: Engine> Worker<E> {
     pub(super) fn dispatch(&mut self, token: io::Token, done: Done<E>) {
@@ -35,34 +35,49 @@ impl<E: Engine> Worker<E> {
             self.give_up(done);
             return;
         }
+        let slot = key.slot as usize;
         let event = match done {
-            Done::Connected(result) => match self.connected(key.slot as usize, result) {
-                Some(event) => event,
+            Done::Connected(result) => match self.connected(slot, result) {
+                Some(Ok(())) => Event::Connected,
+                Some(Err(fault)) => Event::ConnectFailed(fault),
                 None => return,
             },
             Done::Received { bytes, more, armed } => {
                 match self.received(key, side, bytes, (more, armed)) {
-                    Some(event) => event,
+                    Some(event) => Event::Read { from: side, event },
                     None => return,
                 }
             }
-            Done::Polled(Err(io::Fault::Canceled)) => Event::Canceled { side, used },
-            Done::Polled(_) => match used {
-                Use::Read => Event::Readable { from: side },
-                Use::Write => Event::Writable { to: side },
-                Use::Watch | Use::Cancel => {
+            Done::Polled(result) => match (used, result) {
+                (Use::Read, Err(io::Fault::Canceled)) => read(side, ReadEvent::Canceled),
+                (Use::Read, _) => read(side, ReadEvent::Readable),
+                (Use::Write, Err(io::Fault::Canceled)) => write(side, WriteEvent::Canceled),
+                (Use::Write, _) => write(side, WriteEvent::Writable),
+                (Use::Watch | Use::Cancel, _) => {
                     debug_assert!(false, "a poll is for reading or writing");
                     return;
                 }
             },
-            Done::Gone { armed } => Event::ClientGone { armed },
-            Done::Canceled | Done::Unwatched => Event::Canceled { side, used },
+            Done::Gone { armed } => Event::Watch(WatchEvent::Gone { armed }),
+            Done::Unwatched => Event::Watch(WatchEvent::Ended),
+            Done::Canceled => return self.cancel_ended(slot, side),
             Done::Accepted { .. } | Done::Woken => {
                 debug_assert!(false, "a session got what only a worker gets");
                 return;
             }
         };
-        self.drive(key.slot as usize, event);
+        self.drive(slot, event);
+    }
+
+    /// A cancellation ended, and with it a receive that the kernel did not have yet.
+    fn cancel_ended(&mut self, slot: usize, side: Side) {
+        let wait = &mut self.sessions[slot].receive_waits[side.index()];
+        if *wait == ReceiveWait::Canceled {
+            *wait = ReceiveWait::Nothing;
+            // The cancellation is still in flight for the session, so it is not freed by this.
+            self.drive(slot, read(side, ReadEvent::Canceled));
+        }
+        self.drive(slot, Event::CancelEnded { side });
     }
 
     fn received(
@@ -71,28 +86,24 @@ impl<E: Engine> Worker<E> {
         from: Side,
         bytes: Result<(Option<E::Buffer>, u32), io::Fault>,
         (more, armed): (bool, bool),
-    ) -> Option<Event> {
+    ) -> Option<ReadEvent> {
         match bytes {
             Ok((Some(buffer), len)) => {
                 self.keep(key.slot as usize, from, buffer, len);
-                let info = ReceivedInfo {
+                Some(ReadEvent::Received(ReceivedInfo {
                     len,
                     full: len == RECEIVE_BYTES,
                     more,
                     armed,
-                };
-                Some(Event::Received { from, info })
+                }))
             }
-            Ok((None, _)) => Some(Event::Ended { from }),
-            // A fresh receive may bring more than there is room for behind what this one has
-            // brought: the machine makes it when there is room.
+            Ok((None, _)) => Some(ReadEvent::Ended),
+            // This receive ended early. A new one could bring more than fits behind the two chunks
+            // that are buffered; the session orders one when there is room.
             Err(io::Fault::NoBuffers | io::Fault::WouldBlock)
                 if self.slot(key)?.chunks[from.index()].is_full() =>
             {
-                Some(Event::Canceled {
-                    side: from,
-                    used: Use::Read,
-                })
+                Some(ReadEvent::Canceled)
             }
             Err(io::Fault::NoBuffers) => {
                 self.starve(key, from);
@@ -102,14 +113,8 @@ impl<E: Engine> Worker<E> {
                 self.receive(key, from, true);
                 None
             }
-            Err(io::Fault::Canceled) => Some(Event::Canceled {
-                side: from,
-                used: Use::Read,
-            }),
-            Err(io_fault) => Some(Event::ReceiveFailed {
-                from,
-                fault: fault(io_fault),
-            }),
+            Err(io::Fault::Canceled) => Some(ReadEvent::Canceled),
+            Err(_) => Some(ReadEvent::Failed),
         }
     }
 
@@ -121,8 +126,8 @@ impl<E: Engine> Worker<E> {
         let chunks = &mut entry.chunks[from.index()];
         let start = HEADROOM_BYTES;
         let chunk = Chunk { start, len };
-        // An interim answer that waits for room is no part of the head.
-        let joined = entry.session.head_held(from).is_some_and(|held| held > 0);
+        // An interim response that waits for room is no part of the head.
+        let joined = entry.session.head_buffered(from).is_some_and(|len| len > 0);
         if joined && from == Side::Client {
             self.resume_head(slot, buffer, len);
             return;
@@ -165,4 +170,12 @@ impl<E: Engine> Worker<E> {
             | Done::Woken => {}
         }
     }
+}
+
+fn read(from: Side, event: ReadEvent) -> Event {
+    Event::Read { from, event }
+}
+
+fn write(to: Side, event: WriteEvent) -> Event {
+    Event::Write { to, event }
 }

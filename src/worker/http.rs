@@ -7,13 +7,12 @@
 use std::collections::HashMap;
 
 use super::Worker;
-use super::config_generations::Route;
 use crate::config::{self, HttpMode, Inspect, Mode};
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, RequestHead, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{ErrorResponse, Event, Head, Protocol, Refusal, Side};
+use crate::logic::session::{ErrorResponse, Preface, Protocol, Refusal, ResponseHead, Side};
 
 /// The longest method that [`scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
@@ -174,29 +173,40 @@ impl Cookie {
 
 /// What was found at the beginning of what a server sent.
 struct ServerHead {
-    head: Head,
+    head: ResponseHead,
     /// The server may have more to send to this answer.
     more_to_come: bool,
 }
 
 impl<E: Engine> Worker<E> {
-    /// Looks for a head at the beginning of what came from this side, and edits it.
-    pub(super) fn read_head(&mut self, slot: usize, from: Side) {
-        let Route {
-            config, frontend, ..
-        } = self.sessions[slot].route;
-        let mode = self.configs[config].snapshot.config.frontends[usize::from(frontend)].mode;
-        let found = match (mode, from) {
-            (Mode::Http(mode), Side::Client) => self.read_request(slot, mode),
-            (Mode::Http(mode), Side::Server) => self.read_response(slot, mode),
-            (Mode::Tcp, _) => None,
+    /// Examines what the client has sent so far, and edits it once it is complete.
+    pub(super) fn read_preface(&mut self, slot: usize) -> Preface {
+        let found = match self.mode(slot) {
+            Mode::Http(mode) => self.read_request(slot, mode),
+            Mode::Tcp => None,
         };
-        debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
-        let found = found.unwrap_or(Head::Refused(Refusal::Close));
-        self.answers.push_back(Event::Head { from, found });
+        debug_assert!(found.is_some(), "a preface without a chunk, or in TCP mode");
+        found.unwrap_or(Preface::Refused(Refusal::Close))
     }
 
-    fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+    /// Looks for a head at the beginning of what came from the server, and edits it.
+    pub(super) fn read_response_head(&mut self, slot: usize) -> ResponseHead {
+        let found = match self.mode(slot) {
+            Mode::Http(mode) => self.read_response(slot, mode),
+            Mode::Tcp => None,
+        };
+        debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
+        // The session ends when more is sent than there is.
+        found.unwrap_or(ResponseHead::Whole { len: 0 })
+    }
+
+    fn mode(&self, slot: usize) -> Mode {
+        let route = self.sessions[slot].route;
+        let config = &self.configs[route.config].snapshot.config;
+        config.frontends[usize::from(route.frontend)].mode
+    }
+
+    fn read_request(&mut self, slot: usize, mode: HttpMode) -> Option<Preface> {
         let entry = &mut self.sessions[slot];
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
@@ -212,11 +222,11 @@ impl<E: Engine> Worker<E> {
                 if let Some(buffer) = entry.chunks[Side::Client.index()].pop() {
                     self.engine.release(buffer);
                 }
-                return Some(Head::Partial);
+                return Some(Preface::Incomplete);
             }
             RequestScan::Refused(refusal) => {
                 http.note_refusal(refusal);
-                return Some(Head::Refused(treatment(refusal)));
+                return Some(Preface::Refused(treatment(refusal)));
             }
             RequestScan::Whole(head) => head,
         };
@@ -248,10 +258,10 @@ impl<E: Engine> Worker<E> {
         if mixed {
             self.note_mixed_users(slot);
         }
-        Some(Head::Whole { len })
+        Some(Preface::Complete { len })
     }
 
-    fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<Head> {
+    fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<ResponseHead> {
         let found = self.edit_response(slot, mode)?;
         if found.more_to_come
             && let Some(socket) = self.sessions[slot].socket(Side::Server)
@@ -270,7 +280,7 @@ impl<E: Engine> Worker<E> {
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
-        let whole = Head::Whole { len: chunk.len };
+        let whole = ResponseHead::Whole { len: chunk.len };
         let unfinished = |head| {
             Some(ServerHead {
                 head,
@@ -278,7 +288,7 @@ impl<E: Engine> Worker<E> {
             })
         };
         let head = match scan_response(bytes, &mut http.searched, mode.head_max) {
-            ResponseScan::Partial => return unfinished(Head::Partial),
+            ResponseScan::Partial => return unfinished(ResponseHead::Partial),
             ResponseScan::Interim { len } => {
                 http.searched = 0;
                 return unfinished(self.split(slot, len).unwrap_or(whole));
@@ -315,7 +325,7 @@ impl<E: Engine> Worker<E> {
         }
         let head = if rewritten.changed {
             let len = self.replace_head(slot, Side::Server, head_len)?;
-            Head::Whole { len }
+            ResponseHead::Whole { len }
         } else {
             whole
         };
@@ -367,7 +377,7 @@ impl<E: Engine> Worker<E> {
 
     /// Parts interim answers, the first `len` bytes, from what follows them. `None`: there is no
     /// buffer for that.
-    fn split(&mut self, slot: usize, len: u32) -> Option<Head> {
+    fn split(&mut self, slot: usize, len: u32) -> Option<ResponseHead> {
         let chunks = &mut self.sessions[slot].chunks[Side::Server.index()];
         let (buffer, start, chunk_len) = chunks.newest_mut()?;
         let rest = Chunk {
@@ -382,33 +392,31 @@ impl<E: Engine> Worker<E> {
             let pushed = chunks.push(other, Chunk { start, ..rest });
             debug_assert!(pushed.is_ok(), "a head is the only chunk");
         }
-        Some(Head::Interim { len })
+        Some(ResponseHead::Interim { len })
     }
 
-    /// Makes an answer of ours the only chunk from the server.
-    pub(super) fn answer(&mut self, slot: usize, answer: ErrorResponse) {
+    /// Makes a response of ours the only chunk from the server. Returns its length; 0: there is no
+    /// buffer for it.
+    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> u32 {
         let entry = &mut self.sessions[slot];
         let counters = &self.configs.frontend(entry.route).counters[self.index];
-        counters.answers[answer.index()].add(1);
-        let mut text = answer.text();
+        counters.answers[response.index()].add(1);
+        let mut text = response.text();
         if let Some(http) = &mut entry.http {
-            http.exchange.status = answer.status();
+            http.exchange.status = response.status();
             if http.method() == b"HEAD" {
-                text = answer.head();
+                text = response.head();
             }
         }
-        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
-        let len = match self.engine.take_buffer() {
-            Some(mut buffer) => {
-                self.engine.write(&mut buffer, start, text.as_bytes());
-                let chunks = &mut entry.chunks[Side::Server.index()];
-                let pushed = chunks.push(buffer, Chunk { start, len });
-                debug_assert!(pushed.is_ok(), "nothing of the server is left");
-                len
-            }
-            None => 0,
+        let Some(mut buffer) = self.engine.take_buffer() else {
+            return 0;
         };
-        self.answers.push_back(Event::ErrorPrepared { len });
+        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
+        self.engine.write(&mut buffer, start, text.as_bytes());
+        let chunks = &mut entry.chunks[Side::Server.index()];
+        let pushed = chunks.push(buffer, Chunk { start, len });
+        debug_assert!(pushed.is_ok(), "nothing of the server is left");
+        len
     }
 
     /// A proxy before us may send requests of several users over one connection, and all would go

@@ -71,7 +71,7 @@ use token::Key;
 use waiting::WaitingSessions;
 
 use crate::io::Engine;
-use crate::logic::session::{Event, Side};
+use crate::logic::session::Side;
 use crate::logic::time::Instant;
 use crate::logic::timer_wheel::TimerWheel;
 use crate::shared::{Shared, WorkerCounters};
@@ -123,8 +123,6 @@ pub struct Worker<E: Engine> {
     starved: VecDeque<(Key, Side)>,
     /// Directions that hold bytes which cannot be sent yet.
     stalled: Stalled,
-    /// Events that actions of the current event led to.
-    answers: VecDeque<Event>,
     stop: StopState,
     reporting: Reporting,
 }
@@ -147,7 +145,6 @@ impl<E: Engine> Worker<E> {
             sends: Vec::new(),
             starved: VecDeque::new(),
             stalled: Stalled::default(),
-            answers: VecDeque::new(),
             stop: StopState::Running,
             reporting,
             engine: setup.engine,

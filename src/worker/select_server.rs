@@ -13,7 +13,7 @@ use super::slot::Slot;
 use super::waiting::{QueueKey, notify_longest_waiting};
 use crate::io::Engine;
 use crate::logic::balance::{self, Choice};
-use crate::logic::session::{Event, Side};
+use crate::logic::session::{self, ChooseReason, Side};
 use crate::snapshot::ServerShared;
 
 /// Choices of a server whose last free slot another worker took first, before the session waits.
@@ -27,23 +27,19 @@ impl<E: Engine> Worker<E> {
         Some(config.server(entry.route.backend, server))
     }
 
-    /// Chooses a server. `failed`: the session's server could not be reached and is given back.
-    pub(super) fn choose(&mut self, slot: usize, failed: bool) {
-        self.leave_server(slot, failed);
+    /// Chooses a server for a session, which gives back the one that it may have had.
+    pub(super) fn choose(&mut self, slot: usize, reason: ChooseReason) -> session::Choice {
+        self.leave_server(slot, reason == ChooseReason::Failed);
         self.renew(slot);
         self.pin(slot);
-        let entry = &self.sessions[slot];
-        let queue_key = self.queue_key_of(entry);
-        let is_woken = entry.session.was_woken_from_queue();
-        let answer = if !is_woken && queue_key.registry(&self.configs).any() {
-            Event::Full
-        } else {
-            match queue_key.server {
-                Some(server) => self.take_pinned(slot, queue_key, server),
-                None => self.take_balanced(slot, queue_key),
-            }
-        };
-        self.answers.push_back(answer);
+        let queue_key = self.queue_key_of(&self.sessions[slot]);
+        if reason != ChooseReason::Woken && queue_key.registry(&self.configs).any() {
+            return session::Choice::Full;
+        }
+        match queue_key.server {
+            Some(server) => self.take_pinned(slot, queue_key, server),
+            None => self.take_balanced(slot, queue_key),
+        }
     }
 
     /// Pins a session to the server that its cookie names, if that is usable; one that drains is. If
@@ -61,16 +57,16 @@ impl<E: Engine> Worker<E> {
         entry.pinned_server = pinned_server;
     }
 
-    fn take_pinned(&mut self, slot: usize, queue_key: QueueKey, server: u16) -> Event {
+    fn take_pinned(&mut self, slot: usize, queue_key: QueueKey, server: u16) -> session::Choice {
         let shared = &queue_key.backend(&self.configs).servers[usize::from(server)];
         if !shared.session_limit.try_acquire() {
-            return Event::Full;
+            return session::Choice::Full;
         }
         self.server_acquired(slot, server);
-        Event::Chosen
+        session::Choice::Chosen
     }
 
-    fn take_balanced(&mut self, slot: usize, queue_key: QueueKey) -> Event {
+    fn take_balanced(&mut self, slot: usize, queue_key: QueueKey) -> session::Choice {
         let entry = &mut self.sessions[slot];
         let client = entry
             .client
@@ -82,31 +78,30 @@ impl<E: Engine> Worker<E> {
             match balancer.choose(client, &view, entry.tried_lately()) {
                 Choice::Server(index) if view.shared[index].session_limit.try_acquire() => {
                     self.server_acquired(slot, index as u16);
-                    return Event::Chosen;
+                    return session::Choice::Chosen;
                 }
                 Choice::Server(_) => {}
-                Choice::Full => return Event::Full,
-                Choice::Tried => return Event::AllTried,
-                Choice::None => return Event::NoServer,
+                Choice::Full => return session::Choice::Full,
+                Choice::Tried => return session::Choice::AllTried,
+                Choice::None => return session::Choice::NoServer,
             }
         }
-        Event::Full
+        session::Choice::Full
     }
 
-    /// Takes a backup server for a session that has waited for `queue_timeout`, if one has a slot.
-    pub(super) fn choose_backup(&mut self, slot: usize) {
+    /// Takes a backup server for a session that has waited for `queue_timeout`. False: none has a
+    /// free slot.
+    pub(super) fn choose_backup(&mut self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let queue_key = self.queue_key_of(entry);
-        let view = BackendView::of(&self.configs[queue_key.config].snapshot, queue_key.backend);
+        let snapshot = &self.configs[queue_key.config].snapshot;
+        let view = BackendView::of(snapshot, queue_key.backend);
         let backup = balance::spare(&view, entry.tried_lately());
-        let answer = match backup.filter(|index| view.shared[*index].session_limit.try_acquire()) {
-            Some(index) => {
-                self.server_acquired(slot, index as u16);
-                Event::Chosen
-            }
-            None => Event::Full,
-        };
-        self.answers.push_back(answer);
+        let taken = backup.filter(|index| view.shared[*index].session_limit.try_acquire());
+        if let Some(index) = taken {
+            self.server_acquired(slot, index as u16);
+        }
+        taken.is_some()
     }
 
     fn server_acquired(&mut self, slot: usize, server: u16) {

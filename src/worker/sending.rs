@@ -9,7 +9,7 @@ use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use super::{Worker, apply::fault};
 use crate::io::{self, Engine, SendBuffer, SendHint, SendResult, Token};
-use crate::logic::session::{AfterSend, Event, Side, Use};
+use crate::logic::session::{AfterSend, Event, Reply, Side, Use, WriteEvent};
 
 /// A send that is handed over at the end of the turn.
 pub(super) struct Outgoing<E: Engine> {
@@ -28,15 +28,21 @@ pub(super) enum Next {
 }
 
 impl<E: Engine> Worker<E> {
-    pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) {
+    /// Notes a send of the oldest chunk. If that has not the length that the session counts, nothing
+    /// is sent: it would be the wrong bytes.
+    pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) -> Option<Reply> {
         let key = self.key(slot);
-        let Some((buffer, chunk)) = self.sessions[slot].chunks[to.other().index()].lend() else {
-            debug_assert!(false, "a send without a chunk");
-            return;
+        let chunks = &mut self.sessions[slot].chunks[to.other().index()];
+        let Some((buffer, chunk)) = chunks.lend() else {
+            return Some(Reply::SendRefused { to });
         };
-        debug_assert_eq!(chunk.len, len, "the session counts otherwise");
+        if chunk.len != len {
+            chunks.take_back(buffer, 0);
+            return Some(Reply::SendRefused { to });
+        }
         let lent = SendBuffer { buffer, chunk };
         self.sends.push(Outgoing { key, to, lent });
+        None
     }
 
     /// Queues the sends of this turn.
@@ -82,16 +88,13 @@ impl<E: Engine> Worker<E> {
         };
         slot.chunks[to.other().index()].take_back(buffer, len.unwrap_or(0));
         let event = match len {
-            Ok(len) => Event::Sent { to, len },
+            Ok(len) => WriteEvent::Sent { len },
             // No room now, or the kernel is short of memory for it: wait for room.
             Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
-                Event::Sent { to, len: 0 }
+                WriteEvent::Sent { len: 0 }
             }
-            Err(io_fault) => Event::SendFailed {
-                to,
-                fault: fault(io_fault),
-            },
+            Err(io_fault) => WriteEvent::Failed(fault(io_fault)),
         };
-        self.drive(key.slot as usize, event);
+        self.drive(key.slot as usize, Event::Write { to, event });
     }
 }

@@ -1,23 +1,24 @@
-//! The reset of a side whose peer is gone: it waits until what was taken for that side has left.
+//! The reset of a side whose peer is gone: it waits until what was sent to that side is acknowledged.
 //!
 //! A reset drops what the kernel has not delivered yet. So the kernel is asked, at growing intervals,
 //! how much that is, as long as it becomes less within [`LINGER_TIMEOUT`]. What the side
-//! still sends is read and dropped meanwhile: it may not read before it has written.
+//! still sends is received and discarded meanwhile: it may not read before it has written.
 
 use std::time::Duration;
 
-use super::action::{Action, Actions, CloseMode, Event, Side};
-use super::termination::TerminationState;
+use super::action::{Action, Actions, CloseMode};
+use super::event::{Event, ReadEvent, WatchEvent};
+use super::side::Side;
 use super::{LINGER_TIMEOUT, Session, State};
 use crate::logic::time::Instant;
 
-/// The shortest and the longest time from one question to the next.
+/// The shortest and the longest time between two questions.
 const PERIODS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 impl Session {
-    /// All that is to reach this side was given to the kernel, and the other side is gone.
+    /// All bytes for this side were sent, and the other side is gone.
     pub(super) fn flush(&mut self, now: Instant, to: Side, out: &mut Actions) {
-        self.take_no_more(to.other(), out);
+        self.stop_writing(to.other(), out);
         self.state = State::Flushing {
             to,
             unsent: u32::MAX,
@@ -27,91 +28,83 @@ impl Session {
         out.push(Action::CountUnsent { to });
     }
 
-    /// What comes for this side is dropped from now on.
-    pub(super) fn take_no_more(&mut self, to: Side, out: &mut Actions) {
+    /// What comes for this side is discarded from now on.
+    pub(super) fn stop_writing(&mut self, to: Side, out: &mut Actions) {
         let pipe = self.pipe(to.other());
         // A write to a connection that is gone ends by itself.
         if !pipe.writing {
-            pipe.break_off(out);
-            pipe.drop_rest(out);
+            pipe.lose_sink(out);
+            pipe.receive_to_discard(out);
         }
     }
 
-    pub(super) fn on_flushing(&mut self, now: Instant, event: Event, out: &mut Actions) {
-        let State::Flushing {
-            to,
+    pub(super) fn on_unsent(&mut self, now: Instant, len: u32, out: &mut Actions) {
+        if len == 0 {
+            return self.close(CloseMode::Reset, out);
+        }
+        if let State::Flushing {
             unsent,
             since,
             next,
-        } = self.state
-        else {
-            return self.impossible(event, out);
-        };
-        match event {
-            Event::Unsent { len: 0 } => self.reset_both(out),
-            Event::Unsent { len } => {
-                let since = if len < unsent { now } else { since };
-                let period = now.duration_since(since) / 4;
-                self.state = State::Flushing {
-                    to,
-                    unsent: len,
-                    since,
-                    next: now + period.clamp(PERIODS.0, PERIODS.1),
-                };
+            ..
+        } = &mut self.state
+        {
+            if len < *unsent {
+                *since = now;
             }
-            Event::TimedOut if now >= since + LINGER_TIMEOUT => self.reset_both(out),
-            Event::TimedOut => {
-                debug_assert!(now >= next, "it is early");
-                out.push(Action::CountUnsent { to });
-            }
-            Event::Received { from, info } => {
-                self.pipe(from).discard(info, out);
-                self.pipe(from).drop_rest(out);
-            }
-            Event::Readable { from } => {
-                self.pipe(from).reading = false;
-                self.pipe(from).drop_rest(out);
-            }
-            // It may go on reading.
-            Event::Ended { from } => {
-                self.pipe(from).reading = false;
-                self.pipe(from).ended = true;
-            }
-            Event::ReceiveFailed { from, .. } => {
-                self.pipe(from).reading = false;
-                self.reset_both(out);
-            }
-            Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
-                self.pipe(to.other()).writing = false;
-                self.take_no_more(to, out);
-            }
-            Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::ClientGone { armed } => {
-                self.watching = armed;
-                if to == Side::Client {
-                    self.reset_both(out);
-                }
-            }
-            Event::Killed(_) => self.reset_both(out),
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_) => self.impossible(event, out),
+            *unsent = len;
+            let period = now.duration_since(*since) / 4;
+            *next = now + period.clamp(PERIODS.0, PERIODS.1);
         }
     }
 
-    /// Closes; how it ended was noted when the first side failed.
-    fn reset_both(&mut self, out: &mut Actions) {
-        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
-        self.end(outcome.who, outcome.phase, CloseMode::Reset, out);
+    pub(super) fn on_flushing(
+        &mut self,
+        now: Instant,
+        to: Side,
+        since: Instant,
+        event: Event,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::TimedOut if now >= since + LINGER_TIMEOUT => self.close(CloseMode::Reset, out),
+            Event::TimedOut => out.push(Action::CountUnsent { to }),
+            Event::Read { from, event } => match event {
+                ReadEvent::Received(info) => {
+                    self.pipe(from).discard(info, out);
+                    self.pipe(from).receive_to_discard(out);
+                }
+                ReadEvent::Readable => {
+                    self.pipe(from).reading = false;
+                    self.pipe(from).receive_to_discard(out);
+                }
+                // It may go on reading.
+                ReadEvent::Ended => {
+                    self.pipe(from).reading = false;
+                    self.pipe(from).ended = true;
+                }
+                ReadEvent::Failed => {
+                    self.pipe(from).reading = false;
+                    self.close(CloseMode::Reset, out);
+                }
+                ReadEvent::Canceled => self.pipe(from).reading = false,
+            },
+            Event::Write { to, .. } => {
+                self.pipe(to.other()).writing = false;
+                self.stop_writing(to, out);
+            }
+            Event::CancelEnded { side } => self.canceling[side.index()] = false,
+            Event::Watch(WatchEvent::Gone { armed }) => {
+                self.watching = armed;
+                if to == Side::Client {
+                    self.close(CloseMode::Reset, out);
+                }
+            }
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::Killed(_) => self.close(CloseMode::Reset, out),
+            Event::Accepted | Event::SlotFreed | Event::Connected | Event::ConnectFailed(_) => {
+                self.impossible(event, out);
+            }
+        }
     }
 }

@@ -1,87 +1,87 @@
-//! The life of a session: choose a server, connect, relay in both directions, close. In HTTP mode
-//! it begins by reading the head of the request, and may end with an answer of our own.
+//! The life of a session: read what the client must send first, choose a server, connect, relay in
+//! both directions, close. In HTTP mode it may end with an error response of our own.
 //!
 //! ```text
-//!   ReadingHead (HTTP mode)
-//!    |
-//!    v
-//!               Full                          (time is up, client gone, killed)
-//!   Choosing ---------> Queued -----------------------------+
-//!    |  ^  ^              |                                 |
-//!    |  |  +-- SlotFreed-+                                 |
-//!    |  |                                                   |
-//!    |  +----- pause over ------ Short <--+                 |
-//!    | Chosen                             | Shortage        |
-//!    v         retry                      |                 |
-//!   Connecting ----------> (Choosing)     |                 |
-//!    |                                    |                 |
-//!    |  (Choosing) --AllTried--> Pausing --pause over--> (Choosing)
-//!    |  Queued --time is up--> ChoosingBackup --Chosen--> (Connecting), or it ends
-//!    |                                    |                 |
-//!    |   +--------------------------------+                 |
-//!    | Connected                                            v
-//!    +-------------------> Relaying -------------------> Closing --> (slot freed)
+//!   ReadingPreface (HTTP mode)
+//!     | Complete
+//!     v       Full
+//!   Choosing ------> Queued --timed out--> ChoosingBackup --Chosen--> (Connecting), or it ends
+//!     | ^ ^            |
+//!     | | +-SlotFreed--+
+//!     | |
+//!     | +--pause over-- Pausing <--AllTried-- (Choosing)
+//!     | +--pause over-- Backoff <--Shortage-- (Connecting)
+//!     | +--retry------------------------------(Connecting)
+//!     | Chosen
+//!     v
+//!   Connecting --Connected--> Relaying --both directions ended--> Closing --> (slot freed)
 //!
-//!   HTTP mode: what ends a session before the answer of a server has begun leads to
-//!   Clearing --(nothing of the server in flight)--> Answering --(sent)--> Lingering --> Closing
+//!   HTTP mode: what ends a session before the response of a server has begun leads to
+//!   ClosingServer --nothing of the server in flight--> SendingError --sent--> Lingering --> Closing
 //!
-//!   A server that has ended and takes nothing any more: Relaying --(sent)--> Lingering --> Closing
-//!   A side that was reset: Relaying --(sent)--> Flushing --(delivered)--> Closing
+//!   A server that has ended and reads no more: Relaying --all sent--> Lingering --> Closing
+//!   A side that was reset:  Relaying --all sent--> Flushing --acknowledged--> Closing
+//!   A client that leaves, a kill, a timeout: any state --> Closing
 //! ```
 //!
 //! A session does no I/O and reads no clock. The worker tells it what happened with
-//! [`Session::handle`], carries out the [`Action`]s it gets, in order, and asks for its
-//! [`Session::deadline`]. A slot is freed exactly when the session is closing and the kernel holds
-//! no operation for it: that is the one meaning of [`Action::Free`].
+//! [`Session::handle`], carries out the [`Action`]s it gets, in order, delivers the result of an
+//! action that has one at once with [`Session::reply`], and asks for its [`Session::deadline`]. A
+//! slot is freed exactly when the session is closing and the kernel holds no operation for it: then
+//! it orders [`Action::Free`].
 
 mod action;
 mod error_response;
+mod event;
 mod flushing;
 mod opening;
 mod pipe;
-mod reading;
+mod preface;
 mod relaying;
+mod reply;
 mod sending_error;
+mod side;
 mod termination;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use super::time::Instant;
-pub use action::{
-    Action, Actions, AfterSend, CloseMode, Event, Fault, Head, ReceivedInfo, Refusal, Side,
-    SpliceResult, Use,
-};
+pub use action::{Action, Actions, AfterSend, ChooseReason, CloseMode};
 pub use error_response::ErrorResponse;
+pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent, WriteEvent};
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
+pub use reply::{Choice, Preface, Refusal, Reply, ResponseHead, SpliceResult};
+pub use side::{Side, Use};
 pub use termination::{KillReason, TerminationCause, TerminationPhase, TerminationState};
 
 /// How long a session pauses when the machine is out of descriptors, memory or ports.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a session pauses before a server is tried that it has tried; at most as long as a
+/// How long a session pauses before it tries a server again that failed; at most as long as a
 /// connect may take.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a client may take for an answer of ours, and for leaving when it has all that it gets;
-/// how long nothing may move of what was sent before a reset.
+/// How long a client may take to read an error response, and to close once it was sent everything;
+/// how long the peer may acknowledge nothing of what was sent before a reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a session understands of its bytes.
+/// What a session reads of the bytes that it relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Nothing.
     Tcp,
-    /// The heads of the first request and of its answer.
+    /// The heads of the first request and of its response.
     Http,
 }
 
 /// What the configuration says about sessions of one frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What its sessions understand of their bytes.
+    /// What its sessions read of the bytes that they relay.
     pub protocol: Protocol,
     /// HTTP mode: from accept to the end of the request's head.
     pub request_timeout: Duration,
@@ -91,7 +91,7 @@ pub struct Policy {
     pub idle_timeout: Duration,
     /// One direction ended, the other idle.
     pub half_closed_timeout: Duration,
-    /// Waiting for a place.
+    /// Waiting in the queue for a slot.
     pub queue_timeout: Duration,
     /// Further connect attempts after the first.
     pub retries: u32,
@@ -100,41 +100,43 @@ pub struct Policy {
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The head of the request.
-    ReadingHead,
-    /// The answer to [`Action::Choose`].
+    /// What the client must send before a server is chosen, until then.
+    ReadingPreface { deadline: Instant },
+    /// The reply to [`Action::Choose`].
     Choosing,
-    /// A place on a server, since then.
+    /// A free slot of a server, since then.
     Queued { since: Instant },
-    /// The end of a shortage: the pause lasts `until`, the first one began at `since`.
+    /// The end of a pause for a shortage: it lasts `until`, the first one began at `since`.
     Backoff { since: Instant, until: Instant },
     /// The end of the pause before a server is tried a second time.
     Pausing { until: Instant },
-    /// The answer to [`Action::ChooseBackup`], after its time in the queue.
+    /// The reply to [`Action::ChooseBackup`], after its time in the queue.
     ChoosingBackup,
-    /// The connection to the server, since then. `abandoned`: its time is up and the operation
-    /// is being cancelled.
+    /// The connection to the server, since then. `abandoned`: the attempt has timed out and the
+    /// operation is being cancelled.
     Connecting { since: Instant, abandoned: bool },
     /// Bytes from either side.
     Relaying,
-    /// The end of operations on the server's side, before an answer of ours is given.
+    /// The end of all operations on the server's connection, before it is closed and the client
+    /// gets `response`.
     ClosingServer {
         since: Instant,
-        answer: ErrorResponse,
+        response: ErrorResponse,
     },
-    /// The client, which is to take an answer of ours.
+    /// The client to take an error response.
     SendingError { since: Instant },
-    /// The client, which has all that it gets and is to leave.
+    /// The client to close: everything was sent to it.
     Lingering { since: Instant },
-    /// The end of what the kernel has to deliver to a side before that is reset. There were
-    /// `unsent` bytes left when it was asked last; it became less at `since`, and is asked at `next`.
+    /// The peer of side `to` to acknowledge what was sent to it, before it is reset. `unsent` bytes
+    /// were not acknowledged when the kernel was asked last; they became fewer at `since`. It is
+    /// asked again at `next`.
     Flushing {
         to: Side,
         unsent: u32,
         since: Instant,
         next: Instant,
     },
-    /// Operations that the kernel still holds.
+    /// The end of the operations that the kernel still holds.
     Closing { mode: CloseMode },
 }
 
@@ -143,7 +145,7 @@ enum State {
 pub struct Session {
     state: State,
     protocol: Protocol,
-    /// Directions, indexed by the side that their bytes come from.
+    /// The two directions, by the index of the side that their bytes come from.
     pipes: [Pipe; 2],
     /// A connect is in flight.
     connecting: bool,
@@ -155,19 +157,19 @@ pub struct Session {
     connect_fault: Option<Fault>,
     started: Instant,
     last_activity: Instant,
-    /// When the first shortage began, if there was one.
-    short_since: Option<Instant>,
-    /// Since when it waits for a place, while it was called and has none yet.
+    /// When the first pause for a shortage began, if there was one.
+    backoff_since: Option<Instant>,
+    /// When it entered the queue, while it is woken and a server is being chosen.
     woken_since: Option<Instant>,
-    /// Time spent waiting for a place, without the wait that goes on.
+    /// Time spent in the queue, without the present wait.
     waited: Duration,
     /// When the first server was chosen.
     chosen_at: Option<Instant>,
-    /// When the connection stood.
+    /// When the connection to the server was established.
     connected_at: Option<Instant>,
     /// Connect attempts that were begun.
     attempts: u32,
-    /// How it ended, or how it will have ended once the remaining direction is through.
+    /// How it ended, or how it will have ended once the remaining direction has ended.
     outcome: Option<TerminationState>,
 }
 
@@ -176,7 +178,7 @@ pub struct Session {
 pub struct Summary {
     /// How it ended.
     pub outcome: TerminationState,
-    /// Time spent waiting for a place.
+    /// Time spent in the queue.
     pub waited: Duration,
     /// From the first choice of a server to the connection, if it came to that.
     pub connect: Option<Duration>,
@@ -190,11 +192,14 @@ pub struct Summary {
 
 impl Session {
     /// A session that was accepted at `now`.
-    pub fn new(now: Instant, protocol: Protocol) -> Self {
+    pub fn new(now: Instant, policy: &Policy) -> Self {
+        let protocol = policy.protocol;
         Session {
             state: match protocol {
                 Protocol::Tcp => State::Choosing,
-                Protocol::Http => State::ReadingHead,
+                Protocol::Http => State::ReadingPreface {
+                    deadline: now + policy.request_timeout,
+                },
             },
             protocol,
             pipes: Side::BOTH.map(|from| Pipe::new(from, protocol)),
@@ -204,7 +209,7 @@ impl Session {
             connect_fault: None,
             started: now,
             last_activity: now,
-            short_since: None,
+            backoff_since: None,
             woken_since: None,
             waited: Duration::ZERO,
             chosen_at: None,
@@ -220,30 +225,79 @@ impl Session {
     /// for this session. `now` never goes backwards.
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
-            State::ReadingHead => self.on_reading_head(now, event, out),
-            State::Choosing => self.on_choosing(now, event, policy, out),
+            State::ReadingPreface { .. } => self.on_reading_preface(now, event, out),
+            State::Choosing => self.on_choosing(event, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
-            State::ChoosingBackup => self.on_choosing_backup(now, event, out),
+            State::ChoosingBackup => self.on_choosing_backup(event, out),
             State::Pausing { .. } => self.on_pausing(event, out),
             State::Backoff { since, .. } => self.on_backoff(now, since, event, policy, out),
             State::Connecting { since, abandoned } => {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }
             State::Relaying => self.on_relaying(now, event, out),
-            State::ClosingServer { since, answer } => {
-                self.on_closing_server(since, answer, event, out)
+            State::ClosingServer { since, response } => {
+                self.on_closing_server(since, response, event, out);
             }
             State::SendingError { since } => self.on_sending_error(since, event, out),
             State::Lingering { .. } => self.on_lingering(event, out),
-            State::Flushing { .. } => self.on_flushing(now, event, out),
+            State::Flushing { to, since, .. } => self.on_flushing(now, to, since, event, out),
             State::Closing { mode } => self.on_closing(mode, event, out),
+        }
+    }
+
+    /// Advances the session by the reply to the last action of the list that it gave out last.
+    ///
+    /// The caller delivers it when the list was carried out, before any event, and carries out the
+    /// actions in `out` as after [`Session::handle`].
+    pub fn reply(&mut self, now: Instant, reply: Reply, policy: &Policy, out: &mut Actions) {
+        if !self.awaits(reply) {
+            return self.impossible(reply, out);
+        }
+        match reply {
+            Reply::Choice(choice) => self.on_choice(now, choice, policy, out),
+            Reply::BackupChoice { chosen } => self.on_backup_choice(now, chosen, out),
+            Reply::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
+            Reply::Preface(preface) => self.on_preface(now, preface, out),
+            Reply::ResponseHead(head) => self.on_response_head(now, head, out),
+            Reply::ErrorPrepared { len } => self.on_error_prepared(len, out),
+            Reply::SplicedIn { from, result } => self.on_spliced_in(now, from, result, out),
+            Reply::SplicedOut { from, result } => self.on_spliced_out(now, from, result, out),
+            Reply::Unsent { len } => self.on_unsent(now, len, out),
+            Reply::SendRefused { to } => {
+                self.pipe(to.other()).writing = false;
+                self.impossible(reply, out);
+            }
+        }
+    }
+
+    /// Whether the last list of actions can have led to this reply: the state has not changed since.
+    fn awaits(&self, reply: Reply) -> bool {
+        let [from_client, from_server] = &self.pipes;
+        match reply {
+            Reply::Choice(_) => self.state == State::Choosing,
+            Reply::BackupChoice { .. } => self.state == State::ChoosingBackup,
+            Reply::ConnectFailed(_) => matches!(
+                self.state,
+                State::Connecting {
+                    abandoned: false,
+                    ..
+                }
+            ),
+            Reply::Preface(_) => {
+                matches!(self.state, State::ReadingPreface { .. }) && from_client.awaits_head()
+            }
+            Reply::ResponseHead(_) => self.is_connected() && from_server.awaits_head(),
+            Reply::ErrorPrepared { .. } => matches!(self.state, State::SendingError { .. }),
+            Reply::SplicedIn { .. } | Reply::SplicedOut { .. } => self.is_connected(),
+            Reply::Unsent { .. } => matches!(self.state, State::Flushing { .. }),
+            Reply::SendRefused { to } => self.pipes[to.other().index()].writing,
         }
     }
 
     /// When [`Event::TimedOut`] is due, unless something happens before.
     pub fn deadline(&self, policy: &Policy) -> Option<Instant> {
         match self.state {
-            State::ReadingHead => Some(self.started + policy.request_timeout),
+            State::ReadingPreface { deadline } => Some(deadline),
             State::Choosing | State::ChoosingBackup | State::Closing { .. } => None,
             State::ClosingServer { since, .. }
             | State::SendingError { since }
@@ -291,7 +345,7 @@ impl Session {
         }
     }
 
-    /// Whether the time for its connect attempt has ended.
+    /// Whether its connect attempt has timed out.
     pub fn connect_timed_out(&self) -> bool {
         matches!(
             self.state,
@@ -308,7 +362,7 @@ impl Session {
         match self.state {
             State::Relaying => self.pipes[to.other().index()].after_send(),
             State::SendingError { .. } => AfterSend::End,
-            State::ReadingHead
+            State::ReadingPreface { .. }
             | State::Choosing
             | State::ChoosingBackup
             | State::Queued { .. }
@@ -322,15 +376,10 @@ impl Session {
         }
     }
 
-    /// Bytes read from `from` that the other side has not got yet.
-    pub fn held(&self, from: Side) -> u32 {
-        self.pipes[from.index()].held()
-    }
-
-    /// If what comes from this side belongs to a head that is not whole yet: how much of that is
-    /// held, in the newest chunk.
-    pub fn head_held(&self, from: Side) -> Option<u32> {
-        self.pipes[from.index()].head_held()
+    /// If a head (or another preface) of this side is being read: how many bytes of it are buffered.
+    /// They are in one piece.
+    pub fn head_buffered(&self, from: Side) -> Option<u32> {
+        self.pipes[from.index()].head_buffered()
     }
 
     /// Bytes in the kernel pipe of the direction from `from`.
@@ -348,7 +397,7 @@ impl Session {
         self.started
     }
 
-    /// Since when it waits for a place, if it does.
+    /// Since when it is in the queue, if it is.
     pub fn queued_since(&self) -> Option<Instant> {
         match self.state {
             State::Queued { since } => Some(since),
@@ -356,20 +405,20 @@ impl Session {
         }
     }
 
-    /// Whether bytes are relayed.
+    /// Whether it relays bytes.
     pub fn is_connected(&self) -> bool {
         matches!(self.state, State::Relaying)
     }
 
-    /// Whether it is over, but for what the kernel still holds.
+    /// Whether it only waits for the end of operations that the kernel still holds.
     pub fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing { .. })
     }
 
-    /// What it waits for, in a word for operators.
+    /// What it waits for, as operators see it.
     pub fn as_str(&self) -> &'static str {
         match self.state {
-            State::ReadingHead => "reading",
+            State::ReadingPreface { .. } => "reading",
             State::Choosing | State::ChoosingBackup => "choosing",
             State::Queued { .. } => "queued",
             State::Backoff { .. } => "short",
@@ -383,17 +432,12 @@ impl Session {
         }
     }
 
-    /// When something of it moved last.
+    /// When a byte or an end of a stream was relayed last.
     pub fn last_activity(&self) -> Instant {
         self.last_activity
     }
 
-    /// It was called from the queue and has no answer yet.
-    pub fn was_woken_from_queue(&self) -> bool {
-        self.woken_since.is_some()
-    }
-
-    /// What is known of it at its end.
+    /// What counters and logs need of it at its end.
     pub fn summary(&self, now: Instant) -> Summary {
         Summary {
             outcome: self.outcome.unwrap_or(TerminationState::NORMAL),
@@ -422,7 +466,7 @@ impl Session {
         }
     }
 
-    /// Decides to close: cancels what the kernel holds, and frees the slot when it holds nothing.
+    /// Decides to close: cancels what the kernel holds; frees the slot at once if it holds nothing.
     fn end(
         &mut self,
         who: TerminationCause,
@@ -444,19 +488,19 @@ impl Session {
         }
     }
 
-    /// Ends a session that has got nothing from a server: by a reset, or in HTTP mode with an
-    /// answer. Nothing is in flight on the way to the client.
+    /// Ends a session whose client has received nothing from a server: by a reset, or in HTTP mode with
+    /// an error response. Nothing is being sent to the client.
     fn fail(
         &mut self,
         now: Instant,
         who: TerminationCause,
         phase: TerminationPhase,
-        answer: ErrorResponse,
+        response: ErrorResponse,
         out: &mut Actions,
     ) {
         match self.protocol {
             Protocol::Tcp => self.end(who, phase, CloseMode::Reset, out),
-            Protocol::Http => self.answer(now, who, phase, answer, out),
+            Protocol::Http => self.respond(now, who, phase, response, out),
         }
     }
 
@@ -466,19 +510,26 @@ impl Session {
         }
     }
 
-    fn gave_back(&mut self, side: Side, used: Use) {
-        match (side, used) {
-            (_, Use::Read) => self.pipe(side).reading = false,
-            (Side::Server, Use::Write) if self.connecting => self.connecting = false,
-            (_, Use::Write) => self.pipe(side.other()).writing = false,
-            (_, Use::Watch) => self.watching = false,
-            (_, Use::Cancel) => self.canceling[side.index()] = false,
-        }
+    /// Closes with the outcome that was noted when the end was decided.
+    fn close(&mut self, mode: CloseMode, out: &mut Actions) {
+        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
+        self.end(outcome.who, outcome.phase, mode, out);
     }
 
-    /// An event that can't come in this state is a fault of ours: it ends this session alone.
-    fn impossible(&mut self, event: Event, out: &mut Actions) {
-        debug_assert!(false, "{event:?} in {:?}", self.state);
+    /// The client has left before there was a connection to a server.
+    fn client_gone(&mut self, armed: bool, phase: TerminationPhase, out: &mut Actions) {
+        self.watching = armed;
+        self.end(TerminationCause::Client, phase, CloseMode::Reset, out);
+    }
+
+    fn kill(&mut self, reason: KillReason, phase: TerminationPhase, out: &mut Actions) {
+        self.end(reason.who(), phase, CloseMode::Reset, out);
+    }
+
+    /// An error of ours: an event or a reply that cannot come in this state, or one that says
+    /// something else of the buffered bytes than the session counts. It ends this session alone.
+    fn impossible(&mut self, what: impl Debug, out: &mut Actions) {
+        debug_assert!(false, "{what:?} in {:?}", self.state);
         out.clear();
         let phase = self.data_phase();
         self.end(TerminationCause::Internal, phase, CloseMode::Reset, out);

@@ -1,71 +1,58 @@
-//! From accept to the connection with a server: choosing, waiting for a place, connecting, trying
-//! elsewhere.
+//! From the choice of a server to the connection with it: choosing, waiting in the queue, connecting,
+//! trying again.
 
-use super::action::{Action, Actions, CloseMode, Event, Fault, Side, Use};
+use super::action::{Action, Actions, ChooseReason};
 use super::error_response::ErrorResponse;
+use super::event::{ConnectFault, Event, Fault, WatchEvent};
+use super::reply::Choice;
+use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase};
 use super::{Policy, RETRY_PAUSE, SHORTAGE_PAUSE, Session, State};
 use crate::logic::time::Instant;
 
 impl Session {
-    pub(super) fn on_choosing(
+    pub(super) fn on_choosing(&mut self, event: Event, out: &mut Actions) {
+        match event {
+            Event::Accepted => out.push(Action::Choose(ChooseReason::New)),
+            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
+            Event::SlotFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Read { .. }
+            | Event::Write { .. }
+            | Event::Watch(_)
+            | Event::CancelEnded { .. }
+            | Event::TimedOut => self.impossible(event, out),
+        }
+    }
+
+    pub(super) fn on_choice(
         &mut self,
         now: Instant,
-        event: Event,
+        choice: Choice,
         policy: &Policy,
         out: &mut Actions,
     ) {
-        match event {
-            Event::Accepted => out.push(Action::Choose { failed: false }),
-            Event::Chosen => self.connect(now, out),
-            Event::Full => {
+        match choice {
+            Choice::Chosen => self.connect(now, out),
+            Choice::Full => {
                 let since = self.woken_since.take().unwrap_or(now);
                 self.state = State::Queued { since };
                 out.push(Action::Enqueue);
                 self.watch_client(out);
             }
-            Event::AllTried => {
+            Choice::AllTried => {
                 self.stop_waiting(now);
                 self.state = State::Pausing {
                     until: now + RETRY_PAUSE.min(policy.connect_timeout),
                 };
                 self.watch_client(out);
             }
-            Event::NoServer => {
+            Choice::NoServer => {
                 self.stop_waiting(now);
-                self.fail(
-                    now,
-                    TerminationCause::Server,
-                    TerminationPhase::Connect,
-                    ErrorResponse::Unavailable,
-                    out,
-                );
+                let (who, response) = (TerminationCause::Server, ErrorResponse::Unavailable);
+                self.fail(now, who, TerminationPhase::Connect, response, out);
             }
-            Event::Killed(reason) => self.end(
-                reason.who(),
-                TerminationPhase::Connect,
-                CloseMode::Reset,
-                out,
-            ),
-            Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_)
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. }
-            | Event::Canceled { .. }
-            | Event::ClientGone { .. }
-            | Event::TimedOut => self.impossible(event, out),
         }
     }
 
@@ -80,19 +67,13 @@ impl Session {
             Event::SlotFreed => {
                 self.woken_since = Some(since);
                 self.state = State::Choosing;
-                out.push(Action::Choose { failed: false });
+                out.push(Action::Choose(ChooseReason::Woken));
             }
-            Event::ClientGone { armed } => {
-                self.watching = armed;
+            Event::Watch(WatchEvent::Gone { armed }) => {
                 self.leave_queue(now, since, out);
-                self.end(
-                    TerminationCause::Client,
-                    TerminationPhase::Queue,
-                    CloseMode::Reset,
-                    out,
-                );
+                self.client_gone(armed, TerminationPhase::Queue, out);
             }
-            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
             Event::TimedOut => {
                 self.leave_queue(now, since, out);
                 self.state = State::ChoosingBackup;
@@ -100,63 +81,38 @@ impl Session {
             }
             Event::Killed(reason) => {
                 self.leave_queue(now, since, out);
-                self.end(reason.who(), TerminationPhase::Queue, CloseMode::Reset, out);
+                self.kill(reason, TerminationPhase::Queue, out);
             }
             Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
             | Event::Connected
             | Event::ConnectFailed(_)
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. } => self.impossible(event, out),
+            | Event::Read { .. }
+            | Event::Write { .. }
+            | Event::CancelEnded { .. } => self.impossible(event, out),
         }
     }
 
-    pub(super) fn on_choosing_backup(&mut self, now: Instant, event: Event, out: &mut Actions) {
+    pub(super) fn on_choosing_backup(&mut self, event: Event, out: &mut Actions) {
         match event {
-            Event::Chosen => self.connect(now, out),
-            Event::Full => {
-                let (who, answer) = (TerminationCause::ServerTimeout, ErrorResponse::Unavailable);
-                self.fail(now, who, TerminationPhase::Queue, answer, out);
-            }
-            Event::Killed(reason) => {
-                self.end(reason.who(), TerminationPhase::Queue, CloseMode::Reset, out)
-            }
+            Event::Killed(reason) => self.kill(reason, TerminationPhase::Queue, out),
             Event::Accepted
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
             | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. }
-            | Event::Canceled { .. }
-            | Event::ClientGone { .. }
+            | Event::Read { .. }
+            | Event::Write { .. }
+            | Event::Watch(_)
+            | Event::CancelEnded { .. }
             | Event::TimedOut => self.impossible(event, out),
+        }
+    }
+
+    pub(super) fn on_backup_choice(&mut self, now: Instant, chosen: bool, out: &mut Actions) {
+        if chosen {
+            self.connect(now, out);
+        } else {
+            let (who, response) = (TerminationCause::ServerTimeout, ErrorResponse::Unavailable);
+            self.fail(now, who, TerminationPhase::Queue, response, out);
         }
     }
 
@@ -165,46 +121,145 @@ impl Session {
             Event::TimedOut => {
                 self.state = State::Choosing;
                 out.push(Action::ForgetTried);
-                out.push(Action::Choose { failed: false });
+                out.push(Action::Choose(ChooseReason::New));
             }
-            Event::ClientGone { armed } => {
-                self.watching = armed;
-                self.end(
-                    TerminationCause::Client,
-                    TerminationPhase::Connect,
-                    CloseMode::Reset,
-                    out,
-                );
+            Event::Watch(WatchEvent::Gone { armed }) => {
+                self.client_gone(armed, TerminationPhase::Connect, out);
             }
-            Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::Killed(reason) => self.end(
-                reason.who(),
-                TerminationPhase::Connect,
-                CloseMode::Reset,
-                out,
-            ),
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
             Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
             | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. } => self.impossible(event, out),
+            | Event::Read { .. }
+            | Event::Write { .. }
+            | Event::CancelEnded { .. } => self.impossible(event, out),
         }
+    }
+
+    pub(super) fn on_backoff(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::TimedOut if now >= since + policy.connect_timeout => {
+                let (who, response) = (TerminationCause::Resource, ErrorResponse::Unavailable);
+                self.fail(now, who, TerminationPhase::Connect, response, out);
+            }
+            Event::TimedOut => {
+                self.backoff_since = Some(since);
+                self.state = State::Choosing;
+                out.push(Action::Choose(ChooseReason::New));
+            }
+            Event::Watch(WatchEvent::Gone { armed }) => {
+                self.client_gone(armed, TerminationPhase::Connect, out);
+            }
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
+            Event::Accepted
+            | Event::SlotFreed
+            | Event::Connected
+            | Event::ConnectFailed(_)
+            | Event::Read { .. }
+            | Event::Write { .. }
+            | Event::CancelEnded { .. } => self.impossible(event, out),
+        }
+    }
+
+    pub(super) fn on_connecting(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        abandoned: bool,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::Connected => {
+                self.connecting = false;
+                self.connected_at = Some(now);
+                self.last_activity = now;
+                self.state = State::Relaying;
+                // A client that speaks first has spoken by now; a server rarely has. In HTTP mode
+                // the head of the request is sent.
+                self.pipe(Side::Client).start(true, out);
+                self.pipe(Side::Server).start(false, out);
+            }
+            Event::ConnectFailed(_) if abandoned => {
+                let fault = ConnectFault::Fault(Fault::TimedOut);
+                self.connect_failed(now, fault, policy, out);
+            }
+            Event::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
+            Event::TimedOut => {
+                self.state = State::Connecting {
+                    since,
+                    abandoned: true,
+                };
+                self.cancel(Side::Server, out);
+            }
+            Event::Watch(WatchEvent::Gone { armed }) => {
+                self.client_gone(armed, TerminationPhase::Connect, out);
+            }
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::CancelEnded { side } => {
+                self.canceling[side.index()] = false;
+                if let Some(fault) = self.connect_fault.take() {
+                    self.retry(now, fault, policy, out);
+                }
+            }
+            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
+            Event::Accepted | Event::SlotFreed | Event::Read { .. } | Event::Write { .. } => {
+                self.impossible(event, out);
+            }
+        }
+    }
+
+    /// A connect attempt came to no connection. The server is left when no cancellation names its
+    /// socket any more.
+    pub(super) fn connect_failed(
+        &mut self,
+        now: Instant,
+        fault: ConnectFault,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
+        self.connecting = false;
+        match fault {
+            ConnectFault::Fault(fault) if self.canceling[Side::Server.index()] => {
+                self.connect_fault = Some(fault);
+            }
+            ConnectFault::Fault(fault) => self.retry(now, fault, policy, out),
+            ConnectFault::Shortage => {
+                // It was no attempt on the server.
+                self.attempts -= 1;
+                self.state = State::Backoff {
+                    since: self.backoff_since.unwrap_or(now),
+                    until: now + SHORTAGE_PAUSE,
+                };
+            }
+        }
+    }
+
+    /// A connect attempt failed, and no operation of it is in flight.
+    fn retry(&mut self, now: Instant, fault: Fault, policy: &Policy, out: &mut Actions) {
+        if self.attempts <= policy.retries {
+            self.state = State::Choosing;
+            out.push(Action::Choose(ChooseReason::Failed));
+            return;
+        }
+        let who = if fault == Fault::TimedOut {
+            TerminationCause::ServerTimeout
+        } else {
+            TerminationCause::Server
+        };
+        let response = ErrorResponse::Unavailable;
+        self.fail(now, who, TerminationPhase::Connect, response, out);
     }
 
     /// A server was chosen.
@@ -227,7 +282,7 @@ impl Session {
         }
     }
 
-    /// A session that was called from the queue has its answer.
+    /// A session that was woken does not go back to the queue.
     fn stop_waiting(&mut self, now: Instant) {
         if let Some(since) = self.woken_since.take() {
             self.waited += now.duration_since(since);
@@ -237,178 +292,5 @@ impl Session {
     fn leave_queue(&mut self, now: Instant, since: Instant, out: &mut Actions) {
         self.waited += now.duration_since(since);
         out.push(Action::Dequeue);
-    }
-
-    pub(super) fn on_backoff(
-        &mut self,
-        now: Instant,
-        since: Instant,
-        event: Event,
-        policy: &Policy,
-        out: &mut Actions,
-    ) {
-        match event {
-            Event::TimedOut if now >= since + policy.connect_timeout => {
-                let (who, answer) = (TerminationCause::Resource, ErrorResponse::Unavailable);
-                self.fail(now, who, TerminationPhase::Connect, answer, out);
-            }
-            Event::TimedOut => {
-                self.short_since = Some(since);
-                self.state = State::Choosing;
-                out.push(Action::Choose { failed: false });
-            }
-            Event::ClientGone { armed } => {
-                self.watching = armed;
-                self.end(
-                    TerminationCause::Client,
-                    TerminationPhase::Connect,
-                    CloseMode::Reset,
-                    out,
-                );
-            }
-            Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::Killed(reason) => self.end(
-                reason.who(),
-                TerminationPhase::Connect,
-                CloseMode::Reset,
-                out,
-            ),
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_)
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. } => self.impossible(event, out),
-        }
-    }
-
-    pub(super) fn on_connecting(
-        &mut self,
-        now: Instant,
-        since: Instant,
-        abandoned: bool,
-        event: Event,
-        policy: &Policy,
-        out: &mut Actions,
-    ) {
-        match event {
-            Event::Connected => {
-                self.connecting = false;
-                self.connected_at = Some(now);
-                self.last_activity = now;
-                self.state = State::Relaying;
-                // A client that speaks first has spoken by now; a server rarely has. In HTTP mode
-                // the head of the request goes out.
-                self.pipes[Side::Client.index()].start(true, out);
-                self.pipes[Side::Server.index()].start(false, out);
-            }
-            Event::ConnectFailed(fault) => {
-                self.connecting = false;
-                let fault = if abandoned { Fault::TimedOut } else { fault };
-                if self.canceling[Side::Server.index()] {
-                    self.connect_fault = Some(fault);
-                } else {
-                    self.retry(now, fault, policy, out);
-                }
-            }
-            Event::Shortage if self.canceling[Side::Server.index()] => {
-                // Its time was up in any case, and the cancellation still names the socket.
-                self.connecting = false;
-                self.connect_fault = Some(Fault::TimedOut);
-            }
-            Event::Shortage => {
-                self.connecting = false;
-                // It was no attempt on the server.
-                self.attempts -= 1;
-                self.state = State::Backoff {
-                    since: self.short_since.unwrap_or(now),
-                    until: now + SHORTAGE_PAUSE,
-                };
-            }
-            Event::TimedOut => {
-                self.state = State::Connecting {
-                    since,
-                    abandoned: true,
-                };
-                self.cancel(Side::Server, out);
-            }
-            Event::ClientGone { armed } => {
-                self.watching = armed;
-                self.end(
-                    TerminationCause::Client,
-                    TerminationPhase::Connect,
-                    CloseMode::Reset,
-                    out,
-                );
-            }
-            Event::Canceled { side, used } => {
-                self.gave_back(side, used);
-                if used == Use::Cancel
-                    && let Some(fault) = self.connect_fault.take()
-                {
-                    self.retry(now, fault, policy, out);
-                }
-            }
-            Event::Killed(reason) => self.end(
-                reason.who(),
-                TerminationPhase::Connect,
-                CloseMode::Reset,
-                out,
-            ),
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Received { .. }
-            | Event::Ended { .. }
-            | Event::ReceiveFailed { .. }
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Readable { .. }
-            | Event::Writable { .. } => self.impossible(event, out),
-        }
-    }
-
-    /// A connect attempt is over, and nothing of it is in flight.
-    fn retry(&mut self, now: Instant, fault: Fault, policy: &Policy, out: &mut Actions) {
-        if self.attempts <= policy.retries {
-            self.state = State::Choosing;
-            out.push(Action::Choose { failed: true });
-            return;
-        }
-        let who = if fault == Fault::TimedOut {
-            TerminationCause::ServerTimeout
-        } else {
-            TerminationCause::Server
-        };
-        self.fail(
-            now,
-            who,
-            TerminationPhase::Connect,
-            ErrorResponse::Unavailable,
-            out,
-        );
     }
 }

@@ -1,14 +1,15 @@
-//! One direction of a session: bytes from one side to the other, with backpressure.
+//! One direction of a session: bytes from one side, the source, to the other, the sink, with
+//! backpressure.
 //!
-//! Small transfers go through buffers: at most two chunks are held, one on its way out and one
-//! behind it. A receive begins only while there is no chunk behind, and brings no more than fits
+//! Small transfers go through buffers: at most two chunks are buffered, one that is being sent and
+//! one behind it. A receive begins only while there is no chunk behind, and brings no more than fits
 //! into one; it may bring it in many small pieces, which are joined. After a receive that brought
-//! all it may, the direction changes to splicing through a kernel pipe, and back after a run of
-//! small moves: for answers of 64 KB that was measured to save a fifth. A direction that waits for
-//! its source holds neither buffer nor kernel pipe.
+//! the most it may, the direction changes to splicing through a kernel pipe, and back after a run of
+//! small moves: for responses of 64 KB that was measured to save a fifth. A direction that waits for
+//! its source has neither a buffer nor a kernel pipe.
 //!
 //! In HTTP mode a direction begins with a head: what comes is kept in one chunk until the head in
-//! it is whole and was edited. Interim answers go out before that.
+//! it is whole and was edited. Interim responses are sent before that.
 //!
 //! ```text
 //!         whole          full receive               chunks sent
@@ -18,36 +19,39 @@
 //! ```
 
 use super::Protocol;
-use super::action::{Action, Actions, AfterSend, ReceivedInfo, Side, SpliceResult};
+use super::action::{Action, Actions, AfterSend};
+use super::event::ReceivedInfo;
+use super::reply::SpliceResult;
+use super::side::Side;
 
-/// Moves in a row that are small enough to go back to buffers: one small move may be the tail of
-/// a large transfer, several are a conversation.
+/// Small moves in a row after which a direction goes back to buffers: one small move may be the end
+/// of a large transfer, several are a conversation.
 const SMALL_MOVES_MAX: u8 = 4;
 
-/// Fewer bytes between two waits than this make a move small.
+/// A move is small if fewer bytes than this are spliced between two waits.
 const SMALL_MOVE_BYTES: u32 = 16 * 1024;
 
-/// Most bytes that one direction keeps in its kernel pipe: half of the 256 KiB that a session may
-/// hold.
+/// The most bytes that one direction keeps in its kernel pipe: half of the 256 KiB that a session
+/// may keep.
 pub const PIPE_BYTES_MAX: u32 = 128 * 1024;
 
-/// Bytes moved without a break, after which other sessions get their turn.
-const TURN_BYTES_MAX: u32 = 1024 * 1024;
+/// Bytes spliced without a wait, after which other sessions are served.
+const BURST_BYTES_MAX: u32 = 1024 * 1024;
 
 /// How bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// Not yet: the chunk behind is the beginning of a head, the one before it interim answers.
+    /// Not yet: the chunk behind is the beginning of a head, the oldest has interim responses.
     Head,
     /// Through buffers.
     Buffers,
-    /// Through buffers until what is held is sent, then by splice.
+    /// Through buffers until all that is buffered was sent, then by splice.
     Draining,
     /// Through a kernel pipe; so many moves in a row were small.
     Splicing { small: u8 },
 }
 
-/// What became of a direction after an event.
+/// How far a direction has come after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Progress {
@@ -55,8 +59,10 @@ pub(super) enum Progress {
     Going,
     /// Its source has ended before its head was whole.
     HeadTruncated,
-    /// Its source has ended and every byte was passed on.
+    /// Its source has ended and every byte was sent.
     Finished,
+    /// What it was told does not agree with the bytes that it counts: an error of ours.
+    Inconsistent,
 }
 
 /// One direction of a session.
@@ -68,24 +74,24 @@ pub(super) struct Pipe {
     pub reading: bool,
     /// A send or a poll of the sink is in flight.
     pub writing: bool,
-    /// The source sends no more.
+    /// The stream of the source has ended.
     pub ended: bool,
-    /// The source was reset: its end is none of its stream.
+    /// The source was reset: its end is not the end of its stream.
     pub reset: bool,
-    /// The end was passed on, or the sink is gone: what still comes is dropped.
+    /// The end was passed on, or the sink is gone: what still comes is discarded.
     pub finished: bool,
-    /// A kernel pipe is held.
-    piped: bool,
-    /// The last read left bytes behind in the kernel, as far as it told.
+    /// It has a kernel pipe.
+    has_pipe: bool,
+    /// The last read left bytes in the socket, as far as the kernel reported.
     more: bool,
     /// Unsent bytes of the oldest chunk.
-    front: u32,
+    oldest: u32,
     /// Bytes of the chunk behind it.
-    back: u32,
+    behind: u32,
     /// Bytes in the kernel pipe.
     in_pipe: u32,
     /// Bytes spliced since the last wait.
-    turn: u32,
+    burst: u32,
     /// Bytes read from the source so far.
     pub bytes: u64,
 }
@@ -103,19 +109,19 @@ impl Pipe {
             ended: false,
             reset: false,
             finished: false,
-            piped: false,
+            has_pipe: false,
             more: false,
-            front: 0,
-            back: 0,
+            oldest: 0,
+            behind: 0,
             in_pipe: 0,
-            turn: 0,
+            burst: 0,
             bytes: 0,
         }
     }
 
-    /// Bytes that were read and not yet passed on.
-    pub fn held(&self) -> u32 {
-        self.front + self.back + self.in_pipe
+    /// Bytes that were read and not yet sent.
+    pub fn buffered(&self) -> u32 {
+        self.oldest + self.behind + self.in_pipe
     }
 
     /// Bytes in the kernel pipe.
@@ -123,9 +129,9 @@ impl Pipe {
         self.in_pipe
     }
 
-    /// Begins to read; `likely`: bytes are probably there already. A head that is held goes out.
+    /// Begins to read; `likely`: bytes are probably there already. A head that is buffered is sent.
     pub fn start(&mut self, likely: bool, out: &mut Actions) {
-        if self.front > 0 {
+        if self.oldest > 0 {
             self.send(out);
         } else {
             self.more = likely;
@@ -133,9 +139,9 @@ impl Pipe {
         self.receive(out);
     }
 
-    /// Nothing was passed on but interim answers, and those are through.
+    /// A head is next: nothing was received before it but interim responses, and those were sent.
     pub fn awaits_head(&self) -> bool {
-        self.mode == Mode::Head && self.front == 0
+        self.mode == Mode::Head && self.oldest == 0
     }
 
     /// The head is not whole yet.
@@ -143,85 +149,88 @@ impl Pipe {
         self.mode == Mode::Head
     }
 
-    /// Bytes of a head that is not whole yet, without the interim answers before it.
-    pub fn head_held(&self) -> Option<u32> {
-        self.in_head().then_some(self.back)
+    /// Bytes of a head that is not whole yet, without the interim responses before it.
+    pub fn head_buffered(&self) -> Option<u32> {
+        self.in_head().then_some(self.behind)
     }
 
-    /// The end of the head has not come.
+    /// The rest of the head has not come yet.
     pub fn head_partial(&mut self, out: &mut Actions) -> Progress {
-        debug_assert!(self.awaits_head(), "no head was looked for");
         if !self.ended {
             self.receive(out);
         }
         self.progress()
     }
 
-    /// The chunk begins with interim answers, which go out at once.
-    pub fn head_interim(&mut self, len: u32, out: &mut Actions) {
-        debug_assert!(self.awaits_head(), "no head was looked for");
-        debug_assert!(len <= self.back, "more than came");
-        self.front = len;
-        self.back -= len;
+    /// The chunk begins with `len` bytes of interim responses, which are sent at once.
+    pub fn head_interim(&mut self, len: u32, out: &mut Actions) -> Progress {
+        let Some(behind) = self.behind.checked_sub(len) else {
+            return Progress::Inconsistent;
+        };
+        self.oldest = len;
+        self.behind = behind;
         self.send(out);
-        if self.back == 0 && !self.ended {
+        if behind == 0 && !self.ended {
             self.receive(out);
         }
+        Progress::Going
     }
 
     /// The head is whole; with what came after it, it is `len` bytes now. It is kept.
     pub fn head_whole(&mut self, len: u32) {
-        debug_assert!(self.awaits_head(), "no head was looked for");
         self.mode = Mode::Buffers;
-        self.front = len;
-        self.back = 0;
+        self.oldest = len;
+        self.behind = 0;
     }
 
-    /// What is kept goes out, and what follows comes in.
-    pub fn go_on(&mut self, out: &mut Actions) {
+    /// Sends what is buffered and receives what follows.
+    pub fn send_and_receive(&mut self, out: &mut Actions) {
         self.send(out);
         self.receive_if_room(out);
     }
 
-    /// An answer of our own is the only chunk.
-    pub fn answer(&mut self, len: u32, out: &mut Actions) {
+    /// An error response is the only chunk: sends it.
+    pub fn send_only(&mut self, len: u32, out: &mut Actions) {
         self.mode = Mode::Buffers;
-        self.front = len;
+        self.oldest = len;
         self.send(out);
     }
 
-    /// A part of an answer of our own was sent. Returns whether that was all.
-    pub fn answer_sent(&mut self, len: u32, out: &mut Actions) -> bool {
+    /// A part of the error response was sent, or all of it ([`Progress::Finished`]).
+    pub fn sent_only(&mut self, len: u32, out: &mut Actions) -> Progress {
         self.writing = false;
-        self.front -= len;
-        if self.front == 0 {
+        let Some(unsent) = self.oldest.checked_sub(len) else {
+            return Progress::Inconsistent;
+        };
+        self.oldest = unsent;
+        if unsent == 0 {
             out.push(Action::Release { from: self.from });
-            return true;
+            return Progress::Finished;
         }
         self.poll_write(out);
-        false
+        Progress::Going
     }
 
-    /// The beginning of a head that nobody will see whole is given back.
+    /// Releases the beginning of a head that will not become whole.
     pub fn drop_head(&mut self, out: &mut Actions) {
-        if std::mem::take(&mut self.back) > 0 {
+        if std::mem::take(&mut self.behind) > 0 {
             out.push(Action::Release { from: self.from });
         }
     }
 
-    /// Bytes came that will not be passed on: they are given back, or kept beside a chunk that is
-    /// still being sent.
+    /// Bytes came that will not be sent: they are released, or kept behind a chunk that is still
+    /// being sent.
     pub fn discard(&mut self, info: ReceivedInfo, out: &mut Actions) {
         self.reading = info.armed;
         self.bytes += u64::from(info.len);
         if self.writing {
-            self.back += info.len;
+            self.behind += info.len;
         } else {
             out.push(Action::Release { from: self.from });
         }
     }
 
-    /// Returns whether the bytes are passed on.
+    /// Bytes came. Returns whether they are passed on.
     pub fn received(&mut self, info: ReceivedInfo, out: &mut Actions) -> bool {
         let ReceivedInfo {
             len,
@@ -232,24 +241,24 @@ impl Pipe {
         self.reading = armed;
         self.bytes += u64::from(len);
         if self.finished {
-            // Nobody takes it, but who sends it may read only when it was taken.
+            // The source may not read before all that it writes was received.
             out.push(Action::Release { from: self.from });
-            self.drop_rest(out);
+            self.receive_to_discard(out);
             return false;
         }
         self.more = more;
         if self.mode == Mode::Head {
-            self.back += len;
-            if self.front == 0 {
+            self.behind += len;
+            if self.oldest == 0 {
                 self.read_head(out);
             }
             return true;
         }
-        if self.front == 0 {
-            self.front = len;
+        if self.oldest == 0 {
+            self.oldest = len;
         } else {
-            // What one receive brings fits into one chunk, and it began without a chunk here.
-            self.back += len;
+            // What one receive brings fits into one chunk, and it began while none was behind.
+            self.behind += len;
         }
         if full && !armed && self.mode == Mode::Buffers {
             self.mode = Mode::Draining;
@@ -261,44 +270,47 @@ impl Pipe {
         true
     }
 
-    /// The source was reset. What it sent before is still passed on.
+    /// The source was reset. What it sent before is still sent to the sink.
     pub fn source_failed(&mut self, out: &mut Actions) -> Progress {
         self.return_pipe(out);
         self.reset = true;
         self.ended()
     }
 
+    /// The stream of the source has ended.
     pub fn ended(&mut self) -> Progress {
         self.reading = false;
         self.ended = true;
         self.progress()
     }
 
+    /// The kernel took `len` bytes of the oldest chunk.
     pub fn sent(&mut self, len: u32, out: &mut Actions) -> Progress {
         self.writing = false;
-        debug_assert!(len <= self.front, "more was sent than was asked");
-        self.front -= len;
-        if self.front > 0 {
+        let Some(unsent) = self.oldest.checked_sub(len) else {
+            return Progress::Inconsistent;
+        };
+        self.oldest = unsent;
+        if unsent > 0 {
             // It took less than all, so there is no more room.
             self.poll_write(out);
             return Progress::Going;
         }
         out.push(Action::Release { from: self.from });
         if self.mode == Mode::Head {
-            if self.back > 0 {
-                // What came behind the interim answers may be a whole head.
+            if self.behind > 0 {
+                // What came behind the interim responses may be a whole head.
                 self.read_head(out);
                 return Progress::Going;
             }
             return self.progress();
         }
-        self.front = std::mem::take(&mut self.back);
-        if self.front > 0 {
+        self.oldest = std::mem::take(&mut self.behind);
+        if self.oldest > 0 {
             self.send(out);
         } else if self.mode == Mode::Draining && !self.ended {
             self.mode = Mode::Splicing { small: 0 };
-            self.splice_in(out);
-            return Progress::Going;
+            return self.splice_in(out);
         }
         self.receive_if_room(out);
         self.progress()
@@ -306,9 +318,9 @@ impl Pipe {
 
     /// What it does when the send that is in flight has taken all its bytes.
     pub fn after_send(&self) -> AfterSend {
-        if self.ended && !self.reset && self.back == 0 && self.mode != Mode::Head {
+        if self.ended && !self.reset && self.behind == 0 && self.mode != Mode::Head {
             AfterSend::End
-        } else if self.reading && self.back == 0 {
+        } else if self.reading && self.behind == 0 {
             AfterSend::Nothing
         } else {
             AfterSend::More
@@ -316,13 +328,13 @@ impl Pipe {
     }
 
     /// The source can be read.
-    pub fn readable(&mut self, out: &mut Actions) {
+    pub fn readable(&mut self, out: &mut Actions) -> Progress {
         self.reading = false;
         if self.finished {
-            self.drop_rest(out);
-        } else {
-            self.splice_in(out);
+            self.receive_to_discard(out);
+            return Progress::Going;
         }
+        self.splice_in(out)
     }
 
     /// The sink can be written.
@@ -330,28 +342,28 @@ impl Pipe {
         self.writing = false;
         if self.in_pipe > 0 {
             self.splice_out(out);
-        } else if self.front > 0 {
+        } else if self.oldest > 0 {
             self.send(out);
         }
     }
 
-    /// Bytes moved into the kernel pipe; a failure is for the session to treat.
-    pub fn spliced_in(&mut self, moved: SpliceResult, out: &mut Actions) -> Progress {
-        match moved {
+    /// Bytes moved into the kernel pipe; the session handles a failure.
+    pub fn spliced_in(&mut self, result: SpliceResult, out: &mut Actions) -> Progress {
+        match result {
             SpliceResult::Bytes(len) => {
                 self.more = len == PIPE_BYTES_MAX;
-                self.piped = true;
+                self.has_pipe = true;
                 self.in_pipe += len;
-                self.turn = self.turn.saturating_add(len);
+                self.burst = self.burst.saturating_add(len);
                 self.bytes += u64::from(len);
                 self.splice_out(out);
             }
             SpliceResult::WouldBlock => {
-                self.piped = true;
+                self.has_pipe = true;
                 self.wait_for_source(out);
             }
             SpliceResult::End => {
-                self.piped = true;
+                self.has_pipe = true;
                 self.ended = true;
                 self.return_pipe(out);
             }
@@ -360,21 +372,23 @@ impl Pipe {
                 self.more = true;
                 self.receive(out);
             }
-            SpliceResult::Failed(_) => self.piped = true,
+            SpliceResult::Failed(_) => self.has_pipe = true,
         }
         self.progress()
     }
 
-    /// Bytes moved out of the kernel pipe; a failure is for the session to treat.
-    pub fn spliced_out(&mut self, moved: SpliceResult, out: &mut Actions) -> Progress {
-        match moved {
+    /// Bytes moved out of the kernel pipe; the session handles a failure.
+    pub fn spliced_out(&mut self, result: SpliceResult, out: &mut Actions) -> Progress {
+        match result {
             SpliceResult::Bytes(len) => {
-                debug_assert!(len <= self.in_pipe, "more came out than went in");
-                self.in_pipe -= len;
-                if self.in_pipe > 0 {
+                let Some(unsent) = self.in_pipe.checked_sub(len) else {
+                    return Progress::Inconsistent;
+                };
+                self.in_pipe = unsent;
+                if unsent > 0 {
                     self.poll_write(out);
-                } else if self.more && self.turn < TURN_BYTES_MAX {
-                    self.splice_in(out);
+                } else if self.more && self.burst < BURST_BYTES_MAX {
+                    return self.splice_in(out);
                 } else {
                     self.wait_for_source(out);
                 }
@@ -385,12 +399,12 @@ impl Pipe {
         Progress::Going
     }
 
-    /// The sink is gone: what is held will never be passed on.
-    pub fn break_off(&mut self, out: &mut Actions) {
+    /// The sink is gone: what is buffered is released.
+    pub fn lose_sink(&mut self, out: &mut Actions) {
         self.writing = false;
         self.finished = true;
         self.mode = Mode::Buffers;
-        for chunk in [&mut self.front, &mut self.back] {
+        for chunk in [&mut self.oldest, &mut self.behind] {
             if std::mem::take(chunk) > 0 {
                 out.push(Action::Release { from: self.from });
             }
@@ -398,15 +412,15 @@ impl Pipe {
         self.return_pipe(out);
     }
 
-    /// The sink is gone before the source has ended.
-    pub fn is_broken_off(&self) -> bool {
+    /// The sink was gone before the source ended.
+    pub fn lost_its_sink(&self) -> bool {
         self.finished && !self.ended
     }
 
     fn progress(&self) -> Progress {
         if self.ended && self.awaits_head() {
             Progress::HeadTruncated
-        } else if self.ended && self.held() == 0 {
+        } else if self.ended && self.buffered() == 0 {
             Progress::Finished
         } else {
             Progress::Going
@@ -415,12 +429,13 @@ impl Pipe {
 
     fn receive_if_room(&mut self, out: &mut Actions) {
         let buffers = matches!(self.mode, Mode::Buffers);
-        if buffers && !self.reading && !self.ended && self.back == 0 {
+        if buffers && !self.reading && !self.ended && self.behind == 0 {
             self.receive(out);
         }
     }
 
-    fn receive(&mut self, out: &mut Actions) {
+    /// Receives what comes next.
+    pub fn receive(&mut self, out: &mut Actions) {
         self.reading = true;
         out.push(Action::Receive {
             from: self.from,
@@ -429,17 +444,20 @@ impl Pipe {
     }
 
     fn read_head(&mut self, out: &mut Actions) {
-        out.push(Action::ReadHead { from: self.from });
+        out.push(match self.from {
+            Side::Client => Action::ReadPreface,
+            Side::Server => Action::ReadResponseHead,
+        });
     }
 
-    /// Goes on reading what the source still sends, to drop it.
-    pub fn drop_rest(&mut self, out: &mut Actions) {
+    /// Goes on receiving what the source still sends after the sink is gone.
+    pub fn receive_to_discard(&mut self, out: &mut Actions) {
         if self.finished && !self.reading && !self.ended {
             self.receive_rest(out);
         }
     }
 
-    /// Reads what the source still sends.
+    /// Receives what the source still sends.
     pub fn receive_rest(&mut self, out: &mut Actions) {
         self.more = false;
         self.receive(out);
@@ -449,7 +467,7 @@ impl Pipe {
         self.writing = true;
         out.push(Action::Send {
             to: self.from.other(),
-            len: self.front,
+            len: self.oldest,
         });
     }
 
@@ -460,12 +478,16 @@ impl Pipe {
         });
     }
 
-    fn splice_in(&mut self, out: &mut Actions) {
-        debug_assert_eq!(self.held(), 0, "splicing past bytes that are held");
+    /// Moves bytes into the kernel pipe, but never past bytes that are still buffered.
+    fn splice_in(&mut self, out: &mut Actions) -> Progress {
+        if self.buffered() > 0 {
+            return Progress::Inconsistent;
+        }
         out.push(Action::SpliceIn {
             from: self.from,
             len: PIPE_BYTES_MAX,
         });
+        Progress::Going
     }
 
     fn splice_out(&mut self, out: &mut Actions) {
@@ -475,15 +497,15 @@ impl Pipe {
         });
     }
 
-    /// Nothing to read for now: give the kernel pipe back and wait, in the way that fits what the
-    /// last move was like.
+    /// Nothing can be read now: returns the kernel pipe and waits, after small moves by a receive, else
+    /// by a poll.
     fn wait_for_source(&mut self, out: &mut Actions) {
         self.return_pipe(out);
         let small = match self.mode {
-            Mode::Splicing { small } if self.turn < SMALL_MOVE_BYTES => small + 1,
+            Mode::Splicing { small } if self.burst < SMALL_MOVE_BYTES => small + 1,
             Mode::Splicing { .. } | Mode::Buffers | Mode::Draining | Mode::Head => 0,
         };
-        self.turn = 0;
+        self.burst = 0;
         if small >= SMALL_MOVES_MAX {
             self.mode = Mode::Buffers;
             self.more = false;
@@ -496,7 +518,7 @@ impl Pipe {
     }
 
     fn return_pipe(&mut self, out: &mut Actions) {
-        if std::mem::take(&mut self.piped) {
+        if std::mem::take(&mut self.has_pipe) {
             out.push(Action::ReturnPipe {
                 from: self.from,
                 empty: self.in_pipe == 0,

@@ -1,136 +1,148 @@
-//! Both directions at work, and the way to the end: half-close, reset, idleness, closing.
+//! Both directions at work, and how they end: half-close, reset, idleness, closing.
 
 use super::Session;
-use super::action::{Action, Actions, CloseMode, Event, Fault, Head, Side, SpliceResult, Use};
+use super::action::{Action, Actions, CloseMode};
 use super::error_response::ErrorResponse;
+use super::event::{Event, Fault, ReadEvent, WatchEvent, WriteEvent};
 use super::pipe::Progress;
+use super::reply::{ResponseHead, SpliceResult};
+use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase, TerminationState};
 use crate::logic::time::Instant;
 
 impl Session {
     pub(super) fn on_relaying(&mut self, now: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, info } => {
-                if self.pipe(from).received(info, out) {
-                    self.last_activity = now;
-                }
-            }
-            Event::Head { from, found } => match found {
-                Head::Partial => {
-                    let progress = self.pipe(from).head_partial(out);
-                    self.settle(now, from, progress, out);
-                }
-                Head::Interim { len } => self.pipe(from).head_interim(len, out),
-                Head::Whole { len } => {
-                    self.pipe(from).head_whole(len);
-                    self.pipe(from).go_on(out);
-                }
-                Head::Refused(_) => self.impossible(event, out),
-            },
-            Event::Sent { to, len } => {
-                if len > 0 {
-                    self.last_activity = now;
-                }
-                let progress = self.pipe(to.other()).sent(len, out);
-                self.settle(now, to.other(), progress, out);
-            }
-            Event::Ended { from } => {
-                self.last_activity = now;
-                let progress = self.pipe(from).ended();
-                self.settle(now, from, progress, out);
-            }
-            Event::SplicedIn { from, moved } => {
-                let progress = self.pipe(from).spliced_in(moved, out);
-                match moved {
-                    SpliceResult::Failed(_) => self.source_failed(now, from, out),
-                    SpliceResult::Bytes(_) | SpliceResult::End => {
-                        self.last_activity = now;
-                        self.settle(now, from, progress, out);
-                    }
-                    SpliceResult::WouldBlock | SpliceResult::NoPipe => {}
-                }
-            }
-            Event::SplicedOut { from, moved } => {
-                let progress = self.pipe(from).spliced_out(moved, out);
-                match moved {
-                    SpliceResult::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
-                    SpliceResult::Bytes(_) => {
-                        self.last_activity = now;
-                        self.settle(now, from, progress, out);
-                    }
-                    SpliceResult::WouldBlock | SpliceResult::End | SpliceResult::NoPipe => {}
-                }
-            }
-            Event::Readable { from } => self.pipe(from).readable(out),
-            Event::Writable { to } => self.pipe(to.other()).writable(out),
-            Event::ReceiveFailed { from, .. } => self.source_failed(now, from, out),
-            Event::SendFailed { to, fault } => self.sink_failed(now, to, fault, out),
-            // The receive that is in flight tells the same, with what came before it.
-            Event::ClientGone { armed } => self.watching = armed,
-            Event::Canceled { side, used } => self.gave_back(side, used),
+            Event::Read { from, event } => self.on_read(now, from, event, out),
+            Event::Write { to, event } => self.on_written(now, to, event, out),
+            // The receive that is in flight reports the same, after what came before it.
+            Event::Watch(WatchEvent::Gone { armed }) => self.watching = armed,
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::CancelEnded { side } => self.canceling[side.index()] = false,
             Event::TimedOut
                 if self.pipes[Side::Server.index()].awaits_head()
                     && !self.pipes[Side::Client.index()].reset =>
             {
-                let (who, answer) = (
-                    TerminationCause::ServerTimeout,
-                    ErrorResponse::GatewayTimeout,
-                );
-                self.answer(now, who, TerminationPhase::Headers, answer, out);
+                let cause = TerminationCause::ServerTimeout;
+                let response = ErrorResponse::GatewayTimeout;
+                self.respond(now, cause, TerminationPhase::Headers, response, out);
             }
             Event::TimedOut => self.idle_too_long(out),
-            Event::Killed(reason) => {
-                let phase = self.data_phase();
-                self.end(reason.who(), phase, CloseMode::Reset, out);
+            Event::Killed(reason) => self.kill(reason, self.data_phase(), out),
+            Event::Accepted | Event::SlotFreed | Event::Connected | Event::ConnectFailed(_) => {
+                self.impossible(event, out);
             }
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::ErrorPrepared { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_) => self.impossible(event, out),
+        }
+    }
+
+    fn on_read(&mut self, now: Instant, from: Side, event: ReadEvent, out: &mut Actions) {
+        match event {
+            ReadEvent::Received(info) => {
+                if self.pipe(from).received(info, out) {
+                    self.last_activity = now;
+                }
+            }
+            ReadEvent::Ended => {
+                self.last_activity = now;
+                let progress = self.pipe(from).ended();
+                self.go_on(now, from, progress, out);
+            }
+            ReadEvent::Failed => self.source_failed(now, from, out),
+            ReadEvent::Readable => {
+                let progress = self.pipe(from).readable(out);
+                self.go_on(now, from, progress, out);
+            }
+            ReadEvent::Canceled => self.pipe(from).reading = false,
+        }
+    }
+
+    fn on_written(&mut self, now: Instant, to: Side, event: WriteEvent, out: &mut Actions) {
+        match event {
+            WriteEvent::Sent { len } => {
+                if len > 0 {
+                    self.last_activity = now;
+                }
+                let progress = self.pipe(to.other()).sent(len, out);
+                self.go_on(now, to.other(), progress, out);
+            }
+            WriteEvent::Failed(fault) => self.sink_failed(now, to, fault, out),
+            WriteEvent::Writable => self.pipe(to.other()).writable(out),
+            WriteEvent::Canceled => self.pipe(to.other()).writing = false,
+        }
+    }
+
+    pub(super) fn on_response_head(&mut self, now: Instant, head: ResponseHead, out: &mut Actions) {
+        let pipe = self.pipe(Side::Server);
+        match head {
+            ResponseHead::Partial => {
+                let progress = pipe.head_partial(out);
+                self.go_on(now, Side::Server, progress, out);
+            }
+            ResponseHead::Interim { len } => {
+                let progress = pipe.head_interim(len, out);
+                self.go_on(now, Side::Server, progress, out);
+            }
+            ResponseHead::Whole { len } => {
+                pipe.head_whole(len);
+                pipe.send_and_receive(out);
+            }
+        }
+    }
+
+    pub(super) fn on_spliced_in(
+        &mut self,
+        now: Instant,
+        from: Side,
+        result: SpliceResult,
+        out: &mut Actions,
+    ) {
+        let progress = self.pipe(from).spliced_in(result, out);
+        match result {
+            SpliceResult::Failed(_) => self.source_failed(now, from, out),
+            SpliceResult::Bytes(_) | SpliceResult::End => {
+                self.last_activity = now;
+                self.go_on(now, from, progress, out);
+            }
+            SpliceResult::WouldBlock | SpliceResult::NoPipe => {}
+        }
+    }
+
+    pub(super) fn on_spliced_out(
+        &mut self,
+        now: Instant,
+        from: Side,
+        result: SpliceResult,
+        out: &mut Actions,
+    ) {
+        let progress = self.pipe(from).spliced_out(result, out);
+        match result {
+            SpliceResult::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
+            SpliceResult::Bytes(_) => {
+                self.last_activity = now;
+                self.go_on(now, from, progress, out);
+            }
+            SpliceResult::WouldBlock | SpliceResult::End | SpliceResult::NoPipe => {}
         }
     }
 
     pub(super) fn on_closing(&mut self, mode: CloseMode, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, info } => self.pipe(from).reading = info.armed,
-            Event::Ended { from }
-            | Event::ReceiveFailed { from, .. }
-            | Event::Readable { from } => self.pipe(from).reading = false,
-            Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
-                self.pipe(to.other()).writing = false;
-            }
-            Event::Connected | Event::ConnectFailed(_) | Event::Shortage => {
-                self.connecting = false;
-            }
-            Event::ClientGone { armed } => self.watching = armed,
-            Event::Canceled { side, used } => {
-                self.gave_back(side, used);
-                if used == Use::Cancel && self.in_flight(side) {
-                    // It was queued before the operations that are left: a connect that was
-                    // given up and stood in the same moment.
+            Event::Read { from, event } => self.pipe(from).reading = event.is_armed(),
+            Event::Write { to, .. } => self.pipe(to.other()).writing = false,
+            Event::Connected | Event::ConnectFailed(_) => self.connecting = false,
+            Event::Watch(WatchEvent::Gone { armed }) => self.watching = armed,
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::CancelEnded { side } => {
+                self.canceling[side.index()] = false;
+                if self.in_flight(side) {
+                    // It was queued before the operations that are left: the connection of an
+                    // abandoned attempt was established in the same moment.
                     self.cancel(side, out);
                 }
             }
-            // It ends already.
+            // It is ending already.
             Event::TimedOut | Event::Killed(_) => return,
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed => {
+            Event::Accepted | Event::SlotFreed => {
                 debug_assert!(false, "{event:?} while closing");
                 return;
             }
@@ -140,16 +152,20 @@ impl Session {
         }
     }
 
-    /// After an event in one direction: pass on its end, or close when both are through.
-    fn settle(&mut self, now: Instant, from: Side, progress: Progress, out: &mut Actions) {
+    /// After an event in the direction from `from`: passes on its end, or closes when both
+    /// directions have ended.
+    fn go_on(&mut self, now: Instant, from: Side, progress: Progress, out: &mut Actions) {
+        if progress == Progress::Inconsistent {
+            return self.impossible(progress, out);
+        }
         if self.pipe(from).finished {
             return;
         }
         match progress {
-            Progress::Going => return,
+            Progress::Going | Progress::Inconsistent => return,
             Progress::HeadTruncated => {
-                let (who, answer) = (TerminationCause::Server, ErrorResponse::BadGateway);
-                return self.answer(now, who, TerminationPhase::Headers, answer, out);
+                let (cause, response) = (TerminationCause::Server, ErrorResponse::BadGateway);
+                return self.respond(now, cause, TerminationPhase::Headers, response, out);
             }
             Progress::Finished => {}
         }
@@ -157,19 +173,18 @@ impl Session {
         let to = from.other();
         if self.pipe(from).reset {
             self.flush(now, to, out);
-        } else if self.pipe(to).is_broken_off() {
-            self.part(now, to, Some(Action::ShutdownWrite { to }), out);
+        } else if self.pipe(to).lost_its_sink() {
+            self.all_sent(now, to, Some(Action::ShutdownWrite { to }), out);
         } else if self.pipe(to).finished {
-            let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
-            self.end(outcome.who, outcome.phase, CloseMode::Graceful, out);
+            self.close(CloseMode::Graceful, out);
         } else {
             out.push(Action::ShutdownWrite { to });
         }
     }
 
-    /// A side gets no more than was sent to it, but for the end of the stream if that was not passed
-    /// on yet; it may still be sending what nobody takes any more.
-    fn part(&mut self, now: Instant, to: Side, end: Option<Action>, out: &mut Actions) {
+    /// Everything that side `to` gets was sent, but for the end of the stream if that was not passed
+    /// on yet (`end`). It may still be sending, which nobody reads any more.
+    fn all_sent(&mut self, now: Instant, to: Side, end: Option<Action>, out: &mut Actions) {
         if to == Side::Client && !self.in_flight(Side::Server) {
             out.push(Action::LeaveServer);
         }
@@ -182,50 +197,52 @@ impl Session {
         }
     }
 
-    /// A side can't be read any more: it was reset. That is passed on after what it sent before.
+    /// A side cannot be read any more: it was reset. The reset is passed on after the bytes that it
+    /// sent before.
     fn source_failed(&mut self, now: Instant, from: Side, out: &mut Actions) {
-        let (who, phase) = (blame(from), self.data_phase());
+        let (who, phase) = (cause_of(from), self.data_phase());
         if self.pipe(from).finished {
-            // The other side takes nothing either.
+            // The other side cannot be written either.
             self.pipe(from).reading = false;
             return self.end(who, phase, CloseMode::Reset, out);
         }
         self.outcome.get_or_insert(TerminationState { who, phase });
         self.last_activity = now;
         let progress = self.pipe(from).source_failed(out);
-        self.settle(now, from, progress, out);
+        self.go_on(now, from, progress, out);
         if self.is_connected() {
-            self.take_no_more(from, out);
+            self.stop_writing(from, out);
         }
     }
 
-    /// A side can't be written any more. What it sent before may still be on its way to us, so
+    /// A side cannot be written any more. What it sent before may still be on its way to us, so
     /// the opposite direction goes on to its end.
     fn sink_failed(&mut self, now: Instant, to: Side, fault: Fault, out: &mut Actions) {
-        let (who, phase) = (blame(to), self.data_phase());
+        let (who, phase) = (cause_of(to), self.data_phase());
         self.outcome.get_or_insert(TerminationState { who, phase });
-        self.pipe(to.other()).break_off(out);
+        self.pipe(to.other()).lose_sink(out);
         if self.pipe(to).finished {
-            return self.part(now, to.other(), None, out);
+            return self.all_sent(now, to.other(), None, out);
         }
         if to == Side::Client && fault != Fault::Closed && !self.pipe(to).ended {
-            // The kernel tells of a reset once only: what is read then looks like an end.
+            // The kernel reports a reset only once: what is read then looks like an end.
             self.pipe(to).reset = true;
         }
-        self.pipe(to.other()).drop_rest(out);
+        self.pipe(to.other()).receive_to_discard(out);
     }
 
-    /// Nothing moved for too long: the side that has something to take is to blame, else the one
-    /// that could have spoken.
+    /// No byte was relayed for too long: the side that has bytes to take is the cause, else the one
+    /// that could have sent some.
     fn idle_too_long(&mut self, out: &mut Actions) {
         let from_client = &self.pipes[Side::Client.index()];
         let from_server = &self.pipes[Side::Server.index()];
-        let who = if from_server.held() > 0 || !from_client.ended && from_client.held() == 0 {
+        let client_is_silent = !from_client.ended && from_client.buffered() == 0;
+        let who = if from_server.buffered() > 0 || client_is_silent {
             TerminationCause::ClientTimeout
         } else {
             TerminationCause::ServerTimeout
         };
-        let mode = if from_client.held() + from_server.held() > 0 {
+        let mode = if from_client.buffered() + from_server.buffered() > 0 {
             // An ordinary close would look like the end of the stream to a peer that lost bytes.
             CloseMode::Reset
         } else {
@@ -236,8 +253,8 @@ impl Session {
     }
 }
 
-/// Who is to blame when the connection of this side fails.
-fn blame(side: Side) -> TerminationCause {
+/// The cause of the end when the connection of this side fails.
+fn cause_of(side: Side) -> TerminationCause {
     match side {
         Side::Client => TerminationCause::Client,
         Side::Server => TerminationCause::Server,

@@ -1,158 +1,152 @@
-//! A close that lets the client read everything; in HTTP mode, an answer of our own before it.
+//! A close that lets the client read everything; in HTTP mode, an error response of our own before
+//! it.
 //!
 //! A connection that is closed while bytes of the client are unread is reset by the kernel, and
 //! the reset may overtake what was sent before. So our direction is ended, and what the client still
-//! sends is read and dropped until it leaves, within [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT). The
-//! server is not kept for that.
+//! sends is received and discarded until it closes, within
+//! [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT). The server's connection is closed before that.
 
-use super::action::{Action, Actions, CloseMode, Event, Side, Use};
+use super::action::{Action, Actions, CloseMode};
 use super::error_response::ErrorResponse;
+use super::event::{Event, ReadEvent, WatchEvent, WriteEvent};
+use super::pipe::Progress;
+use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase, TerminationState};
 use super::{Session, State};
 use crate::logic::time::Instant;
 
 impl Session {
-    /// Gives up the server, if there is one, and answers the client. Nothing is in flight on the
-    /// way to it.
-    pub(super) fn answer(
+    /// Leaves the server, if there is one, and sends the client an error response. Nothing else is
+    /// being sent to it.
+    pub(super) fn respond(
         &mut self,
         now: Instant,
         who: TerminationCause,
         phase: TerminationPhase,
-        answer: ErrorResponse,
+        response: ErrorResponse,
         out: &mut Actions,
     ) {
         self.outcome.get_or_insert(TerminationState { who, phase });
         if !self.pipe(Side::Client).writing {
-            self.pipe(Side::Client).break_off(out);
+            self.pipe(Side::Client).lose_sink(out);
         }
         self.pipe(Side::Server).drop_head(out);
-        self.state = State::ClosingServer { since: now, answer };
+        let since = now;
+        self.state = State::ClosingServer { since, response };
         if self.in_flight(Side::Server) {
             self.cancel(Side::Server, out);
         } else {
-            self.give(now, answer, out);
+            self.server_closed(now, response, out);
         }
     }
 
-    fn give(&mut self, since: Instant, answer: ErrorResponse, out: &mut Actions) {
+    /// No operation on the server's connection is in flight.
+    fn server_closed(&mut self, since: Instant, response: ErrorResponse, out: &mut Actions) {
         self.state = State::SendingError { since };
         out.push(Action::LeaveServer);
-        out.push(Action::PrepareError(answer));
+        out.push(Action::PrepareError(response));
     }
 
     pub(super) fn on_closing_server(
         &mut self,
         since: Instant,
-        answer: ErrorResponse,
+        response: ErrorResponse,
         event: Event,
         out: &mut Actions,
     ) {
         match event {
-            Event::Received { from, info } => {
-                self.pipe(from).discard(info, out);
-            }
-            Event::Ended { from } => {
-                self.pipe(from).reading = false;
-                self.pipe(from).ended = true;
-            }
-            Event::ReceiveFailed { from: side, .. } if side == Side::Client => {
-                self.pipe(side).reading = false;
-                return self.give_up(out);
-            }
-            Event::ReceiveFailed { from, .. } | Event::Readable { from } => {
-                self.pipe(from).reading = false;
-            }
-            Event::Sent { to, .. } | Event::SendFailed { to, .. } | Event::Writable { to } => {
-                self.pipe(to.other()).break_off(out);
-            }
-            Event::Canceled { side, used } => {
-                self.gave_back(side, used);
-                match used {
-                    Use::Write => self.pipe(side.other()).break_off(out),
-                    Use::Cancel if self.in_flight(side) => self.cancel(side, out),
-                    Use::Read | Use::Watch | Use::Cancel => {}
+            Event::Read { from, event } => match event {
+                ReadEvent::Received(info) => self.pipe(from).discard(info, out),
+                ReadEvent::Ended => {
+                    self.pipe(from).reading = false;
+                    self.pipe(from).ended = true;
+                }
+                ReadEvent::Failed if from == Side::Client => {
+                    self.pipe(from).reading = false;
+                    return self.close(CloseMode::Reset, out);
+                }
+                ReadEvent::Failed | ReadEvent::Readable | ReadEvent::Canceled => {
+                    self.pipe(from).reading = false;
+                }
+            },
+            Event::Write { to, .. } => self.pipe(to.other()).lose_sink(out),
+            Event::CancelEnded { side } => {
+                self.canceling[side.index()] = false;
+                if self.in_flight(side) {
+                    self.cancel(side, out);
                 }
             }
-            Event::ClientGone { armed } => {
+            Event::Watch(WatchEvent::Gone { armed }) => {
                 self.watching = armed;
-                return self.give_up(out);
+                return self.close(CloseMode::Reset, out);
             }
-            Event::TimedOut | Event::Killed(_) => return self.give_up(out),
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_) => return self.impossible(event, out),
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::TimedOut | Event::Killed(_) => return self.close(CloseMode::Reset, out),
+            Event::Accepted | Event::SlotFreed | Event::Connected | Event::ConnectFailed(_) => {
+                return self.impossible(event, out);
+            }
         }
         if !self.in_flight(Side::Server) {
-            self.give(since, answer, out);
+            self.server_closed(since, response, out);
+        }
+    }
+
+    pub(super) fn on_error_prepared(&mut self, len: u32, out: &mut Actions) {
+        if len > 0 {
+            self.pipe(Side::Server).send_only(len, out);
+        } else {
+            self.close(CloseMode::Reset, out);
         }
     }
 
     pub(super) fn on_sending_error(&mut self, since: Instant, event: Event, out: &mut Actions) {
         match event {
-            Event::ErrorPrepared { len: 0 } => self.give_up(out),
-            Event::ErrorPrepared { len } => self.pipe(Side::Server).answer(len, out),
-            Event::Sent { to, len } => {
-                if self.pipe(to.other()).answer_sent(len, out) {
-                    out.push(Action::ShutdownWrite { to });
-                    self.linger(since, out);
+            Event::Write { to, event } => match event {
+                WriteEvent::Sent { len } => match self.pipe(to.other()).sent_only(len, out) {
+                    Progress::Going | Progress::HeadTruncated => {}
+                    Progress::Finished => {
+                        out.push(Action::ShutdownWrite { to });
+                        self.linger(since, out);
+                    }
+                    Progress::Inconsistent => self.impossible(Progress::Inconsistent, out),
+                },
+                WriteEvent::Failed(_) => {
+                    self.pipe(to.other()).writing = false;
+                    self.close(CloseMode::Reset, out);
                 }
-            }
-            Event::SendFailed { to, .. } => {
-                self.pipe(to.other()).writing = false;
-                self.give_up(out);
-            }
-            Event::Writable { to } => self.pipe(to.other()).writable(out),
-            Event::Received { from, info } => {
-                self.pipe(from).discard(info, out);
-            }
-            Event::Ended { from } => {
-                self.pipe(from).reading = false;
-                self.pipe(from).ended = true;
-            }
-            Event::ReceiveFailed { from, .. } => {
-                self.pipe(from).reading = false;
-                self.give_up(out);
-            }
-            Event::Readable { from } => self.pipe(from).reading = false,
-            Event::Canceled { side, used } => self.gave_back(side, used),
-            Event::ClientGone { armed } => {
+                WriteEvent::Writable => self.pipe(to.other()).writable(out),
+                WriteEvent::Canceled => self.pipe(to.other()).writing = false,
+            },
+            Event::Read { from, event } => match event {
+                ReadEvent::Received(info) => self.pipe(from).discard(info, out),
+                ReadEvent::Ended => {
+                    self.pipe(from).reading = false;
+                    self.pipe(from).ended = true;
+                }
+                ReadEvent::Failed => {
+                    self.pipe(from).reading = false;
+                    self.close(CloseMode::Reset, out);
+                }
+                ReadEvent::Readable | ReadEvent::Canceled => self.pipe(from).reading = false,
+            },
+            Event::CancelEnded { side } => self.canceling[side.index()] = false,
+            Event::Watch(WatchEvent::Gone { armed }) => {
                 self.watching = armed;
-                self.give_up(out);
+                self.close(CloseMode::Reset, out);
             }
-            Event::TimedOut | Event::Killed(_) => self.give_up(out),
-            Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_) => self.impossible(event, out),
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::TimedOut | Event::Killed(_) => self.close(CloseMode::Reset, out),
+            Event::Accepted | Event::SlotFreed | Event::Connected | Event::ConnectFailed(_) => {
+                self.impossible(event, out);
+            }
         }
     }
 
-    /// The last byte for the client and the end behind it are on their way, and the server is not
-    /// there any more: waits for the client to leave.
+    /// Everything was sent to the client, the end of the stream too, and the server's connection is
+    /// not needed any more: waits for the client to close.
     pub(super) fn linger(&mut self, since: Instant, out: &mut Actions) {
         if self.pipe(Side::Client).ended {
-            self.leave(CloseMode::Graceful, out);
+            self.close(CloseMode::Graceful, out);
             return;
         }
         self.state = State::Lingering { since };
@@ -163,49 +157,30 @@ impl Session {
 
     pub(super) fn on_lingering(&mut self, event: Event, out: &mut Actions) {
         match event {
-            Event::Received { from, info } => {
-                self.pipe(from).discard(info, out);
-                if !info.armed {
-                    self.pipe(from).receive_rest(out);
+            Event::Read { from, event } => match event {
+                ReadEvent::Received(info) => {
+                    self.pipe(from).discard(info, out);
+                    if !info.armed {
+                        self.pipe(from).receive_rest(out);
+                    }
                 }
-            }
-            Event::Readable { from } => self.pipe(from).receive_rest(out),
-            Event::Ended { from } | Event::ReceiveFailed { from, .. } => {
-                self.pipe(from).reading = false;
-                self.leave(CloseMode::Graceful, out);
-            }
-            Event::Canceled { side, used } => self.gave_back(side, used),
-            // The receive that is in flight tells the same.
-            Event::ClientGone { armed } => self.watching = armed,
-            Event::TimedOut | Event::Killed(_) => self.leave(CloseMode::Graceful, out),
+                ReadEvent::Readable => self.pipe(from).receive_rest(out),
+                ReadEvent::Ended | ReadEvent::Failed => {
+                    self.pipe(from).reading = false;
+                    self.close(CloseMode::Graceful, out);
+                }
+                ReadEvent::Canceled => self.pipe(from).reading = false,
+            },
+            // The receive that is in flight reports the same.
+            Event::Watch(WatchEvent::Gone { armed }) => self.watching = armed,
+            Event::Watch(WatchEvent::Ended) => self.watching = false,
+            Event::CancelEnded { side } => self.canceling[side.index()] = false,
+            Event::TimedOut | Event::Killed(_) => self.close(CloseMode::Graceful, out),
             Event::Accepted
-            | Event::Chosen
-            | Event::Full
-            | Event::NoServer
-            | Event::AllTried
-            | Event::Shortage
-            | Event::Head { .. }
-            | Event::ErrorPrepared { .. }
-            | Event::SplicedIn { .. }
-            | Event::SplicedOut { .. }
-            | Event::Unsent { .. }
             | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
-            | Event::Sent { .. }
-            | Event::SendFailed { .. }
-            | Event::Writable { .. } => self.impossible(event, out),
+            | Event::Write { .. } => self.impossible(event, out),
         }
-    }
-
-    /// The client does not get its answer.
-    fn give_up(&mut self, out: &mut Actions) {
-        self.leave(CloseMode::Reset, out);
-    }
-
-    /// Closes; how it ended was noted when the answer was decided on.
-    fn leave(&mut self, mode: CloseMode, out: &mut Actions) {
-        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
-        self.end(outcome.who, outcome.phase, mode, out);
     }
 }

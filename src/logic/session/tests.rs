@@ -1,8 +1,8 @@
-//! What the tests of the session machine have in common: a session with its time, and short words
-//! for actions. The tables hold every state and every event, the others the stories that matter.
+//! What the tests of the session machine have in common: a session with its time, and short names
+//! for actions. The tables hold every state, every event and every reply, the others sequences.
 
 mod buffers;
-mod clearing;
+mod closing_server;
 mod flushing;
 mod heads;
 mod http_table;
@@ -15,9 +15,6 @@ use super::*;
 
 const CLIENT: Side = Side::Client;
 const SERVER: Side = Side::Server;
-
-/// The watched client is gone, and the watch has ended.
-const GONE: Event = Event::ClientGone { armed: false };
 
 /// A buffer's worth of bytes.
 const FULL: u32 = 64 * 1024;
@@ -47,37 +44,38 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        Story {
-            session: Session::new(at(0), Protocol::Tcp),
-            policy: policy(),
-            now: at(0),
-        }
+        Story::with(policy())
     }
 
     /// One in HTTP mode, before anything happened.
     fn http() -> Self {
+        Story::with(Policy {
+            protocol: Protocol::Http,
+            ..policy()
+        })
+    }
+
+    fn with(policy: Policy) -> Self {
         Story {
-            session: Session::new(at(0), Protocol::Http),
-            policy: Policy {
-                protocol: Protocol::Http,
-                ..policy()
-            },
+            session: Session::new(at(0), &policy),
+            policy,
             now: at(0),
         }
     }
 
+    /// Bytes read from `from` that were not sent yet.
+    fn buffered(&self, from: Side) -> u32 {
+        self.session.pipes[from.index()].buffered()
+    }
+
     /// One in HTTP mode that has a request of 40 bytes, without a server yet.
     fn requested() -> Self {
-        Story::http().after(&[
-            Event::Accepted,
-            received(CLIENT, 40),
-            head(CLIENT, Head::Whole { len: 40 }),
-        ])
+        Story::http().after(&[ACCEPTED, received(CLIENT, 40), preface(40)])
     }
 
     /// One in HTTP mode that is connected; the head of 40 bytes is on its way to the server.
     fn sending() -> Self {
-        Story::requested().after(&[Event::Chosen, Event::Connected])
+        Story::requested().after(&[CHOSEN, CONNECTED])
     }
 
     /// One in HTTP mode whose server has the request: receives of both sides are in flight.
@@ -85,24 +83,27 @@ impl Story {
         Story::sending().after(&[sent(SERVER, 40)])
     }
 
-    /// Delivers one event; the actions in short form.
-    fn on(&mut self, event: Event) -> String {
+    /// Delivers one event or reply; the actions in short form.
+    fn on(&mut self, step: Step) -> String {
         let mut out = Actions::new();
-        self.session.handle(self.now, event, &self.policy, &mut out);
+        match step {
+            Step::Event(event) => self.session.handle(self.now, event, &self.policy, &mut out),
+            Step::Reply(reply) => self.session.reply(self.now, reply, &self.policy, &mut out),
+        }
         let actions: Vec<String> = out.as_slice().iter().map(short).collect();
         actions.join(" ")
     }
 
-    /// Delivers events whose actions are of no interest.
-    fn after(mut self, events: &[Event]) -> Self {
-        for event in events {
-            let _ = self.on(*event);
+    /// Delivers events and replies whose actions are of no interest.
+    fn after(mut self, steps: &[Step]) -> Self {
+        for step in steps {
+            let _ = self.on(*step);
         }
         self
     }
 
     fn relaying() -> Self {
-        Story::new().after(&[Event::Accepted, Event::Chosen, Event::Connected])
+        Story::new().after(&[ACCEPTED, CHOSEN, CONNECTED])
     }
 
     fn code(&self) -> String {
@@ -120,8 +121,9 @@ fn side(side: Side) -> &'static str {
 
 fn short(action: &Action) -> String {
     match action {
-        Action::Choose { failed: false } => "choose".to_string(),
-        Action::Choose { failed: true } => "choose-other".to_string(),
+        Action::Choose(ChooseReason::New) => "choose".to_string(),
+        Action::Choose(ChooseReason::Woken) => "choose-woken".to_string(),
+        Action::Choose(ChooseReason::Failed) => "choose-other".to_string(),
         Action::ChooseBackup => "backup".to_string(),
         Action::ForgetTried => "forget".to_string(),
         Action::Connect => "connect".to_string(),
@@ -130,8 +132,9 @@ fn short(action: &Action) -> String {
         Action::WatchClient => "watch".to_string(),
         Action::Receive { from, .. } => format!("recv-{}", side(*from)),
         Action::LeaveServer => "leave".to_string(),
-        Action::ReadHead { from } => format!("read-{}", side(*from)),
-        Action::PrepareError(answer) => format!("answer-{}", answer.status()),
+        Action::ReadPreface => "read-c".to_string(),
+        Action::ReadResponseHead => "read-s".to_string(),
+        Action::PrepareError(response) => format!("error-{}", response.status()),
         Action::Send { to, len } => format!("send-{}:{len}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),
@@ -148,40 +151,143 @@ fn short(action: &Action) -> String {
     }
 }
 
-const fn received(from: Side, len: u32) -> Event {
+/// What a session is told: an event, or the reply to its last action.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Event(Event),
+    Reply(Reply),
+}
+
+const ACCEPTED: Step = Step::Event(Event::Accepted);
+const CONNECTED: Step = Step::Event(Event::Connected);
+const SLOT_FREED: Step = Step::Event(Event::SlotFreed);
+const TIMED_OUT: Step = Step::Event(Event::TimedOut);
+const CHOSEN: Step = Step::Reply(Reply::Choice(Choice::Chosen));
+const NO_SLOT: Step = Step::Reply(Reply::Choice(Choice::Full));
+const NO_SERVER: Step = Step::Reply(Reply::Choice(Choice::NoServer));
+const ALL_TRIED: Step = Step::Reply(Reply::Choice(Choice::AllTried));
+const BACKUP: Step = Step::Reply(Reply::BackupChoice { chosen: true });
+const NO_BACKUP: Step = Step::Reply(Reply::BackupChoice { chosen: false });
+const SHORTAGE: Step = Step::Reply(Reply::ConnectFailed(ConnectFault::Shortage));
+/// A further address of the server is tried, and that fails for a shortage.
+const SHORTAGE_LATER: Step = Step::Event(Event::ConnectFailed(ConnectFault::Shortage));
+const SEND_REFUSED: Step = Step::Reply(Reply::SendRefused { to: Side::Server });
+const INCOMPLETE: Step = Step::Reply(Reply::Preface(Preface::Incomplete));
+const PARTIAL: Step = Step::Reply(Reply::ResponseHead(ResponseHead::Partial));
+
+/// The watched client is gone, and the watch has ended.
+const GONE: Step = Step::Event(Event::Watch(WatchEvent::Gone { armed: false }));
+/// The watched client is gone, and the watch is still in flight.
+const GONE_BUT_WATCHED: Step = Step::Event(Event::Watch(WatchEvent::Gone { armed: true }));
+
+const fn read(from: Side, event: ReadEvent) -> Step {
+    Step::Event(Event::Read { from, event })
+}
+
+const fn write(to: Side, event: WriteEvent) -> Step {
+    Step::Event(Event::Write { to, event })
+}
+
+const fn received_info(from: Side, info: ReceivedInfo) -> Step {
+    read(from, ReadEvent::Received(info))
+}
+
+const fn received(from: Side, len: u32) -> Step {
     let info = ReceivedInfo {
         len,
         full: len == FULL,
         more: false,
         armed: false,
     };
-    Event::Received { from, info }
+    received_info(from, info)
 }
 
-const fn sent(to: Side, len: u32) -> Event {
-    Event::Sent { to, len }
+const fn ended(from: Side) -> Step {
+    read(from, ReadEvent::Ended)
 }
 
-const fn head(from: Side, found: Head) -> Event {
-    Event::Head { from, found }
+const fn receive_failed(from: Side) -> Step {
+    read(from, ReadEvent::Failed)
 }
 
-const fn canceled(side: Side, used: Use) -> Event {
-    Event::Canceled { side, used }
+const fn readable(from: Side) -> Step {
+    read(from, ReadEvent::Readable)
+}
+
+const fn sent(to: Side, len: u32) -> Step {
+    write(to, WriteEvent::Sent { len })
+}
+
+const fn send_failed(to: Side, fault: Fault) -> Step {
+    write(to, WriteEvent::Failed(fault))
+}
+
+const fn writable(to: Side) -> Step {
+    write(to, WriteEvent::Writable)
+}
+
+/// An operation on this side has ended without effect.
+const fn canceled(side: Side, used: Use) -> Step {
+    Step::Event(match used {
+        Use::Read => return read(side, ReadEvent::Canceled),
+        Use::Write => return write(side, WriteEvent::Canceled),
+        Use::Watch => Event::Watch(WatchEvent::Ended),
+        Use::Cancel => Event::CancelEnded { side },
+    })
+}
+
+const fn connect_failed(fault: Fault) -> Step {
+    Step::Event(Event::ConnectFailed(ConnectFault::Fault(fault)))
+}
+
+const fn killed(reason: KillReason) -> Step {
+    Step::Event(Event::Killed(reason))
+}
+
+const fn preface(len: u32) -> Step {
+    Step::Reply(Reply::Preface(Preface::Complete { len }))
+}
+
+const fn refused(refusal: Refusal) -> Step {
+    Step::Reply(Reply::Preface(Preface::Refused(refusal)))
+}
+
+const fn interim(len: u32) -> Step {
+    Step::Reply(Reply::ResponseHead(ResponseHead::Interim { len }))
+}
+
+const fn whole_head(len: u32) -> Step {
+    Step::Reply(Reply::ResponseHead(ResponseHead::Whole { len }))
+}
+
+const fn prepared(len: u32) -> Step {
+    Step::Reply(Reply::ErrorPrepared { len })
+}
+
+const fn spliced_in(from: Side, result: SpliceResult) -> Step {
+    Step::Reply(Reply::SplicedIn { from, result })
+}
+
+const fn spliced_out(from: Side, result: SpliceResult) -> Step {
+    Step::Reply(Reply::SplicedOut { from, result })
+}
+
+const fn unsent(len: u32) -> Step {
+    Step::Reply(Reply::Unsent { len })
 }
 
 fn state_name(state: State) -> &'static str {
     match state {
-        State::ReadingHead => "reading",
+        State::ReadingPreface { .. } => "reading",
         State::Choosing => "choosing",
         State::ChoosingBackup => "choosing-backup",
         State::Queued { .. } => "queued",
         State::Pausing { .. } => "pausing",
-        State::Backoff { .. } => "short",
+        State::Backoff { .. } => "backoff",
         State::Connecting { .. } => "connecting",
         State::Relaying => "relaying",
-        State::ClosingServer { .. } => "clearing",
-        State::SendingError { .. } => "answering",
+        State::ClosingServer { .. } => "closing-server",
+        State::SendingError { .. } => "sending-error",
         State::Lingering { .. } => "lingering",
         State::Flushing { .. } => "flushing",
         State::Closing { .. } => "closing",

@@ -2,15 +2,6 @@
 
 use super::*;
 
-const fn failed(from: Side) -> Event {
-    let fault = Fault::Reset;
-    Event::ReceiveFailed { from, fault }
-}
-
-const fn unsent(len: u32) -> Event {
-    Event::Unsent { len }
-}
-
 #[test]
 fn what_is_held_goes_out_before_the_reset() {
     for (from, code) in [(CLIENT, "CD"), (SERVER, "SD")] {
@@ -19,7 +10,11 @@ fn what_is_held_goes_out_before_the_reset() {
         let mut story = Story::relaying();
         let _ = story.on(received(from, 100));
         let _ = story.on(received(from, 200));
-        assert_eq!(story.on(failed(from)), "", "the other side is read already");
+        assert_eq!(
+            story.on(receive_failed(from)),
+            "",
+            "the other side is read already"
+        );
         assert_eq!(
             story.session.after_send(to),
             AfterSend::More,
@@ -32,7 +27,7 @@ fn what_is_held_goes_out_before_the_reset() {
         // What the other side says goes nowhere, but it may have to say it before it reads.
         let next = story.on(received(to, 9));
         assert_eq!(next, format!("release-{t} recv-{t}"));
-        assert_eq!(story.on(Event::Writable { to }), format!("send-{t}:150"));
+        assert_eq!(story.on(writable(to)), format!("send-{t}:150"));
         let next = story.on(sent(to, 150));
         assert_eq!(next, format!("release-{f} unsent-{t}"));
         assert_eq!(story.on(unsent(0)), format!("cancel-{t}"));
@@ -44,10 +39,10 @@ fn what_is_held_goes_out_before_the_reset() {
 
 #[test]
 fn the_kernel_is_asked_as_long_as_it_delivers() {
-    let mut story = Story::relaying().after(&[failed(SERVER), unsent(90)]);
+    let mut story = Story::relaying().after(&[receive_failed(SERVER), unsent(90)]);
     for left in (0..90).rev() {
         story.now = at(4 * (90 - left));
-        assert_eq!(story.on(Event::TimedOut), "unsent-c");
+        assert_eq!(story.on(TIMED_OUT), "unsent-c");
         let next = story.on(unsent(left as u32));
         let done = if left == 0 { "cancel-c" } else { "" };
         assert_eq!(next, done);
@@ -56,12 +51,12 @@ fn the_kernel_is_asked_as_long_as_it_delivers() {
 
 #[test]
 fn a_side_that_takes_nothing_is_reset_after_a_while() {
-    let mut story = Story::relaying().after(&[failed(SERVER), unsent(90)]);
+    let mut story = Story::relaying().after(&[receive_failed(SERVER), unsent(90)]);
     let mut asked = 0;
     loop {
         let deadline = story.session.deadline(&story.policy);
         story.now = deadline.expect("it is asked again");
-        match story.on(Event::TimedOut).as_str() {
+        match story.on(TIMED_OUT).as_str() {
             "unsent-c" => assert_eq!(story.on(unsent(90)), ""),
             other => break assert_eq!(other, "cancel-c"),
         }
@@ -75,7 +70,7 @@ fn a_side_that_takes_nothing_is_reset_after_a_while() {
 
 #[test]
 fn held_bytes_that_nobody_takes_do_not_keep_a_session_whose_client_is_gone() {
-    let mut story = Story::relaying().after(&[received(CLIENT, 10), failed(CLIENT)]);
+    let mut story = Story::relaying().after(&[received(CLIENT, 10), receive_failed(CLIENT)]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(5)));
     story.now = at(3);
     let _ = story.on(received(SERVER, 10));
@@ -85,7 +80,7 @@ fn held_bytes_that_nobody_takes_do_not_keep_a_session_whose_client_is_gone() {
         "dropped"
     );
     story.now = at(5);
-    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.on(TIMED_OUT), "cancel-s");
     assert_eq!(story.code(), "CD");
 }
 
@@ -94,27 +89,18 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
     let mut story = Story::relaying();
     let _ = story.on(received(SERVER, FULL));
     assert_eq!(story.on(sent(CLIENT, FULL)), "release-s in-s");
-    let moved = |moved| Event::SplicedOut {
-        from: SERVER,
-        moved,
-    };
-    let came = |moved| Event::SplicedIn {
-        from: SERVER,
-        moved,
-    };
+    let moved = |moved| spliced_out(SERVER, moved);
+    let came = |moved| spliced_in(SERVER, moved);
     assert_eq!(
         story.on(came(SpliceResult::Bytes(PIPE_BYTES_MAX))),
         "out-s:131072"
     );
     assert_eq!(story.on(moved(SpliceResult::Bytes(72))), "pollout-c");
     // The request can't be delivered, the answer can.
-    let failed = Event::SendFailed {
-        to: SERVER,
-        fault: Fault::Reset,
-    };
+    let failed = send_failed(SERVER, Fault::Reset);
     let _ = story.on(received(CLIENT, 5));
     assert_eq!(story.on(failed), "release-c");
-    assert_eq!(story.on(Event::Writable { to: CLIENT }), "out-s:131000");
+    assert_eq!(story.on(writable(CLIENT)), "out-s:131000");
     assert_eq!(story.on(moved(SpliceResult::Bytes(131_000))), "in-s");
     let reset = came(SpliceResult::Failed(Fault::Reset));
     assert_eq!(story.on(reset), "pipe-s unsent-c");
@@ -125,16 +111,16 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
 #[test]
 fn an_end_is_believed_if_it_came_before_the_reset() {
     // The client has ended its stream, of which a part is still held, and is gone then.
-    let gone = |fault| Event::SendFailed { to: CLIENT, fault };
+    let gone = |fault| send_failed(CLIENT, fault);
     let begun = || Story::relaying().after(&[received(CLIENT, 10), received(SERVER, 20)]);
     let mut story = begun();
     assert_eq!(story.on(gone(Fault::Closed)), "release-s");
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "");
+    assert_eq!(story.on(ended(CLIENT)), "");
     assert_eq!(story.on(sent(SERVER, 10)), "release-c end-s unsent-s");
     // What looks like an end after a reset is none.
     let mut story = begun();
     assert_eq!(story.on(gone(Fault::Reset)), "release-s");
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "");
+    assert_eq!(story.on(ended(CLIENT)), "");
     assert_eq!(story.on(sent(SERVER, 10)), "release-c unsent-s");
     assert_eq!(story.on(unsent(0)), "cancel-s");
     assert_eq!(story.code(), "CD");
@@ -142,11 +128,8 @@ fn an_end_is_believed_if_it_came_before_the_reset() {
 
 #[test]
 fn a_client_whose_end_was_passed_on_and_is_gone_takes_nothing_from_the_server() {
-    let gone = Event::SendFailed {
-        to: CLIENT,
-        fault: Fault::Closed,
-    };
-    let mut story = Story::relaying().after(&[Event::Ended { from: CLIENT }]);
+    let gone = send_failed(CLIENT, Fault::Closed);
+    let mut story = Story::relaying().after(&[ended(CLIENT)]);
     let _ = story.on(received(SERVER, 20));
     // The upload may not have left yet.
     assert_eq!(story.on(gone), "release-s unsent-s");
@@ -156,14 +139,11 @@ fn a_client_whose_end_was_passed_on_and_is_gone_takes_nothing_from_the_server() 
 
 #[test]
 fn a_server_whose_end_was_passed_on_and_is_gone_does_not_take_the_client_with_it() {
-    let gone = Event::SendFailed {
-        to: SERVER,
-        fault: Fault::Closed,
-    };
-    let mut story = Story::relaying().after(&[Event::Ended { from: SERVER }]);
+    let gone = send_failed(SERVER, Fault::Closed);
+    let mut story = Story::relaying().after(&[ended(SERVER)]);
     let _ = story.on(received(CLIENT, 20));
     assert_eq!(story.on(gone), "release-c leave");
     assert_eq!(story.on(received(CLIENT, 20)), "release-c recv-c");
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "free");
+    assert_eq!(story.on(ended(CLIENT)), "free");
     assert_eq!(story.code(), "SL");
 }

@@ -3,22 +3,20 @@
 
 use super::*;
 
-const WHOLE: fn(u32) -> Head = |len| Head::Whole { len };
-
 #[test]
 fn a_request_in_pieces_waits_until_it_is_whole() {
     let mut story = Story::http();
-    assert_eq!(story.on(Event::Accepted), "recv-c");
+    assert_eq!(story.on(ACCEPTED), "recv-c");
     for _ in 0..3 {
         assert_eq!(story.on(received(CLIENT, 10)), "read-c");
-        assert!(story.session.head_held(CLIENT).is_some());
-        assert_eq!(story.on(head(CLIENT, Head::Partial)), "recv-c");
+        assert!(story.session.head_buffered(CLIENT).is_some());
+        assert_eq!(story.on(INCOMPLETE), "recv-c");
     }
     assert_eq!(story.on(received(CLIENT, 10)), "read-c");
     // A cookie of six bytes was cut out; nine bytes of a body are among the rest.
-    assert_eq!(story.on(head(CLIENT, WHOLE(34))), "choose");
-    assert_eq!(story.on(Event::Chosen), "connect");
-    assert_eq!(story.on(Event::Connected), "send-s:34 recv-c recv-s");
+    assert_eq!(story.on(preface(34)), "choose");
+    assert_eq!(story.on(CHOSEN), "connect");
+    assert_eq!(story.on(CONNECTED), "send-s:34 recv-c recv-s");
     assert_eq!(story.on(received(CLIENT, 5)), "", "behind the head");
     assert_eq!(story.on(sent(SERVER, 34)), "release-c send-s:5 recv-c");
     assert_eq!(story.session.bytes(CLIENT), 45, "as they came");
@@ -26,13 +24,13 @@ fn a_request_in_pieces_waits_until_it_is_whole() {
 
 #[test]
 fn the_time_for_the_request_begins_with_the_connection() {
-    let mut story = Story::http().after(&[Event::Accepted]);
+    let mut story = Story::http().after(&[ACCEPTED]);
     story.now = at(9);
     let _ = story.on(received(CLIENT, 10));
-    let _ = story.on(head(CLIENT, Head::Partial));
+    let _ = story.on(INCOMPLETE);
     assert_eq!(story.session.deadline(&story.policy), Some(at(10)));
     story.now = at(10);
-    assert_eq!(story.on(Event::TimedOut), "release-c leave answer-408");
+    assert_eq!(story.on(TIMED_OUT), "release-c leave error-408");
     assert_eq!(story.code(), "cR");
 }
 
@@ -40,16 +38,16 @@ fn the_time_for_the_request_begins_with_the_connection() {
 fn an_answer_in_pieces_goes_out_whole() {
     let mut story = Story::awaiting();
     assert_eq!(story.on(received(SERVER, 7)), "read-s");
-    assert_eq!(story.on(head(SERVER, Head::Partial)), "recv-s");
+    assert_eq!(story.on(PARTIAL), "recv-s");
     assert_eq!(story.on(received(SERVER, 50)), "read-s");
-    assert_eq!(story.session.head_held(SERVER), Some(57));
-    assert_eq!(story.on(head(SERVER, WHOLE(90))), "send-c:90 recv-s");
-    assert_eq!(story.session.head_held(SERVER), None);
+    assert_eq!(story.session.head_buffered(SERVER), Some(57));
+    assert_eq!(story.on(whole_head(90)), "send-c:90 recv-s");
+    assert_eq!(story.session.head_buffered(SERVER), None);
     assert_eq!(story.on(received(SERVER, 5)), "");
-    assert_eq!(story.on(Event::Ended { from: SERVER }), "");
+    assert_eq!(story.on(ended(SERVER)), "");
     assert_eq!(story.on(sent(CLIENT, 90)), "release-s send-c:5");
     assert_eq!(story.on(sent(CLIENT, 5)), "release-s end-c");
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "free");
+    assert_eq!(story.on(ended(CLIENT)), "free");
     assert_eq!(story.code(), "--");
 }
 
@@ -57,43 +55,41 @@ fn an_answer_in_pieces_goes_out_whole() {
 fn an_interim_answer_goes_out_before_the_next_head_is_looked_for() {
     let mut story = Story::awaiting();
     assert_eq!(story.on(received(SERVER, 60)), "read-s");
-    let interim = Head::Interim { len: 25 };
-    assert_eq!(story.on(head(SERVER, interim)), "send-c:25");
+
+    assert_eq!(story.on(interim(25)), "send-c:25");
     assert_eq!(story.on(sent(CLIENT, 25)), "release-s read-s");
     // Another one, with nothing behind it.
-    let interim = Head::Interim { len: 35 };
-    assert_eq!(story.on(head(SERVER, interim)), "send-c:35 recv-s");
+
+    assert_eq!(story.on(interim(35)), "send-c:35 recv-s");
     // What comes meanwhile waits, and so does the next receive.
     assert_eq!(story.on(received(SERVER, 30)), "");
     assert_eq!(story.on(sent(CLIENT, 35)), "release-s read-s");
-    assert_eq!(story.on(head(SERVER, WHOLE(44))), "send-c:44 recv-s");
+    assert_eq!(story.on(whole_head(44)), "send-c:44 recv-s");
 }
 
 #[test]
 fn an_interim_answer_that_finds_no_room_goes_on_later() {
-    let mut story = Story::awaiting().after(&[
-        received(SERVER, 60),
-        head(SERVER, Head::Interim { len: 25 }),
-    ]);
+    let mut story = Story::awaiting().after(&[received(SERVER, 60), interim(25)]);
     assert_eq!(story.on(sent(CLIENT, 0)), "pollout-c");
-    assert_eq!(story.session.head_held(SERVER), Some(35), "only behind it");
-    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:25");
+    assert_eq!(
+        story.session.head_buffered(SERVER),
+        Some(35),
+        "only behind it"
+    );
+    assert_eq!(story.on(writable(CLIENT)), "send-c:25");
     assert_eq!(story.on(sent(CLIENT, 20)), "pollout-c");
-    assert_eq!(story.on(Event::Writable { to: CLIENT }), "send-c:5");
+    assert_eq!(story.on(writable(CLIENT)), "send-c:5");
     assert_eq!(story.on(sent(CLIENT, 5)), "release-s read-s");
 }
 
 #[test]
 fn a_server_that_ends_behind_an_interim_answer_has_answered_if_the_next_head_came() {
-    let mut story = Story::awaiting().after(&[
-        received(SERVER, 60),
-        head(SERVER, Head::Interim { len: 25 }),
-    ]);
-    assert_eq!(story.on(Event::Ended { from: SERVER }), "");
+    let mut story = Story::awaiting().after(&[received(SERVER, 60), interim(25)]);
+    assert_eq!(story.on(ended(SERVER)), "");
     assert_eq!(story.on(sent(CLIENT, 25)), "release-s read-s");
-    assert_eq!(story.on(head(SERVER, WHOLE(44))), "send-c:44");
+    assert_eq!(story.on(whole_head(44)), "send-c:44");
     assert_eq!(story.on(sent(CLIENT, 44)), "release-s end-c");
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "free");
+    assert_eq!(story.on(ended(CLIENT)), "free");
     assert_eq!(story.code(), "--");
 }
 
@@ -101,61 +97,52 @@ fn a_server_that_ends_behind_an_interim_answer_has_answered_if_the_next_head_cam
 fn a_server_that_ends_inside_the_head_behind_an_interim_answer_has_not_answered() {
     let mut story = Story::awaiting().after(&[
         received(SERVER, 60),
-        head(SERVER, Head::Interim { len: 25 }),
-        Event::Ended { from: SERVER },
+        interim(25),
+        ended(SERVER),
         sent(CLIENT, 25),
     ]);
-    let actions = story.on(head(SERVER, Head::Partial));
+    let actions = story.on(PARTIAL);
     assert_eq!(
-        actions, "release-s leave answer-502",
+        actions, "release-s leave error-502",
         "nothing is read any more"
     );
     assert_eq!(story.code(), "SH");
     // The same behind two interim answers.
     let mut story = Story::awaiting().after(&[
         received(SERVER, 60),
-        head(SERVER, Head::Interim { len: 25 }),
-        Event::Ended { from: SERVER },
+        interim(25),
+        ended(SERVER),
         sent(CLIENT, 25),
     ]);
-    let interim = Head::Interim { len: 35 };
-    assert_eq!(story.on(head(SERVER, interim)), "send-c:35");
-    assert_eq!(story.on(sent(CLIENT, 35)), "release-s leave answer-502");
+
+    assert_eq!(story.on(interim(35)), "send-c:35");
+    assert_eq!(story.on(sent(CLIENT, 35)), "release-s leave error-502");
 }
 
 #[test]
 fn a_server_that_ends_before_its_head_is_whole_has_not_answered() {
     // Nothing came.
     let mut story = Story::awaiting();
-    let ended = Event::Ended { from: SERVER };
-    assert_eq!(story.on(ended), "leave answer-502");
+    let ended = ended(SERVER);
+    assert_eq!(story.on(ended), "leave error-502");
     assert_eq!(story.code(), "SH");
     // A part came.
-    let part = [received(SERVER, 12), head(SERVER, Head::Partial)];
+    let part = [received(SERVER, 12), PARTIAL];
     let mut story = Story::awaiting().after(&part);
-    assert_eq!(story.on(ended), "release-s leave answer-502");
+    assert_eq!(story.on(ended), "release-s leave error-502");
     // The same by a reset.
     let mut story = Story::awaiting().after(&part);
-    let failed = Event::ReceiveFailed {
-        from: SERVER,
-        fault: Fault::Reset,
-    };
-    assert_eq!(story.on(failed), "release-s leave answer-502");
+    let failed = receive_failed(SERVER);
+    assert_eq!(story.on(failed), "release-s leave error-502");
     assert_eq!(story.code(), "SH");
 }
 
 #[test]
 fn a_reset_behind_an_interim_answer_is_an_end_without_an_answer() {
-    let mut story = Story::awaiting().after(&[
-        received(SERVER, 25),
-        head(SERVER, Head::Interim { len: 25 }),
-    ]);
-    let failed = Event::ReceiveFailed {
-        from: SERVER,
-        fault: Fault::Reset,
-    };
+    let mut story = Story::awaiting().after(&[received(SERVER, 25), interim(25)]);
+    let failed = receive_failed(SERVER);
     assert_eq!(story.on(failed), "", "first the interim answer");
-    assert_eq!(story.on(sent(CLIENT, 25)), "release-s leave answer-502");
+    assert_eq!(story.on(sent(CLIENT, 25)), "release-s leave error-502");
     assert_eq!(story.code(), "SH");
 }
 
@@ -164,132 +151,119 @@ fn a_server_that_does_not_answer_in_time() {
     let mut story = Story::awaiting();
     assert_eq!(story.session.deadline(&story.policy), Some(at(300)));
     story.now = at(300);
-    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.on(TIMED_OUT), "cancel-s");
     assert_eq!(story.on(canceled(SERVER, Use::Read)), "");
-    assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave answer-504");
+    assert_eq!(story.on(canceled(SERVER, Use::Cancel)), "leave error-504");
     assert_eq!(story.code(), "sH");
     assert_eq!(story.session.deadline(&story.policy), Some(at(305)));
 }
 
 #[test]
 fn a_server_that_breaks_after_its_answer_began_is_passed_on() {
-    let mut story = Story::awaiting().after(&[received(SERVER, 60), head(SERVER, WHOLE(60))]);
-    let failed = Event::ReceiveFailed {
-        from: SERVER,
-        fault: Fault::Reset,
-    };
+    let mut story = Story::awaiting().after(&[received(SERVER, 60), whole_head(60)]);
+    let failed = receive_failed(SERVER);
     assert_eq!(story.on(failed), "");
     assert_eq!(story.on(sent(CLIENT, 60)), "release-s unsent-c");
-    assert_eq!(story.on(Event::Unsent { len: 0 }), "cancel-c");
+    assert_eq!(story.on(unsent(0)), "cancel-c");
     assert_eq!(story.code(), "SD");
 }
 
 #[test]
 fn who_has_no_server_gets_an_answer() {
     let mut story = Story::requested();
-    assert_eq!(story.on(Event::NoServer), "release-c leave answer-503");
+    assert_eq!(story.on(NO_SERVER), "release-c leave error-503");
     assert_eq!(story.code(), "SC");
 
-    let mut story = Story::requested().after(&[Event::Full]);
-    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
-    assert_eq!(story.on(Event::Full), "release-c leave answer-503");
+    let mut story = Story::requested().after(&[NO_SLOT]);
+    assert_eq!(story.on(TIMED_OUT), "dequeue backup");
+    assert_eq!(story.on(NO_BACKUP), "release-c leave error-503");
     assert_eq!(story.code(), "sQ");
 
-    let refused = Event::ConnectFailed(Fault::Refused);
-    let mut story = Story::requested().after(&[Event::Chosen, refused, Event::Chosen]);
-    assert_eq!(story.on(refused), "release-c leave answer-503");
+    let refused = connect_failed(Fault::Refused);
+    let mut story = Story::requested().after(&[CHOSEN, refused, CHOSEN]);
+    assert_eq!(story.on(refused), "release-c leave error-503");
     assert_eq!(story.code(), "SC");
 
     let mut story = Story::requested().after(&[
-        Event::Chosen,
+        CHOSEN,
         refused,
-        Event::Chosen,
-        Event::TimedOut,
+        CHOSEN,
+        TIMED_OUT,
         canceled(SERVER, Use::Cancel),
     ]);
-    let given_up = Event::ConnectFailed(Fault::TimedOut);
-    assert_eq!(story.on(given_up), "release-c leave answer-503");
+    let given_up = connect_failed(Fault::TimedOut);
+    assert_eq!(story.on(given_up), "release-c leave error-503");
     assert_eq!(story.code(), "sC");
 
-    let mut story = Story::requested().after(&[Event::Chosen, Event::Shortage]);
+    let mut story = Story::requested().after(&[CHOSEN, SHORTAGE]);
     story.now = at(5);
-    assert_eq!(story.on(Event::TimedOut), "release-c leave answer-503");
+    assert_eq!(story.on(TIMED_OUT), "release-c leave error-503");
     assert_eq!(story.code(), "RC");
 }
 
 #[test]
 fn what_is_no_request_is_answered_or_closed() {
-    let came = [Event::Accepted, received(CLIENT, 10)];
+    let came = [ACCEPTED, received(CLIENT, 10)];
     for answer in [ErrorResponse::BadRequest, ErrorResponse::HeadTooLarge] {
         let mut story = Story::http().after(&came);
-        let refused = Head::Refused(Refusal::Respond(answer));
-        let expected = format!("release-c leave answer-{}", answer.status());
-        assert_eq!(story.on(head(CLIENT, refused)), expected);
+        let expected = format!("release-c leave error-{}", answer.status());
+        assert_eq!(story.on(refused(Refusal::Respond(answer))), expected);
         assert_eq!(story.code(), "PR");
     }
     let mut story = Story::http().after(&came);
-    let refused = Head::Refused(Refusal::Close);
-    assert_eq!(story.on(head(CLIENT, refused)), "free");
+    assert_eq!(story.on(refused(Refusal::Close)), "free");
     assert_eq!(story.code(), "PR");
 }
 
 #[test]
 fn a_client_that_leaves_is_told_nothing() {
-    let failed = Event::ReceiveFailed {
-        from: CLIENT,
-        fault: Fault::Reset,
-    };
+    let failed = receive_failed(CLIENT);
     for (came, event, actions, code) in [
-        (&[][..], Event::Ended { from: CLIENT }, "free", "CR"),
-        (
-            &[received(CLIENT, 5), head(CLIENT, Head::Partial)],
-            failed,
-            "reset",
-            "CR",
-        ),
+        (&[][..], ended(CLIENT), "free", "CR"),
+        (&[received(CLIENT, 5), INCOMPLETE], failed, "reset", "CR"),
     ] {
-        let mut story = Story::http().after(&[Event::Accepted]).after(came);
+        let mut story = Story::http().after(&[ACCEPTED]).after(came);
         assert_eq!(story.on(event), actions);
         assert_eq!(story.code(), code);
     }
-    let mut story = Story::requested().after(&[Event::Full]);
+    let mut story = Story::requested().after(&[NO_SLOT]);
     assert_eq!(story.on(GONE), "dequeue reset");
     assert_eq!(story.code(), "CQ");
-    let mut story = Story::requested().after(&[Event::Chosen]);
+    let mut story = Story::requested().after(&[CHOSEN]);
     assert_eq!(story.on(GONE), "cancel-s");
     assert_eq!(story.code(), "CC");
     let mut story = Story::awaiting();
     assert_eq!(story.on(failed), "unsent-s");
-    assert_eq!(story.on(Event::Unsent { len: 0 }), "cancel-s");
+    assert_eq!(story.on(unsent(0)), "cancel-s");
     assert_eq!(story.code(), "CH");
 }
 
 #[test]
 fn a_client_that_ends_its_stream_still_gets_its_answer() {
     let mut story = Story::awaiting();
-    assert_eq!(story.on(Event::Ended { from: CLIENT }), "end-s");
+    assert_eq!(story.on(ended(CLIENT)), "end-s");
     assert_eq!(story.session.deadline(&story.policy), Some(at(30)));
     assert_eq!(story.on(received(SERVER, 60)), "read-s");
-    assert_eq!(story.on(head(SERVER, WHOLE(60))), "send-c:60 recv-s");
+    assert_eq!(story.on(whole_head(60)), "send-c:60 recv-s");
     assert_eq!(story.on(sent(CLIENT, 60)), "release-s");
-    assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
+    assert_eq!(story.on(ended(SERVER)), "free");
     assert_eq!(story.code(), "--");
 }
 
 #[test]
 fn killed_sessions_are_reset_in_every_state() {
     for (story, actions, code) in [
-        (Story::http().after(&[Event::Accepted]), "cancel-c", "KR"),
+        (Story::http().after(&[ACCEPTED]), "cancel-c", "KR"),
         (
-            Story::requested().after(&[Event::Full]),
+            Story::requested().after(&[NO_SLOT]),
             "dequeue cancel-c",
             "KQ",
         ),
-        (Story::requested().after(&[Event::Chosen]), "cancel-s", "KC"),
+        (Story::requested().after(&[CHOSEN]), "cancel-s", "KC"),
         (Story::awaiting(), "cancel-c cancel-s", "KH"),
     ] {
         let mut story = story;
-        assert_eq!(story.on(Event::Killed(KillReason::Operator)), actions);
+        assert_eq!(story.on(killed(KillReason::Operator)), actions);
         assert_eq!(story.code(), code);
     }
 }

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn a_failed_connect_is_tried_elsewhere_as_often_as_allowed() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
-    let refused = Event::ConnectFailed(Fault::Refused);
+    let mut story = Story::new().after(&[ACCEPTED, CHOSEN]);
+    let refused = connect_failed(Fault::Refused);
     assert_eq!(story.on(refused), "choose-other");
-    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(CHOSEN), "connect");
     assert_eq!(story.on(refused), "reset", "one retry is allowed");
     assert_eq!(story.code(), "SC");
     assert_eq!(story.session.summary(story.now).retries, 1);
@@ -15,25 +15,22 @@ fn a_failed_connect_is_tried_elsewhere_as_often_as_allowed() {
 
 #[test]
 fn a_connect_that_takes_too_long_is_cancelled_and_tried_elsewhere() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
+    let mut story = Story::new().after(&[ACCEPTED, CHOSEN]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(5)));
     story.now = at(5);
-    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.on(TIMED_OUT), "cancel-s");
     assert_eq!(story.session.deadline(&story.policy), None);
-    let gone = Event::ConnectFailed(Fault::TimedOut);
+    let gone = connect_failed(Fault::TimedOut);
     assert_eq!(
         story.on(gone),
         "",
         "the cancellation still names the socket"
     );
-    let canceled = Event::Canceled {
-        side: SERVER,
-        used: Use::Cancel,
-    };
+    let canceled = canceled(SERVER, Use::Cancel);
     assert_eq!(story.on(canceled), "choose-other");
-    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(CHOSEN), "connect");
     assert_eq!(story.session.deadline(&story.policy), Some(at(10)));
-    assert_eq!(story.on(Event::TimedOut), "cancel-s");
+    assert_eq!(story.on(TIMED_OUT), "cancel-s");
     assert_eq!(story.on(canceled), "", "the connect is still out");
     assert_eq!(story.on(gone), "reset");
     assert_eq!(story.code(), "sC");
@@ -41,28 +38,25 @@ fn a_connect_that_takes_too_long_is_cancelled_and_tried_elsewhere() {
 
 #[test]
 fn a_connect_that_stands_at_the_last_moment_is_used_and_can_still_be_ended() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen, Event::TimedOut]);
-    assert_eq!(story.on(Event::Connected), "recv-c recv-s");
+    let mut story = Story::new().after(&[ACCEPTED, CHOSEN, TIMED_OUT]);
+    assert_eq!(story.on(CONNECTED), "recv-c recv-s");
     // The late cancellation is still out; the kill needs one that comes after the receives.
-    assert_eq!(story.on(Event::Killed(KillReason::Operator)), "cancel-c");
-    let canceled = Event::Canceled {
-        side: SERVER,
-        used: Use::Cancel,
-    };
+    assert_eq!(story.on(killed(KillReason::Operator)), "cancel-c");
+    let canceled = canceled(SERVER, Use::Cancel);
     assert_eq!(story.on(canceled), "cancel-s");
 }
 
 #[test]
 fn waiting_counts_from_the_first_moment_through_vain_calls() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    let mut story = Story::new().after(&[ACCEPTED, NO_SLOT]);
     assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
     story.now = at(2);
-    assert_eq!(story.on(Event::SlotFreed), "choose");
-    assert_eq!(story.on(Event::Full), "enqueue");
+    assert_eq!(story.on(SLOT_FREED), "choose-woken");
+    assert_eq!(story.on(NO_SLOT), "enqueue");
     assert_eq!(story.session.queued_since(), Some(at(0)));
     assert_eq!(story.session.deadline(&story.policy), Some(at(3)));
-    assert_eq!(story.on(Event::SlotFreed), "choose");
-    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(SLOT_FREED), "choose-woken");
+    assert_eq!(story.on(CHOSEN), "connect");
     assert_eq!(
         story.session.summary(story.now).waited,
         Duration::from_secs(2)
@@ -71,10 +65,10 @@ fn waiting_counts_from_the_first_moment_through_vain_calls() {
 
 #[test]
 fn nobody_waits_for_ever() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    let mut story = Story::new().after(&[ACCEPTED, NO_SLOT]);
     story.now = at(3);
-    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
-    assert_eq!(story.on(Event::Full), "cancel-c");
+    assert_eq!(story.on(TIMED_OUT), "dequeue backup");
+    assert_eq!(story.on(NO_BACKUP), "cancel-c");
     assert_eq!(story.code(), "sQ");
     assert_eq!(
         story.session.summary(story.now).waited,
@@ -84,17 +78,17 @@ fn nobody_waits_for_ever() {
 
 #[test]
 fn a_shortage_pauses_and_ends_with_the_connect_timeout() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen, Event::Shortage]);
+    let mut story = Story::new().after(&[ACCEPTED, CHOSEN, SHORTAGE]);
     let mut pauses = 0;
     while let Some(deadline) = story.session.deadline(&story.policy) {
         story.now = deadline;
-        let actions = story.on(Event::TimedOut);
+        let actions = story.on(TIMED_OUT);
         if actions == "reset" {
             break;
         }
         assert_eq!(actions, "choose");
-        assert_eq!(story.on(Event::Chosen), "connect");
-        assert_eq!(story.on(Event::Shortage), "");
+        assert_eq!(story.on(CHOSEN), "connect");
+        assert_eq!(story.on(SHORTAGE), "");
         pauses += 1;
     }
     assert_eq!(story.code(), "RC");
@@ -104,29 +98,29 @@ fn a_shortage_pauses_and_ends_with_the_connect_timeout() {
 
 #[test]
 fn a_backup_helps_out_when_the_time_in_the_queue_is_over() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Full]);
+    let mut story = Story::new().after(&[ACCEPTED, NO_SLOT]);
     story.now = at(3);
-    assert_eq!(story.on(Event::TimedOut), "dequeue backup");
-    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(TIMED_OUT), "dequeue backup");
+    assert_eq!(story.on(BACKUP), "connect");
     let waited = story.session.summary(story.now).waited;
     assert_eq!(waited, Duration::from_secs(3));
     // If that fails too, it may have to wait again.
-    let refused = Event::ConnectFailed(Fault::Refused);
+    let refused = connect_failed(Fault::Refused);
     assert_eq!(story.on(refused), "choose-other");
-    assert_eq!(story.on(Event::Full), "enqueue");
+    assert_eq!(story.on(NO_SLOT), "enqueue");
     assert_eq!(story.session.deadline(&story.policy), Some(at(6)));
 }
 
 #[test]
 fn a_server_is_tried_again_after_a_pause() {
-    let mut story = Story::new().after(&[Event::Accepted, Event::Chosen]);
-    let refused = Event::ConnectFailed(Fault::Refused);
+    let mut story = Story::new().after(&[ACCEPTED, CHOSEN]);
+    let refused = connect_failed(Fault::Refused);
     assert_eq!(story.on(refused), "choose-other");
-    assert_eq!(story.on(Event::AllTried), "watch");
+    assert_eq!(story.on(ALL_TRIED), "watch");
     assert_eq!(story.session.deadline(&story.policy), Some(at(1)));
     story.now = at(1);
-    assert_eq!(story.on(Event::TimedOut), "forget choose");
-    assert_eq!(story.on(Event::Chosen), "connect");
+    assert_eq!(story.on(TIMED_OUT), "forget choose");
+    assert_eq!(story.on(CHOSEN), "connect");
     assert_eq!(story.on(refused), "cancel-c", "one retry is allowed");
     assert_eq!(story.code(), "SC");
 }
@@ -135,8 +129,8 @@ fn a_server_is_tried_again_after_a_pause() {
 fn the_pause_is_no_longer_than_a_connect_may_be() {
     let mut story = Story::new();
     story.policy.connect_timeout = Duration::from_millis(200);
-    let refused = Event::ConnectFailed(Fault::Refused);
-    let events = [Event::Accepted, Event::Chosen, refused, Event::AllTried];
+    let refused = connect_failed(Fault::Refused);
+    let events = [ACCEPTED, CHOSEN, refused, ALL_TRIED];
     let story = story.after(&events);
     let deadline = story.session.deadline(&story.policy);
     assert_eq!(deadline, Some(at(0) + Duration::from_millis(200)));
@@ -144,13 +138,13 @@ fn the_pause_is_no_longer_than_a_connect_may_be() {
 
 #[test]
 fn one_that_was_called_from_the_queue_may_have_to_pause() {
-    let refused = Event::ConnectFailed(Fault::Refused);
-    let events = [Event::Accepted, Event::Chosen, refused, Event::Full];
+    let refused = connect_failed(Fault::Refused);
+    let events = [ACCEPTED, CHOSEN, refused, NO_SLOT];
     let mut story = Story::new().after(&events);
     story.now = at(2);
-    assert_eq!(story.on(Event::SlotFreed), "choose");
-    assert_eq!(story.on(Event::AllTried), "", "it is watched already");
-    assert!(!story.session.was_woken_from_queue());
+    assert_eq!(story.on(SLOT_FREED), "choose-woken");
+    assert_eq!(story.on(ALL_TRIED), "", "it is watched already");
+    assert!(story.session.woken_since.is_none());
     let waited = story.session.summary(story.now).waited;
     assert_eq!(waited, Duration::from_secs(2));
 }

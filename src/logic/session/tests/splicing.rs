@@ -13,28 +13,22 @@ fn a_full_receive_leads_to_splicing_and_small_moves_lead_back() {
     );
     assert_eq!(story.on(sent(CLIENT, 100)), "release-s send-c:65536");
     assert_eq!(story.on(sent(CLIENT, FULL)), "release-s in-s");
-    let in_pipe = |len| Event::SplicedIn {
-        from: SERVER,
-        moved: SpliceResult::Bytes(len),
-    };
-    let out_of_pipe = |len| Event::SplicedOut {
-        from: SERVER,
-        moved: SpliceResult::Bytes(len),
-    };
+    let in_pipe = |len| spliced_in(SERVER, SpliceResult::Bytes(len));
+    let out_of_pipe = |len| spliced_out(SERVER, SpliceResult::Bytes(len));
     // A full pipe means that more is there; the sink takes it in two pieces.
     assert_eq!(story.on(in_pipe(PIPE_BYTES_MAX)), "out-s:131072");
     assert_eq!(story.on(out_of_pipe(100_000)), "pollout-c");
-    assert_eq!(story.on(Event::Writable { to: CLIENT }), "out-s:31072");
+    assert_eq!(story.on(writable(CLIENT)), "out-s:31072");
     assert_eq!(story.on(out_of_pipe(31_072)), "in-s");
     // A pipe that did not fill means that the source is empty: the pipe is given back.
     assert_eq!(story.on(in_pipe(70_000)), "out-s:70000");
     assert_eq!(story.on(out_of_pipe(70_000)), "pipe-s pollin-s");
     for _ in 0..SMALL_BEFORE_BUFFERS {
-        assert_eq!(story.on(Event::Readable { from: SERVER }), "in-s");
+        assert_eq!(story.on(readable(SERVER)), "in-s");
         assert_eq!(story.on(in_pipe(100)), "out-s:100");
         assert_eq!(story.on(out_of_pipe(100)), "pipe-s pollin-s");
     }
-    assert_eq!(story.on(Event::Readable { from: SERVER }), "in-s");
+    assert_eq!(story.on(readable(SERVER)), "in-s");
     assert_eq!(story.on(in_pipe(100)), "out-s:100");
     assert_eq!(story.on(out_of_pipe(100)), "pipe-s recv-s");
     // The end of a spliced stream.
@@ -49,12 +43,9 @@ fn a_spliced_stream_ends_like_any_other() {
     let mut story = Story::relaying();
     assert_eq!(story.on(received(CLIENT, FULL)), "send-s:65536");
     assert_eq!(story.on(sent(SERVER, FULL)), "release-c in-c");
-    let ended = Event::SplicedIn {
-        from: CLIENT,
-        moved: SpliceResult::End,
-    };
-    assert_eq!(story.on(ended), "pipe-c end-s");
-    assert_eq!(story.on(Event::Ended { from: SERVER }), "free");
+    let end = spliced_in(CLIENT, SpliceResult::End);
+    assert_eq!(story.on(end), "pipe-c end-s");
+    assert_eq!(story.on(ended(SERVER)), "free");
     assert_eq!(story.code(), "--");
 }
 
@@ -63,10 +54,7 @@ fn without_a_kernel_pipe_buffers_go_on() {
     let mut story = Story::relaying();
     let _ = story.on(received(CLIENT, FULL));
     let _ = story.on(sent(SERVER, FULL));
-    let none = Event::SplicedIn {
-        from: CLIENT,
-        moved: SpliceResult::NoPipe,
-    };
+    let none = spliced_in(CLIENT, SpliceResult::NoPipe);
     assert_eq!(story.on(none), "recv-c");
     assert_eq!(story.on(received(CLIENT, 9)), "send-s:9 recv-c");
 }
@@ -78,14 +66,8 @@ fn a_long_transfer_lets_others_have_their_turn() {
     let _ = story.on(sent(CLIENT, FULL));
     let mut moved = 0u32;
     loop {
-        let _ = story.on(Event::SplicedIn {
-            from: SERVER,
-            moved: SpliceResult::Bytes(PIPE_BYTES_MAX),
-        });
-        let next = story.on(Event::SplicedOut {
-            from: SERVER,
-            moved: SpliceResult::Bytes(PIPE_BYTES_MAX),
-        });
+        let _ = story.on(spliced_in(SERVER, SpliceResult::Bytes(PIPE_BYTES_MAX)));
+        let next = story.on(spliced_out(SERVER, SpliceResult::Bytes(PIPE_BYTES_MAX)));
         moved += PIPE_BYTES_MAX;
         if next == "pipe-s pollin-s" {
             break;
