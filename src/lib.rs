@@ -3,8 +3,8 @@
 //! # A byte's journey
 //!
 //! 1. A client connects. The kernel hands the connection to one worker, whose ring has an accept in
-//!    flight on its own listener ([`worker`], `listener.rs`).
-//! 2. The worker takes a place for a session and lets the balancer choose a server
+//!    flight on its own listener ([`worker`], `acceptor.rs`, `admission.rs`).
+//! 2. The worker takes a slot of the session limits and lets the balancer choose a server
 //!    ([`logic::balance`]); it connects, and arms one receive for each side.
 //! 3. The byte arrives. The kernel puts it into a buffer that it takes from the worker's ring of
 //!    provided buffers, and completes the receive ([`io`]).

@@ -31,8 +31,8 @@ pub struct FrontendCounters {
     pub bytes_from_servers: Counter,
     /// Answers of our own, by [`ErrorResponse::index`].
     pub answers: [Counter; ErrorResponse::ALL.len()],
-    /// Answers of servers that passed as they are, because they are not HTTP or their head is too
-    /// long.
+    /// Responses of servers that were relayed unchanged, because they are not HTTP or their head is
+    /// too long.
     pub unparsed_responses: Counter,
     /// Requests for a backend with a sticky cookie that came through a proxy, which may put
     /// several users on one connection.
@@ -42,7 +42,7 @@ pub struct FrontendCounters {
 /// What one worker counts for one server.
 #[derive(Debug, Default)]
 pub struct ServerCounters {
-    /// Sessions that it was given; those that went elsewhere after a failed connect are among them.
+    /// Sessions that it was given, with those that got another server after a failed connect.
     pub sessions_started: Counter,
     /// Bytes read from clients for it.
     pub bytes_from_clients: Counter,
@@ -52,7 +52,7 @@ pub struct ServerCounters {
     pub connect_failures: Counter,
     /// Connect attempts to it that were not the first of their session.
     pub retries: Counter,
-    /// Those of them that followed a failed one to this very server.
+    /// Those of them that followed a failed one to this same server.
     pub reconnects: Counter,
     /// Connect attempts to other servers that followed a failed one to this.
     pub redispatches: Counter,
@@ -85,10 +85,10 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
     }
 }
 
-/// How long the sessions of a server took that were connected to it and have ended.
+/// Durations of the ended sessions of a server that were connected to it.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// Waiting for a place, on the scale [`QUEUE`].
+    /// In the queue, on the scale [`QUEUE`].
     pub queue: Histogram<{ QUEUE.buckets() }>,
     /// From the first choice of a server to the connection, on the scale [`CONNECT`].
     pub connect: Histogram<{ CONNECT.buckets() }>,
@@ -110,55 +110,55 @@ impl Times {
     }
 }
 
-/// One element for each worker, which alone writes it, on cache lines of its own.
+/// One element for each worker, which alone writes it, in cache lines of its own.
 pub type ByWorker<T> = Box<[CachePadded<T>]>;
 
 fn by_worker<T: Default>(workers: usize) -> ByWorker<T> {
     (0..workers).map(|_| CachePadded::default()).collect()
 }
 
-/// A frontend as all workers see it; it stays itself as long as its name does.
+/// A frontend as all workers share it. A reload keeps the object if the name is the same.
 #[derive(Debug)]
 pub struct FrontendShared {
-    /// Of this process, never used again.
+    /// Unique in this process.
     pub id: u64,
-    /// Its sessions.
+    /// Its open sessions.
     pub session_limit: SessionLimit,
-    /// Workers that stopped accepting because no place is free.
+    /// Workers with listeners that accept nothing because this limit is reached.
     pub paused: WaitRegistry,
     /// What each worker counts.
     pub counters: ByWorker<FrontendCounters>,
 }
 
-/// Who waits for a place on any server of a backend, and how many wait for one at all; it stays
-/// itself as long as the backend's name does.
+/// The queue of a backend: which workers have sessions in it, and how many. A reload keeps the object
+/// if the backend's name is the same.
 #[derive(Debug)]
 pub struct QueueShared {
-    /// Of this process, never used again.
+    /// Unique in this process.
     pub id: u64,
-    /// Workers with sessions that wait.
+    /// Workers with sessions that wait for any server of the backend.
     pub waiting: WaitRegistry,
-    /// How many sessions of each worker wait now.
+    /// How many sessions of each worker wait now, for any server or for a certain one.
     pub sessions_waiting: ByWorker<Gauge>,
     /// Times that the last usable server was lost; the health thread counts them.
     pub downs: Counter,
 }
 
-/// A server as all workers see it; it stays itself as long as the name of its backend, its own name
-/// and its address as it is written do.
+/// A server as all workers share it. A reload keeps the object if the name of its backend, its own
+/// name and its address as it is written are the same.
 #[derive(Debug)]
 pub struct ServerShared {
-    /// Of this process, never used again.
+    /// Unique in this process.
     pub id: u64,
-    /// Where it is reached.
+    /// Its addresses.
     pub addresses: Addresses,
-    /// Sessions that were given to it.
+    /// Open sessions that were given to it.
     pub session_limit: SessionLimit,
-    /// Whether it takes new ones.
+    /// Whether it takes new sessions, and its weight.
     pub availability: ServerAvailability,
-    /// Workers with sessions that wait for a place on this very server.
+    /// Workers with sessions that are pinned to this server and wait for a slot.
     pub waiting: WaitRegistry,
-    /// Those who wait for any server of its backend.
+    /// The queue of its backend.
     pub queue: Arc<QueueShared>,
     /// Connects that failed.
     pub connect_failures: ConnectFailures,
@@ -167,24 +167,24 @@ pub struct ServerShared {
 }
 
 impl ServerShared {
-    /// Whether sessions that are bound to it could have a place on it now.
+    /// Whether it is usable and has a free slot.
     pub fn is_open(&self) -> bool {
         self.availability.is_usable() && self.session_limit.free() > 0
     }
 
-    /// Whether any session could have a place on it now; places that sessions wait for that are
-    /// bound to it are theirs.
+    /// Whether it has a free slot for any session: slots that pinned sessions wait for are not offered
+    /// to others.
     pub fn is_open_to_any(&self) -> bool {
         self.is_open() && self.availability.weight() > 0 && !self.waiting.any()
     }
 }
 
-/// A backend as all workers see it.
+/// A backend as all workers share it.
 #[derive(Clone, Debug)]
 pub struct BackendShared {
     /// By index of the server.
     pub servers: Vec<Arc<ServerShared>>,
-    /// Who waits for any of them.
+    /// Its queue.
     pub queue: Arc<QueueShared>,
 }
 
@@ -227,12 +227,12 @@ impl Snapshot {
     }
 }
 
-/// What makes a server itself.
+/// What identifies a server: names of its backend and its own, and its address.
 type ServerKey = (String, String, Address);
 
-/// Everything that is in use anywhere in the process, by what makes it itself. Something that a
-/// configuration drops and a later one brings back is the same again if a session still has it, so
-/// that its bounds hold for both.
+/// The shared objects that are in use anywhere in the process. If a configuration drops one and a later
+/// one has it again, that is the same object if a session still uses it, so that its limits hold for
+/// both.
 #[derive(Debug)]
 pub struct Registry {
     workers: usize,
@@ -248,7 +248,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// For a process with so many workers.
+    /// For a process with this number of workers.
     pub fn new(workers: usize) -> Self {
         Registry {
             workers,
@@ -261,7 +261,7 @@ impl Registry {
         }
     }
 
-    /// The next snapshot. The bounds that `config` names hold from now on.
+    /// The next snapshot. The limits of `config` are in effect from now on.
     pub fn snapshot(&mut self, config: Config) -> Arc<Snapshot> {
         self.frontends.retain(|_, found| found.strong_count() > 0);
         self.queues.retain(|_, found| found.strong_count() > 0);

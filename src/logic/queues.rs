@@ -1,11 +1,11 @@
 //! Queues of sessions or listeners, by what they wait for.
 //!
-//! A worker has one [`Queues`] of each kind. Entering a queue, leaving it from anywhere and being
-//! served cost the same however many wait, and nothing is done for a queue that is empty: it exists
-//! as long as somebody is in it.
+//! A worker has one [`Queues`] of each kind. Adding a member and removing one from anywhere in its queue
+//! cost the same however many there are. A queue exists only while it has members, so empty ones cost
+//! nothing.
 //!
-//! A target may have several queues: of sessions that wait for the same, but began with different
-//! configurations, one may go on where the other may not.
+//! A target may have several queues: of sessions that wait for the same server, but have different
+//! configurations, some may be able to continue where others are not.
 
 use std::collections::BTreeMap;
 
@@ -27,10 +27,10 @@ struct Queue<Q> {
     last: u32,
 }
 
-/// All that wait. `T` is what they wait for, `Q` tells apart the queues of one target.
+/// All queues of one kind. `T` is what members wait for, `Q` identifies a queue among those of one target.
 ///
-/// Members are numbers of slots of a slab, each in at most one queue: memory is 8 bytes for each
-/// number up to the highest one that ever waited, and is not given back.
+/// Members are slots of a slab, each in at most one queue. The memory is 8 bytes for each slot up to the
+/// highest that ever waited, and is not freed.
 #[derive(Debug)]
 pub struct Queues<T, Q> {
     targets: BTreeMap<T, Vec<Queue<Q>>>,
@@ -59,15 +59,15 @@ impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
         self.link(target, queue, slot, [NIL, first]);
     }
 
-    /// Takes a member out of its queue, wherever it stands.
+    /// Removes a member, wherever it is in its queue.
     pub fn remove(&mut self, target: T, queue: Q, slot: u32) {
         let Link { previous, next } = self.links[slot as usize];
         let Some(queues) = self.targets.get_mut(&target) else {
-            debug_assert!(false, "nobody waits there");
+            debug_assert!(false, "the target has no members");
             return;
         };
         let Some(index) = queues.iter().position(|found| found.queue == queue) else {
-            debug_assert!(false, "nobody waits there");
+            debug_assert!(false, "the queue has no members");
             return;
         };
         match previous {
@@ -86,23 +86,23 @@ impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
         }
     }
 
-    /// Who waits longest in a queue.
+    /// The first member of a queue.
     pub fn first(&self, target: T, queue: Q) -> Option<u32> {
         self.queue(target, queue).map(|queue| queue.first)
     }
 
-    /// The queues for a target, each with the one who waits longest in it.
+    /// The queues of a target, each with its first member.
     pub fn queues(&self, target: T) -> impl Iterator<Item = (Q, u32)> {
         let queues = self.targets.get(&target).into_iter().flatten();
         queues.map(|found| (found.queue, found.first))
     }
 
-    /// All that somebody waits for.
+    /// The targets that have members.
     pub fn targets(&self) -> impl Iterator<Item = T> {
         self.targets.keys().copied()
     }
 
-    /// Takes all out: the queues, and those who wait in them, longest first in each.
+    /// Removes all members. Returns the queues with their members in order.
     pub fn take_all(&mut self) -> Vec<(Q, Vec<u32>)> {
         let queues = std::mem::take(&mut self.targets).into_values().flatten();
         let members = |first: u32| {
@@ -122,7 +122,7 @@ impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
         queues.find(|found| found.queue == queue)
     }
 
-    /// Puts a member between two neighbours, of which at least one is the end of the queue.
+    /// Links a member between two neighbours, at least one of which is the end of the queue.
     fn link(&mut self, target: T, queue: Q, slot: u32, [previous, next]: [u32; 2]) {
         debug_assert!(slot != NIL, "the number {slot} stands for no member");
         let index = slot as usize;
@@ -166,7 +166,7 @@ mod tests {
         Push(u8, u8),
         PushFirst(u8, u8),
         Pop(u8, u8),
-        /// One of those who wait, by a part of them.
+        /// The member at this fraction of all, in 2^-32.
         Remove(u32),
     }
 

@@ -1,7 +1,7 @@
-//! What a worker has to say to the log, without ever waiting for it.
+//! A worker's output to the log thread: records of ended sessions, and warnings.
 //!
-//! Records of ended sessions are collected during a turn and handed over in one piece; when the
-//! log can't keep up they are dropped and counted.
+//! Records are collected during a turn of the loop and sent as one batch. Nothing here waits: when
+//! the channel is full, a batch is dropped and its records are counted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::snapshot::Snapshot;
 /// An ended session, for the access log.
 #[derive(Clone, Debug)]
 pub struct AccessRecord {
-    /// Where the client came from, if the kernel still knew it.
+    /// Address of the client; `None`: its connection had ended before the kernel was asked.
     pub client: Option<SocketAddr>,
     /// Index of the frontend.
     pub frontend: u16,
     /// Index of the server in the frontend's backend, if one was chosen.
     pub server: Option<u16>,
-    /// What is known of its course.
+    /// Its outcome, times and bytes.
     pub summary: Summary,
     /// Its first request, in HTTP mode.
     pub exchange: Option<Exchange>,
 }
 
-/// Sessions that ended, from a worker to the access log.
+/// Ended sessions, from a worker to the access log.
 #[derive(Debug)]
 pub struct LogBatch {
     /// The configuration of all of them.
@@ -37,20 +37,21 @@ pub struct LogBatch {
     pub records: Vec<AccessRecord>,
 }
 
-/// A worker's end of the way to the log.
+/// A worker's end of the channel to the log thread.
 pub struct LogSink {
     sender: Sender<LogBatch>,
-    /// Takes warnings. They do not go with the sessions: nobody may read the access log.
+    /// Logs a warning. Warnings do not go through the channel, which is not read where there is no
+    /// access log.
     warned: Arc<dyn Fn(String) + Send + Sync>,
     batch: Vec<AccessRecord>,
-    /// The configuration of those in the batch.
+    /// The configuration of the records in the batch.
     snapshot: Option<Arc<Snapshot>>,
-    /// Records that found no room.
+    /// Records that were dropped since the last flush, because the channel was full.
     dropped: u64,
 }
 
 impl LogSink {
-    /// Sessions go to `sender`, warnings to `warned`, which must not block.
+    /// Records are sent to `sender`; `warned` is called with each warning, and must not block.
     pub fn new(sender: Sender<LogBatch>, warned: Arc<dyn Fn(String) + Send + Sync>) -> Self {
         LogSink {
             sender,
@@ -62,15 +63,7 @@ impl LogSink {
     }
 
     /// Records a session of this configuration, if that has an access log.
-    pub(super) fn record(
-        &mut self,
-        snapshot: &Arc<Snapshot>,
-        client: Option<SocketAddr>,
-        frontend: u16,
-        server: Option<u16>,
-        summary: Summary,
-        exchange: Option<Exchange>,
-    ) {
+    pub(super) fn record(&mut self, snapshot: &Arc<Snapshot>, record: AccessRecord) {
         if snapshot.config.global.access_log == AccessLog::Off {
             return;
         }
@@ -79,28 +72,22 @@ impl LogSink {
             self.send();
             self.snapshot = Some(Arc::clone(snapshot));
         }
-        self.batch.push(AccessRecord {
-            client,
-            frontend,
-            server,
-            summary,
-            exchange,
-        });
+        self.batch.push(record);
     }
 
-    /// A warning that finds no room is lost: the counters tell the same.
+    /// Logs a warning. It may be lost; the counters of shortages are exact.
     pub(super) fn warn(&mut self, text: String) {
         (self.warned)(text);
     }
 
-    /// Hands over what was recorded. Returns how many records had to be dropped.
+    /// Sends what was recorded. Returns how many records were dropped since the last call.
     pub(super) fn flush(&mut self) -> u64 {
         self.send();
         std::mem::take(&mut self.dropped)
     }
 
     fn send(&mut self) {
-        // TakeoverClient, so that an old configuration is not kept by this.
+        // Taken, so that the batch does not keep an old configuration alive.
         let Some(snapshot) = self.snapshot.take() else {
             return;
         };

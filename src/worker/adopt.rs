@@ -1,53 +1,33 @@
-//! Taking a new configuration while sessions go on.
+//! A worker adopts a new configuration while sessions go on.
 //!
-//! Sessions keep the one they began with for as long as they have their server. A session without
-//! one, which waits for a place or whose server could not be had, goes over to the new
-//! configuration if that still has its frontend, and otherwise stays. Listeners that stay are only
-//! told where their clients belong now.
+//! A session that has a server keeps the configuration that it began with. A session without one,
+//! because it waits in a queue or its server could not be reached, moves to the new configuration if
+//! that has its frontend. Listeners that both configurations have stay open and get a new route.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Worker;
+use super::command::{Adoption, Listening};
 use super::config_generations::{LocalConfig, Route};
+use super::waiting::{End, QueueKey};
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
 use crate::logic::session::Side;
-use crate::snapshot::{ServerShared, Snapshot};
-
-/// A listener of one worker.
-#[derive(Debug)]
-pub struct Listening<L> {
-    /// As the control plane calls it, in all configurations.
-    pub id: u64,
-    /// Index of its frontend.
-    pub frontend: u16,
-    /// `None`: the worker has it already.
-    pub opened: Option<L>,
-}
-
-/// A configuration to take, for one worker.
-pub struct Adoption<L> {
-    /// The configuration.
-    pub snapshot: Arc<Snapshot>,
-    /// All listeners that there are now; the others are closed.
-    pub listeners: Vec<Listening<L>>,
-    /// Called when it is done; dropped if that is not going to be.
-    pub adopted: Box<dyn FnOnce() + Send>,
-}
+use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
-    /// Takes a configuration for all that is new. The caller makes listeners accept and serves the
+    /// Uses a configuration for all new sessions. The caller then resumes accepting and looks at all
     /// queues.
     pub(super) fn adopt(&mut self, adoption: Adoption<E::Listener>) {
-        if self.stopping {
+        if self.stop.is_stopping() {
             let opened = adoption.listeners.into_iter();
             for listener in opened.filter_map(|listening| listening.opened) {
                 self.engine.close_listener(listener);
             }
             return;
         }
-        self.withdraw_paused();
+        self.acceptor.end_pauses();
         self.configs.adopt(adoption.snapshot);
         self.adopt_listeners(adoption.listeners);
         self.adopt_waiting();
@@ -63,58 +43,55 @@ impl<E: Engine> Worker<E> {
             .map(|listening| (listening.id, listening.frontend))
             .collect();
         let mut leaving = Vec::new();
-        for index in self.listener_indices() {
-            let (id, route) = (self.listeners[index].id, self.listeners[index].route);
-            match frontends.get(&id) {
-                Some(&frontend) => self.move_listener(index, self.configs.route(config, frontend)),
+        for index in self.acceptor.indices() {
+            let (id, old) = self.acceptor.listener(index);
+            let new = match frontends.get(&id) {
+                Some(&frontend) => Some(self.configs.route(config, frontend)),
                 None => {
                     leaving.push(index);
-                    if let Some(route) = self.configs.newest_route(route) {
-                        self.move_listener(index, route);
-                    }
+                    self.configs.newest_route(old)
                 }
+            };
+            if let Some(route) = new {
+                self.acceptor.reroute(index, route, &mut self.configs);
             }
         }
         for listening in opened {
-            self.add_listener(listening);
+            self.acceptor.add(listening, &mut self.configs);
         }
-        // Only now, because it may announce who waits at which frontend.
+        // Only now, because its parked connections may wait for a limit of the new configuration.
         for index in leaving {
+            self.acceptor.mark_leaving(index, None);
             self.leave_listener(index);
         }
     }
 
-    /// Moves those who wait for a place to the queues of the new configuration, as far as it has
-    /// their frontends.
+    /// Moves waiting sessions to the queues of the new configuration, if that has their frontend.
     fn adopt_waiting(&mut self) {
-        let (mut waiting, mut lines) = (Vec::new(), BTreeMap::new());
-        for (queue_key, slots) in self.queues.take_all() {
-            self.count_left(queue_key, slots.len());
-            lines.insert(self.target(queue_key), queue_key);
-            waiting.extend(slots);
-        }
-        waiting.sort_by_key(|slot| self.queued_since(*slot));
-        for slot in waiting {
-            let slot = slot as usize;
+        let (mut queue_keys, slots) = self.waiting.take_all(&self.configs);
+        for slot in slots {
             self.renew(slot);
             let queue_key = self.queue_key_of(&self.sessions[slot]);
-            self.enter(queue_key, slot, false);
-            lines.insert(self.target(queue_key), queue_key);
+            let session = (slot, self.queued_since(slot));
+            (self.waiting).push(queue_key, End::Back, session, &self.configs);
+            queue_keys.push(queue_key);
         }
-        for queue_key in lines.into_values() {
-            self.announce(queue_key);
+        let by_target = |queue_key: QueueKey| (queue_key.target(&self.configs), queue_key);
+        let changed: BTreeMap<_, _> = queue_keys.into_iter().map(by_target).collect();
+        for queue_key in changed.into_values() {
+            self.waiting.publish(queue_key, &self.configs);
         }
     }
 
-    /// Gives a session that has no server the newest configuration, if that has its frontend and
-    /// means the same by what was read of it so far.
+    /// Moves a session that has no server to the newest configuration, if that has its frontend and
+    /// the same rules for the part of the request that was read already.
     pub(super) fn renew(&mut self, slot: usize) {
         let old = self.sessions[slot].route;
         let Some(new) = self.configs.newest_route(old).filter(|new| *new != old) else {
             return;
         };
         let [old_view, new_view] =
-            [old, new].map(|route| View::of(&self.configs[route.config], route));
+            [old, new].map(|route| RouteView::of(&self.configs[route.config], route));
         if old_view.mode != new_view.mode || old_view.sticky != new_view.sticky {
             return;
         }
@@ -148,18 +125,18 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// What a session that has no server may already have to do with a configuration.
-struct View<'a> {
+/// The parts of a configuration that the state of a session without a server depends on.
+struct RouteView<'a> {
     mode: Mode,
     sticky: Option<&'a Sticky>,
     servers: &'a [Arc<ServerShared>],
 }
 
-impl<'a> View<'a> {
+impl<'a> RouteView<'a> {
     fn of(local: &'a LocalConfig, route: Route) -> Self {
         let config = &local.snapshot.config;
         let backend = route.backend as usize;
-        View {
+        RouteView {
             mode: config.frontends[usize::from(route.frontend)].mode,
             sticky: config.backends[backend].sticky.as_ref(),
             servers: &local.snapshot.backends[backend].servers,

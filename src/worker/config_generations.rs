@@ -1,5 +1,5 @@
-//! The snapshots that a worker uses: the newest for new sessions, older ones for as long as a
-//! session or a listener that began with them is there.
+//! The configurations that a worker uses: the newest for new sessions, older ones as long as a
+//! session or a listener uses them.
 
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
@@ -7,9 +7,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::http::Cookie;
-use super::slot::Slot;
 use crate::config::{AccessLog, Balance, Frontend, Mode};
-use crate::io::Engine;
 use crate::logic::balance::{Algorithm, Balancer};
 use crate::logic::session::{Policy, Protocol};
 use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
@@ -17,11 +15,11 @@ use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
 /// The index of a configuration in a worker's [`ConfigGenerations`].
 pub type ConfigIndex = u32;
 
-/// The way of a session: the configuration that it goes by, the frontend at which its client came,
-/// and the backend that serves it.
+/// The route of a session: its configuration, the frontend that its client connected to, and the
+/// backend that serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Which configuration.
+    /// Its configuration.
     pub config: ConfigIndex,
     /// Index of the frontend in it.
     pub frontend: u16,
@@ -29,18 +27,18 @@ pub struct Route {
     pub backend: u32,
 }
 
-/// A snapshot, and what one worker makes of it.
+/// A configuration in use, with what one worker keeps for it.
 pub struct LocalConfig {
     pub snapshot: Arc<Snapshot>,
-    /// By index of the frontend.
+    /// Rules of the session's state machine, by index of the frontend.
     pub policies: Vec<Policy>,
     /// By index of the backend.
     pub balancers: Vec<Balancer>,
     /// Sticky cookies, by index of the backend.
     pub cookies: Vec<Option<Cookie>>,
-    /// The client's address is needed, for the log or for hashing, by index of the frontend.
+    /// Whether the client's address is needed, for the log or for hashing, by index of the frontend.
     pub wants_client: Vec<bool>,
-    /// Sessions and listeners that name it.
+    /// Number of sessions and listeners that use it.
     users: usize,
 }
 
@@ -71,30 +69,28 @@ impl LocalConfig {
         self.snapshot.config.global.access_log != AccessLog::Off
     }
 
-    /// The server that a session of this config has taken, if any.
-    pub fn server_of<E: Engine>(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
-        let backend = entry.route.backend as usize;
-        let server = usize::from(entry.server?);
-        Some(self.snapshot.server(backend, server))
+    /// The server at these positions.
+    pub fn server(&self, backend: u32, server: u16) -> &Arc<ServerShared> {
+        self.snapshot.server(backend as usize, usize::from(server))
     }
 
-    /// What all workers share of a frontend.
+    /// The frontend at this position, as all workers share it.
     pub fn frontend(&self, frontend: u16) -> &Arc<FrontendShared> {
         &self.snapshot.frontends[usize::from(frontend)]
     }
 }
 
-/// All configs in use; at least one.
+/// All configurations in use; at least one.
 pub struct ConfigGenerations {
     table: Slab<LocalConfig>,
     newest: ConfigIndex,
-    /// One may have lost its last user.
+    /// A configuration may have lost its last user.
     sweep_due: bool,
     seed: u64,
 }
 
 impl ConfigGenerations {
-    /// With a first one. `seed` makes random choices differ.
+    /// With a first configuration, and the seed of the balancers' random choices.
     pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
         let mut configs = ConfigGenerations {
             table: Slab::new(),
@@ -106,30 +102,30 @@ impl ConfigGenerations {
         configs
     }
 
-    /// Takes a snapshot for all that is new.
+    /// Makes this the newest configuration.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) {
-        // Or every turn of a reloading process would begin with the same server.
+        // Another seed for each, or round robin would begin with the same server after every reload.
         let seed = self.seed.wrapping_add(snapshot.version);
         self.newest = self.table.insert(LocalConfig::new(snapshot, seed)) as ConfigIndex;
         self.sweep_due = true;
     }
 
-    /// The index of the config for all that is new.
+    /// Index of the newest configuration.
     pub fn newest(&self) -> ConfigIndex {
         self.newest
     }
 
-    /// How many there are.
+    /// Number of configurations.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// What all workers share of the frontend at this route.
+    /// The frontend of this route, as all workers share it.
     pub fn frontend(&self, route: Route) -> &Arc<FrontendShared> {
         self[route.config].frontend(route.frontend)
     }
 
-    /// The same frontend in the newest config, if that has it.
+    /// The route of the same frontend in the newest configuration, if that has it.
     pub fn newest_route(&self, route: Route) -> Option<Route> {
         if route.config == self.newest {
             return Some(route);
@@ -139,7 +135,7 @@ impl ConfigGenerations {
         Some(self.route(self.newest, frontend as u16))
     }
 
-    /// The way of sessions whose clients come to this frontend of a configuration.
+    /// The route of sessions of this frontend.
     pub fn route(&self, config: ConfigIndex, frontend: u16) -> Route {
         let backend = self[config].snapshot.config.frontends[usize::from(frontend)].backend;
         Route {
@@ -149,12 +145,12 @@ impl ConfigGenerations {
         }
     }
 
-    /// A session or a listener names it from now on.
+    /// Counts a session or a listener that begins to use a configuration.
     pub fn acquire(&mut self, config: ConfigIndex) {
         self[config].users += 1;
     }
 
-    /// It no longer does.
+    /// Counts one that no longer does.
     pub fn release(&mut self, config: ConfigIndex) {
         let users = &mut self[config].users;
         debug_assert!(*users > 0, "a config was released that was not acquired");
@@ -162,8 +158,8 @@ impl ConfigGenerations {
         self.sweep_due |= *users == 0;
     }
 
-    /// Drops configs that nobody names any more. Not while an event is handled, which may still look
-    /// at one.
+    /// Drops configurations without users. Not to be called while an event is handled, which may still
+    /// read one.
     pub fn sweep(&mut self) {
         if std::mem::take(&mut self.sweep_due) {
             let newest = self.newest as usize;

@@ -106,6 +106,13 @@ impl<E: Engine> Worker<E> {
         self.connect(slot, fault).map(Err)
     }
 
+    /// Counts the attempt, which goes to the session's server, unless it is counted.
+    fn count_attempt(&mut self, slot: usize) {
+        let entry = &mut self.sessions[slot];
+        let config = &self.configs[entry.route.config];
+        self.reporting.accounting.attempt_made(entry, config);
+    }
+
     /// The address that the attempt has come to; `None`: all were tried.
     fn address_of_attempt(&self, slot: usize) -> Option<std::net::SocketAddr> {
         let entry = &self.sessions[slot];

@@ -1,11 +1,12 @@
-//! One turn: hand over what is sent, wait in the kernel, read the clock, take completions, let
-//! timers expire, see to those who wait for a buffer or a route, count.
+//! The event loop. One turn: submit the sends, wait in the kernel, read the clock, handle
+//! completions and expired timers, then what waits for a buffer or a slot, commands and counters.
 
 use std::time::Duration;
 
 use super::config_generations::Route;
+use super::context::StopState;
 use super::sending::Next;
-use super::sessions::SessionScan;
+use super::session_commands::SessionScan;
 use super::token::Owner;
 use super::{Command, Worker};
 use crate::io::Engine;
@@ -13,7 +14,7 @@ use crate::logic::session::{Event, KillReason};
 use crate::logic::time::Instant;
 
 impl<E: Engine> Worker<E> {
-    /// Runs until it was told to stop and its last session has ended.
+    /// Runs until a command to stop was received and the last session has ended.
     pub fn run(&mut self) {
         self.start();
         while !self.is_done() {
@@ -29,21 +30,16 @@ impl<E: Engine> Worker<E> {
         self.serve_freed();
     }
 
-    /// It was told to stop, and nothing is left to do.
+    /// Whether it is to stop and nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.stopping
-            && self.sessions.is_empty()
-            && self
-                .listeners
-                .iter()
-                .all(|(_, accepting)| accepting.is_done())
+        self.stop.is_stopping() && self.sessions.is_empty() && self.acceptor.is_done()
     }
 
     /// One turn of the loop.
     pub fn turn(&mut self) {
         let next = self.hand_over_sends();
         self.engine.wait(self.timeout(next));
-        // They ended at the beginning of the wait, which the clock still shows.
+        // These sends ended at the beginning of the wait: before the clock is read.
         while let Some((token, sent)) = self.engine.next_sent() {
             self.sent(token, sent);
         }
@@ -57,36 +53,32 @@ impl<E: Engine> Worker<E> {
             self.expired(slot);
         }
         self.relieve_shortage();
-        if self.short_until.is_some_and(|until| until <= self.now) {
-            self.short_until = None;
-            self.resume_accepting();
-        }
+        self.end_shortage();
         self.serve_freed();
         self.scan_step();
         self.configs.sweep();
-        self.account_bytes(happened);
-        let dropped = self.log.flush();
-        if dropped > 0 {
-            self.counters().log_lines_dropped.add(dropped);
-        }
+        let (sessions, configs) = (&mut self.sessions, &self.configs);
+        let accounting = &mut self.reporting.accounting;
+        accounting.scan_bytes(sessions, configs, self.now, happened);
+        self.reporting.flush_log();
     }
 
-    /// The engine of this worker, for tests that stand behind it.
+    /// The engine of this worker, for tests with an engine of their own.
     pub fn engine(&mut self) -> &mut E {
         &mut self.engine
     }
 
-    /// It was told to end its sessions.
+    /// Whether it was ordered to end its sessions.
     pub fn is_aborting(&self) -> bool {
-        self.aborting
+        self.stop.is_aborting()
     }
 
-    /// Configurations that sessions or listeners still use, the newest included.
+    /// Number of configurations that sessions or listeners still use, with the newest.
     pub fn snapshots_in_use(&self) -> usize {
         self.configs.len()
     }
 
-    /// Sessions that are open.
+    /// Number of open sessions.
     pub fn sessions_open(&self) -> usize {
         self.sessions.len()
     }
@@ -96,7 +88,7 @@ impl<E: Engine> Worker<E> {
         self.now = self.now.max(Instant::from_nanos(nanos));
     }
 
-    /// How long nothing needs to be done unless something happens.
+    /// How long the engine may wait for completions. `None`: without limit.
     fn timeout(&self, after_sends: Next) -> Option<Duration> {
         if after_sends == Next::AtOnce {
             return Some(Duration::ZERO);
@@ -104,13 +96,14 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
-        if !self.session_scans.is_empty() || self.freed_due {
+        if !self.reporting.session_scans.is_empty() || self.notices.are_pending() {
             return Some(Duration::ZERO);
         }
+        let accounting = &self.reporting.accounting;
         let next = [
             self.timers.next_wakeup(),
-            self.short_until,
-            self.accounting_due(),
+            self.acceptor.shortage_until(),
+            accounting.due(!self.sessions.is_empty(), self.now),
             self.starved_due(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -119,7 +112,7 @@ impl<E: Engine> Worker<E> {
 
     pub(super) fn woken(&mut self) {
         self.engine.watch_waker(Owner::Waker.token());
-        self.freed_due = true;
+        self.notices.expect();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Release(release) => self.release_listeners(&release),
@@ -129,46 +122,45 @@ impl<E: Engine> Worker<E> {
                 Command::Adopt(adoption) => {
                     self.adopt(*adoption);
                     // Limits and servers may have changed.
-                    self.serve_all();
+                    (self.waiting).look_at_all(&self.configs, &mut self.notices);
                     self.resume_accepting();
                 }
-                Command::Sessions(errand) => self
-                    .session_scans
-                    .push_back(SessionScan::new(errand, self.now)),
+                Command::Sessions(command) => {
+                    let scan = SessionScan::new(command, self.now);
+                    self.reporting.session_scans.push_back(scan);
+                }
             }
         }
     }
 
     fn stop(&mut self) {
-        if !self.stopping {
-            self.stopping = true;
+        if self.stop == StopState::Running {
+            self.stop = StopState::Stopping;
             self.stop_accepting();
         }
     }
 
     fn abort(&mut self) {
-        self.aborting = true;
-        self.stop();
-        for index in self.listener_indices() {
-            for socket in self.listeners[index].take_parked() {
-                self.engine.reset(socket);
-            }
-            self.update_pause(index);
+        let was_running = !self.stop.is_stopping();
+        self.stop = StopState::Aborting;
+        if was_running {
+            self.stop_accepting();
         }
+        self.reset_parked();
         let open: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in open {
             if self.sessions.contains(slot) {
                 self.drive(slot, Event::Killed(KillReason::Operator));
             }
         }
-        // Those that a shortage has kept open.
-        for index in self.listener_indices() {
-            self.close_listener_if_idle(index);
+        // Listeners that were kept open by a shortage.
+        for index in self.acceptor.indices() {
+            self.close_listener(index);
         }
     }
 
-    /// A timer of the wheel ran out. Deadlines mostly move later, which does not move the timer,
-    /// so the session is asked for the true one.
+    /// A timer expired. A deadline that moves later does not move its timer, so the session is asked
+    /// for its deadline now.
     fn expired(&mut self, slot: u32) {
         let Some(entry) = self.sessions.get(slot as usize) else {
             debug_assert!(false, "a timer outlived its session");

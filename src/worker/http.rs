@@ -386,17 +386,9 @@ impl<E: Engine> Worker<E> {
         let route = self.sessions[slot].route;
         let counters = &self.configs.frontend(route).counters[self.index];
         counters.requests_via_proxy.add(1);
-        if self.warn_mixed_after <= self.now {
-            self.warn_mixed_after = self.now + super::WARNING_PAUSE;
-            let config = &self.configs[route.config].snapshot.config;
-            let name = &config.frontends[usize::from(route.frontend)].name;
-            let worker = self.index;
-            self.log.warn(format!(
-                "worker {worker}: requests to frontend {name} come through a proxy, which may put \
-                 several users on one connection: all would get the first one's server; \
-                 use inspect = \"close\""
-            ));
-        }
+        let config = &self.configs[route.config].snapshot.config;
+        let name = &config.frontends[usize::from(route.frontend)].name;
+        self.reporting.warn_of_mixed_users(self.now, name);
     }
 }
 

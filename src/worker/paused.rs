@@ -1,160 +1,148 @@
-//! Listeners that wait for a place for a session, of their frontend or of the process.
+//! Listeners that accept nothing until a slot is free: of their frontend's limit, or of the
+//! process's.
 //!
-//! A listener is in the queue for that which it lacks. A place that is given back wakes one worker,
-//! which goes on at the listeners that wait for that one, as long as there is a route, and tells
-//! the next of what it does not need. Nothing here is done for listeners that wait for something
-//! else.
+//! A listener is in the queue for the limit that is reached, the longest paused first. A freed slot
+//! wakes one worker, which resumes the listeners that wait for that limit as long as slots are free,
+//! and notifies the next worker if some are left. Listeners that wait for another limit cost
+//! nothing then.
 
 use std::sync::Arc;
 
-use super::Worker;
-use crate::io::Engine;
-use crate::shared::Freed;
+use super::notices::Notices;
+use crate::logic::queues::Queues;
+use crate::logic::time::Instant;
+use crate::shared::{Freed, SessionLimit, Shared, WaitRegistry};
 use crate::snapshot::FrontendShared;
 
-/// Listeners at which accepting is resumed before something else has its turn.
-const RESUMED_AT_ONCE: usize = 64;
-
-/// Which bound a listener waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A limit of the number of sessions.
+#[derive(Clone, Debug)]
 pub enum Limit {
     /// That of the process.
     Process,
-    /// That of a frontend, by [`FrontendShared::id`].
+    /// That of a frontend.
+    Frontend(Arc<FrontendShared>),
+}
+
+/// Identifies a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum QueueId {
+    Process,
+    /// By [`FrontendShared::id`].
     Frontend(u64),
 }
 
-impl<E: Engine> Worker<E> {
-    /// Puts a listener into a queue if a free place would let something go on there, and takes it
-    /// out if not.
-    pub(super) fn update_pause(&mut self, index: usize) {
-        let accepting = &self.listeners[index];
-        let waits = !accepting.parked.is_empty() || self.may_accept(accepting);
-        match (waits, accepting.paused) {
-            (true, None) => self.pause(index),
-            (false, Some(_)) => self.end_pause(index),
-            (true, Some(_)) | (false, None) => {}
+/// Why and since when a listener is paused.
+struct Pause {
+    limit: Limit,
+    since: Instant,
+}
+
+/// The paused listeners of one worker.
+pub struct PausedListeners {
+    worker: usize,
+    shared: Arc<Shared>,
+    queues: Queues<QueueId, ()>,
+    /// By index of the listener; `None`: it is not paused.
+    pauses: Vec<Option<Pause>>,
+}
+
+impl PausedListeners {
+    /// None, of the worker of this index.
+    pub fn new(worker: usize, shared: Arc<Shared>) -> Self {
+        PausedListeners {
+            worker,
+            shared,
+            queues: Queues::default(),
+            pauses: Vec::new(),
         }
     }
 
-    /// Puts a listener into the queue for that which it lacks.
-    fn pause(&mut self, index: usize) {
-        let frontend = self.configs.frontend(self.listeners[index].route);
-        let limit = match self.shared.session_limit.free() {
-            0 => Limit::Process,
-            _ => Limit::Frontend(frontend.id),
-        };
-        self.paused.push(limit, (), index as u32);
-        self.listeners[index].paused = Some((limit, self.now));
-        self.announce_paused(limit, index);
-        // A place may have been given back in between.
-        let frontend = self.configs.frontend(self.listeners[index].route);
-        match limit {
-            Limit::Process => self.pass_on_slot(),
-            Limit::Frontend(_) => {
-                let frontend = Arc::clone(frontend);
-                self.pass_on_frontend_slot(&frontend);
-            }
+    /// Whether a listener is paused.
+    pub fn contains(&self, index: usize) -> bool {
+        self.pauses.get(index).is_some_and(Option::is_some)
+    }
+
+    /// Pauses a listener that is not paused, for want of a slot of this limit.
+    pub fn pause(&mut self, index: usize, limit: Limit, now: Instant, notices: &mut Notices) {
+        self.queues.push(limit.queue(), (), index as u32);
+        if self.pauses.len() <= index {
+            self.pauses.resize_with(index + 1, || None);
+        }
+        self.pauses[index] = Some(Pause {
+            limit: limit.clone(),
+            since: now,
+        });
+        self.publish(&limit);
+        // A slot may have been freed before others could see that this worker waits.
+        self.pass_on(&limit, notices);
+    }
+
+    /// Ends the pause of a listener, if it is paused.
+    pub fn end(&mut self, index: usize) {
+        if let Some(Pause { limit, .. }) = self.pauses.get_mut(index).and_then(Option::take) {
+            self.queues.remove(limit.queue(), (), index as u32);
+            self.publish(&limit);
         }
     }
 
-    pub(super) fn end_pause(&mut self, index: usize) {
-        if let Some((limit, _)) = self.listeners[index].paused.take() {
-            self.paused.remove(limit, (), index as u32);
-            self.announce_paused(limit, index);
+    /// The listener that has waited longest for a slot of this limit, if one is free.
+    pub fn next(&self, limit: &Limit) -> Option<usize> {
+        let is_free = limit.sessions(&self.shared).free() > 0;
+        let first = self.queues.first(limit.queue(), ());
+        first.filter(|_| is_free).map(|index| index as usize)
+    }
+
+    /// Notifies the worker that has waited longest for a slot of this limit, if one is free.
+    pub fn pass_on(&self, limit: &Limit, notices: &mut Notices) {
+        if limit.sessions(&self.shared).free() > 0 {
+            notify_next(limit, &self.shared, notices);
         }
     }
 
-    /// Tells the other workers since when a listener waits here for this. `index` is one that does
-    /// or did.
-    fn announce_paused(&self, limit: Limit, index: usize) {
-        let first = self.paused.first(limit, ());
-        let first = first.and_then(|index| self.listeners[index as usize].paused);
-        let since = first.map(|(_, since)| since);
-        let waiters = match limit {
-            Limit::Process => &self.shared.paused,
-            Limit::Frontend(_) => &self.configs.frontend(self.listeners[index].route).paused,
-        };
-        waiters.publish(self.index, since);
+    /// Publishes to the other workers since when a listener of this one waits for this limit.
+    fn publish(&self, limit: &Limit) {
+        let first = self.queues.first(limit.queue(), ());
+        let pause = first.and_then(|index| self.pauses[index as usize].as_ref());
+        let since = pause.map(|pause| pause.since);
+        limit.waiting(&self.shared).publish(self.worker, since);
     }
+}
 
-    /// Begins sessions of connections that had no route, then accepts wherever that is possible.
-    pub(super) fn resume_accepting(&mut self) {
-        for index in self.listener_indices() {
-            self.resume(index);
+/// Notifies the worker that has waited longest for a slot of this limit. False: none waits.
+pub fn notify_next(limit: &Limit, shared: &Shared, notices: &mut Notices) -> bool {
+    let next = limit.waiting(shared).longest_waiting();
+    if let Some(worker) = next {
+        notices.send(worker, limit.freed());
+    }
+    next.is_some()
+}
+
+impl Limit {
+    fn queue(&self) -> QueueId {
+        match self {
+            Limit::Process => QueueId::Process,
+            Limit::Frontend(frontend) => QueueId::Frontend(frontend.id),
         }
     }
 
-    /// The same at one listener, which waits behind others then if it has to wait again.
-    fn resume(&mut self, index: usize) {
-        self.end_pause(index);
-        let route = self.listeners[index].route;
-        while !self.listeners[index].parked.is_empty() && self.acquire_slots(route) {
-            if let Some(socket) = self.listeners[index].parked.pop_front() {
-                self.begin(route, socket);
-            }
-        }
-        let accepting = &self.listeners[index];
-        if (self.stopping || accepting.leaving) && accepting.is_open() {
-            // A shortage has kept it open.
-            self.close_listener_if_idle(index);
-        } else {
-            self.accept(index);
-            self.forget_if_done(index);
+    fn sessions<'a>(&'a self, shared: &'a Shared) -> &'a SessionLimit {
+        match self {
+            Limit::Process => &shared.session_limit,
+            Limit::Frontend(frontend) => &frontend.session_limit,
         }
     }
 
-    /// A frontend may have a free route: goes on at its listeners that wait for that, as long as
-    /// there is one.
-    pub(super) fn resume_frontend(&mut self, frontend: &Arc<FrontendShared>) {
-        for _ in 0..RESUMED_AT_ONCE {
-            let first = self.paused.first(Limit::Frontend(frontend.id), ());
-            match first.filter(|_| frontend.session_limit.free() > 0) {
-                // If the process is full, it waits for that from then on.
-                Some(index) => self.resume(index as usize),
-                None => break,
-            }
-        }
-        self.pass_on_frontend_slot(frontend);
-        self.pass_on_slot();
-    }
-
-    /// The process may have a free route: the same for listeners that wait for that.
-    pub(super) fn resume_any(&mut self) {
-        for _ in 0..RESUMED_AT_ONCE {
-            let first = self.paused.first(Limit::Process, ());
-            match first.filter(|_| self.shared.session_limit.free() > 0) {
-                // If its frontend is full, it waits for that from then on.
-                Some(index) => self.resume(index as usize),
-                None => break,
-            }
-        }
-        self.pass_on_slot();
-    }
-
-    /// Tells of a place of a frontend, if one is free, whoever has waited longest for it.
-    fn pass_on_frontend_slot(&mut self, frontend: &Arc<FrontendShared>) {
-        if frontend.session_limit.free() > 0
-            && let Some(worker) = frontend.paused.longest_waiting()
-        {
-            self.tell(worker, Freed::Frontend(Arc::clone(frontend)));
+    fn waiting<'a>(&'a self, shared: &'a Shared) -> &'a WaitRegistry {
+        match self {
+            Limit::Process => &shared.paused,
+            Limit::Frontend(frontend) => &frontend.paused,
         }
     }
 
-    /// The same with a place of the process.
-    fn pass_on_slot(&mut self) {
-        if self.shared.session_limit.free() > 0
-            && let Some(worker) = self.shared.paused.longest_waiting()
-        {
-            self.tell(worker, Freed::Process);
-        }
-    }
-
-    /// Takes all listeners out of the queues. Whoever calls this sees to it that accepting is
-    /// resumed.
-    pub(super) fn withdraw_paused(&mut self) {
-        for index in self.listener_indices() {
-            self.end_pause(index);
+    fn freed(&self) -> Freed {
+        match self {
+            Limit::Process => Freed::Process,
+            Limit::Frontend(frontend) => Freed::Frontend(Arc::clone(frontend)),
         }
     }
 }

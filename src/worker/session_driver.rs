@@ -49,7 +49,8 @@ impl<E: Engine> Worker<E> {
             http: Http::of(policy.protocol),
         });
         self.configs.acquire(route.config);
-        self.count_begun(route);
+        let frontend = self.configs.frontend(route);
+        self.reporting.accounting.session_began(frontend);
         self.drive(slot, Event::Accepted);
     }
 
@@ -101,7 +102,8 @@ impl<E: Engine> Worker<E> {
                 }
             }
         }
-        self.count_ended(&mut entry);
+        let config = &self.configs[entry.route.config];
+        self.reporting.session_ended(&mut entry, config, self.now);
         self.release_slots(&entry);
         self.configs.release(entry.route.config);
     }

@@ -1,13 +1,13 @@
-//! Few buffers left: who gets them, and who gives some back.
+//! Distributes receive buffers when few are left.
 //!
-//! 1. A direction that holds bytes reads nothing ahead: the last buffers are for those that hold
-//!    none.
-//! 2. Few bytes that wait are moved to memory of their size.
-//! 3. A receive that finds no buffer is made again when there is one, in the order in which they
+//! 1. A direction that holds bytes receives no more until they are sent: the last buffers are for
+//!    directions that hold none.
+//! 2. Bytes that cannot be sent yet are moved to memory of their size, if they are few.
+//! 3. Receives that found no buffer are repeated when there is one, in the order in which they
 //!    failed.
-//! 4. If there is none, the session whose bytes wait longest is ended.
+//! 4. If there is none, the session whose bytes have been held longest is ended.
 //!
-//! None of it costs anything while there are enough, but for the list of those that wait.
+//! While there are enough buffers, only the list of stalled directions is kept.
 
 use std::time::Duration;
 
@@ -18,15 +18,16 @@ use crate::io::{Chunk, Engine};
 use crate::logic::session::{Event, KillReason, Side};
 use crate::logic::time::Instant;
 
-/// How long bytes must have waited before their session may be ended for their buffers, and how
-/// often receives that wait for a buffer look whether there is one, if nothing else happens.
+/// How long bytes must have been held before their session may be ended for its buffers, and how
+/// often receives that wait for a buffer are tried again, if nothing else happens.
 const BUFFER_PAUSE: Duration = Duration::from_millis(100);
 
 impl<E: Engine> Worker<E> {
-    /// Whether a receive has to wait until what its direction holds was sent. Then it is noted.
+    /// Whether a receive has to wait until the bytes that its direction holds are sent. Then
+    /// [`Worker::resume_receive`] makes it.
     pub(super) fn holds_back(&mut self, slot: usize, from: Side) -> bool {
         let entry = &mut self.sessions[slot];
-        // A head is passed on only when the rest of it has come.
+        // An incomplete head is not sent, so waiting for that would never end.
         let may_read = entry.chunks[from.index()].is_empty()
             || entry.session.head_buffered(from).is_some()
             || !self.engine.is_short_of_buffers();
@@ -36,7 +37,7 @@ impl<E: Engine> Worker<E> {
         !may_read
     }
 
-    /// A chunk was given back: makes the receive that waited for that.
+    /// A chunk was sent: makes the receive that waited for that.
     pub(super) fn resume_receive(&mut self, slot: usize, from: Side) {
         let wait = &mut self.sessions[slot].receive_waits[from.index()];
         if *wait == ReceiveWait::Send {
@@ -56,7 +57,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Once in each turn: sees to it that those that hold no bytes can go on.
+    /// Once in each turn: frees buffers, and repeats receives that found none.
     pub(super) fn relieve_shortage(&mut self) {
         while self.engine.is_short_of_buffers() {
             let Some((slot, from)) = self.stalled.examine_next() else {
@@ -67,8 +68,8 @@ impl<E: Engine> Worker<E> {
         self.feed_starved();
     }
 
-    /// Moves what a direction holds to memory of its size, but not a head, which is edited in its
-    /// buffer.
+    /// Moves the bytes of a direction to memory of their size. A head stays, since it is edited in
+    /// its buffer.
     fn shrink(&mut self, slot: usize, from: Side) {
         let entry = &mut self.sessions[slot];
         if entry.session.head_buffered(from).is_none() {
@@ -77,10 +78,10 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Makes receives again that found no buffer, as many as there are buffers.
+    /// Repeats receives that found no buffer, as many as there are buffers now.
     fn feed_starved(&mut self) {
         let mut left = self.engine.buffers_left();
-        // Those that fail again come to the end of the queue in a later turn.
+        // One that fails again is appended to the queue in a later turn.
         for _ in 0..self.starved.len() {
             while left == 0 {
                 if !self.end_longest_stalled() {
@@ -103,15 +104,17 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// When the queue of receives without a buffer is looked at again.
+    /// When receives without a buffer are tried again, if there are any.
     pub(super) fn starved_due(&self) -> Option<Instant> {
         (!self.starved.is_empty()).then(|| self.now + BUFFER_PAUSE)
     }
 
-    /// Ends the session whose bytes wait longest, and takes its buffers. False: none waits long
-    /// enough.
+    /// Ends the session whose bytes have been held longest, and takes its buffers. False: none has
+    /// been held for [`BUFFER_PAUSE`].
     fn end_longest_stalled(&mut self) -> bool {
-        self.warn(|| "all buffers are in use: receives wait for one".to_string());
+        self.reporting.warn_of_shortage(self.now, || {
+            "all buffers are in use: receives wait for one".to_string()
+        });
         let Some((slot, _, since)) = self.stalled.oldest() else {
             return false;
         };
@@ -124,7 +127,7 @@ impl<E: Engine> Worker<E> {
             self.drive(slot, Event::Killed(KillReason::Shortage));
         }
         if self.slot(key).is_some() {
-            // The kernel still holds an operation, but none of these bytes.
+            // It still has an operation in flight, but not with these buffers.
             for from in Side::BOTH {
                 let chunks = &mut self.sessions[slot].chunks[from.index()];
                 while chunks.is_waiting() {
@@ -138,7 +141,7 @@ impl<E: Engine> Worker<E> {
         true
     }
 
-    /// After an event: whether the bytes of a session wait.
+    /// After an event: updates the list of directions whose bytes cannot be sent yet.
     pub(super) fn note_stalled(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
         for from in Side::BOTH {
@@ -152,7 +155,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Further bytes came: if they wait, they are examined as well.
+    /// Further bytes came: the direction leaves the list, and enters it anew if they are held, so that
+    /// they are examined too.
     pub(super) fn renew_stalled(&mut self, slot: usize, from: Side) {
         let noted = &mut self.sessions[slot].stalled[from.index()];
         if std::mem::take(noted) {
@@ -160,7 +164,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// A session is gone.
+    /// A session has ended.
     pub(super) fn forget_stalled(&mut self, slot: usize, entry: &Slot<E>) {
         for from in Side::BOTH {
             if entry.stalled[from.index()] {
@@ -169,7 +173,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Puts the newest chunk, which is in memory of its size, before bytes that came now.
+    /// Puts the bytes of the newest chunk, which is in memory of its size, before the bytes that came
+    /// now, as one chunk.
     pub(super) fn join_shrunk(
         &mut self,
         slot: usize,

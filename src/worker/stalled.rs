@@ -1,9 +1,8 @@
-//! Directions whose bytes wait, in the order in which they began to: for room at a peer that does
-//! not read, for a server, or for the rest of a head.
+//! Stalled directions: those that hold bytes which cannot be sent yet, because the peer does not
+//! read, there is no server yet, or a head is incomplete. The longest stalled is first.
 //!
-//! A list through a table, so that one that begins or ends to wait costs the same whatever their
-//! number. It also knows which of them were not examined yet since they began to wait: all behind
-//! some place in the list.
+//! A linked list within a table by slot and side: adding and removing cost the same whatever their
+//! number. Those that were not examined yet since they stalled are at its end.
 
 use crate::logic::session::Side;
 use crate::logic::time::Instant;
@@ -13,8 +12,8 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    before: u32,
-    behind: u32,
+    previous: u32,
+    next: u32,
     since: Instant,
 }
 
@@ -25,7 +24,7 @@ pub struct Stalled {
     links: Vec<Link>,
     oldest: u32,
     newest: u32,
-    /// The oldest that was not examined.
+    /// The oldest that was not examined yet.
     fresh: u32,
 }
 
@@ -41,25 +40,25 @@ impl Default for Stalled {
 }
 
 impl Stalled {
-    /// A direction begins to wait. It must not be in the list.
+    /// Appends a direction that stalls now. It must not be in the list.
     pub fn push(&mut self, slot: usize, from: Side, since: Instant) {
         let node = node(slot, from);
         if self.links.len() <= node as usize {
             let unused = Link {
-                before: NONE,
-                behind: NONE,
+                previous: NONE,
+                next: NONE,
                 since,
             };
             self.links.resize(node as usize + 1, unused);
         }
         self.links[node as usize] = Link {
-            before: self.newest,
-            behind: NONE,
+            previous: self.newest,
+            next: NONE,
             since,
         };
         match self.newest {
             NONE => self.oldest = node,
-            newest => self.links[newest as usize].behind = node,
+            newest => self.links[newest as usize].next = node,
         }
         self.newest = node;
         if self.fresh == NONE {
@@ -67,35 +66,35 @@ impl Stalled {
         }
     }
 
-    /// A direction waits no longer. It must be in the list.
+    /// Removes a direction. It must be in the list.
     pub fn remove(&mut self, slot: usize, from: Side) {
         let node = node(slot, from);
-        let Link { before, behind, .. } = self.links[node as usize];
-        match before {
-            NONE => self.oldest = behind,
-            before => self.links[before as usize].behind = behind,
+        let Link { previous, next, .. } = self.links[node as usize];
+        match previous {
+            NONE => self.oldest = next,
+            previous => self.links[previous as usize].next = next,
         }
-        match behind {
-            NONE => self.newest = before,
-            behind => self.links[behind as usize].before = before,
+        match next {
+            NONE => self.newest = previous,
+            next => self.links[next as usize].previous = previous,
         }
         if self.fresh == node {
-            self.fresh = behind;
+            self.fresh = next;
         }
     }
 
-    /// The one that waits longest, and since when.
+    /// The direction that has been stalled longest, and since when.
     pub fn oldest(&self) -> Option<(usize, Side, Instant)> {
         let link = self.links.get(self.oldest as usize)?;
         let (slot, from) = direction(self.oldest);
         Some((slot, from, link.since))
     }
 
-    /// The one that waits longest of those that were not examined: now it is.
+    /// The longest stalled of those that were not examined. From now on it counts as examined.
     pub fn examine_next(&mut self) -> Option<(usize, Side)> {
         let link = self.links.get(self.fresh as usize)?;
         let examined = direction(self.fresh);
-        self.fresh = link.behind;
+        self.fresh = link.next;
         Some(examined)
     }
 }

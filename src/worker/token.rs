@@ -1,4 +1,5 @@
-//! What an operation belongs to, in the 44 bits that its completion brings back.
+//! The owner of an operation, packed into the 44 bits of its token, which the kernel returns with the
+//! completion.
 //!
 //! ```text
 //! session:  slot 24 | generation 16 | 0 | side 1 | use 2
@@ -8,12 +9,12 @@
 use crate::io;
 use crate::logic::session::{Side, Use};
 
-/// A slot in the worker's table of sessions, and which of the sessions that have had it.
+/// Identifies a session of a worker: its slot in the table of sessions, and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Index in the table, of 24 bits: the limit of sessions sees to that.
+    /// Index in the table, below 2^24, which is more than the limit of sessions.
     pub slot: u32,
-    /// Differs from that of the session that had the slot before.
+    /// Differs from that of earlier sessions in the same slot, unless 2^16 sessions began in between.
     pub generation: u16,
 }
 
@@ -22,11 +23,11 @@ pub struct Key {
 pub enum Owner {
     /// A session's operation on one side.
     Session {
-        /// Whose.
+        /// The session.
         key: Key,
-        /// On which connection.
+        /// The connection.
         side: Side,
-        /// For what.
+        /// The kind of operation.
         used: Use,
     },
     /// Accepting on a listener of this worker.

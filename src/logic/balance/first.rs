@@ -4,9 +4,9 @@
 //! sense only with a limit of sessions on each server, and looks at weights only to leave out those
 //! of 0. Ends at the first open server.
 
-use super::{Open, Servers};
+use super::rules::{Open, Servers};
 
-/// The algorithm `first`, which remembers nothing.
+/// The algorithm `first`, which has no state.
 #[derive(Clone, Debug)]
 pub struct First;
 

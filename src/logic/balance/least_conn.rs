@@ -3,10 +3,11 @@
 //! For sessions that differ much in length. The sessions counted are those of all workers. Looks at
 //! every server once.
 
-use super::random::Generator;
-use super::{Open, Servers};
+use super::generator::Generator;
+use super::load::Load;
+use super::rules::{Open, Servers};
 
-/// The algorithm `least_conn`, which remembers where to begin so that equals take turns.
+/// The algorithm `least_conn`. Its state is where to begin, so that equals take turns.
 #[derive(Clone, Debug)]
 pub struct LeastConn {
     /// Index of the server that has precedence among equals; those after it follow.
@@ -28,29 +29,6 @@ impl LeastConn {
             .reduce(|best, load| if load.is_below(&best) { load } else { best })?;
         self.start = best.index + 1;
         Some(best.index)
-    }
-}
-
-/// How busy a server is: its sessions for each unit of its weight.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Load {
-    pub(super) index: usize,
-    sessions: u64,
-    weight: u64,
-}
-
-impl Load {
-    pub(super) fn new<S: Servers>(open: &Open<'_, S>, index: usize, weight: u32) -> Self {
-        Self {
-            index,
-            sessions: open.sessions(index).into(),
-            weight: weight.into(),
-        }
-    }
-
-    /// Whether this server is less busy than the `other`; exact, being a comparison of fractions.
-    pub(super) fn is_below(&self, other: &Self) -> bool {
-        self.sessions * other.weight < other.sessions * self.weight
     }
 }
 

@@ -1,0 +1,278 @@
+//! Sessions that wait for a slot of a server: of any server of their backend, or of the one that
+//! their cookie names.
+//!
+//! Each worker has queues of its own, first in first out, and publishes since when the first of
+//! each has waited. A freed slot wakes one worker, that of the session that has waited longest of all.
+//! Sessions that are pinned to the server come before those that wait for any.
+//!
+//! `queueing` puts sessions in and wakes them.
+
+use std::sync::Arc;
+
+use super::backend_view::BackendView;
+use super::config_generations::{ConfigGenerations, ConfigIndex};
+use super::notices::Notices;
+use super::token::Key;
+use crate::logic::queues::Queues;
+use crate::logic::time::Instant;
+use crate::shared::{Freed, WaitRegistry};
+use crate::snapshot::{BackendShared, ServerShared};
+
+/// Identifies a queue of one worker. Sessions of different configurations wait in different queues:
+/// some may be able to continue where others are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueKey {
+    /// The configuration of the sessions.
+    pub config: ConfigIndex,
+    /// Index of the backend in it.
+    pub backend: usize,
+    /// Index of the server that they wait for; `None`: any.
+    pub server: Option<u16>,
+}
+
+impl QueueKey {
+    /// The backend that its sessions wait for.
+    pub fn backend(self, configs: &ConfigGenerations) -> &BackendShared {
+        &configs[self.config].snapshot.backends[self.backend]
+    }
+
+    /// The server that its sessions are pinned to.
+    fn server(self, configs: &ConfigGenerations) -> Option<&Arc<ServerShared>> {
+        let server = self.server?;
+        Some(&self.backend(configs).servers[usize::from(server)])
+    }
+
+    /// Which workers have sessions that wait for the same.
+    pub fn registry(self, configs: &ConfigGenerations) -> &WaitRegistry {
+        match self.server(configs) {
+            None => &self.backend(configs).queue.waiting,
+            Some(server) => &server.waiting,
+        }
+    }
+
+    /// What its sessions wait for.
+    pub fn target(self, configs: &ConfigGenerations) -> Target {
+        match self.server(configs) {
+            None => Target::Any(self.backend(configs).queue.id),
+            Some(server) => Target::Server(server.id),
+        }
+    }
+
+    /// Whether a new session would have to wait in it now.
+    pub fn is_full(self, configs: &ConfigGenerations) -> bool {
+        BackendView::of(&configs[self.config].snapshot, self.backend).is_full(self.server)
+    }
+
+    /// A server of the backend that has a slot for any session.
+    fn server_for_any(self, configs: &ConfigGenerations) -> Option<&Arc<ServerShared>> {
+        if self.is_full(configs) {
+            return None;
+        }
+        let mut servers = self.backend(configs).servers.iter();
+        servers.find(|server| server.is_open_to_any())
+    }
+}
+
+/// What sessions wait for, the same in all configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Any server of a backend, by [`QueueShared::id`](crate::snapshot::QueueShared::id).
+    Any(u64),
+    /// This server, by [`ServerShared::id`](crate::snapshot::ServerShared::id).
+    Server(u64),
+}
+
+/// At which end of its queue a session begins to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Before all others.
+    Front,
+    /// Behind all others.
+    Back,
+}
+
+/// The queues of one worker.
+pub struct WaitingSessions {
+    worker: usize,
+    queues: Queues<Target, QueueKey>,
+    /// Since when a session waits, by slot. Those of other slots mean nothing.
+    since: Vec<Instant>,
+    /// The session that was taken out of its queue because a slot may be free. It stays the first if
+    /// that is taken by another worker meanwhile.
+    woken: Option<Key>,
+}
+
+impl WaitingSessions {
+    /// None, of the worker of this index.
+    pub fn new(worker: usize) -> Self {
+        WaitingSessions {
+            worker,
+            queues: Queues::default(),
+            since: Vec::new(),
+            woken: None,
+        }
+    }
+
+    /// Adds a session that has waited since this time. [`WaitingSessions::publish`] has to follow.
+    pub fn push(
+        &mut self,
+        queue_key: QueueKey,
+        end: End,
+        (slot, since): (usize, Instant),
+        configs: &ConfigGenerations,
+    ) {
+        if self.since.len() <= slot {
+            self.since.resize(slot + 1, Instant::ZERO);
+        }
+        self.since[slot] = since;
+        let target = queue_key.target(configs);
+        match end {
+            End::Front => self.queues.push_first(target, queue_key, slot as u32),
+            End::Back => self.queues.push(target, queue_key, slot as u32),
+        }
+        let waiting = &queue_key.backend(configs).queue.sessions_waiting[self.worker];
+        waiting.set(waiting.get() + 1);
+    }
+
+    /// Removes a session, wherever it is in its queue. [`WaitingSessions::publish`] has to follow.
+    pub fn remove(&mut self, queue_key: QueueKey, slot: usize, configs: &ConfigGenerations) {
+        let target = queue_key.target(configs);
+        self.queues.remove(target, queue_key, slot as u32);
+        self.count_removed(queue_key, 1, configs);
+    }
+
+    fn count_removed(&self, queue_key: QueueKey, count: usize, configs: &ConfigGenerations) {
+        let waiting = &queue_key.backend(configs).queue.sessions_waiting[self.worker];
+        waiting.set(waiting.get().saturating_sub(count as u64));
+    }
+
+    /// Removes all sessions. Returns the queues, and the sessions that were in them, the longest
+    /// waiting first.
+    pub fn take_all(&mut self, configs: &ConfigGenerations) -> (Vec<QueueKey>, Vec<usize>) {
+        let mut slots = Vec::new();
+        let mut queue_keys = Vec::new();
+        for (queue_key, members) in self.queues.take_all() {
+            self.count_removed(queue_key, members.len(), configs);
+            queue_keys.push(queue_key);
+            slots.extend(members.into_iter().map(|slot| slot as usize));
+        }
+        slots.sort_by_key(|slot| self.since[*slot]);
+        (queue_keys, slots)
+    }
+
+    /// The session that has waited longest in a queue.
+    pub fn first(&self, queue_key: QueueKey, configs: &ConfigGenerations) -> Option<usize> {
+        let first = self.queues.first(queue_key.target(configs), queue_key);
+        first.map(|slot| slot as usize)
+    }
+
+    /// The queues of a target, in the order of the time of their first sessions.
+    pub fn queues(&self, target: Target) -> Vec<QueueKey> {
+        let mut queues: Vec<(QueueKey, u32)> = self.queues.queues(target).collect();
+        queues.sort_by_key(|(_, first)| self.since[*first as usize]);
+        queues.into_iter().map(|(queue_key, _)| queue_key).collect()
+    }
+
+    /// Publishes to the other workers since when a session of this one, of whatever configuration,
+    /// has waited for the same as those of this queue.
+    pub fn publish(&self, queue_key: QueueKey, configs: &ConfigGenerations) {
+        let firsts = self.queues.queues(queue_key.target(configs));
+        let since = firsts.map(|(_, first)| self.since[first as usize]);
+        queue_key
+            .registry(configs)
+            .publish(self.worker, since.min());
+    }
+
+    /// Removes a session to wake it. Until [`WaitingSessions::end_wake`] it is the woken one.
+    pub fn begin_wake(&mut self, queue_key: QueueKey, key: Key, configs: &ConfigGenerations) {
+        self.remove(queue_key, key.slot as usize, configs);
+        self.woken = Some(key);
+    }
+
+    /// The woken session has taken a slot, waits again, or has ended. False: it waits again in the
+    /// same queue, because none is free for it.
+    pub fn end_wake(&mut self, queue_key: QueueKey, configs: &ConfigGenerations) -> bool {
+        self.publish(queue_key, configs);
+        let woken = self.woken.take();
+        woken.is_none_or(|key| self.first(queue_key, configs) != Some(key.slot as usize))
+    }
+
+    /// Where a session begins to wait.
+    pub fn end_for(&self, key: Key) -> End {
+        if self.woken == Some(key) {
+            End::Front
+        } else {
+            End::Back
+        }
+    }
+
+    /// After a session began to wait: looks once more, since a slot may have been freed, or the last
+    /// usable server may have gone down, before others could see that it waits.
+    pub fn look_again(
+        &self,
+        queue_key: QueueKey,
+        configs: &ConfigGenerations,
+        notices: &mut Notices,
+    ) {
+        if queue_key.is_full(configs) {
+            return;
+        }
+        let server = queue_key.server(configs);
+        let server = server.or_else(|| queue_key.server_for_any(configs));
+        let (worker, server) = match server {
+            Some(server) if server.is_open() => (longest_waiting(server), server),
+            Some(server) => (None, server),
+            None => (None, &queue_key.backend(configs).servers[0]),
+        };
+        let freed = Freed::Server(Arc::clone(server));
+        notices.send(worker.unwrap_or(self.worker), freed);
+    }
+
+    /// If a queue is empty now, notifies the worker whose session is to have what is free for it: one
+    /// that waits for the same elsewhere or, of a server that no session is pinned to any more, for
+    /// any server.
+    pub fn pass_on_if_empty(
+        &self,
+        queue_key: QueueKey,
+        configs: &ConfigGenerations,
+        notices: &mut Notices,
+    ) {
+        if self.first(queue_key, configs).is_some() {
+            return;
+        }
+        let server = match queue_key.server(configs) {
+            None if !queue_key.registry(configs).any() => None,
+            None => queue_key.server_for_any(configs),
+            Some(server) => Some(server),
+        };
+        if let Some(server) = server.filter(|server| server.is_open()) {
+            notify_longest_waiting(server, notices);
+        }
+    }
+
+    /// Has this worker look at all its queues, after a change that may concern any.
+    pub fn look_at_all(&self, configs: &ConfigGenerations, notices: &mut Notices) {
+        for target in self.queues.targets() {
+            let Some((queue_key, _)) = self.queues.queues(target).next() else {
+                continue;
+            };
+            let backend = queue_key.backend(configs);
+            let server = queue_key.server(configs).unwrap_or(&backend.servers[0]);
+            notices.send(self.worker, Freed::Server(Arc::clone(server)));
+        }
+    }
+}
+
+/// Notifies the worker whose session is to have a slot of this server, if there is one.
+pub fn notify_longest_waiting(server: &Arc<ServerShared>, notices: &mut Notices) {
+    if let Some(worker) = longest_waiting(server) {
+        notices.send(worker, Freed::Server(Arc::clone(server)));
+    }
+}
+
+/// The worker whose session is to have a slot of this server: sessions that are pinned to it come
+/// first.
+fn longest_waiting(server: &ServerShared) -> Option<usize> {
+    let pinned = server.waiting.longest_waiting();
+    pinned.or_else(|| server.queue.waiting.longest_waiting())
+}
