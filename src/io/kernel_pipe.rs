@@ -5,7 +5,10 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+use super::engine::SpliceResult;
+use super::socket::Socket;
 
 /// Capacity asked for. The kernel counts it in pages, each of which may hold one fragment of a
 /// packet, so it is more than the bytes that are let in at a time.
@@ -17,8 +20,27 @@ const IDLE_MAX: usize = 16;
 /// A kernel pipe.
 #[derive(Debug)]
 pub struct KernelPipe {
-    pub(super) reader: OwnedFd,
-    pub(super) writer: OwnedFd,
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl KernelPipe {
+    /// Moves up to `len` bytes from a socket into the pipe without waiting.
+    pub(super) fn fill(&self, from: &Socket, len: u32) -> SpliceResult {
+        splice_now(from.descriptor(), &self.writer, len)
+    }
+
+    /// Moves up to `len` bytes from the pipe to a socket without waiting.
+    pub(super) fn drain(&self, to: &Socket, len: u32) -> SpliceResult {
+        splice_now(&self.reader, to.descriptor(), len)
+    }
+}
+
+fn splice_now(from: &OwnedFd, to: &OwnedFd, len: u32) -> SpliceResult {
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    let moved = splice(from, None, to, None, len as usize, flags)?;
+    // At most `len`.
+    Ok(moved as u32)
 }
 
 /// The kernel pipes of one worker.

@@ -28,26 +28,30 @@
 //!   that when it is dropped; its field order is the end of it.
 #![allow(unsafe_code)]
 
-mod buffers;
+mod buffer;
 mod cgroup;
 mod engine;
 mod fault;
 pub mod handover;
 pub mod host;
 mod kernel_pipe;
+mod listener;
 mod memory;
-pub mod probe;
-mod ring;
-pub mod socket;
+mod operation;
+mod pool;
+mod resources;
+mod setup;
+mod socket;
 mod uring;
+mod waker;
 
-pub use buffers::{BUFFER_BYTES, Buffer, HEADROOM_BYTES, RECEIVE_BYTES};
-pub use engine::{
-    Cancelable, Chunk, Done, Engine, Interest, Receive, SendBuffer, SendHint, SendResult,
-    SpliceResult, Token,
-};
+pub use buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES, RECEIVE_BYTES};
+pub use engine::{Engine, Memory, Pipes, Sockets, SpliceResult};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
-pub use ring::{Features, SetupError};
-pub use socket::{Listener, Socket};
-pub use uring::{Uring, UringOptions, Waker};
+pub use listener::Listener;
+pub use operation::{Cancelable, Done, Interest, Receive, SendBuffer, SendHint, SendResult, Token};
+pub use setup::{ResourceLimits, SetupError};
+pub use socket::Socket;
+pub use uring::{Features, Uring, probe};
+pub use waker::Waker;

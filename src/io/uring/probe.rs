@@ -1,8 +1,9 @@
 //! Why io_uring is refused here, in words that name the cure.
 
-use super::host;
-use super::ring::{Features, SetupError};
-use super::uring::{Uring, UringOptions, Waker};
+use super::{Features, Uring};
+use crate::io::host;
+use crate::io::setup::{ResourceLimits, SetupError};
+use crate::io::waker::Waker;
 
 /// The oldest kernel whose io_uring has all that is needed.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -13,13 +14,12 @@ pub const KERNEL_MIN: (u32, u32) = (6, 1);
 ///
 /// The step that failed and what the kernel said.
 pub fn try_ring() -> Result<Features, SetupError> {
-    let options = UringOptions {
-        features: Features::default(),
+    let limits = ResourceLimits {
         buffer_bytes_max: 0,
         pipes_max: 0,
     };
     let waker = Waker::new().map_err(SetupError::new("eventfd"))?;
-    Ok(Uring::new(&options, waker)?.features())
+    Ok(Uring::new(Features::default(), &limits, waker)?.features())
 }
 
 /// What the refusal means and what to do about it: two lines, cause and cure.
