@@ -26,7 +26,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// What the kernel says of socket, bind or listen.
+    /// Those of socket(2), bind(2) and listen(2).
     pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
         let socket = socket2::Socket::new(
             Domain::for_address(address),
@@ -52,12 +52,12 @@ impl Listener {
         Ok(Socket::new(rustix::io::retry_on_intr(accept)?))
     }
 
-    /// Whether somebody else listens on this address already. `SO_REUSEPORT` would let us share it
-    /// silently, so it is asked without.
+    /// Checks that no other socket listens on this address, by a bind without `SO_REUSEPORT`: with
+    /// it, the kernel would let both share the clients silently.
     ///
     /// # Errors
     ///
-    /// What the kernel says of the bind, `AddrInUse` above all.
+    /// Those of bind(2); `AddrInUse`: another socket does.
     pub fn check_free(address: SocketAddr) -> io::Result<()> {
         let socket = socket2::Socket::new(
             Domain::for_address(address),
@@ -71,7 +71,7 @@ impl Listener {
         socket.bind(&address.into())
     }
 
-    /// Another handle on the same listening socket, with the same queue.
+    /// Another descriptor of the same listening socket, with the same queue.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Listener {
         Ok(Listener(self.0.try_clone()?))
     }
 
-    /// The number of its inode, which tells it from all other sockets of this host.
+    /// The number of its inode, which identifies it among all sockets of this host.
     ///
     /// # Errors
     ///
@@ -99,8 +99,9 @@ impl Listener {
         SockRef::from(&self.0).listen(backlog)
     }
 
-    /// Drops what would begin further connections; those that are being established still are. A
-    /// client that tries meanwhile tries again a second later, and is refused if it is closed then.
+    /// Drops packets that would begin further connections; handshakes that have begun go on. A client
+    /// that connects meanwhile repeats its packet after a second, and is refused if the listener is
+    /// closed by then.
     ///
     /// # Errors
     ///
@@ -139,7 +140,7 @@ impl Listener {
     ///
     /// The descriptor is not open, or not a listening stream socket.
     pub fn inherit(descriptor: RawFd) -> io::Result<Self> {
-        // SAFETY: (D) the fcntl only asks whether the number names an open descriptor.
+        // SAFETY: (D) this fcntl changes nothing: it returns the flags of an open descriptor.
         let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
         if descriptor <= 2 || flags < 0 {
             return Err(io::Error::other("no such descriptor was passed"));
@@ -152,7 +153,7 @@ impl Listener {
         match checked {
             Ok(()) => Ok(listener),
             Err(error) => {
-                // Not ours after all.
+                // Whatever it is, it is not ours to close.
                 std::mem::forget(listener);
                 Err(error)
             }
@@ -198,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_new_is_refused_and_who_waits_is_not() {
+    fn new_connections_are_refused_and_queued_ones_are_not() {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
         let address = listener.address().unwrap();
         let mut waiting = TcpStream::connect(address).unwrap();

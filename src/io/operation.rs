@@ -1,10 +1,10 @@
 //! Operations of an engine: what the worker may queue, and what comes back.
 
 use super::buffer::Chunk;
-use super::engine::Engine;
+use super::calls::{Memory, Sockets};
 use super::fault::Fault;
 
-/// The worker's own number of an operation; its completion brings it back. 44 bits.
+/// The worker's own number of an operation; its completion returns it. 44 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(pub u64);
 
@@ -57,7 +57,7 @@ pub enum SendHint {
 
 /// A buffer for a send, and the part of it that is sent.
 #[derive(Debug)]
-pub struct SendBuffer<E: Engine + ?Sized> {
+pub struct SendBuffer<E: Memory + ?Sized> {
     /// Owned by the engine until the send has ended.
     pub buffer: E::Buffer,
     /// The part that is sent.
@@ -66,7 +66,7 @@ pub struct SendBuffer<E: Engine + ?Sized> {
 
 /// A send that has ended; it returns the buffer.
 #[derive(Debug)]
-pub struct SendResult<E: Engine + ?Sized> {
+pub struct SendResult<E: Memory + ?Sized> {
     /// The buffer of the [`SendBuffer`].
     pub buffer: E::Buffer,
     /// Bytes that the kernel took, perhaps fewer than asked.
@@ -75,7 +75,7 @@ pub struct SendResult<E: Engine + ?Sized> {
 
 /// A completed operation, unless it is a send: that is a [`SendResult`].
 #[derive(Debug)]
-pub enum Done<E: Engine + ?Sized> {
+pub enum Done<E: Sockets + Memory + ?Sized> {
     /// A connection was accepted, or accepting ended with a fault.
     Accepted {
         /// The connection.

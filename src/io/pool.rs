@@ -9,6 +9,8 @@
 //! A buffer is free, owned by whoever has the [`Buffer`], or offered: the kernel may take it for a
 //! receive ([`Pool::offer`]).
 
+mod access;
+
 use std::collections::VecDeque;
 use std::io;
 use std::ptr::NonNull;
@@ -222,7 +224,7 @@ impl Pool {
         self.free.len() < KEPT_BUFFERS && (self.sized.is_empty() || within)
     }
 
-    /// See [`Memory::shrink`](super::engine::Memory::shrink).
+    /// See [`Memory::shrink`](super::Memory::shrink).
     pub fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
         let sized = buffer.id.kind == BufferKind::Sized;
         if sized || chunk.len > SHRINK_BYTES_MAX || self.sized.len() >= BUFFERS_MAX {
@@ -238,72 +240,6 @@ impl Pool {
         let kind = BufferKind::Sized;
         let shrunk = self.named(BufferId { kind, index });
         Ok((shrunk, Chunk { start: 0, ..chunk }))
-    }
-
-    /// Where a buffer of this pool begins; one in a block, [`HEADROOM_BYTES`] before what is
-    /// received into it.
-    ///
-    /// # Panics
-    ///
-    /// It is of another pool.
-    pub fn start_of(&self, buffer: &Buffer) -> NonNull<u8> {
-        assert_eq!(buffer.pool, self.number, "a buffer of another pool");
-        let index = buffer.id.index;
-        match buffer.id.kind {
-            BufferKind::Block => self.address(index),
-            BufferKind::Sized => self.sized[usize::from(index)].base(),
-        }
-    }
-
-    /// Where a part of a buffer begins.
-    ///
-    /// # Panics
-    ///
-    /// It is not inside, or the buffer is of another pool.
-    pub fn part(&self, buffer: &Buffer, chunk: Chunk) -> NonNull<u8> {
-        let start = self.start_of(buffer);
-        let size = match buffer.id.kind {
-            BufferKind::Block => STRIDE_BYTES as usize,
-            BufferKind::Sized => self.sized[usize::from(buffer.id.index)].len(),
-        };
-        let end = chunk.start.checked_add(chunk.len);
-        let inside = end.is_some_and(|end| end as usize <= size);
-        assert!(inside, "{chunk:?} is not inside a buffer");
-        // SAFETY: (M) the part lies inside the buffer, and the buffer inside memory of ours.
-        unsafe { start.add(chunk.start as usize) }
-    }
-
-    /// See [`Memory::bytes`](super::engine::Memory::bytes).
-    pub fn bytes<'b>(&'b self, buffer: &'b Buffer, chunk: Chunk) -> &'b [u8] {
-        let start = self.part(buffer, chunk);
-        // SAFETY: (M) whoever has a buffer owns its memory, which is mapped and, being anonymous,
-        // always has a value; it can't be written while the buffer is borrowed.
-        unsafe { std::slice::from_raw_parts(start.as_ptr(), chunk.len as usize) }
-    }
-
-    /// See [`Memory::write`](super::engine::Memory::write).
-    pub fn write(&self, buffer: &mut Buffer, at: u32, bytes: &[u8]) {
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let to = self.part(buffer, Chunk { start: at, len });
-        // SAFETY: (M) whoever has a buffer owns its memory, and nothing of it is borrowed since it
-        // is here exclusively; the range was checked.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
-    }
-
-    /// See [`Memory::copy`](super::engine::Memory::copy).
-    pub fn copy(&self, from: &Buffer, chunk: Chunk, to: &mut Buffer, at: u32) {
-        self.write(to, at, self.bytes(from, chunk));
-    }
-
-    /// See [`Memory::prepend`](super::engine::Memory::prepend).
-    pub fn prepend(&self, from: &Buffer, part: Chunk, to: &mut Buffer, behind: Chunk) {
-        let start = behind.start.saturating_add(part.len);
-        let moved = self.part(to, Chunk { start, ..behind });
-        let old = self.part(to, behind);
-        // SAFETY: (M) whoever has a buffer owns its memory; both ranges were checked, and may
-        // overlap.
-        unsafe { std::ptr::copy(old.as_ptr(), moved.as_ptr(), behind.len as usize) };
-        self.copy(from, part, to, behind.start);
     }
 
     fn address(&self, index: u16) -> NonNull<u8> {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::buffer::{BUFFER_BYTES, Buffer, Chunk};
-use super::engine::{Memory, Pipes, Sockets, SpliceResult};
+use super::calls::{Memory, Pipes, Sockets, SpliceResult};
 use super::fault::Fault;
 use super::kernel_pipe::{KernelPipe, KernelPipes};
 use super::listener::Listener;

@@ -15,6 +15,7 @@ use super::fault::Fault;
 pub struct Socket(OwnedFd);
 
 impl Socket {
+    /// Of a non-blocking stream socket.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
         Socket(descriptor)
     }
@@ -27,7 +28,7 @@ impl Socket {
         &self.0
     }
 
-    /// A non-blocking socket for connecting to `address`, that sends small segments at once.
+    /// A non-blocking socket for connecting to `address`, which sends small segments at once.
     pub(super) fn open(address: &SocketAddr) -> Result<Self, Fault> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
@@ -57,32 +58,33 @@ impl Socket {
     /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`).
     pub(super) fn unsent(&self) -> u32 {
         let mut bytes: libc::c_int = 0;
-        // SAFETY: (D) the descriptor is open, and the kernel writes one number to where the
-        // reference leads.
+        // SAFETY: (M) the kernel writes one number to `bytes` during the call.
         let asked = unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) };
         if asked < 0 { 0 } else { bytes.max(0) as u32 }
     }
 
-    /// Acknowledges what came at once. A peer that keeps a small packet back until the one before
-    /// it is acknowledged (RFC 896) goes on then.
+    /// Acknowledges what was received now. A peer that holds a small packet back until the one
+    /// before it is acknowledged (RFC 896) then sends it.
     pub(super) fn acknowledge(&self) {
         // It only saves time.
         let _ = sockopt::set_tcp_quickack(&self.0, true);
     }
 
+    /// Ends our direction of the stream.
     pub(super) fn shutdown_write(&self) {
-        // A peer that is gone already needs no end of the stream.
+        // It fails when the peer has gone, which then needs no end of the stream.
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
     }
 
+    /// Closes with a reset.
     pub(super) fn reset(self) {
-        // Failing that, the ordinary close has to do.
+        // If it fails, the socket is closed with the end of the stream.
         let _ = sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 }
 
-/// Whether this host has an address from which it could connect to this one. A datagram socket finds
-/// out: connecting it sends nothing, and its ports are not those of streams.
+/// Whether this host has an address from which it could connect to this one. Connecting a datagram
+/// socket shows it: that sends nothing, and its ports are not those of streams.
 pub(super) fn has_source_for(address: SocketAddr) -> bool {
     let domain = Domain::for_address(address);
     let socket = socket2::Socket::new(domain, Type::DGRAM.cloexec(), None);
@@ -90,7 +92,7 @@ pub(super) fn has_source_for(address: SocketAddr) -> bool {
     let Err(error) = connected else {
         return true;
     };
-    // A host that is short of something else may have one.
+    // Other errors say nothing of addresses.
     !matches!(
         Errno::from_io_error(&error),
         Some(Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::AFNOSUPPORT)

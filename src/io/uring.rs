@@ -3,9 +3,9 @@
 //! | File | What of the kernel's interface |
 //! | --- | --- |
 //! | `ring.rs` | the ring: set-up, submission and completion queue, shut-down |
-//! | `features.rs` | what kernels differ in |
+//! | `features.rs` | what kernels differ in, and the trial that shows it |
 //! | `entries.rs` | entries of the submission queue, and the restriction to them |
-//! | `user_data.rs` | what an operation carries and its completion brings back |
+//! | `user_data.rs` | what an operation carries and its completion returns |
 //! | `buffer_ring.rs` | the ring of provided buffers |
 //! | `sends.rs` | sends, which mostly have no completion |
 //! | `probe.rs` | why this host refuses io_uring |
@@ -24,10 +24,9 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::{cqueue, squeue};
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 use socket2::SockAddr;
 
-use super::engine::{Engine, Memory};
+use super::engine::Engine;
 use super::fault::Fault;
 use super::listener::Listener;
 use super::operation::{
@@ -49,7 +48,8 @@ pub struct Uring {
     ring: Ring,
     buffer_ring: BufferRing,
     resources: Resources,
-    /// Addresses of connects that the kernel has not read yet; never grows beyond its capacity.
+    /// Addresses of connects that the kernel may not have read yet. It never grows beyond its
+    /// capacity, so they do not move.
     addresses: Vec<SockAddr>,
     waker: Waker,
     sends: Sends,
@@ -101,43 +101,11 @@ impl Uring {
         (uring.ring.enable()).map_err(SetupError::new("io_uring_register(ENABLE_RINGS)"))?;
         if best >= Features::Linux6_17 && uring.features() >= Features::Linux6_6 {
             uring.ring.features = best;
-            if !uring.receives_stay_armed() {
+            if !features::receives_stay_armed(&mut uring) {
                 uring.ring.features = Features::Linux6_6;
             }
         }
         Ok(uring)
-    }
-
-    /// Whether the kernel knows bounded multishot receives, which only a trial shows.
-    fn receives_stay_armed(&mut self) -> bool {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
-        let Ok((ours, theirs)) = pair else {
-            return false;
-        };
-        let ours = Socket::new(ours);
-        if rustix::io::write(&theirs, &[0]) != Ok(1) {
-            return false;
-        }
-        self.receive(&ours, Receive::Stream, false, Token(0));
-        let mut stayed = false;
-        loop {
-            self.wait(None);
-            while let Some((_, done)) = self.next() {
-                let Done::Received { bytes, armed, .. } = done else {
-                    continue;
-                };
-                stayed |= armed;
-                if let Ok((Some(buffer), _)) = bytes {
-                    self.release(buffer);
-                }
-                if !armed {
-                    return stayed;
-                }
-                // The end of the stream ends the receive.
-                let _ = rustix::net::shutdown(&theirs, Shutdown::Write);
-            }
-        }
     }
 
     /// What it makes use of.
@@ -147,8 +115,8 @@ impl Uring {
 
     fn push(&mut self, entry: squeue::Entry, user_data: u64) {
         let entry = entry.user_data(user_data);
-        // SAFETY: (M) the callers lend only pool memory whose `Buffer` was given up to them, and
-        // addresses that are kept until everything is submitted.
+        // SAFETY: (M) the callers lend only memory whose `Buffer` they were given, and addresses that
+        // are kept until everything is submitted.
         unsafe { self.ring.push(&entry) };
     }
 
@@ -285,8 +253,8 @@ impl Engine for Uring {
 
     fn connect(&mut self, socket: &Socket, address: &SocketAddr, token: Token) {
         if self.addresses.len() == self.addresses.capacity() {
-            // Room for as many as the queue has entries: this only happens when connects were
-            // left queued by a refused enter.
+            // There is room for as many as the queue has entries, so this happens only when a refused
+            // enter has left connects in the queue.
             while self.ring.submitted() < self.ring.queued() {
                 self.ring.enter(Some(Duration::ZERO));
             }

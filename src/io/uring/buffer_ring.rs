@@ -1,5 +1,5 @@
 //! The ring of provided buffers: free buffers of a pool, from which the kernel takes one for each
-//! receive that brings bytes (io_uring_setup_buf_ring(3)).
+//! receive that returns bytes (io_uring_setup_buf_ring(3)).
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};

@@ -13,15 +13,15 @@ use crate::io::operation::{Interest, Receive, SendHint};
 use crate::io::socket::Socket;
 use crate::io::waker::Waker;
 
-/// A multishot receive ends once it has brought so many bytes. The kernel looks at that after each
-/// piece, so that all of them still fit into one buffer.
+/// A multishot receive ends once it has received so many bytes. The kernel compares after each
+/// piece, which has at most [`RECEIVE_BYTES`], so that all pieces fit into one buffer.
 const ARMED_BYTES: u32 = BUFFER_BYTES - RECEIVE_BYTES;
 
 fn fd(socket: &Socket) -> Fd {
     Fd(socket.raw())
 }
 
-/// Accepting one connection, or with `multi` as many as come.
+/// Accepting one connection, or with `multi` one after the other.
 pub fn accept(listener: &Listener, multi: bool) -> squeue::Entry {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let fd = Fd(listener.raw());

@@ -1,4 +1,4 @@
-//! Why io_uring is refused here, in words that name the cure.
+//! Why this host refuses io_uring: cause and cure.
 
 use super::{Features, Uring};
 use crate::io::host;
@@ -8,7 +8,7 @@ use crate::io::waker::Waker;
 /// The oldest kernel whose io_uring has all that is needed.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
 
-/// Tries to make an engine as a worker would, on this thread. Returns what it has.
+/// Makes an engine as a worker would, on this thread. Returns the features that it uses.
 ///
 /// # Errors
 ///
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn this_host_makes_a_ring() {
         let features = try_ring().unwrap_or_else(|error| panic!("{}", explain(&error)));
-        // What a worker makes use of, which for the best of them only trying tells.
+        // The best of them only a trial shows, as for a worker.
         let bounded = host::kernel_version() >= (6, 17);
         assert_eq!(features == Features::Linux6_17, bounded, "{features:?}");
     }

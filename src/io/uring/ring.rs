@@ -18,14 +18,15 @@ use crate::io::setup::SetupError;
 /// Entries of the submission queue; a full one is submitted early.
 pub const SQ_ENTRIES: u32 = 1024;
 
-/// Entries of the completion queue: several times what one turn brings. More waits in the kernel.
+/// Entries of the completion queue: several times what one turn completes. The kernel keeps what
+/// does not fit.
 const CQ_ENTRIES: u32 = 4096;
 
-/// How long a refused enter pauses, so that whoever makes it again does not spin.
+/// How long the thread sleeps after a refused enter, so that repeating it does not spin.
 const REFUSED_ENTER_PAUSE: Duration = Duration::from_millis(1);
 
-/// Rounds of cancelling and reaping after which a ring is given up with what it still holds. One
-/// ends everything, another finds that nothing is left.
+/// Rounds of cancelling and reaping after which the shut-down has failed. The first ends
+/// everything, the second finds nothing left.
 const CANCEL_ROUNDS_MAX: usize = 16;
 
 /// How long one round of cancelling may wait for an operation that is being carried out.
@@ -65,9 +66,9 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring, stepping down from `best` as far as the kernel demands. It does nothing before
-    /// [`Ring::enable`]. At most [`Features::Linux6_6`] is known of it then: whether the kernel has
-    /// more shows only when it is tried.
+    /// Makes a ring with the features `best`, or fewer if the kernel lacks some. It does nothing
+    /// before [`Ring::enable`]. Its features are at most [`Features::Linux6_6`]: whether the kernel
+    /// has more, only a trial shows.
     pub fn new(best: Features) -> Result<Self, SetupError> {
         let mut features = best.min(Features::Linux6_6);
         let ring = loop {
@@ -138,13 +139,13 @@ impl Ring {
         }
     }
 
-    /// Makes the ring ready for operations, and unable to do anything but what it is for.
+    /// Makes the ring ready for operations, and restricts it to those that the engine queues.
     pub fn enable(&mut self) -> io::Result<()> {
-        // A guard, not a need: nothing on the data path goes to the kernel's worker threads.
+        // A precaution: nothing on the data path goes to the kernel's worker threads.
         let _ = self.submitter.register_iowq_max_workers(&mut [1, 1]);
-        // Spares the kernel a look-up of the descriptor on each enter.
+        // Saves the kernel a look-up of the descriptor on each enter.
         let _ = self.submitter.register_ring_fd();
-        // A kernel that refuses the restrictions serves without them.
+        // If the kernel refuses the restrictions, the ring works without them.
         let _ = self
             .submitter
             .register_restrictions(&mut entries::restrictions());
@@ -196,14 +197,15 @@ impl Ring {
         self.queued - self.submission().len() as u64
     }
 
-    /// The kernel keeps completions that did not fit into the queue; the next enter brings them.
+    /// The kernel keeps completions that did not fit into the queue; the next enter moves them
+    /// there.
     pub fn overflowed(&mut self) -> bool {
         self.submission().cq_overflow()
     }
 
     /// Submits what is queued, lets deferred work run, and waits for a completion, at most
-    /// `timeout`. An interrupted or refused call is as good as an early return: what was not
-    /// taken stays queued. A refused call lasts [`REFUSED_ENTER_PAUSE`].
+    /// `timeout`. An interrupted or refused call is an early return: what was not taken stays
+    /// queued. A refused call lasts [`REFUSED_ENTER_PAUSE`].
     pub fn enter(&mut self, timeout: Option<Duration>) {
         let queued = self.submission().len() as u32;
         let want = u32::from(timeout != Some(Duration::ZERO));
@@ -226,7 +228,7 @@ impl Ring {
         }
     }
 
-    /// Ends every operation in flight and takes from the kernel what memory it was lent. After
+    /// Ends every operation in flight and takes back all memory that the kernel was lent. After
     /// success the kernel writes to no memory but the ring's own. What is queued is not submitted.
     pub fn shut_down(&mut self) -> io::Result<()> {
         self.end_operations()?;
@@ -247,7 +249,7 @@ impl Ring {
             let timeout = Some(CANCEL_TIMEOUT.into());
             let canceled = (self.submitter).register_sync_cancel(timeout, CancelBuilder::any());
             match canceled {
-                // There are none, which kernels mostly do not tell.
+                // There are none; most kernels report success then.
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
                 other => other?,
             }

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use super::*;
 use crate::io::buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES};
-use crate::io::engine::Sockets;
+use crate::io::calls::{Memory, Sockets};
 
 fn engine(features: Features, waker: Waker) -> Uring {
     let limits = ResourceLimits {

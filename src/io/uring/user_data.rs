@@ -1,4 +1,4 @@
-//! The 64 bits that an operation carries and its completion brings back.
+//! The 64 bits that an operation carries and its completion returns.
 //!
 //! | Bits | Content |
 //! | --- | --- |
