@@ -39,7 +39,8 @@ io_crate() {
   {
     printf '[package]\nname = "ringway-io"\nversion = "0.0.0"\nedition = "2024"\n'
     printf '[workspace]\n[lib]\npath = "lib.rs"\n[dependencies]\n'
-    grep -E '^(io-uring|libc|rustix|slab|socket2) = ' Cargo.toml
+    sed -n '/^\[dependencies\]/,/^\[dev-/p' Cargo.toml \
+      | grep -E '^(io-uring|libc|rustix|slab|socket2) = '
   } >"$crate/Cargo.toml"
   printf '#[path = "%s/src/io/mod.rs"]\npub mod io;\n' "$PWD" >"$crate/lib.rs"
   cp Cargo.lock "$crate/Cargo.lock"
