@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{self, Config};
 use crate::control::{self, StartError};
-use crate::io::socket;
+use crate::io::Listener;
 use crate::privileges;
 
 /// Names of the servers.
@@ -94,7 +94,7 @@ fn configuration(servers: &[SocketAddr]) -> Result<Config, config::Report> {
 /// This port, or one that the kernel chooses if it is taken.
 fn free_address(port: u16) -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match socket::check_free(usual) {
+    match Listener::check_free(usual) {
         Ok(()) => usual,
         Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     }

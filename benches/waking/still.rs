@@ -12,8 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, unbounded};
 use ringway::config;
 use ringway::io::{
-    Cancelable, Chunk, Done, Engine, Fault, Interest, Receive, SendBuffer, SendHint, SendResult,
-    SpliceResult, Token,
+    Cancelable, Chunk, Done, Engine, Fault, Interest, Memory, Pipes, Receive, SendBuffer, SendHint,
+    SendResult, Sockets, SpliceResult, Token,
 };
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot};
@@ -91,11 +91,6 @@ impl Still {
 }
 
 impl Engine for Still {
-    type Socket = u32;
-    type Listener = usize;
-    type Buffer = ();
-    type Pipe = ();
-
     fn now(&mut self) -> u64 {
         self.now
     }
@@ -170,6 +165,11 @@ impl Engine for Still {
         }
         self.done.push_back((token, Done::Canceled));
     }
+}
+
+impl Sockets for Still {
+    type Socket = u32;
+    type Listener = usize;
 
     fn open(&mut self, _address: &SocketAddr) -> Result<u32, Fault> {
         self.sockets += 1;
@@ -202,6 +202,16 @@ impl Engine for Still {
         self.receiving.remove(&socket);
     }
 
+    fn close_listener(&mut self, _listener: usize) {}
+
+    fn accept_now(&mut self, _listener: &usize) -> Result<u32, Fault> {
+        Err(Fault::WouldBlock)
+    }
+}
+
+impl Memory for Still {
+    type Buffer = ();
+
     fn release(&mut self, _buffer: ()) {}
 
     fn take_buffer(&mut self) -> Option<()> {
@@ -229,6 +239,10 @@ impl Engine for Still {
     fn shrink(&mut self, buffer: (), _chunk: Chunk) -> Result<((), Chunk), ()> {
         Err(buffer)
     }
+}
+
+impl Pipes for Still {
+    type Pipe = ();
 
     fn take_pipe(&mut self) -> Option<()> {
         None
@@ -241,12 +255,6 @@ impl Engine for Still {
     }
 
     fn splice_out(&mut self, _pipe: &(), _to: &u32, _len: u32) -> SpliceResult {
-        Err(Fault::WouldBlock)
-    }
-
-    fn close_listener(&mut self, _listener: usize) {}
-
-    fn accept_now(&mut self, _listener: &usize) -> Result<u32, Fault> {
         Err(Fault::WouldBlock)
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::binding::{self, Refused};
 use super::{StartError, owner};
 use crate::config::{Config, Frontend, Listen, overlap};
-use crate::io::{Listener, socket};
+use crate::io::Listener;
 use crate::worker::Listening;
 
 /// The first descriptor that systemd passes.
@@ -430,7 +430,7 @@ fn check_free(address: SocketAddr, ours: &[u64]) -> Result<(), Error> {
         return Ok(());
     }
     if ours.is_empty() {
-        return socket::check_free(address);
+        return Listener::check_free(address);
     }
     match owner::listening(address).iter().all(|it| ours.contains(it)) {
         true => Ok(()),

@@ -1,5 +1,6 @@
 //! The worker threads: starting them, telling them to stop, noticing that they ended.
 
+use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::StartError;
 use super::limits::Limits;
-use crate::io::{Engine, Features, Listener, Uring, UringOptions, Waker, host};
+use crate::io::{Engine, Features, Listener, ResourceLimits, Uring, Waker, host};
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
@@ -92,14 +93,15 @@ pub struct Workers {
     orders: WorkerHandles,
     /// Workers that have ended.
     ended: watch::Receiver<usize>,
-    features: Features,
+    /// What their engines are and make use of.
+    engine: String,
 }
 
 /// What a worker's thread is given.
 struct Thread {
     index: usize,
     cpu: Option<usize>,
-    options: UringOptions,
+    limits: ResourceLimits,
     waker: Waker,
     snapshot: Arc<Snapshot>,
     shared: Arc<Shared>,
@@ -107,16 +109,17 @@ struct Thread {
     commands: Receiver<Command<Listener>>,
     log: LogSink,
     seed: u64,
-    ready: Sender<Result<Features, StartError>>,
+    /// Gets a description of the engine.
+    ready: Sender<Result<String, StartError>>,
     user: Option<User>,
 }
 
 impl Workers {
-    /// Starts them all as `user`, and waits until each has its ring.
+    /// Starts them all as `user`, and waits until each has its engine.
     ///
     /// # Errors
     ///
-    /// A ring or a thread is refused, or it could not become `user`.
+    /// An engine or a thread is refused, or it could not become `user`.
     pub fn start(
         snapshot: &Arc<Snapshot>,
         user: Option<User>,
@@ -137,15 +140,14 @@ impl Workers {
             threads: Vec::new(),
             orders: setup.orders,
             ended,
-            features: Features::default(),
+            engine: String::new(),
         };
         let workers_made = listeners.into_iter().zip(setup.ends);
         for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
             let thread = Thread {
                 index,
                 cpu: cpus.get(index % cpus.len().max(1)).copied(),
-                options: UringOptions {
-                    features: Features::default(),
+                limits: ResourceLimits {
                     buffer_bytes_max: limits.buffer_bytes_max,
                     pipes_max: limits.pipes_max,
                 },
@@ -175,7 +177,7 @@ impl Workers {
         drop(ready);
         for _ in 0..limits.workers {
             match all_ready.recv() {
-                Ok(Ok(features)) => workers.features = features,
+                Ok(Ok(engine)) => workers.engine = engine,
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(StartError::WorkerFailed),
             }
@@ -185,11 +187,7 @@ impl Workers {
 
     /// What they run on, for the log.
     pub fn description(&self) -> String {
-        format!(
-            "{} workers on io_uring ({})",
-            self.threads.len(),
-            self.features
-        )
+        format!("{} workers on {}", self.threads.len(), self.engine)
     }
 
     /// The way of orders to them.
@@ -281,20 +279,27 @@ impl Thread {
                 self.index
             );
         }
-        let mut engine = match Uring::new(&self.options, self.waker) {
-            Ok(engine) => engine,
+        let waker = self.waker.clone();
+        match Uring::new(Features::default(), &self.limits, waker) {
+            Ok(engine) => self.serve(engine),
             Err(error) => {
                 let _ = self.ready.send(Err(StartError::IoUring(error)));
-                return;
             }
-        };
-        // Not before: a ring may need more than `user` may do.
+        }
+    }
+
+    /// Serves on this engine until the worker has ended.
+    fn serve<E>(self, mut engine: E)
+    where
+        E: Engine<Listener = Listener> + fmt::Display,
+    {
+        // Not before: an engine may need more than `user` may do.
         if let Err(error) = privileges::give_up(self.user) {
             let error = StartError::System("a worker can't give up root's rights", error);
             let _ = self.ready.send(Err(error));
             return;
         }
-        let features = engine.features();
+        let description = engine.to_string();
         let clock_zero = engine.now();
         let mut worker = Worker::new(Setup {
             index: self.index,
@@ -307,7 +312,7 @@ impl Thread {
             clock_zero,
             seed: self.seed,
         });
-        let _ = self.ready.send(Ok(features));
+        let _ = self.ready.send(Ok(description));
         worker.run();
     }
 }

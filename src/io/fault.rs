@@ -1,4 +1,4 @@
-//! The one place where an errno becomes a word.
+//! What an errno means to the worker. Each is translated here only.
 
 use rustix::io::Errno;
 
@@ -14,7 +14,7 @@ pub enum Fault {
     /// The peer reset the connection, or it no longer exists.
     Reset,
     /// A send to a peer that had ended its stream before it reset the connection (Linux,
-    /// `tcp_reset`), or whose reset was told of already.
+    /// `tcp_reset`), or whose reset was reported before.
     Closed,
     /// The operation was cancelled.
     Canceled,
@@ -37,7 +37,7 @@ impl Fault {
     pub fn from_errno(errno: i32) -> Fault {
         match Errno::from_raw_os_error(errno) {
             Errno::CONNREFUSED => Fault::Refused,
-            // The last is what a kernel says that was built or started without IPv6.
+            // The last is the answer of a kernel that was built or started without IPv6.
             Errno::NETUNREACH
             | Errno::HOSTUNREACH
             | Errno::NETDOWN
@@ -56,7 +56,7 @@ impl Fault {
         }
     }
 
-    /// Whether this is a lack of something of ours, whatever the peer. [`Fault::NoPorts`] is not:
+    /// Whether this process lacks a resource, whatever the peer. [`Fault::NoPorts`] does not count:
     /// it concerns one destination.
     pub fn is_shortage(self) -> bool {
         match self {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errnos_become_words() {
+    fn each_errno_has_its_fault() {
         for (errno, fault) in [
             (libc::ECONNREFUSED, Fault::Refused),
             (libc::EHOSTUNREACH, Fault::Unreachable),

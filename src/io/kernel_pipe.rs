@@ -1,14 +1,17 @@
 //! Kernel pipes for splicing, kept in a small pool.
 //!
-//! A direction holds a kernel pipe only while bytes are in it, so that few serve many sessions and
-//! the same ones stay hot.
+//! One direction of a session holds a kernel pipe only while bytes are in it, so that few pipes
+//! serve many sessions and the same ones stay hot.
 
 use std::os::fd::OwnedFd;
 
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+use super::calls::SpliceResult;
+use super::socket::Socket;
 
 /// Capacity asked for. The kernel counts it in pages, each of which may hold one fragment of a
-/// packet, so it is more than the bytes that are let in at a time.
+/// packet, so it is more than the bytes that are spliced in at a time.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
 /// Idle pipes that are kept open.
@@ -17,8 +20,27 @@ const IDLE_MAX: usize = 16;
 /// A kernel pipe.
 #[derive(Debug)]
 pub struct KernelPipe {
-    pub(super) reader: OwnedFd,
-    pub(super) writer: OwnedFd,
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl KernelPipe {
+    /// Moves up to `len` bytes from a socket into the pipe without waiting.
+    pub(super) fn fill(&self, from: &Socket, len: u32) -> SpliceResult {
+        splice_now(from.descriptor(), &self.writer, len)
+    }
+
+    /// Moves up to `len` bytes from the pipe to a socket without waiting.
+    pub(super) fn drain(&self, to: &Socket, len: u32) -> SpliceResult {
+        splice_now(&self.reader, to.descriptor(), len)
+    }
+}
+
+fn splice_now(from: &OwnedFd, to: &OwnedFd, len: u32) -> SpliceResult {
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    let moved = splice(from, None, to, None, len as usize, flags)?;
+    // At most `len`.
+    Ok(moved as u32)
 }
 
 /// The kernel pipes of one worker.
@@ -48,7 +70,8 @@ impl KernelPipes {
             return None;
         }
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Beyond a limit for unprivileged users the default capacity has to do.
+        // It is refused beyond the limit of unprivileged users (pipe(7), `pipe-user-pages-soft`);
+        // the default capacity serves too.
         let _ = fcntl_setpipe_size(&writer, PIPE_CAPACITY);
         self.open += 1;
         Some(KernelPipe { reader, writer })

@@ -1,10 +1,10 @@
-//! Memory that the kernel reads and writes: mapped in blocks, or allocated in the size of some
-//! bytes.
+//! Memory that the kernel reads and writes: mapped in blocks, or allocated in exactly the size of
+//! some bytes.
 
 use std::io;
 use std::ptr::NonNull;
 
-/// Anonymous memory, mapped until dropped.
+/// Anonymous memory, unmapped when dropped.
 pub(super) struct Mapping {
     base: NonNull<u8>,
     len: usize,
@@ -36,7 +36,7 @@ impl Mapping {
         self.base
     }
 
-    /// It stays mapped when it is dropped.
+    /// Dropping it will not unmap it.
     pub fn leak(&mut self) {
         self.len = 0;
     }
@@ -47,8 +47,8 @@ impl Drop for Mapping {
         if self.len == 0 {
             return;
         }
-        // SAFETY: (M, O) the mapping is ours alone: `Uring` has taken it from the kernel before, or
-        // has leaked it.
+        // SAFETY: (M, O) the mapping is ours alone: an engine that has lent it to the kernel has taken
+        // it back before, or has leaked it.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
@@ -78,8 +78,8 @@ impl SizedCopy {
 
 impl Drop for SizedCopy {
     fn drop(&mut self) {
-        // SAFETY: (M) made by `Box::leak` in `of` and freed here only; who drops it has it back
-        // from the kernel.
+        // SAFETY: (M) made by `Box::leak` in `of` and freed here only, when its `Buffer` was given
+        // back: the kernel has returned it.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }

@@ -1,27 +1,21 @@
-//! Sockets: listening ones with the options that accepted ones inherit, and connecting ones.
+//! Stream sockets: opening one for a connect, and what is done with a connected one.
 
-use std::fs::File;
-use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
-use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
+use socket2::{Domain, Type};
 
-use super::Fault;
+use super::fault::Fault;
 
 /// A connected or connecting stream socket, closed when dropped.
 #[derive(Debug)]
 pub struct Socket(OwnedFd);
 
-/// A listening socket, closed when dropped.
-#[derive(Debug)]
-pub struct Listener(OwnedFd);
-
 impl Socket {
+    /// Of a non-blocking stream socket.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
         Socket(descriptor)
     }
@@ -34,7 +28,7 @@ impl Socket {
         &self.0
     }
 
-    /// A non-blocking socket for connecting to `address`, that sends small segments at once.
+    /// A non-blocking socket for connecting to `address`, which sends small segments at once.
     pub(super) fn open(address: &SocketAddr) -> Result<Self, Fault> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
@@ -55,185 +49,42 @@ impl Socket {
         let _ = sockopt::set_tcp_quickack(&self.0, false);
     }
 
+    /// The address of the peer, if the kernel still knows it.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        let address = rustix::net::getpeername(&self.0).ok()??;
+        SocketAddr::try_from(address).ok()
+    }
+
     /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`).
     pub(super) fn unsent(&self) -> u32 {
         let mut bytes: libc::c_int = 0;
-        // SAFETY: (D) the descriptor is open, and the kernel writes one number to where the
-        // reference leads.
+        // SAFETY: (M) the kernel writes one number to `bytes` during the call.
         let asked = unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) };
         if asked < 0 { 0 } else { bytes.max(0) as u32 }
     }
 
-    /// Acknowledges what came at once. A peer that keeps a small packet back until the one before
-    /// it is acknowledged (RFC 896) goes on then.
+    /// Acknowledges what was received now. A peer that holds a small packet back until the one
+    /// before it is acknowledged (RFC 896) then sends it.
     pub(super) fn acknowledge(&self) {
         // It only saves time.
         let _ = sockopt::set_tcp_quickack(&self.0, true);
     }
 
+    /// Ends our direction of the stream.
     pub(super) fn shutdown_write(&self) {
-        // A peer that is gone already needs no end of the stream.
+        // It fails when the peer has gone, which then needs no end of the stream.
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
     }
 
+    /// Closes with a reset.
     pub(super) fn reset(self) {
-        // Failing that, the ordinary close has to do.
+        // If it fails, the socket is closed with the end of the stream.
         let _ = sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 }
 
-impl Listener {
-    pub(super) fn raw(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-
-    pub(super) fn descriptor(&self) -> &OwnedFd {
-        &self.0
-    }
-
-    /// Binds and listens on `address`, shared with the other workers of this process.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says of socket, bind or listen.
-    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let socket = socket2::Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking().cloexec(),
-            Some(Protocol::TCP),
-        )?;
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // Accepted sockets inherit this.
-        socket.set_tcp_nodelay(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        Ok(Listener(socket.into()))
-    }
-
-    /// Another handle on the same listening socket, with the same queue.
-    ///
-    /// # Errors
-    ///
-    /// Out of descriptors.
-    pub fn share(&self) -> io::Result<Self> {
-        Ok(Listener(self.0.try_clone()?))
-    }
-
-    /// The number of its inode, which tells it from all other sockets of this host.
-    ///
-    /// # Errors
-    ///
-    /// Out of descriptors.
-    pub fn inode(&self) -> io::Result<u64> {
-        Ok(File::from(self.0.try_clone()?).metadata()?.ino())
-    }
-
-    /// Changes the length of its accept queue.
-    ///
-    /// # Errors
-    ///
-    /// It does not listen.
-    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
-        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-        SockRef::from(&self.0).listen(backlog)
-    }
-
-    /// Drops what would begin further connections; those that are being established still are. A
-    /// client that tries meanwhile tries again a second later, and is refused if it is closed then.
-    ///
-    /// # Errors
-    ///
-    /// The kernel has no memory for the filter.
-    pub fn refuse_new(&self) -> io::Result<()> {
-        /// Where a TCP header has its flags, and the one that begins a connection.
-        const FLAGS: u32 = 13;
-        const SYN: u32 = 2;
-        let code = |code: u32| code as u16;
-        let load_flags = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
-        let jump_if_set = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
-        let verdict = code(libc::BPF_RET | libc::BPF_K);
-        SockRef::from(&self.0).attach_filter(&[
-            SockFilter::new(load_flags, 0, 0, FLAGS),
-            SockFilter::new(jump_if_set, 0, 1, SYN),
-            SockFilter::new(verdict, 0, 0, 0),
-            SockFilter::new(verdict, 0, 0, u32::MAX),
-        ])
-    }
-
-    /// The address that it is bound to.
-    ///
-    /// # Errors
-    ///
-    /// Not an IP socket.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        SockRef::from(&self.0)
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::other("not an IP socket"))
-    }
-
-    /// Takes over an inherited listening socket.
-    ///
-    /// # Errors
-    ///
-    /// The descriptor is not open, or not a listening stream socket.
-    pub fn inherit(descriptor: RawFd) -> io::Result<Self> {
-        // SAFETY: (D) the fcntl only asks whether the number names an open descriptor.
-        let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
-        if descriptor <= 2 || flags < 0 {
-            return Err(io::Error::other("no such descriptor was passed"));
-        }
-        // SAFETY: (D) it is open and was passed for us alone: nothing else in this process
-        // closes a number that the operator named as a listener.
-        let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        let checked = check_inherited(&owned);
-        let listener = Listener(owned);
-        match checked {
-            Ok(()) => Ok(listener),
-            Err(error) => {
-                // Not ours after all.
-                std::mem::forget(listener);
-                Err(error)
-            }
-        }
-    }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl TryFrom<OwnedFd> for Listener {
-    type Error = io::Error;
-
-    /// Takes over a listening socket that another process handed over.
-    fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
-        check_inherited(&descriptor)?;
-        Ok(Listener(descriptor))
-    }
-}
-
-fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
-    let socket = SockRef::from(descriptor);
-    let kind = socket
-        .r#type()
-        .map_err(|_| io::Error::other("not a socket"))?;
-    if kind != Type::STREAM || !socket.is_listener()? {
-        return Err(io::Error::other("not a listening stream socket"));
-    }
-    socket.set_cloexec(true)?;
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)
-}
-
-/// Whether this host has an address from which it could connect to this one. A datagram socket finds
-/// out: connecting it sends nothing, and its ports are not those of streams.
+/// Whether this host has an address from which it could connect to this one. Connecting a datagram
+/// socket shows it: that sends nothing, and its ports are not those of streams.
 pub(super) fn has_source_for(address: SocketAddr) -> bool {
     let domain = Domain::for_address(address);
     let socket = socket2::Socket::new(domain, Type::DGRAM.cloexec(), None);
@@ -241,53 +92,9 @@ pub(super) fn has_source_for(address: SocketAddr) -> bool {
     let Err(error) = connected else {
         return true;
     };
-    // A host that is short of something else may have one.
+    // Other errors say nothing of addresses.
     !matches!(
         Errno::from_io_error(&error),
         Some(Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::AFNOSUPPORT)
     )
-}
-
-/// Whether somebody else listens on this address already. `SO_REUSEPORT` would let us share it
-/// silently, so it is asked without.
-///
-/// # Errors
-///
-/// What the kernel says of the bind, `AddrInUse` above all.
-pub fn check_free(address: SocketAddr) -> io::Result<()> {
-    let socket = socket2::Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.cloexec(),
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{ErrorKind, Read, Write};
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    #[test]
-    fn who_is_new_is_refused_and_who_waits_is_not() {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
-        let address = listener.address().unwrap();
-        let mut waiting = TcpStream::connect(address).unwrap();
-        let handle = listener.share().unwrap();
-        handle.refuse_new().unwrap();
-        let refused = TcpStream::connect_timeout(&address, Duration::from_millis(50));
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
-        drop(handle);
-        let (mut accepted, _) = TcpListener::from(listener.0).accept().unwrap();
-        waiting.write_all(b"to").unwrap();
-        accepted.read_exact(&mut [0; 2]).unwrap();
-        accepted.write_all(b"fro").unwrap();
-        waiting.read_exact(&mut [0; 3]).unwrap();
-    }
 }

@@ -2,17 +2,18 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 
 use super::*;
-use crate::io::HEADROOM_BYTES;
+use crate::io::buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES};
+use crate::io::calls::{Memory, Sockets};
 
 fn engine(features: Features, waker: Waker) -> Uring {
-    let options = UringOptions {
-        features,
+    let limits = ResourceLimits {
         buffer_bytes_max: 16 << 20,
         pipes_max: 4,
     };
-    Uring::new(&options, waker).unwrap()
+    Uring::new(features, &limits, waker).unwrap()
 }
 
 /// The next completion.
@@ -312,9 +313,9 @@ fn a_ring_that_was_shut_down_writes_nowhere() {
         engine.ring.shut_down().unwrap();
         let ring = &mut engine.ring;
         assert_nobody_receives(sockets, peers, || ring.enter(Some(Duration::ZERO)));
-        while let Some(buffer) = engine.pool.take() {
+        while let Some(buffer) = engine.resources.pool.take() {
             let (start, len) = (HEADROOM_BYTES, BUFFER_BYTES);
-            let bytes = engine.pool.bytes(&buffer, Chunk { start, len });
+            let bytes = engine.resources.pool.bytes(&buffer, Chunk { start, len });
             assert!(bytes.iter().all(|byte| *byte == 0), "it was written to");
         }
     }
@@ -331,7 +332,7 @@ fn a_dropped_engine_has_ended_its_operations() {
         assert_nobody_receives(sockets, peers, || {
             const GETEVENTS: libc::c_uint = 1;
             let (submit, want, none) = (0, 0, std::ptr::null::<u8>());
-            // SAFETY: the kernel is given no memory.
+            // SAFETY: (M) the kernel is given no memory.
             let entered = unsafe {
                 libc::syscall(
                     libc::SYS_io_uring_enter,

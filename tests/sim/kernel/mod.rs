@@ -7,8 +7,11 @@
 mod connection;
 mod engine;
 mod handles;
+mod memory;
 mod operations;
+mod pipes;
 mod sending;
+mod sockets;
 mod world;
 
 use std::cell::RefCell;

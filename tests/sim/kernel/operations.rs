@@ -1,6 +1,6 @@
 //! Operations in flight: which may be, and when they complete.
 
-use ringway::io::{Done, Engine as _, Fault, Interest, RECEIVE_BYTES, Token};
+use ringway::io::{Done, Fault, Interest, Memory as _, RECEIVE_BYTES, Token};
 use std::sync::atomic::Ordering;
 
 use super::connection::Connection;

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use io_uring::opcode;
+use io_uring::types::Fd;
+
 use super::*;
 
 fn enabled() -> Ring {
@@ -14,7 +17,7 @@ fn enabled() -> Ring {
 
 /// Result of one operation.
 fn result_of(ring: &mut Ring, entry: squeue::Entry) -> i32 {
-    // SAFETY: the callers' entries name no memory.
+    // SAFETY: (M) the callers' entries name no memory.
     unsafe { ring.push(&entry) };
     let mut completions = Vec::new();
     while completions.is_empty() {
@@ -69,7 +72,7 @@ fn a_refused_enter_does_not_spin() {
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     };
     let mut ring = Ring::new(Features::default()).unwrap();
-    // SAFETY: it names no memory.
+    // SAFETY: (M) it names no memory.
     unsafe { ring.push(&opcode::AsyncCancel::new(1).build()) };
     let (start, cpu_before) = (Instant::now(), cpu_time());
     for _ in 0..ENTERS {
@@ -77,7 +80,7 @@ fn a_refused_enter_does_not_spin() {
     }
     assert_eq!(ring.submitted(), 0);
     let (time, cpu) = (start.elapsed(), cpu_time() - cpu_before);
-    assert!(time >= ENTERS * REFUSED_PAUSE, "{time:?}");
+    assert!(time >= ENTERS * REFUSED_ENTER_PAUSE, "{time:?}");
     assert!(cpu < time / 4, "{cpu:?} of {time:?}");
 }
 

@@ -1,25 +1,25 @@
-//! Why io_uring is refused here, in words that name the cure.
+//! Why this host refuses io_uring: cause and cure.
 
-use super::host;
-use super::ring::{Features, SetupError};
-use super::uring::{Uring, UringOptions, Waker};
+use super::{Features, Uring};
+use crate::io::host;
+use crate::io::setup::{ResourceLimits, SetupError};
+use crate::io::waker::Waker;
 
 /// The oldest kernel whose io_uring has all that is needed.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
 
-/// Tries to make an engine as a worker would, on this thread. Returns what it has.
+/// Makes an engine as a worker would, on this thread. Returns the features that it uses.
 ///
 /// # Errors
 ///
 /// The step that failed and what the kernel said.
 pub fn try_ring() -> Result<Features, SetupError> {
-    let options = UringOptions {
-        features: Features::default(),
+    let limits = ResourceLimits {
         buffer_bytes_max: 0,
         pipes_max: 0,
     };
     let waker = Waker::new().map_err(SetupError::new("eventfd"))?;
-    Ok(Uring::new(&options, waker)?.features())
+    Ok(Uring::new(Features::default(), &limits, waker)?.features())
 }
 
 /// What the refusal means and what to do about it: two lines, cause and cure.
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn this_host_makes_a_ring() {
         let features = try_ring().unwrap_or_else(|error| panic!("{}", explain(&error)));
-        // What a worker makes use of, which for the best of them only trying tells.
+        // The best of them only a trial shows, as for a worker.
         let bounded = host::kernel_version() >= (6, 17);
         assert_eq!(features == Features::Linux6_17, bounded, "{features:?}");
     }

@@ -1,74 +1,32 @@
-//! Setting up a ring with the best flags that the kernel has, entering it, and saying why it was
-//! refused.
+//! A ring of the kernel: making it with the best flags that the kernel has, entering it, and shutting
+//! it down.
 
-use std::fmt;
 use std::io;
 #[cfg(test)]
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use io_uring::register::Restriction;
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, Submitter, cqueue, opcode, squeue};
+use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, Submitter, cqueue, squeue};
 
-use super::buffers::{ARMED_BYTES, RECEIVE_BYTES, RING_BUFFERS};
-use super::engine::Receive;
+use super::buffer_ring::{BUFFER_GROUP, BufferRing, RING_BUFFERS};
+use super::entries;
+use super::features::Features;
+use crate::io::setup::SetupError;
 
 /// Entries of the submission queue; a full one is submitted early.
-pub(super) const SQ_ENTRIES: u32 = 1024;
+pub const SQ_ENTRIES: u32 = 1024;
 
-/// Entries of the completion queue: several times what one turn brings. More waits in the kernel.
+/// Entries of the completion queue: several times what one turn completes. The kernel keeps what
+/// does not fit.
 const CQ_ENTRIES: u32 = 4096;
 
-/// How far to step down from the best ring, for kernels that lack something or for tests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Features {
-    /// Linux 6.1: `SINGLE_ISSUER`, `DEFER_TASKRUN`.
-    Linux6_1,
-    /// Linux 6.6: also `NO_SQARRAY`.
-    Linux6_6,
-    /// Linux 6.17: also a multishot receive that ends by itself after so many bytes. Without the
-    /// bound it could not be stopped before a slow peer's bytes fill all buffers.
-    #[default]
-    Linux6_17,
-}
+/// How long the thread sleeps after a refused enter, so that repeating it does not spin.
+const REFUSED_ENTER_PAUSE: Duration = Duration::from_millis(1);
 
-/// The one group of provided buffers.
-pub(super) const BUFFER_GROUP: u16 = 0;
-
-impl fmt::Display for Features {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Features::Linux6_17 => {
-                "single issuer, deferred task work, no submission array, bounded multishot receives"
-            }
-            Features::Linux6_6 => "single issuer, deferred task work, no submission array",
-            Features::Linux6_1 => "single issuer, deferred task work",
-        })
-    }
-}
-
-/// Why a ring could not be made. [`super::probe::explain`] turns it into a sentence with a cure.
-#[derive(Debug)]
-pub struct SetupError {
-    /// What was tried.
-    pub step: &'static str,
-    /// What the kernel said.
-    pub error: std::io::Error,
-}
-
-impl SetupError {
-    pub(super) fn new(step: &'static str) -> impl FnOnce(std::io::Error) -> SetupError {
-        move |error| SetupError { step, error }
-    }
-}
-
-/// How long a refused enter pauses, so that whoever makes it again does not spin.
-const REFUSED_PAUSE: Duration = Duration::from_millis(1);
-
-/// Rounds of cancelling and reaping after which a ring is given up with what it still holds. One
-/// ends everything, another finds that nothing is left.
+/// Rounds of cancelling and reaping after which the shut-down has failed. The first ends
+/// everything, the second finds nothing left.
 const CANCEL_ROUNDS_MAX: usize = 16;
 
 /// How long one round of cancelling may wait for an operation that is being carried out.
@@ -97,7 +55,7 @@ impl Drop for Fixed {
 }
 
 /// A ring of this thread.
-pub(super) struct Ring {
+pub struct Ring {
     // Declared before what it refers to. It knows the index of the registered descriptor.
     submitter: Submitter<'static>,
     ring: Fixed,
@@ -108,9 +66,9 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring, stepping down from `best` as far as the kernel demands. It does nothing before
-    /// [`Ring::enable`]. At most [`Features::Linux6_6`] is known of it then: whether the kernel has
-    /// more shows only when it is tried.
+    /// Makes a ring with the features `best`, or fewer if the kernel lacks some. It does nothing
+    /// before [`Ring::enable`]. Its features are at most [`Features::Linux6_6`]: whether the kernel
+    /// has more, only a trial shows.
     pub fn new(best: Features) -> Result<Self, SetupError> {
         let mut features = best.min(Features::Linux6_6);
         let ring = loop {
@@ -166,28 +124,31 @@ impl Ring {
         })
     }
 
-    /// Lets the kernel take buffers of [`BUFFER_GROUP`] from a ring of [`RING_BUFFERS`] entries.
+    /// Lets the kernel take buffers from a buffer ring.
     ///
     /// # Safety
     ///
     /// The entries and the memory that they name stay mapped until this ring has been shut down
     /// successfully or as long as the process lives (O).
-    pub unsafe fn register_buffers(&self, entries: u64) -> io::Result<()> {
-        // SAFETY: (O) promised by the caller.
+    pub unsafe fn register_buffers(&self, buffers: &BufferRing) -> io::Result<()> {
+        let address = buffers.address();
+        // SAFETY: (O) promised by the caller; the address is that of `RING_BUFFERS` entries.
         unsafe {
             self.submitter
-                .register_buf_ring_with_flags(entries, RING_BUFFERS, BUFFER_GROUP, 0)
+                .register_buf_ring_with_flags(address, RING_BUFFERS, BUFFER_GROUP, 0)
         }
     }
 
-    /// Makes the ring ready for operations, and unable to do anything but what it is for.
+    /// Makes the ring ready for operations, and restricts it to those that the engine queues.
     pub fn enable(&mut self) -> io::Result<()> {
-        // A guard, not a need: nothing on the data path goes to the kernel's worker threads.
+        // A precaution: nothing on the data path goes to the kernel's worker threads.
         let _ = self.submitter.register_iowq_max_workers(&mut [1, 1]);
-        // Spares the kernel a look-up of the descriptor on each enter.
+        // Saves the kernel a look-up of the descriptor on each enter.
         let _ = self.submitter.register_ring_fd();
-        // A kernel that refuses the restrictions serves without them.
-        let _ = self.submitter.register_restrictions(&mut restrictions());
+        // If the kernel refuses the restrictions, the ring works without them.
+        let _ = self
+            .submitter
+            .register_restrictions(&mut entries::restrictions());
         self.submitter.register_enable_rings()
     }
 
@@ -236,14 +197,15 @@ impl Ring {
         self.queued - self.submission().len() as u64
     }
 
-    /// The kernel keeps completions that did not fit into the queue; the next enter brings them.
+    /// The kernel keeps completions that did not fit into the queue; the next enter moves them
+    /// there.
     pub fn overflowed(&mut self) -> bool {
         self.submission().cq_overflow()
     }
 
     /// Submits what is queued, lets deferred work run, and waits for a completion, at most
-    /// `timeout`. An interrupted or refused call is as good as an early return: what was not
-    /// taken stays queued. A refused call lasts [`REFUSED_PAUSE`].
+    /// `timeout`. An interrupted or refused call is an early return: what was not taken stays
+    /// queued. A refused call lasts [`REFUSED_ENTER_PAUSE`].
     pub fn enter(&mut self, timeout: Option<Duration>) {
         let queued = self.submission().len() as u32;
         let want = u32::from(timeout != Some(Duration::ZERO));
@@ -262,11 +224,11 @@ impl Ring {
             unsafe { (self.submitter).enter(submit, want, self.enter_flags, Some(&arguments)) };
         match entered.map_err(|error| error.raw_os_error()) {
             Ok(_) | Err(Some(libc::ETIME | libc::EINTR)) => {}
-            Err(_) => std::thread::sleep(REFUSED_PAUSE),
+            Err(_) => std::thread::sleep(REFUSED_ENTER_PAUSE),
         }
     }
 
-    /// Ends every operation in flight and takes from the kernel what memory it was lent. After
+    /// Ends every operation in flight and takes back all memory that the kernel was lent. After
     /// success the kernel writes to no memory but the ring's own. What is queued is not submitted.
     pub fn shut_down(&mut self) -> io::Result<()> {
         self.end_operations()?;
@@ -287,7 +249,7 @@ impl Ring {
             let timeout = Some(CANCEL_TIMEOUT.into());
             let canceled = (self.submitter).register_sync_cancel(timeout, CancelBuilder::any());
             match canceled {
-                // There are none, which kernels mostly do not tell.
+                // There are none; most kernels report success then.
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
                 other => other?,
             }
@@ -304,40 +266,6 @@ impl Ring {
             }
         }
         Err(io::Error::from_raw_os_error(libc::EBUSY))
-    }
-
-    /// A receive into provided buffers, as [`super::Engine::receive`] describes it.
-    pub fn receive(&self, socket: Fd, how: Receive, poll_first: bool) -> squeue::Entry {
-        /// `ioprio` of a receive: poll before the first try.
-        const POLL_FIRST: u16 = 1 << 0;
-        /// `ioprio` of a receive: go on after the first.
-        const MULTISHOT: u16 = 1 << 1;
-        /// Where an entry has `optlen`, the bytes after which a multishot receive ends. The crate
-        /// does not know it yet. A single piece may go beyond it, up to the entry's length.
-        const OPTLEN_OFFSET: usize = 44;
-
-        let poll_first = if poll_first { POLL_FIRST } else { 0 };
-        let receive = |len, ioprio| {
-            opcode::Recv::new(socket, std::ptr::null_mut(), len)
-                .ioprio(ioprio)
-                .buf_group(BUFFER_GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT)
-        };
-        match how {
-            Receive::Once(len) => return receive(len, poll_first),
-            Receive::Stream if self.features < Features::Linux6_17 => {
-                return receive(RECEIVE_BYTES, poll_first);
-            }
-            Receive::Stream => {}
-        }
-        let mut entry = receive(RECEIVE_BYTES, poll_first | MULTISHOT);
-        const { assert!(size_of::<squeue::Entry>() == 64) };
-        let optlen = (&raw mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET);
-        // SAFETY: (M) an entry is the kernel's 64 bytes, of which these four are `optlen`, 4-byte
-        // aligned like the whole.
-        unsafe { optlen.cast::<u32>().write(ARMED_BYTES) };
-        entry
     }
 
     /// Moves completions that are ready to the end of `into`.
@@ -361,28 +289,6 @@ fn build(features: Features) -> std::io::Result<IoUring> {
         builder.setup_no_sqarray();
     }
     builder.build(SQ_ENTRIES)
-}
-
-/// All that a ring may do once it is enabled: the operations of [`super::Engine`], and what
-/// [`Ring::shut_down`] needs.
-fn restrictions() -> [Restriction; 10] {
-    /// `io_uring_register_op` of <linux/io_uring.h>, which the crate keeps to itself.
-    const UNREGISTER_RING_FDS: u8 = 21;
-    const UNREGISTER_PBUF_RING: u8 = 23;
-    const SYNC_CANCEL: u8 = 24;
-    let flags = squeue::Flags::BUFFER_SELECT | squeue::Flags::SKIP_SUCCESS;
-    [
-        Restriction::sqe_op(opcode::Accept::CODE),
-        Restriction::sqe_op(opcode::AsyncCancel::CODE),
-        Restriction::sqe_op(opcode::Connect::CODE),
-        Restriction::sqe_op(opcode::PollAdd::CODE),
-        Restriction::sqe_op(opcode::Recv::CODE),
-        Restriction::sqe_op(opcode::Send::CODE),
-        Restriction::sqe_flags_allowed(flags.bits()),
-        Restriction::register_op(UNREGISTER_RING_FDS),
-        Restriction::register_op(UNREGISTER_PBUF_RING),
-        Restriction::register_op(SYNC_CANCEL),
-    ]
 }
 
 #[cfg(test)]

@@ -1,42 +1,27 @@
 //! The pool: its bound, its memory, and what it does when there is no more.
 
 use std::cell::Cell;
+use std::iter;
 
 use super::*;
 
-/// The buffer that the kernel would take next.
-fn next_in_ring(pool: &Pool) -> u16 {
-    let entries = pool.ring.base().as_ptr().cast::<BufRingEntry>();
-    let index = pool.tail.wrapping_sub(pool.in_ring) & (RING_BUFFERS - 1);
-    // SAFETY: the index is inside the ring.
-    unsafe { &*entries.wrapping_add(usize::from(index)) }.bid()
+/// An offered buffer, as the kernel returns it from a receive.
+fn receive(pool: &mut Pool) -> Option<Buffer> {
+    let (index, _) = pool.offer()?;
+    // SAFETY: (M) no kernel has it.
+    Some(unsafe { pool.received(index) })
 }
 
 /// Takes all buffers that are left, as received ones.
 fn take_all(pool: &mut Pool) -> Vec<Buffer> {
-    let mut taken = Vec::new();
-    loop {
-        pool.top_up();
-        if pool.in_ring == 0 {
-            return taken;
-        }
-        let index = next_in_ring(pool);
-        taken.push(pool.taken(index));
-    }
+    iter::from_fn(|| receive(pool)).collect()
 }
 
 #[test]
 fn grows_to_its_bound_and_no_further() {
     let mut pool = Pool::new(100).unwrap();
-    pool.top_up();
-    assert_eq!(pool.in_ring, RING_BUFFERS);
-    let mut taken = Vec::new();
-    while pool.left() > 0 {
-        let index = next_in_ring(&pool);
-        taken.push(pool.taken(index));
-        pool.top_up();
-    }
-    assert_eq!(taken.len(), 100);
+    let taken = take_all(&mut pool);
+    assert_eq!((taken.len(), pool.left()), (100, 0));
     assert!(pool.take().is_none());
     assert_eq!(pool.blocks.len(), 2);
     for buffer in taken {
@@ -48,19 +33,30 @@ fn grows_to_its_bound_and_no_further() {
 #[test]
 fn the_last_released_is_the_next_used() {
     let mut pool = Pool::new(1024).unwrap();
-    pool.top_up();
-    let first = pool.taken(0);
-    let id = first.id();
+    let first = receive(&mut pool).unwrap();
+    let id = first.id;
     pool.release(first);
-    assert_eq!(pool.free.back(), Some(&id.index));
+    assert_eq!(pool.take().unwrap().id, id);
+}
+
+#[test]
+fn an_offered_buffer_is_left_but_not_for_us() {
+    let mut pool = Pool::new(64).unwrap();
+    let offered: Vec<_> = iter::from_fn(|| pool.offer()).collect();
+    assert_eq!((offered.len(), pool.offered(), pool.left()), (64, 64, 64));
+    assert!(pool.take().is_none());
+    // SAFETY: (M) no kernel has it.
+    let buffer = unsafe { pool.received(offered[0].0) };
+    assert_eq!((pool.offered(), pool.left()), (63, 63));
+    pool.release(buffer);
+    assert!(pool.take().is_some());
 }
 
 #[test]
 fn buffers_are_writable_over_their_whole_length() {
-    let mut pool = Pool::new(1024).unwrap();
-    pool.top_up();
+    let pool = Pool::new(1024).unwrap();
     let address = pool.address(BLOCK_BUFFERS as u16 - 1).as_ptr();
-    // SAFETY: the last byte of the last buffer of a mapped block.
+    // SAFETY: (M) the last byte of the last buffer of a mapped block.
     let last = unsafe { &mut *address.wrapping_add(STRIDE_BYTES as usize - 1) };
     *last = 7;
     assert_eq!(*last, 7);
@@ -175,7 +171,7 @@ fn what_moves_leaves_no_memory_behind() {
     }
     for index in 0..64 {
         let touched = pool.address(index).as_ptr();
-        // SAFETY: it is inside a mapped block.
+        // SAFETY: (M) it is inside a mapped block.
         let byte = unsafe { *touched.wrapping_add(HEADROOM_BYTES as usize) };
         assert_eq!(byte, 0, "buffer {index} has memory");
     }
@@ -195,7 +191,7 @@ fn a_refused_block_is_not_asked_for_again_at_once() {
     for _ in 0..100 {
         assert_eq!(pool.left(), 0);
         assert!(pool.take().is_none());
-        pool.top_up();
+        assert!(pool.offer().is_none());
     }
     assert_eq!(ASKED.get(), 1);
 

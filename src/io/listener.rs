@@ -1,0 +1,217 @@
+//! Listening sockets, with the options that accepted ones inherit: bound here, inherited from a
+//! service manager, or received from another process.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
+
+use super::fault::Fault;
+use super::socket::Socket;
+
+/// A listening socket, closed when dropped.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    pub(super) fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Binds and listens on `address`, shared with the other workers of this process.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), bind(2) and listen(2).
+    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let socket = socket2::Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // Accepted sockets inherit this.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(Listener(socket.into()))
+    }
+
+    /// Accepts one connection from the queue; [`Fault::WouldBlock`]: it is empty.
+    pub(super) fn accept(&self) -> Result<Socket, Fault> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = || rustix::net::accept_with(&self.0, flags);
+        Ok(Socket::new(rustix::io::retry_on_intr(accept)?))
+    }
+
+    /// Checks that no other socket listens on this address, by a bind without `SO_REUSEPORT`: with
+    /// it, the kernel would let both share the clients silently.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2); `AddrInUse`: another socket does.
+    pub fn check_free(address: SocketAddr) -> io::Result<()> {
+        let socket = socket2::Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.cloexec(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())
+    }
+
+    /// Another descriptor of the same listening socket, with the same queue.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Listener(self.0.try_clone()?))
+    }
+
+    /// The number of its inode, which identifies it among all sockets of this host.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(File::from(self.0.try_clone()?).metadata()?.ino())
+    }
+
+    /// Changes the length of its accept queue.
+    ///
+    /// # Errors
+    ///
+    /// It does not listen.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        SockRef::from(&self.0).listen(backlog)
+    }
+
+    /// Drops packets that would begin further connections; handshakes that have begun go on. A client
+    /// that connects meanwhile repeats its packet after a second, and is refused if the listener is
+    /// closed by then.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no memory for the filter.
+    pub fn refuse_new(&self) -> io::Result<()> {
+        /// Where a TCP header has its flags, and the one that begins a connection.
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 2;
+        let code = |code: u32| code as u16;
+        let load_flags = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
+        let jump_if_set = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
+        let verdict = code(libc::BPF_RET | libc::BPF_K);
+        SockRef::from(&self.0).attach_filter(&[
+            SockFilter::new(load_flags, 0, 0, FLAGS),
+            SockFilter::new(jump_if_set, 0, 1, SYN),
+            SockFilter::new(verdict, 0, 0, 0),
+            SockFilter::new(verdict, 0, 0, u32::MAX),
+        ])
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Not an IP socket.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        SockRef::from(&self.0)
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("not an IP socket"))
+    }
+
+    /// Takes over an inherited listening socket.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor is not open, or not a listening stream socket.
+    pub fn inherit(descriptor: RawFd) -> io::Result<Self> {
+        // SAFETY: (D) this fcntl changes nothing: it returns the flags of an open descriptor.
+        let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+        if descriptor <= 2 || flags < 0 {
+            return Err(io::Error::other("no such descriptor was passed"));
+        }
+        // SAFETY: (D) it is open and was passed for us alone: nothing else in this process
+        // closes a number that the operator named as a listener.
+        let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        let checked = check_inherited(&owned);
+        let listener = Listener(owned);
+        match checked {
+            Ok(()) => Ok(listener),
+            Err(error) => {
+                // Whatever it is, it is not ours to close.
+                std::mem::forget(listener);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl TryFrom<OwnedFd> for Listener {
+    type Error = io::Error;
+
+    /// Takes over a listening socket that another process handed over.
+    fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
+        check_inherited(&descriptor)?;
+        Ok(Listener(descriptor))
+    }
+}
+
+fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
+    let socket = SockRef::from(descriptor);
+    let kind = socket
+        .r#type()
+        .map_err(|_| io::Error::other("not a socket"))?;
+    if kind != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::other("not a listening stream socket"));
+    }
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn new_connections_are_refused_and_queued_ones_are_not() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = listener.address().unwrap();
+        let mut waiting = TcpStream::connect(address).unwrap();
+        let handle = listener.share().unwrap();
+        handle.refuse_new().unwrap();
+        let refused = TcpStream::connect_timeout(&address, Duration::from_millis(50));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(handle);
+        let (mut accepted, _) = TcpListener::from(listener.0).accept().unwrap();
+        waiting.write_all(b"to").unwrap();
+        accepted.read_exact(&mut [0; 2]).unwrap();
+        accepted.write_all(b"fro").unwrap();
+        waiting.read_exact(&mut [0; 3]).unwrap();
+    }
+}

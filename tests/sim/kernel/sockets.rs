@@ -1,0 +1,101 @@
+//! Calls on sockets and listeners.
+
+use std::net::SocketAddr;
+
+use ringway::io::{Fault, Sockets};
+
+use super::connection::Connection;
+use super::world::client_address;
+use super::{Kernel, Listener, Socket};
+use crate::control::first_address;
+
+impl Sockets for Kernel {
+    type Socket = Socket;
+    type Listener = Listener;
+
+    fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
+        true
+    }
+
+    fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
+        let address = &first_address(*address);
+        let world = &mut *self.world.borrow_mut();
+        if world.fault(world.weather.shortage) {
+            return Err(Fault::NoDescriptors);
+        }
+        let peer = world.server();
+        let mut connection = Connection::new(peer);
+        connection.connected = false;
+        connection.silent = world.fault(world.weather.silent);
+        world.refused.extend(connection.silent.then_some(*address));
+        connection.address = Some(*address);
+        let open = world.open_by_address.entry(*address).or_default();
+        *open += 1;
+        let most = world.open_max_by_address.entry(*address).or_default();
+        *most = (*most).max(world.open_by_address[address]);
+        let id = world.id();
+        self.connections.insert(id, connection);
+        Ok(Socket(id))
+    }
+
+    fn speak_first(&mut self, socket: &Socket) {
+        assert!(!self.connections[&socket.0].connected, "too late");
+    }
+
+    fn acknowledge(&mut self, socket: &Socket) {
+        assert!(self.connections[&socket.0].connected, "too early");
+    }
+
+    fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
+        Some(client_address(socket.0))
+    }
+
+    fn unsent(&mut self, socket: &Socket) -> u32 {
+        self.connections[&socket.0].unsent as u32
+    }
+
+    fn shutdown_write(&mut self, socket: &Socket) {
+        self.check_may_act();
+        let connection = self.connections.get_mut(&socket.0).expect("open");
+        assert!(!connection.arrival.ended, "ended twice");
+        connection.arrival.ended = true;
+        connection.held_back = None;
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.remove(socket.0, false);
+        std::mem::forget(socket);
+    }
+
+    fn reset(&mut self, socket: Socket) {
+        self.remove(socket.0, true);
+        std::mem::forget(socket);
+    }
+
+    fn close_listener(&mut self, listener: Listener) {
+        assert!(
+            self.pending
+                .iter()
+                .all(|pending| pending.socket != listener.0),
+            "a listener was closed under its accept"
+        );
+        self.listeners.retain(|id| *id != listener.0);
+        std::mem::forget(listener);
+    }
+
+    fn accept_now(&mut self, _listener: &Listener) -> Result<Socket, Fault> {
+        let world = &mut *self.world.borrow_mut();
+        let Some(peer) = world.backlog.pop_front() else {
+            return Err(Fault::WouldBlock);
+        };
+        if world.fault(world.weather.accept_fault) {
+            world.backlog.push_front(peer);
+            return Err(Fault::NoDescriptors);
+        }
+        let mut connection = Connection::new(peer);
+        connection.configuration = world.newest(&self.adopted);
+        let id = world.id();
+        self.connections.insert(id, connection);
+        Ok(Socket(id))
+    }
+}
