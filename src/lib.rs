@@ -49,9 +49,10 @@ pub mod printable;
 pub mod privileges;
 pub mod shared;
 pub mod snapshot;
+pub mod sync;
 pub mod worker;
 
-/// The atomics of [`shared`].
+/// The atomics of [`sync`].
 mod atomics {
     pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }
