@@ -36,20 +36,24 @@
 //! threads share, and [`shared`] the only place with orderings of atomics. A test reads the sources
 //! to see that this holds.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
 pub mod doctor;
+pub mod generate;
 pub mod io;
 pub mod logging;
 pub mod logic;
 pub mod operator;
 pub mod printable;
 pub mod privileges;
+pub mod serve;
 pub mod shared;
 pub mod snapshot;
 pub mod sync;
+pub mod token;
 pub mod worker;
 
 /// The atomics of [`sync`].

@@ -36,7 +36,7 @@ use super::document::Stats;
 use super::error::Refusal;
 use super::history::{Past, Rate, Subject};
 use super::{Parts, State};
-use crate::control::journal::Journal;
+use crate::control::api::Journal;
 use table::Proxy;
 use value::View;
 

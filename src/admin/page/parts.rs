@@ -7,7 +7,7 @@ use super::super::State;
 use super::super::history::{Past, Subject};
 use super::value::{Kind, View, is_fine};
 use super::{Wanted, format, list, rates, table};
-use crate::control::journal::{Entry, Event, Journal, Kind as EventKind};
+use crate::control::api::{Entry, Event, Journal, Kind as EventKind};
 
 /// What is true of the process as a whole.
 pub(super) fn header(state: &State, stats: &Value, view: &View) -> Markup {

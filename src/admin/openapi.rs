@@ -13,7 +13,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{Parts, error};
-use operations::{ErrorResponse, MakeSchema, OPERATIONS, Operation, REFUSALS, of};
+use operations::{Answer, MakeSchema, OPERATIONS, Operation, REFUSALS, of};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -108,17 +108,17 @@ fn describe(
 }
 
 /// The status and the answer if nothing is refused.
-fn describe_answer(answer: &ErrorResponse, answers: &mut SchemaGenerator) -> (&'static str, Value) {
+fn describe_answer(answer: &Answer, answers: &mut SchemaGenerator) -> (&'static str, Value) {
     let text = json!({ "schema": { "type": "string" } });
     let content = match answer {
-        ErrorResponse::Json(schema) => json!({ "application/json": { "schema": schema(answers) } }),
-        ErrorResponse::Text(kind) => json!({ *kind: text }),
-        ErrorResponse::Events(None) => json!({ "text/event-stream": text }),
-        ErrorResponse::Events(Some(list)) => json!({
+        Answer::Json(schema) => json!({ "application/json": { "schema": schema(answers) } }),
+        Answer::Text(kind) => json!({ *kind: text }),
+        Answer::Events(None) => json!({ "text/event-stream": text }),
+        Answer::Events(Some(list)) => json!({
             "text/event-stream": text,
             "application/json": { "schema": list(answers) },
         }),
-        ErrorResponse::Upgrade => {
+        Answer::Upgrade => {
             return ("101", json!({ "description": "The hand-over begins." }));
         }
     };

@@ -4,10 +4,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, HELP_TOPIC};
 use crate::config;
 
 /// The manual page of the configuration, which is also the name of the file that it describes.
@@ -25,7 +26,11 @@ const NEAR_MAX: usize = 3;
 /// The script that completes the command line in a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "ringway", &mut script);
+    let topics = PossibleValuesParser::new(help_topics());
+    let mut cli = Cli::command().mut_subcommand("help", |help| {
+        help.mut_arg(HELP_TOPIC, |topic| topic.value_parser(topics))
+    });
+    clap_complete::generate(shell, &mut cli, "ringway", &mut script);
     script
 }
 

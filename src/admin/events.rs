@@ -21,7 +21,7 @@ use super::Parts;
 use super::error::Refusal;
 use super::server::Connection;
 use super::streaming::{End, Listener, Streams};
-use crate::control::journal::{Event, Journal};
+use crate::control::api::{Event, Journal};
 
 /// Streams at once, so that some clients remain that ask for something else.
 const STREAMS_MAX: usize = 32;

@@ -1,16 +1,12 @@
 //! The command line: what can be asked of the program, and how it is told.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use super::file::File;
+use super::operator;
 use crate::config::Balance;
-use crate::operator;
-
-/// Where the configuration lies unless told otherwise.
-const CONFIG_FILE: &str = "/etc/ringway/ringway.toml";
 
 /// The cookie of `ringway http` unless it is named.
 const STICKY_COOKIE: &str = "RINGWAY";
@@ -106,6 +102,9 @@ Examples:
 
 The manual page ringway.toml(5) has all of the configuration: ringway man ringway.toml | man -l -";
 
+/// The argument of `ringway help`, for which completions offer all topics.
+pub(crate) const HELP_TOPIC: &str = "topic";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -188,17 +187,9 @@ pub enum Command {
     #[command(after_help = HELP_EXAMPLES)]
     Help {
         /// A command; a section, a key or a rule of the configuration
-        #[arg(value_name = "COMMAND|KEY", value_parser = Topic, hide_possible_values = true)]
+        #[arg(id = HELP_TOPIC, value_name = "COMMAND|KEY")]
         topic: Vec<String>,
     },
-}
-
-/// Which configuration file.
-#[derive(Args, Debug)]
-pub struct File {
-    /// Configuration file
-    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = CONFIG_FILE)]
-    pub path: PathBuf,
 }
 
 /// What a configuration file would say of a frontend and its backend.
@@ -233,28 +224,6 @@ pub struct Overrides {
     /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
-}
-
-/// What help is asked on: anything, but shells complete what there is help on.
-#[derive(Clone)]
-struct Topic;
-
-impl TypedValueParser for Topic {
-    type Value = String;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<String, clap::Error> {
-        StringValueParser::new().parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
-        let topics = operator::help_topics().into_iter();
-        Some(Box::new(topics.map(PossibleValue::new)))
-    }
 }
 
 fn balance(name: &str) -> Result<Balance, String> {

@@ -13,12 +13,12 @@ use tokio::net::UnixStream;
 use super::Parts;
 use super::access::Peer;
 use super::error::Refusal;
-use crate::control::takeover::{self, TakeoverServer};
+use crate::control::api::{self, TakeoverServer};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
     Router::new()
-        .route(takeover::PATH, parts.guard.acts(post(take_over)))
+        .route(api::PATH, parts.guard.acts(post(take_over)))
         .with_state(parts.giver.clone())
 }
 
@@ -32,8 +32,8 @@ async fn take_over(
         return Err(Refusal::new(StatusCode::FORBIDDEN, why));
     }
     let wanted = request.headers().get(header::UPGRADE);
-    if wanted.is_none_or(|wanted| wanted != takeover::PROTOCOL) {
-        let why = format!("this path is for `Upgrade: {}`", takeover::PROTOCOL);
+    if wanted.is_none_or(|wanted| wanted != api::PROTOCOL) {
+        let why = format!("this path is for `Upgrade: {}`", api::PROTOCOL);
         return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, why));
     }
     let offer = giver.offer().await;
@@ -50,7 +50,7 @@ async fn take_over(
     });
     let headers = [
         (header::CONNECTION, "Upgrade"),
-        (header::UPGRADE, takeover::PROTOCOL),
+        (header::UPGRADE, api::PROTOCOL),
     ];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 
 use super::error::Refusal;
-use super::token::Token;
+use crate::token::Token;
 
 /// Who asks; requests carry it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! How operators' commands are told on the command line.
+//! The commands for a running process, with their options.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::File;
+use super::file::File;
 use crate::config::parse_duration;
 
 const STATUS_EXAMPLES: &str = "\

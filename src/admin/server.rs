@@ -37,8 +37,7 @@ const CLIENTS: Bounds = Bounds {
 const LOCAL_CLIENTS: Bounds = CLIENTS;
 
 /// Descriptors that it may have open: two listeners, the clients, and one of each kind that waits for room.
-pub(in crate::control) const DESCRIPTORS_MAX: u64 =
-    2 + CLIENTS.descriptors() + LOCAL_CLIENTS.descriptors();
+pub const DESCRIPTORS_MAX: u64 = 2 + CLIENTS.descriptors() + LOCAL_CLIENTS.descriptors();
 
 /// How long a client may take to send a request's head, and be silent between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

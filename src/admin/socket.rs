@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::control::binding::{self, Refused};
-use crate::control::owner;
+use crate::control::api::binding::{self, Refused};
+use crate::control::api::owner;
 use crate::privileges::User;
 
 /// Who may connect: the owner.

@@ -17,9 +17,9 @@ use super::error::Refusal;
 use super::server::Connection;
 use super::{Parts, State, stats};
 use crate::config::Config;
-use crate::control::actions::{Actions, Target};
-use crate::control::overrides::{AdminState, Attribution, ServerChange};
-use crate::control::sessions::CLOSE_TIMEOUT;
+use crate::control::api::CLOSE_TIMEOUT;
+use crate::control::api::{Actions, Target};
+use crate::control::api::{AdminState, Attribution, ServerChange};
 use crate::worker::Filter;
 
 /// The largest weight, as in the configuration.

@@ -26,8 +26,8 @@ mod tests {
 
     use super::*;
     use crate::config::{parse, system_resolver};
-    use crate::control::Active;
-    use crate::control::health::ServerStatus;
+    use crate::control::api::Active;
+    use crate::control::api::ServerStatus;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
     use crate::snapshot::ServerShared;
@@ -69,7 +69,7 @@ mod tests {
         };
         let bound = Vec::new();
         let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));
-        let reloader = crate::control::reload::Reloader::new(active.clone()).0;
+        let reloader = crate::control::api::Reloader::new(active.clone()).0;
         State::new(active, shared, Box::new(status), reloader)
     }
 

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::Parts;
 use super::access::Peer;
 use super::error::Refusal;
-use crate::control::actions::Actions;
-use crate::control::overrides::Attribution;
+use crate::control::api::Actions;
+use crate::control::api::Attribution;
 use crate::logic::session::Side;
 use crate::worker::{Filter, SessionId, SessionInfo};
 

@@ -16,9 +16,9 @@ use super::document::{
 use super::history::{Past, Subject};
 use super::{Parts, State};
 use crate::config::{Mode, Server};
-use crate::control::Active;
-use crate::control::journal::rfc3339;
-use crate::control::reload::Reloader;
+use crate::control::api::Active;
+use crate::control::api::Reloader;
+use crate::control::api::rfc3339;
 use crate::logic::session::ErrorResponse;
 use crate::shared::{Counter, SessionLimit};
 use crate::snapshot::{ByWorker, ServerShared, Snapshot};
@@ -270,7 +270,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config::{Balance, Config, system_resolver};
-    use crate::control::health::ServerStatus;
+    use crate::control::api::ServerStatus;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
 

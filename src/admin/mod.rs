@@ -6,7 +6,7 @@
 //! | Module | Concern |
 //! | --- | --- |
 //! | `server`, `clients`, `socket` | connections: their bounds, who makes room, the Unix socket's file |
-//! | `access`, `token` | who may do what |
+//! | `access` | who may do what |
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
 //! | `stats`, `document` | `/api/v1/stats` |
@@ -48,7 +48,6 @@ mod socket;
 mod stats;
 mod streaming;
 mod takeover;
-mod token;
 
 #[cfg(test)]
 mod counters;
@@ -66,22 +65,20 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::actions::Actions;
-use super::health::ServerStatus;
-use super::reload::Reloader;
-use super::takeover::TakeoverServer;
-use super::{Active, StartError, binding, listeners, owner};
 use crate::config;
+use crate::control::api::{
+    Actions, Active, Reloader, ServerStatus, StartError, TakeoverServer, binding, owner,
+};
 use crate::privileges::User;
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
+use crate::token::Token;
 use access::Guard;
 use error::Refusal;
 use history::History;
 pub use openapi::document as openapi;
-pub(super) use server::DESCRIPTORS_MAX;
+pub(crate) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
-pub use token::Token;
 
 /// Length of the accept queue over TCP.
 const BACKLOG: i32 = 1024;
@@ -90,7 +87,7 @@ const BACKLOG: i32 = 1024;
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
 
 /// What is told of, and how long it has been so.
-pub(super) struct State {
+pub(crate) struct State {
     active: watch::Receiver<Arc<Active>>,
     shared: Arc<Shared>,
     statuses: Statuses,
@@ -136,7 +133,7 @@ struct Parts {
 }
 
 /// What serves. The socket's file is removed when it is dropped.
-pub(super) struct Serving {
+pub(crate) struct Serving {
     tasks: Vec<JoinHandle<()>>,
     _file: Option<SocketFile>,
 }
@@ -153,7 +150,7 @@ impl Serving {
 }
 
 /// The listeners, before they serve.
-pub(super) struct Admin {
+pub(crate) struct Admin {
     tcp: Option<(TcpListener, SocketAddr)>,
     unix: Option<(UnixListener, SocketFile)>,
     token: Option<Token>,
@@ -239,7 +236,7 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
     let what = format!("{address} (admin)");
     let bound = binding::open(&what, open, move || owner::of_address(address)).await;
     bound.map_err(|refused| StartError::Listen {
-        why: listeners::refusal(&address, &refused),
+        why: binding::refusal(&address, &refused),
         what,
     })
 }

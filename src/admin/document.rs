@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::control::overrides::Attribution;
+use crate::control::api::Attribution;
 
 /// All numbers. They are read one after the other while the workers go on, so sums may differ by what happened in
 /// between.

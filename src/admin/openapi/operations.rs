@@ -9,7 +9,7 @@ use super::super::events::{self, Events};
 use super::super::reload;
 use super::super::servers::{Change, Changed};
 use super::super::sessions::{self, SessionsClosed};
-use crate::control::takeover;
+use crate::control::api;
 
 /// One method of one path.
 pub(super) struct Operation {
@@ -23,7 +23,7 @@ pub(super) struct Operation {
     pub query: Option<MakeSchema>,
     /// The body of the request.
     pub body: Option<MakeSchema>,
-    pub answer: ErrorResponse,
+    pub answer: Answer,
     /// Statuses of refusals.
     pub refusals: &'static [u16],
 }
@@ -32,7 +32,7 @@ pub(super) struct Operation {
 pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What the answer is, if nothing is refused.
-pub(super) enum ErrorResponse {
+pub(super) enum Answer {
     Json(MakeSchema),
     /// Text of this type.
     Text(&'static str),
@@ -69,7 +69,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/",
         summary: "The stats page",
         description: "The page is at `page` of [admin] as well.",
-        answer: ErrorResponse::Text("text/html"),
+        answer: Answer::Text("text/html"),
         ..BASE
     },
     Operation {
@@ -80,26 +80,26 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/stats.csv",
         summary: "The numbers with HAProxy's columns",
-        answer: ErrorResponse::Text("text/csv"),
+        answer: Answer::Text("text/csv"),
         ..BASE
     },
     Operation {
         path: "/stats;csv",
         summary: "The same, where HAProxy has it",
         description: "It is at the path of `page` of [admin] with `;csv` as well.",
-        answer: ErrorResponse::Text("text/csv"),
+        answer: Answer::Text("text/csv"),
         ..BASE
     },
     Operation {
         path: "/api/v1/openapi.json",
         summary: "This document",
-        answer: ErrorResponse::Json(of::<Map<String, Value>>),
+        answer: Answer::Json(of::<Map<String, Value>>),
         ..BASE
     },
     Operation {
         path: "/api/v1/stats",
         summary: "All numbers",
-        answer: ErrorResponse::Json(of::<Stats>),
+        answer: Answer::Json(of::<Stats>),
         ..BASE
     },
     Operation {
@@ -108,7 +108,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The data of each message is what /api/v1/stats answers; messages have no name \
                       and no id. At most 24 streams may be open. One that does not take a message \
                       within 10 seconds is closed.",
-        answer: ErrorResponse::Events(None),
+        answer: Answer::Events(None),
         refusals: &[401, 421, 503],
         ..BASE
     },
@@ -116,7 +116,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/sessions",
         summary: "The open sessions",
         query: Some(of::<sessions::Wanted>),
-        answer: ErrorResponse::Json(of::<sessions::Sessions>),
+        answer: Answer::Json(of::<sessions::Sessions>),
         refusals: &[400, 401, 421, 504],
         ..BASE
     },
@@ -125,7 +125,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/sessions/{id}",
         summary: "Closes a session",
         description: "Both sides are reset.",
-        answer: ErrorResponse::Json(of::<SessionsClosed>),
+        answer: Answer::Json(of::<SessionsClosed>),
         refusals: &[401, 403, 404, 421, 504],
         ..BASE
     },
@@ -136,7 +136,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The answer comes when the change is in effect. With `state_file` in [global] it \
                       is on disk by then.",
         body: Some(of::<Change>),
-        answer: ErrorResponse::Json(of::<Changed>),
+        answer: Answer::Json(of::<Changed>),
         refusals: &[400, 401, 403, 404, 413, 415, 421, 504],
         ..BASE
     },
@@ -148,7 +148,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                       may be open. One that does not take a piece within 10 seconds is closed. A \
                       silent one has a comment every 5 seconds.",
         query: Some(of::<events::Wanted>),
-        answer: ErrorResponse::Events(Some(of::<Events<'static>>)),
+        answer: Answer::Events(Some(of::<Events<'static>>)),
         refusals: &[400, 401, 421, 503],
         ..BASE
     },
@@ -159,16 +159,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The answer comes when all workers have the new configuration, or when it is \
                       refused and nothing has changed.",
         body: Some(of::<reload::Nothing>),
-        answer: ErrorResponse::Json(of::<reload::Reloaded>),
+        answer: Answer::Json(of::<reload::Reloaded>),
         refusals: &[400, 401, 403, 413, 415, 421, 422],
         ..BASE
     },
     Operation {
         method: "post",
-        path: takeover::PATH,
+        path: api::PATH,
         summary: "Hands the listeners over",
         description: "For `ringway run --takeover`, over the Unix socket only.",
-        answer: ErrorResponse::Upgrade,
+        answer: Answer::Upgrade,
         refusals: &[401, 403, 421, 426],
         ..BASE
     },
@@ -182,7 +182,7 @@ const BASE: Operation = Operation {
     description: "",
     query: None,
     body: None,
-    answer: ErrorResponse::Text("text/plain"),
+    answer: Answer::Text("text/plain"),
     refusals: READ,
 };
 

@@ -14,7 +14,7 @@ use super::body::JsonBody;
 use super::error::Refusal;
 use super::server::Connection;
 use super::{Parts, State};
-use crate::control::journal::rfc3339;
+use crate::control::api::rfc3339;
 
 /// How long a reload may take: names are resolved, and others may wait before it.
 const TIMEOUT: Duration = Duration::from_secs(80);
