@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{self, Config};
-use crate::control::{self, StartError};
 use crate::io::Listener;
 use crate::privileges;
+use crate::serve::{self, StartError};
 
 /// Names of the servers.
 const NAMES: [&str; 3] = ["web1", "web2", "web3"];
@@ -41,7 +41,7 @@ pub fn run() -> Result<(), StartError> {
         let error = std::io::Error::other(report.to_string());
         StartError::System("the demo's configuration is not valid", error)
     })?;
-    control::run(config, control::Options::default(), |bound| {
+    serve::run(config, serve::Options::default(), |bound| {
         let address = bound.frontends[0][0];
         let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {
             [

@@ -11,7 +11,7 @@
 //! 4. The worker takes the completion, finds the session by the token that came back, and tells its
 //!    machine [`Event::Received`](logic::session::Event) (`completions.rs`,
 //!    `session_driver.rs`).
-//! 5. The machine answers with actions: send this chunk to the other side, receive the next one
+//! 5. The machine orders actions: send this chunk to the other side, receive the next one
 //!    ([`logic::session`]).
 //! 6. The worker turns actions into operations (`operations.rs`, `sending.rs`); one call into the kernel
 //!    per turn of its loop submits them all and waits for what comes next (`event_loop.rs`).
@@ -23,37 +23,46 @@
 //! # Who may know whom
 //!
 //! ```text
-//!               main -- cli ------- operator --> HTTP to a running process
-//!                 |
-//!   demo ---- control ------ log     the control plane: starts, stops, may block
-//!                 |           |
-//!               worker -------+--- shared, snapshot --- config
-//!                |   |
-//!               io   logic           the kernel; decisions
+//!   main, demo --- cli, generate ---- operator --> HTTP to a running process
+//!       |
+//!     serve                          starts and stops the process
+//!     |   \
+//!     |   admin                      HTTP: reads and orders, by control::api
+//!     |   /
+//!   control --- logging, privileges  the control plane: may block, but no thread that others wait for
+//!       |
+//!   worker --- shared, snapshot, sync --- config, topics
+//!    |   |
+//!   io   logic                       the kernel; decisions
 //! ```
 //!
-//! [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours and has all
-//! unsafe code; only [`worker`] sees both. [`shared`] and [`snapshot`] are the only memory that
-//! threads share, and [`shared`] the only place with orderings of atomics. A test reads the sources
-//! to see that this holds.
+//! Arrows run downwards. [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours
+//! and has all unsafe code; only [`worker`] sees both. [`shared`] and [`snapshot`] are the only memory
+//! that threads share, made of what is in [`sync`], the only place with orderings of atomics. A test
+//! reads the sources to see that this holds.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
 pub mod doctor;
+pub mod generate;
 pub mod io;
 pub mod logging;
 pub mod logic;
 pub mod operator;
 pub mod printable;
 pub mod privileges;
+pub mod serve;
 pub mod shared;
 pub mod snapshot;
+pub mod sync;
+pub mod token;
 pub mod topics;
 pub mod worker;
 
-/// The atomics of [`shared`].
+/// The atomics of [`sync`].
 mod atomics {
     pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use clap::Parser;
 use ringway::cli::{Cli, Command, File, Overrides};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
-use ringway::control::Options;
-use ringway::control::reload::Source;
-use ringway::{control, demo, doctor, logging, operator};
+use ringway::serve::{Options, Source, StartError};
+use ringway::{admin, demo, doctor, generate, logging, operator, serve};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -41,8 +40,8 @@ fn main() -> ExitCode {
         Command::Demo => logged(None, || finish(demo::run())),
         Command::Doctor => doctor::run(),
         Command::Operator(command) => operator::run(command),
-        Command::Completions { shell } => print(&operator::completions(shell)),
-        Command::Man { page } => match operator::man_pages(page.as_deref()) {
+        Command::Completions { shell } => print(&generate::completions(shell)),
+        Command::Man { page } => match generate::man_pages(page.as_deref()) {
             Ok(Some(page)) => print(&page),
             Ok(None) => ExitCode::SUCCESS,
             Err(error) => {
@@ -51,8 +50,8 @@ fn main() -> ExitCode {
             }
         },
         Command::Schema => print(config::json_schema().as_bytes()),
-        Command::Openapi => print(control::openapi().as_bytes()),
-        Command::Help { topic } => match operator::help(&topic) {
+        Command::Openapi => print(admin::openapi().as_bytes()),
+        Command::Help { topic } => match generate::help(&topic) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 eprintln!("error: {why}");
@@ -65,7 +64,7 @@ fn main() -> ExitCode {
 /// Does what serves: all that it says to standard error goes through the log, whose thread is one of
 /// `identity`.
 fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> ExitCode {
-    match logging::init(control::user(identity)) {
+    match logging::init(serve::user(identity)) {
         // Dropped at the end, which writes what is left.
         Ok(_flush) => serve(),
         Err(error) => {
@@ -171,7 +170,7 @@ fn serve(
             Ok((config, warnings))
         })
     });
-    finish(control::run(config, Options { source, takeover }, |_| {}))
+    finish(serve::run(config, Options { source, takeover }, |_| {}))
 }
 
 /// Gives the command line the last word.
@@ -197,7 +196,7 @@ fn print(text: &[u8]) -> ExitCode {
     }
 }
 
-fn finish(result: Result<(), control::StartError>) -> ExitCode {
+fn finish(result: Result<(), StartError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -16,7 +16,7 @@ use crossbeam_utils::CachePadded;
 use crate::config::{Address, Backend, Config, Server};
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::logic::session::{ErrorResponse, Summary};
-use crate::shared::{
+use crate::sync::{
     Addresses, ConnectFailures, Counter, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
 };
 

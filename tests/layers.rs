@@ -1,7 +1,14 @@
 //! The layers of the design hold: read from the sources, so that a wrong import fails here.
 
+#[path = "layers/graph.rs"]
+mod graph;
+#[path = "layers/scan.rs"]
+mod scan;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use graph::Graph;
 
 /// All sources below `src`, with their paths relative to it.
 fn sources() -> Vec<(String, String)> {
@@ -138,11 +145,11 @@ fn unsafe_code_is_only_in_io() {
 }
 
 #[test]
-fn orderings_of_atomics_are_only_in_shared() {
+fn orderings_of_atomics_are_only_in_sync() {
     // The buffer ring's tail is shared with the kernel, not with our threads; pools are numbered.
-    let exempt = ["shared.rs", "io/uring/buffer_ring.rs", "io/pool.rs"];
+    let exempt = ["io/uring/buffer_ring.rs", "io/pool.rs"];
     forbid(
-        |name| !exempt.contains(&name),
+        |name| !name.starts_with("sync/") && !exempt.contains(&name),
         |line| {
             let words = [
                 "Ordering::SeqCst",
@@ -150,7 +157,7 @@ fn orderings_of_atomics_are_only_in_shared() {
                 "Ordering::Acq",
                 "Ordering::Rel",
             ];
-            contains_any(line, &words).then_some("an ordering outside of shared.rs")
+            contains_any(line, &words).then_some("an ordering outside of src/sync")
         },
     );
 }
@@ -176,5 +183,25 @@ fn the_worker_reads_the_clock_in_one_place() {
 fn every_module_says_what_it_is_for() {
     for (name, text) in sources() {
         assert!(text.starts_with("//! "), "src/{name} has no module doc");
+    }
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let graph = Graph::of(&sources());
+    for (m, a) in &graph.arrows {
+        for (t, i) in a {
+            println!("{m} -> {t}: {i:?}");
+        }
+    }
+    for circle in graph.circles() {
+        println!("CIRCLE {circle:?}");
+        for m in &circle {
+            for (t, i) in &graph.arrows[m] {
+                if circle.contains(t) {
+                    println!("   {m} -> {t}: {i:?}");
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Model checking of the memory that threads share: `src/shared.rs` as it is, on atomics of loom,
+//! Model checking of the memory that threads share: `src/sync` and `src/shared.rs` as they are, on atomics of loom,
 //! which tries every interleaving and every value that the memory model lets a load return.
 //!
 //! A program of its own and not a set of tests, because the tests inside of that file are no
@@ -17,6 +17,10 @@ mod logic {
     pub(crate) use crate::time;
 }
 
+#[path = "../src/sync/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod sync;
+
 #[path = "../src/shared.rs"]
 #[allow(dead_code, unused_imports)]
 mod shared;
@@ -25,7 +29,7 @@ mod shared;
 mod snapshot {
     use std::sync::Arc;
 
-    use crate::shared::{ConnectFailures, ServerAvailability, SessionLimit, WaitRegistry};
+    use crate::sync::{ConnectFailures, ServerAvailability, SessionLimit, WaitRegistry};
 
     #[derive(Debug)]
     pub struct QueueShared {
@@ -51,8 +55,9 @@ mod snapshot {
 use std::sync::Arc;
 
 use loom::thread;
-use shared::{Counter, Freed, SessionLimit, Shared, WaitRegistry};
+use shared::{Freed, Shared};
 use snapshot::{QueueShared, ServerShared};
+use sync::{Counter, SessionLimit, WaitRegistry};
 use time::Instant;
 
 /// Some workers and one server.
@@ -71,10 +76,10 @@ impl Scene {
         let server = ServerShared {
             id: 1,
             session_limit: SessionLimit::new(Some(places)),
-            availability: shared::ServerAvailability::new(1),
+            availability: sync::ServerAvailability::new(1),
             waiting: WaitRegistry::new(workers),
             queue,
-            connect_failures: shared::ConnectFailures::default(),
+            connect_failures: sync::ConnectFailures::default(),
         };
         for _ in 0..places {
             assert!(server.session_limit.try_acquire());

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -67,6 +68,33 @@ pub async fn open<T>(
             );
         }
         tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Why an address can't be listened on, and what to do.
+pub fn refusal(address: &SocketAddr, refused: &Refused) -> String {
+    let (error, port) = (&refused.error, address.port());
+    match (error.kind(), &refused.owner) {
+        (ErrorKind::AddrInUse, Some(owner)) if owner.is_self() => {
+            "this process listens there already, by an inherited socket or its admin listener: \
+             choose another address"
+                .to_owned()
+        }
+        (ErrorKind::AddrInUse, Some(owner)) => format!(
+            "another program listens there already: {owner}; stop it, or choose another address"
+        ),
+        (ErrorKind::AddrInUse, None) => format!(
+            "the address is in use already, by no process that this one can see; look with \
+             `sudo ss -tanp 'sport = :{port}'`"
+        ),
+        (ErrorKind::PermissionDenied, _) => format!(
+            "port {port} is privileged; grant CAP_NET_BIND_SERVICE or use a port of 1024 and above"
+        ),
+        (ErrorKind::AddrNotAvailable, _) => format!(
+            "this host does not have the address {}; see `ip address`",
+            address.ip()
+        ),
+        (_, _) => error.to_string(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! How many sessions, buffers and kernel pipes this process may have.
 
-use super::admin;
 use crate::config::Config;
 use crate::io::host;
 
@@ -47,15 +46,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What `files_max` open files and the memory of this host or container allow.
-    pub fn of(config: &Config, workers: usize, files_max: u64) -> Self {
+    /// What `files_max` open files and the memory of this host or container allow. The admin listener has at
+    /// most `admin_descriptors` of these files open.
+    pub fn of(config: &Config, workers: usize, files_max: u64, admin_descriptors: u64) -> Self {
         // One for each worker, and a handle of the control plane on it.
         let frontends = config.frontends.iter();
         let listeners: usize = frontends.map(|frontend| frontend.listen.len()).sum();
         let backends = config.backends.iter();
         let checked = backends.filter(|backend| backend.health_check.is_some());
         let checked: usize = checked.map(|backend| backend.servers.len()).sum();
-        let admin = config.admin.as_ref().map_or(0, |_| admin::DESCRIPTORS_MAX);
+        let admin = config.admin.as_ref().map_or(0, |_| admin_descriptors);
         let reserve = DESCRIPTORS_BASE
             + workers as u64 * DESCRIPTORS_WORKER
             + checked as u64 * DESCRIPTORS_CHECK
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn sessions_follow_from_open_files() {
-        let limits = Limits::of(&config(None), 2, 20_000);
+        let limits = Limits::of(&config(None), 2, 20_000, 0);
         // 20,000 - 64 - 2 * 2 - 2 * 2 = 19,928 descriptors at 2.25 each.
         assert_eq!(limits.sessions_max, 8_856);
         assert_eq!(limits.pipes_max, 553);
@@ -135,16 +135,16 @@ mod tests {
 
     #[test]
     fn a_written_limit_stands() {
-        assert_eq!(Limits::of(&config(Some(5)), 2, 20_000).sessions_max, 5);
+        assert_eq!(Limits::of(&config(Some(5)), 2, 20_000, 0).sessions_max, 5);
         assert_eq!(
-            Limits::of(&config(Some(50_000)), 2, 1_000).sessions_max,
+            Limits::of(&config(Some(50_000)), 2, 1_000, 0).sessions_max,
             50_000
         );
     }
 
     #[test]
     fn there_is_always_room_for_one() {
-        let limits = Limits::of(&config(None), 64, 16);
+        let limits = Limits::of(&config(None), 64, 16, 0);
         assert_eq!(limits.sessions_max, 1);
         assert_eq!(limits.pipes_max, 1);
     }

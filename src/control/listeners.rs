@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::binding::{self, Refused};
-use super::{StartError, owner};
+use super::error::StartError;
+use super::owner;
 use crate::config::{Config, Frontend, Listen, overlap};
 use crate::io::Listener;
 use crate::worker::Listening;
@@ -440,38 +441,11 @@ fn check_free(address: SocketAddr, ours: &[u64]) -> Result<(), Error> {
 
 fn reason(listen: &Listen, refused: &Refused) -> String {
     match listen {
-        Listen::Address(address) => refusal(address, refused),
+        Listen::Address(address) => binding::refusal(address, refused),
         Listen::Descriptor(_) | Listen::Systemd(_) => {
             let error = &refused.error;
             format!("{error}; the parent process must pass an open listening TCP socket")
         }
-    }
-}
-
-/// Why an address can't be listened on, and what to do.
-pub(super) fn refusal(address: &SocketAddr, refused: &Refused) -> String {
-    let (error, port) = (&refused.error, address.port());
-    match (error.kind(), &refused.owner) {
-        (ErrorKind::AddrInUse, Some(owner)) if owner.is_self() => {
-            "this process listens there already, by an inherited socket or its admin listener: \
-             choose another address"
-                .to_owned()
-        }
-        (ErrorKind::AddrInUse, Some(owner)) => format!(
-            "another program listens there already: {owner}; stop it, or choose another address"
-        ),
-        (ErrorKind::AddrInUse, None) => format!(
-            "the address is in use already, by no process that this one can see; look with \
-             `sudo ss -tanp 'sport = :{port}'`"
-        ),
-        (ErrorKind::PermissionDenied, _) => format!(
-            "port {port} is privileged; grant CAP_NET_BIND_SERVICE or use a port of 1024 and above"
-        ),
-        (ErrorKind::AddrNotAvailable, _) => format!(
-            "this host does not have the address {}; see `ip address`",
-            address.ip()
-        ),
-        (_, _) => error.to_string(),
     }
 }
 

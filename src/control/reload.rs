@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::active::Active;
 use super::adopting::Adopting;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
@@ -18,8 +19,8 @@ use super::limits::Limits;
 use super::listeners::{Listeners, Offered, OpenMode};
 use super::names::Names;
 use super::overrides::{OrdersRefused, Override, Overrides};
+use super::systemd;
 use super::workers::WorkerHandles;
-use super::{Active, systemd};
 use crate::config::Config;
 use crate::io::host;
 use crate::snapshot::Registry;
@@ -50,7 +51,7 @@ pub type Source = Arc<dyn Fn() -> Result<(Config, String), String> + Send + Sync
 
 /// How a reload ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TerminationState {
+pub struct ReloadResult {
     /// The version that is in use after it.
     pub version: u64,
     /// When it ended.
@@ -61,13 +62,13 @@ pub struct TerminationState {
 }
 
 /// To the task.
-pub(super) enum Request {
-    Reload(oneshot::Sender<TerminationState>),
+pub enum Request {
+    Reload(oneshot::Sender<ReloadResult>),
     ListenerTransfer(oneshot::Sender<Result<ListenerTransfer, String>>),
 }
 
 /// What another process is offered.
-pub(super) struct ListenerTransfer {
+pub struct ListenerTransfer {
     pub listeners: Vec<Offered>,
     /// What operators want of servers.
     pub overrides: Vec<Override>,
@@ -75,7 +76,7 @@ pub(super) struct ListenerTransfer {
 }
 
 /// Nothing is reloaded, and no order of an operator is taken, while this exists.
-pub(super) struct UnderWay {
+pub struct UnderWay {
     _reloads: Arc<()>,
     _orders: OrdersRefused,
 }
@@ -84,19 +85,19 @@ pub(super) struct UnderWay {
 #[derive(Clone)]
 pub struct Reloader {
     requests: mpsc::Sender<Request>,
-    last: watch::Receiver<Option<TerminationState>>,
+    last: watch::Receiver<Option<ReloadResult>>,
     active: watch::Receiver<Arc<Active>>,
 }
 
 /// The other end of a [`Reloader`].
-pub(super) struct Requests {
+pub struct Requests {
     requests: mpsc::Receiver<Request>,
-    last: watch::Sender<Option<TerminationState>>,
+    last: watch::Sender<Option<ReloadResult>>,
 }
 
 impl Reloader {
     /// One, with its other end.
-    pub(super) fn new(active: watch::Receiver<Arc<Active>>) -> (Self, Requests) {
+    pub fn new(active: watch::Receiver<Arc<Active>>) -> (Self, Requests) {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
         let (last_sender, last) = watch::channel(None);
         let reloader = Reloader {
@@ -112,11 +113,11 @@ impl Reloader {
     }
 
     /// Reloads, and waits until that has succeeded for all workers or has failed.
-    pub async fn reload(&self) -> TerminationState {
+    pub async fn reload(&self) -> ReloadResult {
         let (sender, outcome) = oneshot::channel();
         // Either fails only when the task has ended.
         let _ = self.requests.send(Request::Reload(sender)).await;
-        outcome.await.unwrap_or_else(|_| TerminationState {
+        outcome.await.unwrap_or_else(|_| ReloadResult {
             version: self.version(),
             at: SystemTime::now(),
             result: Err(STOPPING.to_owned()),
@@ -124,7 +125,7 @@ impl Reloader {
     }
 
     /// What another process needs to take over.
-    pub(super) async fn offer(&self) -> Result<ListenerTransfer, String> {
+    pub async fn offer(&self) -> Result<ListenerTransfer, String> {
         let (sender, offer) = oneshot::channel();
         let answered = async {
             let _ = self.requests.send(Request::ListenerTransfer(sender)).await;
@@ -135,7 +136,7 @@ impl Reloader {
     }
 
     /// How the last reload ended; `None`: there was none.
-    pub fn last(&self) -> Option<TerminationState> {
+    pub fn last(&self) -> Option<ReloadResult> {
         self.last.borrow().clone()
     }
 
@@ -146,7 +147,7 @@ impl Reloader {
 }
 
 /// All that changes with a configuration.
-pub(super) struct Reload {
+pub struct Reload {
     /// `None`: the process has no file.
     pub source: Option<Source>,
     pub registry: Registry,
@@ -158,6 +159,8 @@ pub(super) struct Reload {
     pub journal: Journal,
     pub active: watch::Sender<Arc<Active>>,
     pub workers: usize,
+    /// Open files that the admin listener may have, if there is one.
+    pub admin_descriptors: u64,
     /// While an [`ListenerTransfer`] exists, another process takes over.
     pub takeover: Weak<()>,
     /// Whether all workers have taken the newest configuration.
@@ -189,7 +192,7 @@ impl Reload {
                 systemd::ready().await;
                 result
             };
-            let outcome = TerminationState {
+            let outcome = ReloadResult {
                 version: self.active.borrow().snapshot.version,
                 at: SystemTime::now(),
                 result,
@@ -261,7 +264,12 @@ impl Reload {
             self.listeners.refuse_new(&prepared);
             tokio::time::sleep(SETTLE_TIME).await;
         }
-        let limits = Limits::of(&config, self.workers, host::raise_file_limit());
+        let limits = Limits::of(
+            &config,
+            self.workers,
+            host::raise_file_limit(),
+            self.admin_descriptors,
+        );
         limits.report(&config);
         let session_limit = &self.orders.shared().session_limit;
         session_limit.set_max(Some(limits.sessions_max));
@@ -325,7 +333,7 @@ impl Reload {
     }
 }
 
-fn report(journal: &Journal, outcome: &TerminationState) {
+fn report(journal: &Journal, outcome: &ReloadResult) {
     let version = outcome.version;
     let text = match &outcome.result {
         Ok(warnings) => {

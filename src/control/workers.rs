@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tokio::sync::{mpsc, watch};
 
-use super::StartError;
+use super::error::StartError;
 use super::limits::Limits;
 use crate::io::{Engine, Features, Listener, ResourceLimits, Uring, Waker, host};
 use crate::logging::Writer;

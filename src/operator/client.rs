@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Failure;
-use super::args::Process;
 use super::target::{Address, Target};
+use crate::cli::Process;
 
 /// How long a connection and an answer may take, unless it is known to take longer.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,13 +3,11 @@
 //! They are a program of their own inside the same binary: nothing here touches workers or the
 //! control plane, and the only way to the process is HTTP.
 //!
-//! `args` is how they are told, `target` where the process is found, `client` how it is asked; the
-//! other modules are the commands.
+//! `target` finds the process, `client` asks it; the other modules are the commands. Their options are in
+//! [`crate::cli`].
 
-mod args;
 mod client;
 mod events;
-mod generate;
 mod servers;
 mod sessions;
 mod status;
@@ -23,11 +21,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cli::OperatorCommand as Command;
 use crate::printable::{self, Printable};
-pub use args::Command;
 use client::Client;
-pub(crate) use generate::help_topics;
-pub use generate::{completions, help, man_pages};
 
 /// How long a reload may take: names are resolved, and every worker takes part.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);

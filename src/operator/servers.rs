@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::args::{Leave, ServerName, Why};
 use super::client::Client;
 use super::status::{list, number, state, word};
 use super::{Failure, complain, say};
+use crate::cli::{Leave, ServerName, Why};
 use crate::config::format_duration;
 
 /// How often the sessions that are left are looked at.

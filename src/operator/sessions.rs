@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::args::ServerName;
 use super::client::Client;
 use super::status::{list as items, number, word};
 use super::table::{Align, Table, bytes, millis};
 use super::{Failure, complain, say, say_json};
+use crate::cli::ServerName;
 
 /// Which sessions.
 pub(super) struct Wanted {

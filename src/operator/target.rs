@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
-use super::args::Process;
-use crate::control::Token;
+use crate::cli::Process;
+use crate::token::Token;
 
 /// An address of an admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]

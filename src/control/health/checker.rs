@@ -274,7 +274,7 @@ impl Checker {
         }
     }
 
-    /// ConfigGenerations the next probe of a server that has none under way.
+    /// Plans the next probe of a server that has none under way.
     pub(super) fn plan_probe(&mut self, id: u64, now: Instant) {
         let Some(target) = self.targets.get(&id) else {
             return;

@@ -1,7 +1,7 @@
 //! Health: one thread probes all servers of all backends and tells the workers which they may use.
 //!
 //! ```text
-//!  probe --> checker --> shared.rs: availability ----------> workers, on each choice
+//!  probe --> checker --> sync: availability   ----------> workers, on each choice
 //!    ^          |  \---> Statuses -------------------> whoever shows them
 //!    |          \------> log
 //!  schedule <---+------- connects that failed -------- workers

@@ -14,7 +14,7 @@ use crate::snapshot::Registry;
 /// A thread with no workers behind it, and what they would see.
 fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let config = configuration(servers, check);
-    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000, 0)).unwrap();
     let snapshot = Registry::new(1).snapshot(config);
     let shared = Arc::clone(setup.orders().shared());
     let health = start_with(&snapshot, Vec::new(), &setup);
@@ -153,7 +153,7 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     let (resting, dead) = (TcpListener::bind("127.0.0.1:0").unwrap(), refusing());
     let servers = server("resting", &resting) + &server("dead", &dead);
     let config = configuration(&servers, HTTP_CHECK);
-    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000)).unwrap();
+    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000, 0)).unwrap();
     let mut registry = Registry::new(1);
     let snapshot = registry.snapshot(config);
     let maint = change(Some(AdminState::Maint), None);

@@ -1,0 +1,310 @@
+//! The admin listener: tells over HTTP how the process is, and takes orders from operators.
+//!
+//! It runs on the control plane's thread, next to nothing else. Workers never wait for it: what
+//! it shows is read from atomics, and what it asks of them they do a piece at a time.
+//!
+//! | Module | Concern |
+//! | --- | --- |
+//! | `server`, `clients`, `socket` | connections: their bounds, who makes room, the Unix socket's file |
+//! | `access` | who may do what |
+//! | `body`, `error` | what requests bring, how they are refused |
+//! | `probes`, `ready` | `/healthz`, `/readyz` |
+//! | `stats`, `document` | `/api/v1/stats` |
+//! | `history` | rates and quantiles of the last minutes |
+//! | `live` | `/api/v1/stats/stream` |
+//! | `streaming` | how streams are sent |
+//! | `page` | the stats page |
+//! | `metrics` | `/metrics` |
+//! | `csv` | `/stats.csv` |
+//! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
+//! | `sessions` | `/api/v1/sessions` |
+//! | `events` | `/api/v1/events` |
+//! | `openapi` | `/api/v1/openapi.json` |
+//! | `reload` | `/api/v1/reload` |
+//! | `takeover` | `/api/v1/takeover` |
+//!
+//! A route is added by a module with a function `routes`, which [`router`] merges, and described in
+//! `openapi`.
+
+mod access;
+mod body;
+mod clients;
+mod csv;
+mod document;
+mod error;
+mod events;
+mod history;
+mod live;
+mod metrics;
+mod openapi;
+mod page;
+mod probes;
+mod ready;
+mod reload;
+mod server;
+mod servers;
+mod sessions;
+mod socket;
+mod stats;
+mod streaming;
+mod takeover;
+
+#[cfg(test)]
+mod counters;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config;
+use crate::control::api::{
+    Actions, Active, Reloader, ServerStatus, StartError, TakeoverServer, binding, owner,
+};
+use crate::privileges::User;
+use crate::shared::Shared;
+use crate::snapshot::ServerShared;
+use crate::token::Token;
+use access::Guard;
+use error::Refusal;
+use history::History;
+pub use openapi::document as openapi;
+pub(crate) use server::DESCRIPTORS_MAX;
+use socket::SocketFile;
+
+/// Length of the accept queue over TCP.
+const BACKLOG: i32 = 1024;
+
+/// Tells the health of a server.
+type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
+
+/// What is told of, and how long it has been so.
+pub(crate) struct State {
+    active: watch::Receiver<Arc<Active>>,
+    shared: Arc<Shared>,
+    statuses: Statuses,
+    reloader: Reloader,
+    started: SystemTime,
+    clock: Instant,
+    history: History,
+}
+
+impl State {
+    /// Of a process that starts now.
+    pub fn new(
+        active: watch::Receiver<Arc<Active>>,
+        shared: Arc<Shared>,
+        statuses: Statuses,
+        reloader: Reloader,
+    ) -> Self {
+        State {
+            active,
+            shared,
+            statuses,
+            reloader,
+            started: SystemTime::now(),
+            clock: Instant::now(),
+            history: History::default(),
+        }
+    }
+
+    /// What is in use now.
+    fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.active.borrow())
+    }
+}
+
+/// What routes are made of.
+struct Parts {
+    state: Arc<State>,
+    actions: Arc<Actions>,
+    guard: Guard,
+    giver: TakeoverServer,
+    /// A second path of the stats page.
+    page: Option<String>,
+}
+
+/// What serves. The socket's file is removed when it is dropped.
+pub(crate) struct Serving {
+    tasks: Vec<JoinHandle<()>>,
+    _file: Option<SocketFile>,
+}
+
+impl Serving {
+    /// Closes the listeners. Clients that are connected are served on.
+    pub async fn close(self) {
+        for task in self.tasks {
+            task.abort();
+            // It was aborted, and so the listener is closed.
+            let _ = task.await;
+        }
+    }
+}
+
+/// The listeners, before they serve.
+pub(crate) struct Admin {
+    tcp: Option<(TcpListener, SocketAddr)>,
+    unix: Option<(UnixListener, SocketFile)>,
+    token: Option<Token>,
+    page: Option<String>,
+}
+
+impl Admin {
+    /// Opens what is configured; the Unix socket is for `owner`, or whoever runs this.
+    ///
+    /// # Errors
+    ///
+    /// An address or a path can't be had, or the token can't be read.
+    pub async fn bind(config: &config::Admin, owner: Option<User>) -> Result<Self, StartError> {
+        let token = config.token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(StartError::Admin)?;
+        let tcp = match config.listen {
+            Some(address) => Some(bind_tcp(address).await?),
+            None => None,
+        };
+        let unix = match &config.socket {
+            Some(path) => Some(bind_unix(path, owner).await?),
+            None => None,
+        };
+        let page = config.page.clone();
+        Ok(Admin {
+            tcp,
+            unix,
+            token,
+            page,
+        })
+    }
+
+    /// Where it listens over TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(_, file)| file.path())
+    }
+
+    /// Serves on the current runtime for as long as that runs, or until it is closed.
+    #[must_use]
+    pub fn start(self, state: State, actions: Actions, giver: TakeoverServer) -> Serving {
+        let state = Arc::new(state);
+        tokio::spawn(history::keep(Arc::clone(&state)));
+        let router = router(&Parts {
+            state,
+            actions: Arc::new(actions),
+            guard: Guard::new(self.token),
+            giver,
+            page: self.page,
+        });
+        let mut serving = Serving {
+            tasks: Vec::new(),
+            _file: None,
+        };
+        if let Some((listener, _)) = self.tcp {
+            let task = tokio::spawn(server::accept_tcp(listener, router.clone()));
+            serving.tasks.push(task);
+        }
+        if let Some((listener, file)) = self.unix {
+            let task = tokio::spawn(server::accept_unix(listener, router));
+            serving.tasks.push(task);
+            serving._file = Some(file);
+        }
+        serving
+    }
+}
+
+async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    let what = format!("{address} (admin)");
+    let bound = binding::open(&what, open, move || owner::of_address(address)).await;
+    bound.map_err(|refused| StartError::Listen {
+        why: binding::refusal(&address, &refused),
+        what,
+    })
+}
+
+async fn bind_unix(
+    path: &Path,
+    owner: Option<User>,
+) -> Result<(UnixListener, SocketFile), StartError> {
+    socket::bind(path, owner)
+        .await
+        .map_err(|why| StartError::Listen {
+            what: format!("{} (admin)", path.display()),
+            why,
+        })
+}
+
+fn router(parts: &Parts) -> Router {
+    Router::new()
+        .merge(probes::routes(parts))
+        .merge(stats::routes(parts))
+        .merge(live::routes(parts))
+        .merge(metrics::routes(parts))
+        .merge(csv::routes(parts))
+        .merge(openapi::routes(parts))
+        .merge(page::routes(parts))
+        .merge(events::routes(parts))
+        .merge(servers::routes(parts))
+        .merge(sessions::routes(parts))
+        .merge(reload::routes(parts))
+        .merge(takeover::routes(parts))
+        .fallback(unknown)
+        .method_not_allowed_fallback(other_method)
+        .layer(axum::middleware::map_response(secured))
+}
+
+async fn unknown() -> Refusal {
+    Refusal::not_found(
+        "there is no such path: see /healthz, /readyz, /api/v1/stats, /api/v1/sessions, \
+         /api/v1/events and /api/v1/openapi.json",
+    )
+}
+
+async fn other_method() -> Refusal {
+    let why = "this method is not allowed here: the header Allow says which are";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, why)
+}
+
+/// Every answer holds for this moment only, and is nothing that a browser should run, guess about
+/// or show inside another page, unless it says otherwise itself.
+async fn secured(mut answer: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in HEADERS {
+        let headers = answer.headers_mut();
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    answer
+}

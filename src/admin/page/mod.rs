@@ -1,0 +1,267 @@
+//! The stats page, at `/` and at `[admin] page`.
+//!
+//! It is complete without a script: the tables are filled in here. With one, the browser keeps it up to
+//! date from `/api/v1/stats/stream` and `/api/v1/events`, and offers actions. `page.html` has the
+//! frame, the style and the script; all of it is in the answer, and nothing else is asked for or
+//! allowed. Who may not read gets the frame alone, which asks for a token.
+//!
+//! | Module | Concern |
+//! | --- | --- |
+//! | `table`, `columns` | the tables |
+//! | `parts` | the head, the filter, the last changes |
+//! | `value`, `format` | how values are written |
+
+mod columns;
+mod format;
+mod parts;
+mod table;
+mod value;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{self, Extension, Query};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::access::{Guard, Peer};
+use super::document::Stats;
+use super::error::Refusal;
+use super::history::{Past, Rate, Subject};
+use super::{Parts, State};
+use crate::control::api::Journal;
+use table::Proxy;
+use value::View;
+
+/// The frame, with the style and the script.
+const FRAME: &str = include_str!("page.html");
+
+/// What pages are made of.
+struct Context {
+    state: Arc<State>,
+    journal: Journal,
+    guard: Guard,
+}
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    let context = Context {
+        state: Arc::clone(&parts.state),
+        journal: parts.actions.journal.clone(),
+        guard: parts.guard.clone(),
+    };
+    let mut router = Router::new().route("/", get(page));
+    if let Some(path) = &parts.page {
+        router = router.route(path, get(page));
+    }
+    router.with_state(Arc::new(context))
+}
+
+/// What may stand behind the question mark; old bookmarks may have more.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    filter: Option<String>,
+    problems: Option<String>,
+}
+
+async fn page(
+    extract::State(context): extract::State<Arc<Context>>,
+    Extension(peer): Extension<Peer>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Query(wanted) = wanted.map_err(|why| Refusal::bad_request(why.body_text()))?;
+    let actions = match peer {
+        Peer::Local { .. } => "open",
+        Peer::Remote(_) if context.guard.takes_actions(peer) => "token",
+        Peer::Remote(_) => "none",
+    };
+    let (status, main) = match context.guard.check_read(peer, &headers) {
+        Ok(()) => (StatusCode::OK, tables(&context, &wanted, actions)),
+        // Whoever has the token may call this host by any name, and the frame tells nothing.
+        Err(Refusal {
+            status: StatusCode::UNAUTHORIZED | StatusCode::MISDIRECTED_REQUEST,
+            ..
+        }) if actions == "token" => (StatusCode::UNAUTHORIZED, closed()),
+        Err(refusal) => return Err(refusal),
+    };
+    let nonce = nonce()?;
+    // The tables come last, so that nothing in them is taken for a place.
+    let body = FRAME
+        .replace("{{nonce}}", &nonce)
+        .replacen("{{main}}", &main.into_string(), 1);
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let mut answer = (status, axum::response::Html(body)).into_response();
+    let policy = HeaderValue::try_from(policy).map_err(|_| no_nonce())?;
+    let mut set = |name: HeaderName, value| answer.headers_mut().insert(name, value);
+    set(header::CONTENT_SECURITY_POLICY, policy);
+    if status == StatusCode::UNAUTHORIZED {
+        set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    Ok(answer)
+}
+
+/// A word that nobody can guess, new for each answer.
+fn nonce() -> Result<String, Refusal> {
+    let mut bytes = [0; 16];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(16) => Ok(format!("{:032x}", u128::from_ne_bytes(bytes))),
+        Ok(_) | Err(_) => Err(no_nonce()),
+    }
+}
+
+fn no_nonce() -> Refusal {
+    let why = "the kernel has no random numbers: try again";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+/// For who may not read.
+fn closed() -> Markup {
+    html! {
+        main {
+            div.bar { h1 { "Ringway" } span id="live" role="status" { "needs a token" } }
+            p { "What this page shows is for those who know the token of " code { "token_file" } "." }
+        }
+    }
+}
+
+fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
+    let state = &context.state;
+    let stats = Stats::read(state);
+    let servers = stats.backends.iter();
+    let ids: Vec<Vec<u64>> = servers
+        .map(|backend| backend.servers.iter().map(|server| server.id).collect())
+        .collect();
+    // What cannot be written as JSON is not in the document.
+    let stats = serde_json::to_value(stats).unwrap_or_default();
+    let view = View {
+        now: SystemTime::now(),
+        filter: (wanted.filter.as_deref())
+            .unwrap_or_default()
+            .trim()
+            .to_lowercase(),
+        only_problems: wanted.problems.is_some(),
+    };
+    let frontends = list(&stats, "frontends").iter().map(|object| {
+        let name = object["name"].as_str().unwrap_or_default();
+        Proxy {
+            object,
+            rates: vec![rates(state, &Subject::Frontend(name.to_owned()))],
+        }
+    });
+    let backends = list(&stats, "backends").iter().zip(&ids);
+    let backends = backends.map(|(object, ids)| Proxy {
+        object,
+        rates: (ids.iter())
+            .map(|id| rates(state, &Subject::Server(*id)))
+            .collect(),
+    });
+    let total = |worker: &Value| worker["sessions"]["total"].as_f64().unwrap_or_default();
+    let workers = list(&stats, "workers");
+    let all = workers.iter().map(total).sum::<f64>().max(1.0);
+    let workers: Vec<_> = (workers.iter())
+        .map(|worker| (worker, total(worker) / all))
+        .collect();
+    html! {
+        main data-actions=(actions) {
+            (parts::header(state, &stats, &view))
+            (parts::tools(wanted, actions != "none"))
+            div id="tables" {
+                p.over { "Frontends" }
+                @for proxy in frontends { (table::frontend(&view, &proxy)) }
+                @for proxy in backends { (table::backend(&view, &proxy)) }
+            }
+            (table::workers(&view, &workers))
+            (parts::events(&context.journal, &view))
+        }
+    }
+}
+
+fn list<'a>(stats: &'a Value, name: &str) -> &'a [Value] {
+    stats[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Rates of new sessions, as lines have them.
+fn rates(state: &State, subject: &Subject) -> String {
+    let write = |rates: &VecDeque<Rate>| -> Vec<String> {
+        let rates = rates.iter();
+        rates.map(|rate| format!("{:.1}", rate.sessions)).collect()
+    };
+    let written = |past: &Past| write(&past.rates);
+    state.history.of(subject, written).join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The colours of the two themes, by name: as in `--name: #rrggbb;`.
+    fn themes() -> [std::collections::HashMap<&'static str, [f64; 3]>; 2] {
+        let channel = |text: &str| -> f64 {
+            let value = f64::from(u8::from_str_radix(text, 16).unwrap()) / 255.0;
+            // WCAG 2.2, relative luminance.
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        let mut roots = FRAME.split(":root {").skip(1);
+        [(); 2].map(|()| {
+            let (colours, _) = roots.next().unwrap().split_once('}').unwrap();
+            let colours = colours.split(';').filter_map(|line| {
+                let (name, colour) = line.trim().strip_prefix("--")?.split_once(": #")?;
+                let channels = [0, 2, 4].map(|at| channel(&colour[at..at + 2]));
+                Some((name, channels))
+            });
+            colours.collect()
+        })
+    }
+
+    fn contrast(one: [f64; 3], two: [f64; 3]) -> f64 {
+        let luminance = |[r, g, b]: [f64; 3]| 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+        let (one, two) = (luminance(one), luminance(two));
+        one.max(two) / one.min(two)
+    }
+
+    #[test]
+    fn every_text_can_be_read() {
+        for theme in themes() {
+            assert_eq!(theme.len(), 17, "{theme:?}");
+            let colour = |name: &str| *theme.get(name).unwrap_or_else(|| panic!("no {name}"));
+            let mut pairs = Vec::new();
+            for ground in ["ground", "surface", "head"] {
+                for text in ["ink", "quiet", "accent", "up", "down", "drain", "maint"] {
+                    pairs.push((text.to_owned(), ground.to_owned()));
+                }
+            }
+            for word in ["up", "down", "drain", "maint", "unknown"] {
+                pairs.push((word.to_owned(), format!("{word}-ground")));
+            }
+            for (text, ground) in pairs {
+                let contrast = contrast(colour(&text), colour(&ground));
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
+            }
+        }
+        assert!((contrast([0.0; 3], [1.0; 3]) - 21.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_frame_is_small_and_has_all_its_places() {
+        assert!(FRAME.len() < 40_000, "{}", FRAME.len());
+        for (place, count) in [("{{nonce}}", 2), ("{{main}}", 1), ("{{", 3)] {
+            assert_eq!(FRAME.matches(place).count(), count, "{place}");
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! `/api/v1/stats`: reading the statistics, sums over the blocks of the workers.
+//!
+//! Numbers are read one after the other while workers go on counting, so they need not agree with
+//! each other.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::routing::get;
+use axum::{Json, Router, extract};
+
+use super::document::{
+    BackendSessions, BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats,
+    Sessions, Stats, Worker, WorkerSessions,
+};
+use super::history::{Past, Subject};
+use super::{Parts, State};
+use crate::config::{Mode, Server};
+use crate::control::api::Active;
+use crate::control::api::Reloader;
+use crate::control::api::rfc3339;
+use crate::logic::session::ErrorResponse;
+use crate::shared::{Counter, SessionLimit};
+use crate::snapshot::{ByWorker, ServerShared, Snapshot};
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    Router::new()
+        .route("/api/v1/stats", parts.guard.reads(get(stats)))
+        .with_state(Arc::clone(&parts.state))
+}
+
+async fn stats(extract::State(state): extract::State<Arc<State>>) -> Json<Stats> {
+    Json(Stats::read(&state))
+}
+
+impl Stats {
+    /// Reads them all. No lock is taken and no worker asked.
+    pub fn read(state: &State) -> Self {
+        let active = state.active();
+        let config = &active.snapshot.config;
+        Stats {
+            process: process(state),
+            workers: (0..state.shared.workers.len())
+                .map(|index| worker(state, index))
+                .collect(),
+            frontends: (0..config.frontends.len())
+                .map(|index| frontend(state, &active, index))
+                .collect(),
+            backends: (0..config.backends.len())
+                .map(|index| backend(state, &active.snapshot, index))
+                .collect(),
+        }
+    }
+}
+
+fn process(state: &State) -> Process {
+    Process {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        started: rfc3339(state.started),
+        started_at: state.started,
+        uptime_s: state.clock.elapsed().as_secs(),
+        now: rfc3339(SystemTime::now()),
+        stopping: state.shared.is_stopping(),
+        sessions: sessions(
+            state,
+            &Subject::Process,
+            &state.shared.session_limit,
+            sum(&state.shared.workers, |worker| &worker.sessions_started),
+        ),
+        reload: reload(&state.reloader),
+        messages_dropped: crate::logging::messages_dropped(),
+    }
+}
+
+fn reload(reloader: &Reloader) -> Reload {
+    let last = reloader.last().map(|outcome| LastReload {
+        at: rfc3339(outcome.at),
+        ended: outcome.at,
+        ok: outcome.result.is_ok(),
+        error: outcome.result.err(),
+    });
+    Reload {
+        version: reloader.version(),
+        last,
+    }
+}
+
+/// Rounded to one decimal.
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
+}
+
+fn sessions(
+    state: &State,
+    subject: &Subject,
+    session_limit: &SessionLimit,
+    total: u64,
+) -> Sessions {
+    let rates = |past: &Past| [past.rate().sessions, past.sessions_max].map(tenths);
+    let [rate, rate_max] = state.history.of(subject, rates);
+    Sessions {
+        current: session_limit.used(),
+        max: session_limit.peak(),
+        limit: session_limit.max(),
+        total,
+        rate,
+        rate_max,
+    }
+}
+
+fn worker(state: &State, index: usize) -> Worker {
+    let counters = &state.shared.workers[index];
+    // In this order, so that sessions which begin in between do not make it negative.
+    let ended = counters.sessions_ended.get();
+    let started = counters.sessions_started.get();
+    Worker {
+        index,
+        sessions: WorkerSessions {
+            current: started.saturating_sub(ended),
+            total: started,
+        },
+        bytes_from_clients: counters.bytes_from_clients.get(),
+        bytes_from_servers: counters.bytes_from_servers.get(),
+        connect_failures: counters.connect_failures.get(),
+        retries: counters.retries.get(),
+        shortages: counters.shortages.get(),
+        log_lines_dropped: counters.log_lines_dropped.get(),
+        buffer_misses: counters.buffer_misses.get(),
+        stale_completions: counters.stale_completions.get(),
+    }
+}
+
+/// The sum of a count over all workers.
+pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
+    let workers = counters.iter();
+    workers.map(|worker| count(worker).get()).sum()
+}
+
+fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
+    let config = &active.snapshot.config;
+    let frontend = &config.frontends[index];
+    let shared = &active.snapshot.frontends[index];
+    let counters = &shared.counters;
+    let answers = |answer: ErrorResponse| {
+        let counts = counters.iter();
+        let counts = counts.map(|worker| worker.answers[answer.index()].get());
+        (answer.status(), counts.sum())
+    };
+    let subject = Subject::Frontend(frontend.name.clone());
+    let total = sum(counters, |all| &all.sessions_started);
+    FrontendStats {
+        name: frontend.name.clone(),
+        mode: match frontend.mode {
+            Mode::Tcp => "tcp",
+            Mode::Http(_) => "http",
+        },
+        listen: active.bound[index].clone(),
+        backend: config.backends[frontend.backend].name.clone(),
+        status: if state.shared.is_stopping() {
+            "STOP"
+        } else {
+            "OPEN"
+        },
+        sessions: sessions(state, &subject, &shared.session_limit, total),
+        bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
+        bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
+        answers: ErrorResponse::ALL.into_iter().map(answers).collect(),
+        opaque_answers: sum(counters, |all| &all.unparsed_responses),
+        proxied_requests: sum(counters, |all| &all.requests_via_proxy),
+    }
+}
+
+fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
+    let backend = &snapshot.config.backends[index];
+    let shared = &snapshot.backends[index];
+    let waiting = shared.queue.sessions_waiting.iter();
+    let servers = backend.servers.iter().zip(&shared.servers);
+    let servers: Vec<ServerStats> = servers
+        .map(|(server, shared)| self::server(state, server, shared))
+        .collect();
+    let total = |of: fn(&ServerStats) -> u64| servers.iter().map(of).sum();
+    let usable = |backup| {
+        let of_kind = servers.iter().filter(|server| server.backup == backup);
+        of_kind.filter(|server| server.usable).count()
+    };
+    let (active, backup) = (usable(false), usable(true));
+    BackendStats {
+        name: backend.name.clone(),
+        balance: backend.balance.to_string(),
+        status: if active + backup > 0 { "UP" } else { "DOWN" },
+        active,
+        backup,
+        sessions_waiting: waiting.map(|worker| worker.get()).sum(),
+        sessions: BackendSessions {
+            current: total(|server| server.sessions.current.into()),
+            total: total(|server| server.sessions.total),
+            rate: tenths(servers.iter().map(|server| server.sessions.rate).sum()),
+        },
+        bytes_from_clients: total(|server| server.bytes_from_client),
+        bytes_from_servers: total(|server| server.bytes_from_server),
+        connect_failures: total(|server| server.connect_failures),
+        retries: total(|server| server.retries),
+        reconnects: total(|server| server.reconnects),
+        redispatches: total(|server| server.redispatches),
+        downs: shared.queue.downs.get(),
+        servers,
+    }
+}
+
+/// One word for two states: what operators want goes before what the checks found, as in HAProxy, but
+/// a server that is down does not become anything better by draining.
+fn word(admin: &'static str, operational: &'static str) -> &'static str {
+    match (admin, operational) {
+        ("maint", _) => "MAINT",
+        (_, "down") => "DOWN",
+        ("drain", _) => "DRAIN",
+        (_, "up") => "UP",
+        (_, other) => other,
+    }
+}
+
+pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
+    let counters = &shared.counters;
+    let status = (state.statuses)(shared);
+    let subject = Subject::Server(shared.id);
+    let times = |past: &Past| (past.connect_time, past.session_time);
+    let (connect_time, session_time) = state.history.of(&subject, times);
+    let total = sum(counters, |all| &all.sessions_started);
+    ServerStats {
+        name: server.name.clone(),
+        id: shared.id,
+        address: server.address.to_string(),
+        addresses: shared.addresses.all().to_vec(),
+        status: word(status.admin, status.operational),
+        state: status.operational,
+        admin_state: status.admin,
+        reason: status.cause,
+        since: rfc3339(status.changed),
+        changed: status.changed,
+        usable: status.balanced,
+        weight: status.weight,
+        weight_configured: server.weight,
+        operator: status.by,
+        backup: server.backup,
+        sessions: sessions(state, &subject, &shared.session_limit, total),
+        bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
+        bytes_from_server: sum(counters, |all| &all.bytes_from_server),
+        connect_failures: sum(counters, |all| &all.connect_failures),
+        retries: sum(counters, |all| &all.retries),
+        reconnects: sum(counters, |all| &all.reconnects),
+        redispatches: sum(counters, |all| &all.redispatches),
+        connect_time,
+        session_time,
+        checks: Checks {
+            passed: status.checks_passed,
+            failed: status.checks_failed,
+            failed_while_up: status.checks_failed_while_up,
+            downs: status.downs,
+            last: status.checked.map(rfc3339),
+        },
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::config::{Balance, Config, system_resolver};
+    use crate::control::api::ServerStatus;
+    use crate::shared::Shared;
+    use crate::snapshot::Registry;
+
+    /// Two workers, of which each has counted something.
+    pub fn state() -> State {
+        let listen = ["127.0.0.1:0".to_owned()];
+        let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
+        let config = Config::simple(&listen, Balance::First, &servers, &system_resolver);
+        let snapshot = Registry::new(2).snapshot(config.unwrap());
+        let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
+        let shared = Shared::new(10, vec![waker(), waker()]);
+        for (worker, times) in [(0, 1), (1, 2)] {
+            let process = &shared.workers[worker];
+            process.sessions_started.add(5 * times);
+            process.sessions_ended.add(times);
+            let frontend = &snapshot.frontends[0].counters[worker];
+            frontend.sessions_started.add(5 * times);
+            frontend.bytes_from_clients.add(10 * times);
+            frontend.answers[ErrorResponse::Unavailable.index()].add(2 * times);
+            frontend.unparsed_responses.add(4 * times);
+            frontend.requests_via_proxy.add(times);
+            let queue = &snapshot.backends[0].queue;
+            queue.sessions_waiting[worker].set(3 * times);
+            let server = &snapshot.server(0, 1).counters[worker];
+            server.bytes_from_server.add(times);
+            server.retries.add(7);
+        }
+        assert!(shared.session_limit.try_acquire() && shared.session_limit.try_acquire());
+        shared.session_limit.release();
+        let second = snapshot.server(0, 1).id;
+        let statuses = Box::new(move |server: &ServerShared| ServerStatus {
+            operational: if server.id == second { "down" } else { "up" },
+            admin: "ready",
+            usable: server.id != second,
+            balanced: server.id != second,
+            weight: 5,
+            by: None,
+            cause: "L4CON refused".to_owned(),
+            changed: SystemTime::UNIX_EPOCH,
+            checks_passed: 11,
+            checks_failed: 22,
+            checks_failed_while_up: 12,
+            connects_failed: 33,
+            downs: 44,
+            checked: Some(SystemTime::UNIX_EPOCH),
+        });
+        let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
+        let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
+        let mut state = State::new(
+            active.clone(),
+            Arc::new(shared),
+            statuses,
+            Reloader::new(active).0,
+        );
+        state.started = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1500);
+        state
+    }
+
+    fn read() -> Value {
+        serde_json::to_value(Stats::read(&state())).unwrap()
+    }
+
+    #[test]
+    fn workers_are_shown_one_by_one_and_summed_up() {
+        let stats = read();
+        assert_eq!(
+            stats["process"],
+            json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "pid": std::process::id(),
+                "started": "1970-01-01T00:00:01.500Z",
+                "uptime_s": 0,
+                "now": stats["process"]["now"],
+                "stopping": false,
+                "sessions": {
+                    "current": 1, "max": 2, "limit": 10, "total": 15, "rate": 0.0, "rate_max": 0.0,
+                },
+                "reload": { "version": 1, "last": null },
+                "messages_dropped": 0,
+            })
+        );
+        assert_eq!(
+            stats["workers"][1]["sessions"],
+            json!({ "current": 8, "total": 10 })
+        );
+        assert_eq!(
+            stats["frontends"],
+            json!([{
+                "name": "tcp",
+                "mode": "tcp",
+                "listen": ["127.0.0.1:8080"],
+                "backend": "servers",
+                "status": "OPEN",
+                "sessions": {
+                    "current": 0, "max": 0, "limit": null, "total": 15, "rate": 0.0, "rate_max": 0.0,
+                },
+                "bytes_from_clients": 30,
+                "bytes_from_servers": 0,
+                "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
+                "opaque_answers": 12,
+                "proxied_requests": 3,
+                "status": "OPEN",
+            }])
+        );
+        let backend = &stats["backends"][0];
+        assert_eq!(
+            (&backend["balance"], &backend["sessions_waiting"]),
+            (&json!("first"), &json!(9))
+        );
+        assert_eq!(
+            [&backend["status"], &backend["active"], &backend["retries"]],
+            [&json!("UP"), &json!(1), &json!(14)]
+        );
+        let server = &backend["servers"][1];
+        assert_eq!(server["address"], "[::1]:2");
+        assert_eq!(
+            (&server["state"], &server["weight"]),
+            (&json!("down"), &json!(5))
+        );
+        assert_eq!(server["reason"], "L4CON refused");
+        assert_eq!(
+            server["checks"],
+            json!({ "passed": 11, "failed": 22, "failed_while_up": 12, "downs": 44, "last": "1970-01-01T00:00:00.000Z" })
+        );
+        assert_eq!(
+            (&server["bytes_from_server"], &server["retries"]),
+            (&json!(3), &json!(14))
+        );
+    }
+
+    #[test]
+    fn names_stand_in_the_documented_order() {
+        let text = serde_json::to_string(&Stats::read(&state())).unwrap();
+        let mut rest = text.as_str();
+        for name in [
+            "process",
+            "version",
+            "pid",
+            "started",
+            "uptime_s",
+            "stopping",
+            "sessions",
+            "workers",
+            "index",
+            "shortages",
+            "frontends",
+            "listen",
+            "answers",
+            "opaque_answers",
+            "proxied_requests",
+            "backends",
+            "servers",
+            "state",
+            "admin_state",
+            "reason",
+            "since",
+            "weight",
+            "backup",
+            "checks",
+            "passed",
+            "failed",
+        ] {
+            let at = rest.find(&format!("\"{name}\":"));
+            rest = &rest[at.unwrap_or_else(|| panic!("{name} is not in {rest}"))..];
+        }
+    }
+}

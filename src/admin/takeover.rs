@@ -1,0 +1,63 @@
+//! `POST /api/v1/takeover`: another process takes the listeners over. It becomes a conversation
+//! that is not HTTP, see [`crate::control::takeover`].
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use super::Parts;
+use super::access::Peer;
+use super::error::Refusal;
+use crate::control::api::{self, TakeoverServer};
+
+/// The routes.
+pub(super) fn routes(parts: &Parts) -> Router {
+    Router::new()
+        .route(api::PATH, parts.guard.acts(post(take_over)))
+        .with_state(parts.giver.clone())
+}
+
+async fn take_over(
+    State(giver): State<TakeoverServer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let local = matches!(request.extensions().get(), Some(Peer::Local { .. }));
+    if !local {
+        let why = "sockets can be handed over by the admin socket only";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, why));
+    }
+    let wanted = request.headers().get(header::UPGRADE);
+    if wanted.is_none_or(|wanted| wanted != api::PROTOCOL) {
+        let why = format!("this path is for `Upgrade: {}`", api::PROTOCOL);
+        return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, why));
+    }
+    let offer = giver.offer().await;
+    let offer = offer.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(stream) => match plain(stream) {
+                Some(stream) => giver.give(stream, offer).await,
+                None => log::warn!("nothing is handed over: the other process spoke too soon"),
+            },
+            Err(error) => log::warn!("nothing is handed over: {error}"),
+        }
+    });
+    let headers = [
+        (header::CONNECTION, "Upgrade"),
+        (header::UPGRADE, api::PROTOCOL),
+    ];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+}
+
+/// The socket behind an upgraded connection, if nothing was read from it yet.
+fn plain(stream: Upgraded) -> Option<std::os::unix::net::UnixStream> {
+    let parts = stream.downcast::<TokioIo<UnixStream>>().ok()?;
+    let stream = parts.io.into_inner().into_std().ok()?;
+    parts.read_buf.is_empty().then_some(stream)
+}

@@ -1,0 +1,13 @@
+//! The command line: commands, options and their help.
+//!
+//! `program` has all commands but those for a running process, which are in `operator`. Nothing is done
+//! here: `main` and [`crate::operator`] do what is asked.
+
+mod file;
+mod operator;
+mod program;
+
+pub use file::File;
+pub use operator::{Command as OperatorCommand, Leave, Process, ServerName, Why};
+pub(crate) use program::HELP_TOPIC;
+pub use program::{Cli, Command, Overrides, Pool};

@@ -1,0 +1,336 @@
+//! The commands for a running process, with their options.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::file::File;
+use crate::config::parse_duration;
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  ringway status
+  ringway status --json
+  ringway status --admin http://10.0.0.5:8404 --token-file token";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  ringway top
+  ringway top --interval 500ms
+
+q or Ctrl-C ends it.";
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  ringway drain app/web1
+  ringway drain app/web1 --wait --timeout 5m --reason 'kernel update'
+
+Exit status with --wait: 0 no session is left, 1 some are at the end of the time.";
+
+const READY_EXAMPLES: &str = "\
+Examples:
+  ringway ready app/web1";
+
+const MAINT_EXAMPLES: &str = "\
+Examples:
+  ringway maint app/web1 --reason 'disk replaced'
+  ringway maint app/web1 --close-sessions";
+
+const WEIGHT_EXAMPLES: &str = "\
+Examples:
+  ringway weight app/web1 10
+  ringway weight app/web1 0";
+
+const SESSIONS_EXAMPLES: &str = "\
+Examples:
+  ringway sessions
+  ringway sessions app/web1 --limit 1000
+  ringway sessions --client 10.0.0.7 --json";
+
+const KILL_EXAMPLES: &str = "\
+Examples:
+  ringway kill 0-12-48211034
+  ringway kill --server app/web1";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  ringway reload
+
+Exit status: 0 the new configuration holds, 1 it is refused and the old one holds.";
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  ringway events
+  ringway events --no-follow
+  ringway events --json";
+
+/// What operators ask of a running process.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show frontends and servers of the running process
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// All numbers as JSON: what /api/v1/stats answers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the running process live in the terminal
+    #[command(after_help = TOP_EXAMPLES)]
+    Top {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// Time between two looks
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+        interval: Duration,
+    },
+    /// Give a server no new sessions but those that a cookie leads there
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: ServerName,
+        /// Why
+        #[command(flatten)]
+        why: Why,
+        /// What happens to open sessions
+        #[command(flatten)]
+        leave: Leave,
+    },
+    /// Give a server sessions again
+    #[command(after_help = READY_EXAMPLES)]
+    Ready {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: ServerName,
+        /// Why
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Give a server no new sessions at all, and do not check it
+    #[command(after_help = MAINT_EXAMPLES)]
+    Maint {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: ServerName,
+        /// Why
+        #[command(flatten)]
+        why: Why,
+        /// What happens to open sessions
+        #[command(flatten)]
+        leave: Leave,
+    },
+    /// Set the weight of a server
+    #[command(after_help = WEIGHT_EXAMPLES)]
+    Weight {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: ServerName,
+        /// Its share among the servers of its backend, 0 to 256; 0: no new balanced sessions
+        #[arg(value_parser = clap::value_parser!(u16).range(0..=256))]
+        weight: u16,
+        /// Why
+        #[command(flatten)]
+        why: Why,
+    },
+    /// List open sessions, the oldest first
+    #[command(after_help = SESSIONS_EXAMPLES)]
+    Sessions {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// Only those of this server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: Option<ServerName>,
+        /// Only those of this backend
+        #[arg(long, value_name = "NAME", conflicts_with = "server", value_parser = name)]
+        backend: Option<String>,
+        /// Only those of this frontend
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        frontend: Option<String>,
+        /// Only those of clients with this address
+        #[arg(long, value_name = "IP")]
+        client: Option<IpAddr>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// As JSON: what /api/v1/sessions answers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close open sessions
+    #[command(after_help = KILL_EXAMPLES)]
+    Kill {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// Their names, as `ringway sessions` shows them
+        #[arg(value_name = "ID", required_unless_present = "server", value_parser = name)]
+        ids: Vec<String>,
+        /// All of this server
+        #[arg(long, value_name = "BACKEND/SERVER", conflicts_with = "ids")]
+        server: Option<ServerName>,
+    },
+    /// Have the running process read its configuration file again
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+    },
+    /// Show what happened last, and what happens
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// End with what happened so far
+        #[arg(long)]
+        no_follow: bool,
+        /// Only what is newer than the event of this number
+        #[arg(long, value_name = "ID")]
+        since: Option<u64>,
+        /// One JSON object in each line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which process is meant.
+#[derive(Args, Debug)]
+pub struct Process {
+    /// Admin socket or URL of the process [default: what the configuration file says]
+    #[arg(long, value_name = "SOCKET-OR-URL")]
+    pub admin: Option<String>,
+    /// File with the token for actions over TCP [default: what the configuration file says]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Where its addresses are looked up
+    #[command(flatten)]
+    pub file: File,
+}
+
+/// Why something is done.
+#[derive(Args, Debug)]
+pub struct Why {
+    /// Why: it is shown beside the state
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub reason: String,
+}
+
+/// How a server is left.
+#[derive(Args, Debug)]
+pub struct Leave {
+    /// Close its open sessions
+    #[arg(long)]
+    pub close_sessions: bool,
+    /// Wait until no session of it is open
+    #[arg(long)]
+    pub wait: bool,
+    /// For how long at most
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "wait")]
+    #[arg(value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `BACKEND/SERVER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerName {
+    /// Name of the backend.
+    pub backend: String,
+    /// Name of the server.
+    pub server: String,
+}
+
+impl FromStr for ServerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("a server is named BACKEND/SERVER, as in app/web1, and not `{text}`");
+        let (backend, server) = text.split_once('/').ok_or_else(form)?;
+        Ok(ServerName {
+            backend: name(backend).map_err(|_| form())?,
+            server: name(server).map_err(|_| form())?,
+        })
+    }
+}
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.backend, self.server)
+    }
+}
+
+/// A name as the configuration allows it, which needs no escapes in a path.
+fn name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name is 1 to 64 of A-Z a-z 0-9 _ . -".to_owned())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|problem| problem.to_string())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    const MIN: Duration = Duration::from_millis(100);
+    let interval = duration(text)?;
+    if interval < MIN {
+        return Err("at least 100ms, or the process would be asked too often".to_owned());
+    }
+    Ok(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_by_backend_and_name() {
+        let name: ServerName = "app.v1/web-1".parse().unwrap();
+        assert_eq!(
+            (name.backend.as_str(), name.server.as_str()),
+            ("app.v1", "web-1")
+        );
+        assert_eq!(name.to_string(), "app.v1/web-1");
+        for wrong in [
+            "web1",
+            "app/",
+            "/web1",
+            "app/web 1",
+            "a/b/c",
+            "app/web1?x",
+            "",
+        ] {
+            let problem = wrong.parse::<ServerName>().unwrap_err();
+            assert!(problem.contains("BACKEND/SERVER"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The command line: what can be asked of the program, and how it is told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::file::File;
+use super::operator;
+use crate::config::{self, Balance};
+use crate::topics;
+
+/// The cookie of `ringway http` unless it is named.
+const STICKY_COOKIE: &str = "RINGWAY";
+
+/// A layer-4 TCP load balancer for Linux on io_uring.
+#[derive(Debug, Parser)]
+#[command(name = "ringway", version, about, after_help = topics_and_examples(), disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringway demo
+  ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway check -c ringway.toml && ringway run -c ringway.toml";
+
+/// What `ringway help` shows below the commands.
+fn topics_and_examples() -> String {
+    let mut text = "Topics (ringway help TOPIC):\n".to_owned();
+    for (name, title) in topics::list() {
+        text += &format!("  {name:<15} {title}\n");
+    }
+    let rules: Vec<&str> = config::rule_names().collect();
+    text + &format!("  {}\n\n{EXAMPLES}", rules.join(", "))
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  ringway run
+  ringway run -c ringway.toml --workers 4 --admin 127.0.0.1:8404
+  ringway run -c ringway.toml --takeover
+
+SIGTERM or SIGINT: stop accepting, finish open sessions, exit. A second one: exit at once.
+Messages go to standard error (RUST_LOG=debug for more), the access log to standard output.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  ringway check -c ringway.toml
+  ringway check -c ringway.toml --print-effective
+
+Exit status: 0 the configuration is valid, 1 it is not, 2 wrong usage.";
+
+const TCP_EXAMPLES: &str = "\
+Examples:
+  ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway tcp --listen [::]:5432 --balance least_conn db1.internal:5432 db2.internal:5432";
+
+const HTTP_EXAMPLES: &str = "\
+Examples:
+  ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway http --listen [::]:80 --cookie SRV --balance least_conn app1.internal:80 app2.internal:80
+
+A client that comes back with the cookie reaches the same server.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  ringway demo
+
+Everything stays on loopback. Ctrl-C ends it.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  ringway doctor
+
+Exit status: 0 this host can run the balancer, 1 it can't.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  ringway completions bash > /etc/bash_completion.d/ringway
+  ringway completions zsh > /usr/local/share/zsh/site-functions/_ringway";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  ringway man | man -l -
+  ringway man ringway.toml | man -l -
+  ringway man ringway.7 | man -l -
+  ringway man /usr/local/share/man/man1
+
+ringway.toml.5 and ringway.7 go into the folder as well, or beside a folder man1 into man5 and man7.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  ringway schema > /usr/local/share/ringway/ringway.schema.json
+
+Editors find it by the first line of a configuration file:
+  #:schema /usr/local/share/ringway/ringway.schema.json";
+
+const OPENAPI_EXAMPLES: &str = "\
+Examples:
+  ringway openapi > ringway.openapi.json
+
+The admin listener has it as /api/v1/openapi.json.";
+
+const HELP_EXAMPLES: &str = "\
+Examples:
+  ringway help run
+  ringway help retries
+  ringway help backend.health_check.interval
+  ringway help durations
+  ringway help balancing
+
+The manual page ringway.toml(5) has all of the configuration: ringway man ringway.toml | man -l -
+The manual page ringway(7) has all topics: ringway man ringway.7 | man -l -";
+
+/// The argument of `ringway help`, for which completions offer all topics.
+pub(crate) const HELP_TOPIC: &str = "topic";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run in the foreground with a configuration file
+    #[command(after_help = RUN_EXAMPLES)]
+    Run {
+        /// The file
+        #[command(flatten)]
+        file: File,
+        /// What is to hold instead of what the file says
+        #[command(flatten)]
+        overrides: Overrides,
+        /// Take the listeners over from the running process, which then finishes its sessions and
+        /// ends; by this admin socket [default: what the configuration says]
+        #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true)]
+        takeover: Option<Option<PathBuf>>,
+    },
+    /// Validate a configuration file: prints every error of it
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The file
+        #[command(flatten)]
+        file: File,
+        /// Print the whole configuration with every value filled in, and where it comes from
+        #[arg(long)]
+        print_effective: bool,
+    },
+    /// Balance TCP connections without a configuration file
+    #[command(after_help = TCP_EXAMPLES)]
+    Tcp {
+        /// Listeners and servers
+        #[command(flatten)]
+        pool: Pool,
+        /// What is to hold instead of the defaults
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Balance HTTP with a sticky cookie, without a configuration file
+    #[command(after_help = HTTP_EXAMPLES)]
+    Http {
+        /// Listeners and servers
+        #[command(flatten)]
+        pool: Pool,
+        /// Name of the cookie that binds a client to its server
+        #[arg(long, value_name = "NAME", default_value = STICKY_COOKIE)]
+        cookie: String,
+        /// What is to hold instead of the defaults
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Three small servers and the balancer before them, to try it out
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo,
+    /// Say whether this host can run the balancer, and what to change
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
+    /// Ask a running process
+    #[command(flatten)]
+    Operator(operator::Command),
+    /// Print the script that completes this command line in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page, or write all of them into a folder
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// `ringway.toml` for the page of the configuration, `ringway.7` for that of the topics, or the
+        /// folder [default: the page of the program]
+        #[arg(value_name = "ringway.toml|ringway.7|FOLDER")]
+        page: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+    /// Print the OpenAPI document of the admin listener's HTTP API
+    #[command(after_help = OPENAPI_EXAMPLES)]
+    Openapi,
+    /// Print this message, or the help of a command, a topic, or a section or key of the configuration
+    #[command(after_help = HELP_EXAMPLES)]
+    Help {
+        /// A command; a topic; a section, a key or a rule of the configuration
+        #[arg(id = HELP_TOPIC, value_name = "COMMAND|TOPIC|KEY")]
+        topic: Vec<String>,
+    },
+}
+
+/// What a configuration file would say of a frontend and its backend.
+#[derive(Args, Debug)]
+pub struct Pool {
+    /// Address to listen on; repeatable
+    #[arg(
+        long,
+        required = true,
+        value_name = "ADDR",
+        help = "Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable"
+    )]
+    pub listen: Vec<String>,
+    /// How a server is chosen: round_robin, least_conn, random, source_hash or first
+    #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
+    pub balance: Balance,
+    /// Servers
+    #[arg(
+        required = true,
+        value_name = "SERVER",
+        help = "Servers, each as IP:port, [IPv6]:port or host:port"
+    )]
+    pub servers: Vec<String>,
+}
+
+/// Settings that the command line has the last word on.
+#[derive(Args, Debug)]
+pub struct Overrides {
+    /// Worker threads [default: what the configuration says, else one per CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+}
+
+fn balance(name: &str) -> Result<Balance, String> {
+    let known = Balance::NAMES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, balance)| *balance).ok_or_else(|| {
+        let names: Vec<&str> = Balance::NAMES.iter().map(|(name, _)| *name).collect();
+        format!("one of {} is needed", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn http_is_tcp_with_a_cookie() {
+        let arguments = ["--listen", "[::]:80", "--workers", "2", "a:1", "b:2"];
+        let parse = |command| Cli::parse_from(["ringway", command].iter().chain(&arguments));
+        let Command::Tcp { pool: tcp, .. } = parse("tcp").command else {
+            panic!("another command")
+        };
+        let Command::Http {
+            pool,
+            cookie,
+            overrides,
+        } = parse("http").command
+        else {
+            panic!("another command")
+        };
+        assert_eq!((cookie.as_str(), overrides.workers), ("RINGWAY", Some(2)));
+        assert_eq!((pool.listen, pool.servers), (tcp.listen, tcp.servers));
+    }
+
+    #[test]
+    fn every_help_has_an_example() {
+        let mut cli = Cli::command();
+        for command in cli.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let example = format!("  ringway {}", command.get_name());
+            assert!(help.contains(&example), "{help}");
+        }
+        assert!(cli.render_long_help().to_string().contains("Examples:"));
+    }
+}

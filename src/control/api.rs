@@ -1,0 +1,13 @@
+//! What the admin listener uses of the control plane: the state that it shows, the actions that it takes.
+
+pub use super::actions::{Actions, Target};
+pub use super::active::Active;
+pub(crate) use super::binding;
+pub use super::error::StartError;
+pub use super::health::ServerStatus;
+pub use super::journal::{Entry, Event, Journal, Kind, rfc3339};
+pub use super::overrides::{AdminState, Attribution, ServerChange};
+pub(crate) use super::owner;
+pub use super::reload::Reloader;
+pub use super::sessions::CLOSE_TIMEOUT;
+pub use super::takeover::{PATH, PROTOCOL, TakeoverServer};

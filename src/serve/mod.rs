@@ -1,0 +1,363 @@
+//! The life of the process: start of all threads in order, signals, stop.
+//!
+//! It runs on the main thread, on the runtime that the control plane and the admin listener share, and may
+//! block; workers never wait for it. It is the only place that knows of both.
+
+mod stop;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::signal::unix::SignalKind;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{self, Admin};
+use crate::config::{Config, Identity};
+use crate::control::actions::Actions;
+use crate::control::active::Active;
+pub use crate::control::error::StartError;
+use crate::control::health::Health;
+use crate::control::journal::Journal;
+use crate::control::limits::Limits;
+use crate::control::listeners::{Listeners, OpenMode};
+use crate::control::names::Names;
+use crate::control::overrides::{Override, Overrides};
+pub use crate::control::reload::Source;
+use crate::control::reload::{Reload, Reloader};
+use crate::control::state_file::{self, Refused, StateFile};
+use crate::control::systemd;
+use crate::control::takeover::{self, TakeoverClient, TakeoverServer};
+use crate::control::workers::{WorkerSetup, Workers};
+use crate::io::host;
+use crate::logging::Writer;
+use crate::privileges::{self, User};
+use crate::shared::{Counter, Shared, WorkerCounters};
+use crate::snapshot::{Registry, ServerShared};
+use crate::worker::Command;
+use stop::{Signals, Stop, accept_in_grace, finish_sessions, listen_for};
+
+/// Warnings of workers that may wait to be recorded.
+const WARNINGS_MAX: usize = 64;
+
+/// How long an aborted session may take to be torn down.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where the balancer listens.
+#[derive(Clone, Debug)]
+pub struct ListenAddresses {
+    /// By frontend.
+    pub frontends: Vec<Vec<SocketAddr>>,
+    /// The admin listener, if there is one.
+    pub admin: Option<SocketAddr>,
+}
+
+/// How the balancer is to begin.
+#[derive(Default)]
+pub struct Options {
+    /// Where a reload reads the configuration; `None`: there is none to read.
+    pub source: Option<Source>,
+    /// The admin socket of the process to take over from.
+    pub takeover: Option<PathBuf>,
+}
+
+/// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
+/// open.
+///
+/// # Errors
+///
+/// It could not start, or an internal error ended it.
+pub fn run(
+    config: Config,
+    options: Options,
+    started: impl FnOnce(&ListenAddresses),
+) -> Result<(), StartError> {
+    let user = user(config.global.identity.as_ref());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Threads for what may block.
+        .on_thread_start(move || {
+            // It was possible for the first thread of all, that of the log.
+            if let Err(error) = privileges::give_up(user) {
+                panic!("a thread can't give up root's rights: {error}");
+            }
+        })
+        .build()
+        .map_err(|error| StartError::System("cannot start the control plane", error))?;
+    let result = runtime.block_on(serve(config, options, started));
+    // Whoever still reads a configuration is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// As whom threads serve, if that is configured.
+pub fn user(identity: Option<&Identity>) -> Option<User> {
+    identity.map(|identity| User {
+        uid: identity.uid,
+        gid: identity.gid,
+    })
+}
+
+async fn serve(
+    config: Config,
+    options: Options,
+    started: impl FnOnce(&ListenAddresses),
+) -> Result<(), StartError> {
+    // Before anything listens: a signal must never find the default handlers in place.
+    let mut signals = Signals::new()?;
+    let hangup = listen_for(SignalKind::hangup())?;
+    let user = user(config.global.identity.as_ref());
+    let worker_count = config.global.workers.unwrap_or_else(host::parallelism);
+    let limits = Limits::of(
+        &config,
+        worker_count,
+        host::raise_file_limit(),
+        admin::DESCRIPTORS_MAX,
+    );
+    limits.report(&config);
+    let mut registry = Registry::new(worker_count);
+    let snapshot = registry.snapshot(config);
+    let config = &snapshot.config;
+    let setup = WorkerSetup::new(&limits)?;
+    // Early: a second process with the same configuration is to end before it changes a file.
+    let mut taken = match &options.takeover {
+        Some(socket) => Some(takeover::take(socket).map_err(StartError::Takeover)?),
+        None => None,
+    };
+    let mut admin = match &config.admin {
+        Some(admin) if taken.is_none() => Some(Admin::bind(admin, user).await?),
+        // The process that is taken over from still has it.
+        Some(_) | None => None,
+    };
+    let journal = Journal::new();
+    let told = taken.as_mut().and_then(|taken| taken.overrides.take());
+    let overrides = Arc::new(overrides(config, told, user, &journal)?);
+    let changes = overrides.at_start(&snapshot).await;
+    let names = Names::of_system(user);
+    let resolved = names.resolve_all(config).await;
+    resolved.put_into_effect(&snapshot, &journal);
+    let initial = (Arc::clone(&snapshot), changes);
+    let orders = setup.orders().clone();
+    let mut health = Health::start(initial, names.clone(), user, orders, journal.clone())
+        .map_err(|error| StartError::System("cannot start the health thread", error))?;
+    health.first_round().await;
+    let mut listeners = Listeners::default();
+    let handed = taken
+        .as_mut()
+        .map(|taken| std::mem::take(&mut taken.handed));
+    let mode = OpenMode::Start(handed.unwrap_or_default());
+    let prepared = listeners.prepare(config, worker_count, mode).await?;
+    let applied = listeners.apply(prepared, worker_count);
+    let (warn, warnings) = mpsc::channel(WARNINGS_MAX);
+    let warnings = tokio::spawn(record_warnings(warnings, journal.clone()));
+    // One that finds no room is lost: the counters tell the same.
+    let warned = move |text| drop(warn.try_send(text));
+    let log = Writer::start(user, warned)
+        .map_err(|error| StartError::System("cannot start the access log's thread", error))?;
+    let mut workers = Workers::start(&snapshot, user, &limits, setup, applied.by_worker, &log)?;
+    if let Some(taken) = taken {
+        finish_takeover(taken, applied.kept).await;
+        workers.orders().send(|| Command::AcceptAnew);
+        // What the other process told may be in no file yet; what goes wrong is logged.
+        let _ = overrides.save().await;
+        admin = bind_late(config, user).await;
+    }
+    // All is open that only root may open; a reload finds what this process may open later.
+    privileges::give_up(user)
+        .map_err(|error| StartError::System("cannot give up root's rights", error))?;
+    if privileges::is_root() && user.is_none() {
+        log::warn!(
+            "running as root: set `user` in [global], so that the process gives that up once it listens"
+        );
+    }
+    let bound = ListenAddresses {
+        frontends: applied.addresses.clone(),
+        admin: admin.as_ref().and_then(Admin::address),
+    };
+    for (frontend, addresses) in config.frontends.iter().zip(&bound.frontends) {
+        for address in addresses {
+            log::info!("frontend {} listens on {address}", frontend.name);
+        }
+    }
+    let (active_sender, active) = watch::channel(Arc::new(Active {
+        snapshot: Arc::clone(&snapshot),
+        bound: applied.addresses,
+    }));
+    let (reloader, requests) = Reloader::new(active.clone());
+    let (giver, mut given) = TakeoverServer::new(reloader.clone());
+    // Until this is dropped, it serves.
+    let mut serving = None;
+    // Until the end, no order is taken that the other process would not learn of.
+    let mut _taken_over = None;
+    if let Some(admin) = admin {
+        if let Some(address) = admin.address() {
+            log::info!("admin listens on http://{address}");
+        }
+        if let Some(socket) = admin.socket() {
+            log::info!("admin listens on {}", socket.display());
+        }
+        let statuses = health.statuses().clone();
+        let actions = Actions {
+            statuses: statuses.clone(),
+            overrides: Arc::clone(&overrides),
+            orders: workers.orders().clone(),
+            journal: journal.clone(),
+        };
+        let told = Box::new(move |server: &ServerShared| statuses.server(server));
+        let shared = Arc::clone(workers.shared());
+        // The task that reloads goes on for as long as somebody could ask it.
+        let state = admin::State::new(active.clone(), shared, told, reloader.clone());
+        serving = Some(admin.start(state, actions, giver.clone()));
+    }
+    let reload = Reload {
+        source: options.source,
+        registry,
+        listeners,
+        orders: workers.orders().clone(),
+        statuses: health.statuses().clone(),
+        names,
+        overrides,
+        journal,
+        active: active_sender,
+        workers: worker_count,
+        admin_descriptors: admin::DESCRIPTORS_MAX,
+        takeover: Weak::new(),
+        adopting: None,
+    };
+    let mut reload = tokio::spawn(reload.run(requests, hangup));
+    log::info!("ringway is ready: {}", workers.description());
+    started(&bound);
+    systemd::ready().await;
+
+    let mut stop = Stop::Orderly;
+    let mut telling = None;
+    tokio::select! {
+        (name, wanted) = signals.next() => {
+            stop = wanted;
+            workers.shared().mark_stopping();
+            telling = Some(tokio::spawn(systemd::stopping()));
+            let grace = active.borrow().snapshot.config.global.shutdown_grace;
+            if !grace.is_zero() {
+                log::info!("{name}: not ready any more, but accepting for {grace:?}");
+                stop = accept_in_grace(stop, grace, &mut signals, &mut workers).await;
+            }
+            workers.stop();
+            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+            stop.announce(name, timeout);
+        }
+        Some(mut given) = given.recv() => {
+            if let Some(serving) = serving.take() {
+                serving.close().await;
+            }
+            workers.release(&given.kept).await;
+            if let Err(error) = given.release() {
+                log::warn!("the other process has gone: {error}");
+            }
+            _taken_over = Some(given);
+            let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+            log::info!("another process has taken over: finishing open sessions, at most {timeout:?}");
+        }
+        () = workers.any_ended() => {}
+        () = health.ended() => workers.shared().mark_failed(),
+        _ = &mut reload => workers.shared().mark_failed(),
+    }
+    workers.shared().mark_stopping();
+    // With it go the control plane's handles on the listeners, which would keep them open.
+    reload.abort();
+    let _ = reload.await;
+    let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
+    workers.stop();
+    finish_sessions(stop, shutdown_timeout, &mut signals, &mut workers).await;
+    let shared = Arc::clone(workers.shared());
+    drop(workers);
+    log.finish();
+    // The workers' ends of it are gone, unless one hangs.
+    let _ = tokio::time::timeout(ABORT_TIMEOUT, warnings).await;
+    if let Some(telling) = telling {
+        let _ = telling.await;
+    }
+    report_totals(&shared);
+    if shared.has_failed() {
+        return Err(StartError::WorkerFailed);
+    }
+    Ok(())
+}
+
+/// Logs workers' warnings, and keeps them.
+async fn record_warnings(mut warnings: mpsc::Receiver<String>, journal: Journal) {
+    while let Some(text) = warnings.recv().await {
+        journal.warn(text);
+    }
+}
+
+/// Tells the process that this one takes over from that it accepts now.
+async fn finish_takeover(taken: TakeoverClient, kept: Vec<usize>) {
+    let pid = taken.pid;
+    let ready = tokio::task::spawn_blocking(move || taken.ready(&kept)).await;
+    match ready.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(()) => log::info!("took over from process {pid}"),
+        Err(error) => log::warn!("took over from process {pid}, which went away: {error}"),
+    }
+}
+
+/// Opens the admin listener of a process that serves already, which goes on without it in need.
+async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
+    let bound = Admin::bind(config.admin.as_ref()?, user).await;
+    bound
+        .map_err(|error| log::error!("there is no admin listener: {error}"))
+        .ok()
+}
+
+/// What operators want: as the process `told` that this one takes over from, or else as it was when the
+/// last process ended, if that is kept.
+fn overrides(
+    config: &Config,
+    told: Option<Vec<Override>>,
+    user: Option<User>,
+    journal: &Journal,
+) -> Result<Overrides, StartError> {
+    let Some(path) = &config.global.state_file else {
+        return Ok(Overrides::new(
+            told.unwrap_or_default(),
+            None,
+            journal.clone(),
+        ));
+    };
+    let load = || match state_file::load(path) {
+        Ok(found) => Ok(found),
+        Err(Refused::Unusable(why)) => {
+            journal.warn(why);
+            Ok(Vec::new())
+        }
+        Err(Refused::NoFile(why)) => Err(StartError::StateFile(why)),
+    };
+    let found = told.map_or_else(load, Ok)?;
+    let file = StateFile::start(path.clone(), user)
+        .map_err(|error| StartError::System("cannot start the state file's thread", error))?;
+    Ok(Overrides::new(found, Some(file), journal.clone()))
+}
+
+fn report_totals(shared: &Shared) {
+    let sum = |count: fn(&WorkerCounters) -> &Counter| -> u64 {
+        shared
+            .workers
+            .iter()
+            .map(|worker| count(worker).get())
+            .sum()
+    };
+    log::info!(
+        "ended after {} sessions, {} bytes from clients, {} bytes from servers, {} failed \
+         connects, {} retries, {} shortages, {} receives without a buffer, {} log lines dropped, {} \
+         messages dropped",
+        sum(|worker| &worker.sessions_ended),
+        sum(|worker| &worker.bytes_from_clients),
+        sum(|worker| &worker.bytes_from_servers),
+        sum(|worker| &worker.connect_failures),
+        sum(|worker| &worker.retries),
+        sum(|worker| &worker.shortages),
+        sum(|worker| &worker.buffer_misses),
+        sum(|worker| &worker.log_lines_dropped),
+        crate::logging::messages_dropped(),
+    );
+}

@@ -1,0 +1,30 @@
+//! Connects of sessions to a server that failed: workers report them to the health thread.
+
+use crate::atomics::{AtomicBool, AtomicU64, Ordering};
+
+/// How many connects to a server failed, and whether the health thread knows of the newest.
+#[derive(Debug, Default)]
+pub struct ConnectFailures {
+    count: AtomicU64,
+    /// The health thread was notified and has not probed the server since.
+    notified: AtomicBool,
+}
+
+impl ConnectFailures {
+    /// Counts one. Returns whether the health thread has to be notified.
+    #[must_use]
+    pub fn add(&self) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        !self.notified.swap(true, Ordering::SeqCst)
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The health thread probes the server now and has to be notified of later failures.
+    pub fn seen(&self) {
+        self.notified.store(false, Ordering::SeqCst);
+    }
+}
