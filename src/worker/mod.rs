@@ -16,6 +16,7 @@
 
 mod access;
 mod adopt;
+mod chunks;
 mod completions;
 mod config_generations;
 mod connecting;
