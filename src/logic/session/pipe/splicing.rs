@@ -1,8 +1,7 @@
 //! A direction whose bytes move through a kernel pipe, and its way back to buffers.
 
-use super::super::action::{Action, Actions};
-use super::super::reply::SpliceResult;
 use super::{Mode, Pipe, Progress};
+use crate::logic::session::{Action, Actions, SpliceResult};
 
 /// Small moves in a row after which a direction goes back to buffers: one small move may be the end
 /// of a large transfer, several are a conversation.
