@@ -28,6 +28,7 @@ mod admission;
 mod adopt;
 mod backend_view;
 mod command;
+mod chunks;
 mod completions;
 mod config_generations;
 mod connecting;

@@ -6,10 +6,11 @@
 use slab::Slab;
 
 use super::Worker;
+use super::chunks::Chunks;
 use super::config_generations::{ConfigGenerations, Route};
 use super::connecting::Attempt;
 use super::http::Http;
-use super::slot::{Chunks, ReceiveWait, Slot};
+use super::slot::{ReceiveWait, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, Engine};
 use crate::logic::session::{Action, Actions, CloseMode, Event, Policy, Session, Side, Use};

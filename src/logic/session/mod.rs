@@ -31,6 +31,7 @@
 //! it orders [`Action::Free`].
 
 mod action;
+mod closing;
 mod error_response;
 mod event;
 mod flushing;
@@ -39,13 +40,13 @@ mod pipe;
 mod preface;
 mod relaying;
 mod reply;
+mod report;
 mod sending_error;
 mod side;
 mod termination;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use super::time::Instant;
@@ -55,6 +56,7 @@ pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent,
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
 pub use reply::{Choice, PrefaceDecision, Refusal, Reply, ResponseHead, SpliceResult};
+pub use report::Summary;
 pub use side::{Side, Use};
 pub use termination::{KillReason, TerminationCause, TerminationPhase, TerminationState};
 
@@ -171,23 +173,6 @@ pub struct Session {
     attempts: u32,
     /// How it ended, or how it will have ended once the remaining direction has ended.
     outcome: Option<TerminationState>,
-}
-
-/// What is known of a session when it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// How it ended.
-    pub outcome: TerminationState,
-    /// Time spent in the queue.
-    pub waited: Duration,
-    /// From the first choice of a server to the connection, if it came to that.
-    pub connect: Option<Duration>,
-    /// From accept to the end.
-    pub total: Duration,
-    /// Connect attempts after the first.
-    pub retries: u32,
-    /// Bytes read from each side, by the side's index.
-    pub bytes: [u64; 2],
 }
 
 impl Session {
@@ -325,26 +310,6 @@ impl Session {
         }
     }
 
-    /// Whether the kernel holds an operation on this side.
-    fn in_flight(&self, side: Side) -> bool {
-        let uses = [Use::Read, Use::Write, Use::Watch, Use::Cancel];
-        uses.into_iter().any(|used| self.holds(side, used))
-    }
-
-    /// Whether the kernel holds an operation of this use on this side.
-    pub fn holds(&self, side: Side, used: Use) -> bool {
-        match (used, side) {
-            (Use::Read, _) => self.pipes[side.index()].reading,
-            (Use::Write, Side::Client) => self.pipes[Side::Server.index()].writing,
-            (Use::Write, Side::Server) => {
-                self.connecting || self.pipes[Side::Client.index()].writing
-            }
-            (Use::Watch, Side::Client) => self.watching,
-            (Use::Watch, Side::Server) => false,
-            (Use::Cancel, _) => self.canceling[side.index()],
-        }
-    }
-
     /// Whether its connect attempt has timed out.
     pub fn connect_timed_out(&self) -> bool {
         matches!(
@@ -382,151 +347,7 @@ impl Session {
         self.pipes[from.index()].head_buffered()
     }
 
-    /// Bytes read from `from` so far.
-    pub fn bytes(&self, from: Side) -> u64 {
-        self.pipes[from.index()].bytes
-    }
-
-    /// When it was accepted.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// Since when it is in the queue, if it is.
-    pub fn queued_since(&self) -> Option<Instant> {
-        match self.state {
-            State::Queued { since } => Some(since),
-            _ => None,
-        }
-    }
-
-    /// Whether it relays bytes.
-    pub fn is_connected(&self) -> bool {
-        matches!(self.state, State::Relaying)
-    }
-
-    /// Whether it only waits for the end of operations that the kernel still holds.
-    pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closing { .. })
-    }
-
-    /// What it waits for, as operators see it.
-    pub fn as_str(&self) -> &'static str {
-        match self.state {
-            State::ReadingPreface { .. } => "reading",
-            State::Choosing | State::ChoosingBackup => "choosing",
-            State::Queued { .. } => "queued",
-            State::Backoff { .. } => "short",
-            State::Pausing { .. } => "pausing",
-            State::Connecting { .. } => "connecting",
-            State::Relaying | State::Flushing { .. } => "relaying",
-            State::ClosingServer { .. } | State::SendingError { .. } | State::Lingering { .. } => {
-                "answering"
-            }
-            State::Closing { .. } => "closing",
-        }
-    }
-
-    /// When a byte or an end of a stream was relayed last.
-    pub fn last_activity(&self) -> Instant {
-        self.last_activity
-    }
-
-    /// What counters and logs need of it at its end.
-    pub fn summary(&self, now: Instant) -> Summary {
-        Summary {
-            outcome: self.outcome.unwrap_or(TerminationState::NORMAL),
-            waited: self.waited,
-            connect: self
-                .connected_at
-                .zip(self.chosen_at)
-                .map(|(connected, chosen)| connected.duration_since(chosen)),
-            total: now.duration_since(self.started),
-            retries: self.attempts.saturating_sub(1),
-            bytes: [self.pipes[0].bytes, self.pipes[1].bytes],
-        }
-    }
-
     fn pipe(&mut self, from: Side) -> &mut Pipe {
         &mut self.pipes[from.index()]
-    }
-
-    fn data_phase(&self) -> TerminationPhase {
-        if self.pipes[Side::Server.index()].in_head() {
-            TerminationPhase::Headers
-        } else if self.pipes[Side::Server.index()].ended {
-            TerminationPhase::Last
-        } else {
-            TerminationPhase::Data
-        }
-    }
-
-    /// Decides to close: cancels what the kernel holds; frees the slot at once if it holds nothing.
-    fn end(
-        &mut self,
-        who: TerminationCause,
-        phase: TerminationPhase,
-        mode: CloseMode,
-        out: &mut Actions,
-    ) {
-        self.outcome.get_or_insert(TerminationState { who, phase });
-        self.state = State::Closing { mode };
-        let mut idle = true;
-        for side in Side::BOTH {
-            if self.in_flight(side) {
-                idle = false;
-                self.cancel(side, out);
-            }
-        }
-        if idle {
-            out.push(Action::Free(mode));
-        }
-    }
-
-    /// Ends a session whose client has received nothing from a server: by a reset, or in HTTP mode with
-    /// an error response. Nothing is being sent to the client.
-    fn fail(
-        &mut self,
-        now: Instant,
-        who: TerminationCause,
-        phase: TerminationPhase,
-        response: ErrorResponse,
-        out: &mut Actions,
-    ) {
-        match self.protocol {
-            Protocol::Tcp => self.end(who, phase, CloseMode::Reset, out),
-            Protocol::Http => self.respond(now, who, phase, response, out),
-        }
-    }
-
-    fn cancel(&mut self, side: Side, out: &mut Actions) {
-        if !std::mem::replace(&mut self.canceling[side.index()], true) {
-            out.push(Action::Cancel { side });
-        }
-    }
-
-    /// Closes with the outcome that was noted when the end was decided.
-    fn close(&mut self, mode: CloseMode, out: &mut Actions) {
-        let outcome = self.outcome.unwrap_or(TerminationState::NORMAL);
-        self.end(outcome.who, outcome.phase, mode, out);
-    }
-
-    /// The client has left before there was a connection to a server.
-    fn client_gone(&mut self, armed: bool, phase: TerminationPhase, out: &mut Actions) {
-        self.watching = armed;
-        self.end(TerminationCause::Client, phase, CloseMode::Reset, out);
-    }
-
-    fn kill(&mut self, reason: KillReason, phase: TerminationPhase, out: &mut Actions) {
-        self.end(reason.who(), phase, CloseMode::Reset, out);
-    }
-
-    /// An error of ours: an event or a reply that cannot come in this state, or one that says
-    /// something else of the buffered bytes than the session counts. It ends this session alone.
-    fn impossible(&mut self, what: impl Debug, out: &mut Actions) {
-        debug_assert!(false, "{what:?} in {:?}", self.state);
-        out.clear();
-        let phase = self.data_phase();
-        self.end(TerminationCause::Internal, phase, CloseMode::Reset, out);
     }
 }

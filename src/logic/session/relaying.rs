@@ -125,33 +125,6 @@ impl Session {
         }
     }
 
-    pub(super) fn on_closing(&mut self, mode: CloseMode, event: Event, out: &mut Actions) {
-        match event {
-            Event::Read { from, event } => self.pipe(from).reading = event.is_armed(),
-            Event::Write { to, .. } => self.pipe(to.other()).writing = false,
-            Event::Connected | Event::ConnectFailed(_) => self.connecting = false,
-            Event::Watch(WatchEvent::Gone { armed }) => self.watching = armed,
-            Event::Watch(WatchEvent::Ended) => self.watching = false,
-            Event::CancelEnded { side } => {
-                self.canceling[side.index()] = false;
-                if self.in_flight(side) {
-                    // It was queued before the operations that are left: the connection of an
-                    // abandoned attempt was established in the same moment.
-                    self.cancel(side, out);
-                }
-            }
-            // It is ending already.
-            Event::TimedOut | Event::Killed(_) => return,
-            Event::Accepted | Event::SlotFreed => {
-                debug_assert!(false, "{event:?} while closing");
-                return;
-            }
-        }
-        if Side::BOTH.iter().all(|side| !self.in_flight(*side)) {
-            out.push(Action::Free(mode));
-        }
-    }
-
     /// After an event in the direction from `from`: passes on its end, or closes when both
     /// directions have ended.
     fn go_on(&mut self, now: Instant, from: Side, progress: Progress, out: &mut Actions) {

@@ -267,6 +267,7 @@ fn every_state_and_every_event() {
         mistakes(),
         http_table::mistakes(),
         http_table::mistakes_in_heads(),
+        accepted_miscounts(),
     ];
     std::panic::set_hook(hook);
     let wrong = found.concat();
@@ -280,6 +281,32 @@ fn mistakes() -> Vec<String> {
         columns.filter_map(|(column, story)| differs(name, column, story, *step, cells))
     });
     found.collect()
+}
+
+/// What does not agree with the bytes that a session counts, but does not end it.
+fn accepted_miscounts() -> Vec<String> {
+    let sending = || Story::relaying().after(&[received(CLIENT, 10)]);
+    let sending_error = Story::http().after(&[ACCEPTED, TIMED_OUT, prepared(100)]);
+    let splicing = [
+        received(SERVER, FULL),
+        sent(CLIENT, FULL),
+        spliced_in(SERVER, SpliceResult::Bytes(1000)),
+    ];
+    let cases = [
+        ("more sent than buffered", sending(), sent(SERVER, 11)),
+        ("more sent than the error", sending_error, sent(CLIENT, 101)),
+        (
+            "more spliced out than in",
+            Story::relaying().after(&splicing),
+            spliced_out(SERVER, SpliceResult::Bytes(1001)),
+        ),
+        ("readable past buffered bytes", sending(), readable(CLIENT)),
+        ("another length of the chunk", sending(), SEND_REFUSED),
+    ];
+    let cases = cases.into_iter().enumerate();
+    cases
+        .filter_map(|(case, (name, story, step))| differs(name, case, story, step, &[]))
+        .collect()
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! A direction whose bytes move through a kernel pipe, and its way back to buffers.
+
+use super::{Mode, Pipe, Progress};
+use crate::logic::session::{Action, Actions, SpliceResult};
+
+/// Small moves in a row after which a direction goes back to buffers: one small move may be the end
+/// of a large transfer, several are a conversation.
+const SMALL_MOVES_MAX: u8 = 4;
+
+/// A move is small if fewer bytes than this are spliced between two waits.
+const SMALL_MOVE_BYTES: u32 = 16 * 1024;
+
+/// The most bytes that one direction keeps in its kernel pipe: half of the 256 KiB that a session
+/// may keep.
+pub const PIPE_BYTES_MAX: u32 = 128 * 1024;
+
+/// Bytes spliced without a wait, after which other sessions are served.
+const BURST_BYTES_MAX: u32 = 1024 * 1024;
+
+impl Pipe {
+    /// The source can be read.
+    pub fn readable(&mut self, out: &mut Actions) -> Progress {
+        self.reading = false;
+        if self.finished {
+            self.receive_to_discard(out);
+            return Progress::Going;
+        }
+        self.splice_in(out)
+    }
+
+    /// Bytes moved into the kernel pipe; the session handles a failure.
+    pub fn spliced_in(&mut self, result: SpliceResult, out: &mut Actions) -> Progress {
+        match result {
+            SpliceResult::Bytes(len) => {
+                self.more = len == PIPE_BYTES_MAX;
+                self.has_pipe = true;
+                self.in_pipe += len;
+                self.burst = self.burst.saturating_add(len);
+                self.bytes += u64::from(len);
+                self.splice_out(out);
+            }
+            SpliceResult::WouldBlock => {
+                self.has_pipe = true;
+                self.wait_for_source(out);
+            }
+            SpliceResult::End => {
+                self.has_pipe = true;
+                self.ended = true;
+                self.return_pipe(out);
+            }
+            SpliceResult::NoPipe => {
+                self.mode = Mode::Buffers;
+                self.more = true;
+                self.receive(out);
+            }
+            SpliceResult::Failed(_) => self.has_pipe = true,
+        }
+        self.progress()
+    }
+
+    /// Bytes moved out of the kernel pipe; the session handles a failure.
+    pub fn spliced_out(&mut self, result: SpliceResult, out: &mut Actions) -> Progress {
+        match result {
+            SpliceResult::Bytes(len) => {
+                let Some(unsent) = self.in_pipe.checked_sub(len) else {
+                    return Progress::Inconsistent;
+                };
+                self.in_pipe = unsent;
+                if unsent > 0 {
+                    self.poll_write(out);
+                } else if self.more && self.burst < BURST_BYTES_MAX {
+                    return self.splice_in(out);
+                } else {
+                    self.wait_for_source(out);
+                }
+            }
+            SpliceResult::WouldBlock => self.poll_write(out),
+            SpliceResult::Failed(_) | SpliceResult::End | SpliceResult::NoPipe => {}
+        }
+        Progress::Going
+    }
+
+    /// Moves bytes into the kernel pipe, but never past bytes that are still buffered.
+    pub(super) fn splice_in(&mut self, out: &mut Actions) -> Progress {
+        if self.buffered() > 0 {
+            return Progress::Inconsistent;
+        }
+        out.push(Action::SpliceIn {
+            from: self.from,
+            len: PIPE_BYTES_MAX,
+        });
+        Progress::Going
+    }
+
+    pub(super) fn splice_out(&mut self, out: &mut Actions) {
+        out.push(Action::SpliceOut {
+            from: self.from,
+            len: self.in_pipe,
+        });
+    }
+
+    /// Nothing can be read now: returns the kernel pipe and waits, after small moves by a receive, else
+    /// by a poll.
+    fn wait_for_source(&mut self, out: &mut Actions) {
+        self.return_pipe(out);
+        let small = match self.mode {
+            Mode::Splicing { small } if self.burst < SMALL_MOVE_BYTES => small + 1,
+            Mode::Splicing { .. } | Mode::Buffers | Mode::Draining | Mode::Head => 0,
+        };
+        self.burst = 0;
+        if small >= SMALL_MOVES_MAX {
+            self.mode = Mode::Buffers;
+            self.more = false;
+            self.receive(out);
+        } else {
+            self.mode = Mode::Splicing { small };
+            self.reading = true;
+            out.push(Action::PollRead { from: self.from });
+        }
+    }
+
+    pub(super) fn return_pipe(&mut self, out: &mut Actions) {
+        if std::mem::take(&mut self.has_pipe) {
+            out.push(Action::ReturnPipe {
+                from: self.from,
+                empty: self.in_pipe == 0,
+            });
+            self.in_pipe = 0;
+        }
+    }
+}
