@@ -10,11 +10,11 @@ use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::admin::RawAdmin;
-use super::error::Span;
+use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
 use super::identity::RawIdentity;
-use super::section::Field;
+use super::problem::Span;
 use super::sticky::RawSticky;
 use super::{AccessLog, Balance, OnDown};
 

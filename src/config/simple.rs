@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::address::{RawListen, parse_listen, parse_server};
+use super::address::{RawListen, parse_admin, parse_listen, parse_server};
+use super::admin::{Admin, check_reach};
 use super::cookie::{hashed_value, parse_name};
-use super::error::Problem;
-use super::listen::canonical;
+use super::listen::{admin_conflict, admin_problem, canonical};
+use super::problem::Problem;
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
@@ -193,6 +194,32 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[String]) -> Vec<Server> {
         }
     }
     servers
+}
+
+impl Config {
+    /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
+    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
+        let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
+        let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
+        check_reach(&listen, token.is_some())?;
+        for taken in self.frontends.iter().flat_map(|f| &f.listen) {
+            if let Listen::Address(taken) = taken
+                && admin_conflict(listen, *taken)
+            {
+                return Err(admin_problem(listen, *taken));
+            }
+        }
+        match &mut self.admin {
+            Some(admin) => admin.listen = Some(listen),
+            None => self.admin = Some(Admin::on(listen)),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The keys of `[backend.NAME]`.
 
+use super::super::page::quoted;
 use super::super::{Balance, OnDown, defaults};
-use super::{Default, Key, Kind, Section, Value, quoted, words};
+use super::entry::{Default, Key, Kind, Section, Value, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Backend,

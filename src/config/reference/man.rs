@@ -2,9 +2,10 @@
 
 use roff::{Inline, Roff, bold, roman};
 
+use super::entry::Kind;
+use super::entry::{Key, Section, Value, bounds, default, example};
+use super::sections::{self, sections};
 use super::topics::{self, TOPICS};
-use super::{Key, Section, Value, bounds, default, example, sections};
-use crate::config::schema::Kind;
 
 const EXAMPLE: &str = r#"[frontend.web]
 listen = ["0.0.0.0:80", "[::]:80"]
@@ -79,7 +80,7 @@ fn tell_section(page: &mut Roff, section: &Section) {
         tell_key(page, section, key);
     }
     if let Some(also) = section.also {
-        let title = super::section(also).title;
+        let title = sections::section(also).title;
         let told = format!("The keys of {title} may be written here as well.");
         paragraph(page, &told);
     }
