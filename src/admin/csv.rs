@@ -5,6 +5,7 @@
 //! newer ones append theirs. A field that means nothing here is empty. Rows come as there: each
 //! frontend, then each backend's servers and the backend.
 
+use crate::logic::health::OperationalState;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,7 +13,7 @@ use axum::routing::get;
 use axum::{Router, extract};
 
 use super::document::{BackendStats, FrontendStats, ServerStats, Sessions, Stats};
-use super::{Parts, State};
+use super::state::{Parts, State};
 
 /// HAProxy's names, in its order.
 const COLUMNS: [&str; 103] = [
@@ -269,7 +270,7 @@ fn server(
     row.set("lbtot", server.sessions.total);
     row.set("uweight", server.weight_configured);
     row.set("addr", &server.address);
-    if server.state != "no check" {
+    if server.state != OperationalState::Unchecked {
         row.set("chkfail", server.checks.failed_while_up);
         row.set("chkdown", server.checks.downs);
         if let Some((code, detail)) = check(&server.reason) {

@@ -4,7 +4,7 @@
 //! sense only with a limit of sessions on each server, and looks at weights only to leave out those
 //! of 0. Ends at the first open server.
 
-use super::{Open, Servers};
+use super::candidates::{Open, Servers};
 
 /// The algorithm `first`, which remembers nothing.
 #[derive(Clone, Debug)]

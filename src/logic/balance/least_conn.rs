@@ -3,8 +3,8 @@
 //! For sessions that differ much in length. The sessions counted are those of all workers. Looks at
 //! every server once.
 
-use super::random::Generator;
-use super::{Open, Servers};
+use super::candidates::{Open, Servers};
+use super::generator::Generator;
 
 /// The algorithm `least_conn`, which remembers where to begin so that equals take turns.
 #[derive(Clone, Debug)]

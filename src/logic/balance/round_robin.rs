@@ -20,8 +20,8 @@
 //! A server that is not open neither earns nor pays. It comes back with the fraction of a turn that
 //! it left with, and so gets no burst for the time that it missed.
 
-use super::random::Generator;
-use super::{Open, Servers};
+use super::candidates::{Open, Servers};
+use super::generator::Generator;
 
 /// Balances count in parts of a unit of weight, so that conversion keeps fractions.
 const PARTS: i64 = 1 << 10;

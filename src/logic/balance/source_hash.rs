@@ -37,7 +37,7 @@
 //! One short hash for each server. Logarithms only where the greater hash and the greater weight
 //! are not on the same side, so never with equal weights.
 
-use super::{Open, Servers};
+use super::candidates::{Open, Servers};
 use std::net::IpAddr;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
