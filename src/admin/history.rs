@@ -136,7 +136,7 @@ impl<const BUCKETS: usize> Window<BUCKETS> {
 /// The sum of a count over all workers.
 pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
     let workers = counters.iter();
-    workers.map(|worker| count(&worker).get()).sum()
+    workers.map(|worker| count(worker).get()).sum()
 }
 
 /// The sum of a histogram's counts over all workers, by bucket.
@@ -146,7 +146,7 @@ pub(super) fn counts<const BUCKETS: usize>(
 ) -> [u64; BUCKETS] {
     let mut counts = [0; BUCKETS];
     for worker in counters {
-        for (count, counter) in counts.iter_mut().zip(&histogram(&worker).counts) {
+        for (count, counter) in counts.iter_mut().zip(&histogram(worker).counts) {
             *count += counter.get();
         }
     }

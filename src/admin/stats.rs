@@ -264,7 +264,7 @@ pub(super) mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::config::{Balance, Config, system_resolver};
+    use crate::config::{Algorithm, Config, system_resolver};
     use crate::control::api::ServerStatus;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
@@ -273,7 +273,7 @@ pub(super) mod tests {
     pub fn state() -> State {
         let listen = ["127.0.0.1:0".to_owned()];
         let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
-        let config = Config::simple(&listen, Balance::First, &servers, &system_resolver);
+        let config = Config::simple(&listen, Algorithm::First, &servers, &system_resolver);
         let snapshot = Registry::new(2).snapshot(config.unwrap());
         let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
         let shared = Shared::new(10, vec![waker(), waker()]);

@@ -121,7 +121,7 @@ pub(super) fn parse_page(text: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Balance;
+    use crate::config::Algorithm;
     use crate::config::Config;
     use std::io;
 
@@ -132,7 +132,7 @@ mod tests {
     fn config() -> Config {
         let listen = ["127.0.0.1:80".to_owned()];
         let servers = ["10.0.0.1:80".to_owned()];
-        Config::simple(&listen, Balance::First, &servers, &no_names).unwrap()
+        Config::simple(&listen, Algorithm::First, &servers, &no_names).unwrap()
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::read::quoted_key;
 use super::resolve::{Resolver, resolve_all, unresolvable};
 use super::sticky::validate_sticky;
 use super::validate::Check;
-use super::{Backend, Balance, OnDown, Server};
+use super::{Algorithm, Backend, OnDown, Server};
 
 /// Servers of one backend that were seen, by what must be unique.
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Check<'_, '_> {
         }
         Some(Backend {
             name: raw.name.clone(),
-            balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
+            balance: *raw.balance.get().unwrap_or(&Algorithm::RoundRobin),
             slow_start: raw.slow_start.get().copied(),
             on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
             health_check,

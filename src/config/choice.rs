@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::problem::{Problem, shorten};
 use super::suggest::{one_of, suggest};
+use crate::logic::balance::Algorithm;
 
 /// Form of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,39 +53,24 @@ impl fmt::Display for OnDown {
     }
 }
 
-/// A balancing algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
-    /// Smooth weighted round robin.
-    RoundRobin,
-    /// Fewest sessions per weight.
-    LeastConn,
-    /// The better of two random draws by the measure of [`Balance::LeastConn`].
-    Random,
-    /// Weighted rendezvous hash of the client's address.
-    SourceHash,
-    /// The first in file order with a free place.
-    First,
-}
-
-impl Balance {
+impl Algorithm {
     /// The words of the configuration and of the command line.
-    pub const NAMES: &[(&str, Balance)] = &[
-        ("round_robin", Balance::RoundRobin),
-        ("least_conn", Balance::LeastConn),
-        ("random", Balance::Random),
-        ("source_hash", Balance::SourceHash),
-        ("first", Balance::First),
+    pub const NAMES: &[(&str, Algorithm)] = &[
+        ("round_robin", Algorithm::RoundRobin),
+        ("least_conn", Algorithm::LeastConn),
+        ("random", Algorithm::Random),
+        ("source_hash", Algorithm::SourceHash),
+        ("first", Algorithm::First),
     ];
 }
 
-impl fmt::Display for Balance {
+impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(word(Balance::NAMES, *self))
+        f.write_str(word(Algorithm::NAMES, *self))
     }
 }
 
-impl FromStr for Balance {
+impl FromStr for Algorithm {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
@@ -127,19 +113,19 @@ mod tests {
 
     #[test]
     fn every_choice_has_a_word_that_is_read_back() {
-        for (word, balance) in Balance::NAMES {
+        for (word, balance) in Algorithm::NAMES {
             // A new variant fails to compile here until it is added to this test and to the table.
             match balance {
-                Balance::RoundRobin
-                | Balance::LeastConn
-                | Balance::Random
-                | Balance::SourceHash
-                | Balance::First => {}
+                Algorithm::RoundRobin
+                | Algorithm::LeastConn
+                | Algorithm::Random
+                | Algorithm::SourceHash
+                | Algorithm::First => {}
             }
-            assert_eq!(word.parse::<Balance>().unwrap(), *balance);
+            assert_eq!(word.parse::<Algorithm>().unwrap(), *balance);
             assert_eq!(balance.to_string(), *word);
         }
-        assert_eq!(Balance::NAMES.len(), 5);
+        assert_eq!(Algorithm::NAMES.len(), 5);
         for access_log in [AccessLog::Text, AccessLog::Json, AccessLog::Off] {
             assert!(AccessLog::NAMES.contains(&(access_log.to_string().as_str(), access_log)));
         }

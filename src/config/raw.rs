@@ -16,7 +16,7 @@ use super::http_mode::RawMode;
 use super::identity::RawIdentity;
 use super::problem::Span;
 use super::sticky::RawSticky;
-use super::{AccessLog, Balance, OnDown};
+use super::{AccessLog, Algorithm, OnDown};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub(super) struct RawBackend {
     pub span: Span,
     /// Whether it holds a section that is not understood, maybe a backend of its own.
     pub incomplete: bool,
-    pub balance: Field<Balance>,
+    pub balance: Field<Algorithm>,
     pub slow_start: Field<Duration>,
     pub on_down: Field<OnDown>,
     pub health_check: Field<RawHealthCheck>,

@@ -26,7 +26,7 @@ use super::raw::{
 use super::reference::Kind;
 use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Balance, OnDown, cookie, defaults};
+use super::{AccessLog, Algorithm, OnDown, cookie, defaults};
 use admin::read_admin;
 use health_check::read_health_check;
 use http_mode::read_mode;
@@ -186,7 +186,7 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         name: named.name.to_owned(),
         span: named.span.clone(),
         balance: section.take("balance", |out, entry| {
-            value::choice(out, entry, Balance::NAMES)
+            value::choice(out, entry, Algorithm::NAMES)
         }),
         slow_start: section.take("slow_start", |out, entry| {
             value::duration(out, entry, defaults::TIMEOUTS)

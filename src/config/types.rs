@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::admin::Admin;
-use super::choice::{AccessLog, Balance, OnDown};
+use super::choice::{AccessLog, OnDown};
 use super::health_check::HealthCheck;
 use super::http_mode::Mode;
 use super::identity::Identity;
 use super::listen::Listen;
 use super::sticky::Sticky;
+use crate::logic::balance::Algorithm;
 
 /// A whole configuration that was found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +89,7 @@ pub struct Backend {
     /// `[A-Za-z0-9_.-]{1,64}`, unique among backends.
     pub name: String,
     /// How a server is chosen.
-    pub balance: Balance,
+    pub balance: Algorithm,
     /// How long the weight of a server rises after it came back; `None`: not at all.
     pub slow_start: Option<Duration>,
     /// What becomes of the open sessions of a server that goes down.

@@ -340,7 +340,7 @@ fn report_totals(shared: &Shared) {
         shared
             .workers
             .iter()
-            .map(|worker| count(&worker).get())
+            .map(|worker| count(worker).get())
             .sum()
     };
     log::info!(

@@ -202,7 +202,7 @@ fn histogram<const BUCKETS: usize>(
         bucket.set_cumulative_count(cumulative);
         buckets.push(bucket);
     }
-    let micros: u64 = counters.iter().map(|worker| of(&worker).sum.get()).sum();
+    let micros: u64 = counters.iter().map(|worker| of(worker).sum.get()).sum();
     let mut histogram = Histogram::default();
     histogram.set_bucket(buckets);
     histogram.set_sample_count(cumulative);
