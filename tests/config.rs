@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Admin, Balance, CheckKind, HealthCheck, HttpMode, Identity, Inspect, Listen,
+    self, AccessLog, Admin, Algorithm, CheckKind, HealthCheck, HttpMode, Identity, Inspect, Listen,
     Loaded, Mode, OnDown, Report, SameSite, Sticky,
 };
 
@@ -169,7 +169,7 @@ fn the_maximal_file_means_what_it_says() {
     let [backend] = &config.backends[..] else {
         panic!("{config:?}")
     };
-    assert_eq!(backend.balance, Balance::LeastConn);
+    assert_eq!(backend.balance, Algorithm::LeastConn);
     let weights: Vec<_> = backend
         .servers
         .iter()
@@ -318,7 +318,7 @@ fn what_is_not_written_has_the_documented_default() {
         (3, 4096, None)
     );
     let backend = &config.backends[0];
-    assert_eq!(backend.balance, Balance::RoundRobin);
+    assert_eq!(backend.balance, Algorithm::RoundRobin);
     assert_eq!(backend.sticky, None);
     assert_eq!(
         (backend.servers[0].weight, backend.servers[0].backup),

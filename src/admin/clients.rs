@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::server::Connection;
+use super::connection::Connection;
 
 /// How long a connection may be silent when others want its slot. It bounds how often clients that connect
 /// again and again push others out: a request's head usually comes with the connection.

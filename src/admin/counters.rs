@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::State;
 use super::document::Stats;
 use super::metrics;
+use super::state::State;
 use super::stats::tests::state;
 use crate::shared::WorkerCounters;
 use crate::snapshot::{FrontendCounters, ServerCounters};

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::control::api::Attribution;
+use crate::logic::health::{AdminState, OperationalState};
 
 /// All numbers. They are read one after the other while the workers go on, so sums may differ by what happened in
 /// between.
@@ -219,12 +220,14 @@ pub(super) struct ServerStats {
     #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check"]))]
     pub status: &'static str,
     /// What the health checks found.
-    #[schemars(extend("enum" = ["up", "down", "no check"]))]
-    pub state: &'static str,
+    #[serde(serialize_with = "operational")]
+    #[schemars(with = "String", extend("enum" = ["up", "down", "no check"]))]
+    pub state: OperationalState,
     /// What operators want: `drain`: no new sessions but those that a cookie leads there; `maint`:
     /// no new sessions and no checks.
-    #[schemars(extend("enum" = ["ready", "drain", "maint"]))]
-    pub admin_state: &'static str,
+    #[serde(serialize_with = "admin")]
+    #[schemars(with = "String", extend("enum" = ["ready", "drain", "maint"]))]
+    pub admin_state: AdminState,
     /// Why the server is in this state; may be empty.
     pub reason: String,
     /// Since when the server is in this state; RFC 3339, UTC.
@@ -288,4 +291,12 @@ pub(super) struct Checks {
     pub downs: u64,
     /// When the last health check ended; RFC 3339, UTC; null: there was none.
     pub last: Option<String>,
+}
+
+fn operational<S: Serializer>(state: &OperationalState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}
+
+fn admin<S: Serializer>(state: &AdminState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
 }

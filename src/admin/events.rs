@@ -17,9 +17,9 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Parts;
+use super::connection::Connection;
 use super::error::Refusal;
-use super::server::Connection;
+use super::state::Parts;
 use super::streaming::{End, Listener, Streams};
 use crate::control::api::{Event, Journal};
 

@@ -4,13 +4,13 @@
 //! is shown of rates and quantiles comes from here, however many look.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::State;
 use super::document::Quantiles;
-use super::stats::sum;
+use crate::control::api::Active;
 use crate::logic::histogram::{CONNECT, SESSION, Scale};
+use crate::shared::{Counter, Shared};
 use crate::snapshot::{ByWorker, Histogram, ServerCounters, ServerShared};
 
 /// From one reading to the next.
@@ -133,6 +133,12 @@ impl<const BUCKETS: usize> Window<BUCKETS> {
     }
 }
 
+/// The sum of a count over all workers.
+pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
+    let workers = counters.iter();
+    workers.map(|worker| count(worker).get()).sum()
+}
+
 /// The sum of a histogram's counts over all workers, by bucket.
 pub(super) fn counts<const BUCKETS: usize>(
     counters: &ByWorker<ServerCounters>,
@@ -167,8 +173,7 @@ impl History {
 
     /// Reads all counters once more, `time` after the last reading or the start. `turn`: what was
     /// recent is so no longer.
-    fn read(&self, state: &State, time: Duration, turn: bool) {
-        let active = state.active();
+    pub fn read(&self, shared: &Shared, active: &Active, time: Duration, turn: bool) {
         let mut before = std::mem::take(&mut *self.pasts());
         let mut after = HashMap::with_capacity(before.len());
         let mut grown = |subject: &Subject, totals: [u64; 3]| {
@@ -176,7 +181,7 @@ impl History {
             past.add(totals, time.as_secs_f64());
             past
         };
-        let workers = &state.shared.workers;
+        let workers = &shared.workers;
         let totals = [
             sum(workers, |worker| &worker.sessions_started),
             sum(workers, |worker| &worker.bytes_from_clients),
@@ -207,19 +212,6 @@ impl History {
             after.insert(subject, past);
         }
         *self.pasts() = after;
-    }
-}
-
-/// Keeps the history of what is in use, for as long as the runtime runs.
-pub(super) async fn keep(state: Arc<State>) {
-    let mut last = Instant::now();
-    for reading in 1_usize.. {
-        tokio::time::sleep(PERIOD).await;
-        let time = last.elapsed();
-        last += time;
-        state
-            .history
-            .read(&state, time, reading.is_multiple_of(READINGS));
     }
 }
 

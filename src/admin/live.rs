@@ -13,11 +13,11 @@ use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::{Notify, watch};
 
+use super::connection::Connection;
 use super::document::Stats;
 use super::error::Refusal;
-use super::server::Connection;
+use super::state::{Parts, State};
 use super::streaming::{End, Listener, Streams};
-use super::{Parts, State};
 
 /// From one document to the next.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -29,6 +29,7 @@
 mod access;
 mod body;
 mod clients;
+mod connection;
 mod csv;
 mod document;
 mod error;
@@ -45,6 +46,7 @@ mod server;
 mod servers;
 mod sessions;
 mod socket;
+mod state;
 mod stats;
 mod streaming;
 mod takeover;
@@ -55,82 +57,28 @@ mod counters;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config;
-use crate::control::api::{
-    Actions, Active, Reloader, ServerStatus, StartError, TakeoverServer, binding, owner,
-};
+use crate::control::api::{Actions, StartError, TakeoverServer, binding, owner};
 use crate::privileges::User;
-use crate::shared::Shared;
-use crate::snapshot::ServerShared;
 use crate::token::Token;
 use access::Guard;
 use error::Refusal;
-use history::History;
 pub use openapi::document as openapi;
 pub(crate) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
+use state::Parts;
+pub(crate) use state::State;
 
 /// Length of the accept queue over TCP.
 const BACKLOG: i32 = 1024;
-
-/// Tells the health of a server.
-type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
-
-/// What is told of, and how long it has been so.
-pub(crate) struct State {
-    active: watch::Receiver<Arc<Active>>,
-    shared: Arc<Shared>,
-    statuses: Statuses,
-    reloader: Reloader,
-    started: SystemTime,
-    clock: Instant,
-    history: History,
-}
-
-impl State {
-    /// Of a process that starts now.
-    pub fn new(
-        active: watch::Receiver<Arc<Active>>,
-        shared: Arc<Shared>,
-        statuses: Statuses,
-        reloader: Reloader,
-    ) -> Self {
-        State {
-            active,
-            shared,
-            statuses,
-            reloader,
-            started: SystemTime::now(),
-            clock: Instant::now(),
-            history: History::default(),
-        }
-    }
-
-    /// What is in use now.
-    fn active(&self) -> Arc<Active> {
-        Arc::clone(&self.active.borrow())
-    }
-}
-
-/// What routes are made of.
-struct Parts {
-    state: Arc<State>,
-    actions: Arc<Actions>,
-    guard: Guard,
-    giver: TakeoverServer,
-    /// A second path of the stats page.
-    page: Option<String>,
-}
 
 /// What serves. The socket's file is removed when it is dropped.
 pub(crate) struct Serving {
@@ -195,14 +143,14 @@ impl Admin {
 
     /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
-    pub fn start(self, state: State, actions: Actions, giver: TakeoverServer) -> Serving {
+    pub fn start(self, state: State, actions: Actions, takeover: TakeoverServer) -> Serving {
         let state = Arc::new(state);
-        tokio::spawn(history::keep(Arc::clone(&state)));
+        tokio::spawn(state::keep_history(Arc::clone(&state)));
         let router = router(&Parts {
             state,
             actions: Arc::new(actions),
             guard: Guard::new(self.token),
-            giver,
+            takeover,
             page: self.page,
         });
         let mut serving = Serving {

@@ -12,7 +12,8 @@ use axum::routing::get;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Parts, error};
+use super::error;
+use super::state::Parts;
 use operations::{Answer, MakeSchema, OPERATIONS, Operation, REFUSALS, of};
 
 /// The routes.

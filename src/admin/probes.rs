@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::{Parts, State, ready};
+use super::ready;
+use super::state::{Parts, State};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {

@@ -1,6 +1,6 @@
 //! Whether this process should get clients, and if not, why.
 
-use super::State;
+use super::state::State;
 
 /// The reasons against it, one a line; empty: it is ready.
 pub(super) fn reasons(state: &State) -> Vec<String> {
@@ -52,8 +52,8 @@ mod tests {
             all.any(|(id, balanced)| *id == wanted.id && *balanced)
         };
         let status = move |server: &ServerShared| ServerStatus {
-            operational: "up",
-            admin: "ready",
+            operational: crate::logic::health::OperationalState::Up,
+            admin: crate::logic::health::AdminState::Ready,
             usable: true,
             balanced: is_balanced(server),
             weight: 1,

@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::JsonBody;
+use super::connection::Connection;
 use super::error::Refusal;
-use super::server::Connection;
-use super::{Parts, State};
+use super::state::{Parts, State};
 use crate::control::api::rfc3339;
 
 /// How long a reload may take: names are resolved, and others may wait before it.

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use super::access::Peer;
 use super::clients::{Answering, Bounds, Client, Clients};
+use super::connection::{Connection, Pace, REQUEST_TIMEOUT};
 use super::error::Refusal;
 
 /// Clients over TCP at once. More requests than all streams together: they leave room for others.
@@ -42,9 +43,6 @@ pub const DESCRIPTORS_MAX: u64 = 2 + CLIENTS.descriptors() + LOCAL_CLIENTS.descr
 /// How long a client may take to send a request's head, and be silent between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a request may take in all, and a client to take its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// For how long a connection is used; the answer to the next request then closes it.
 const CONNECTION_TIME: Duration = Duration::from_secs(60);
 
@@ -56,49 +54,6 @@ const UNSENT_MAX: u32 = 64 * 1024;
 
 /// How long accepting pauses when descriptors or memory are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long the answer to a request may take from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
-    /// So long in all.
-    Within(Duration),
-    /// As long as the client takes what comes.
-    Endless,
-    /// It has taken too long.
-    Over,
-}
-
-/// The connection that a request came on; requests carry it as an extension.
-#[derive(Clone, Debug)]
-pub(super) struct Connection(watch::Sender<Pace>);
-
-impl Connection {
-    /// One that nobody serves.
-    #[cfg(test)]
-    pub fn for_test() -> Self {
-        Connection(watch::Sender::new(Pace::Endless))
-    }
-
-    /// The answer needs as much time as this.
-    pub fn allow(&self, time: Duration) {
-        self.0.send_replace(Pace::Within(time));
-    }
-
-    /// The answer has no end. Whoever sends it sees to it that the client takes it.
-    pub fn allow_endless(&self) {
-        self.0.send_replace(Pace::Endless);
-    }
-
-    /// The rest of an endless answer is like any other.
-    pub fn end(&self) {
-        self.0.send_replace(Pace::Within(REQUEST_TIMEOUT));
-    }
-
-    /// The client is not waited for any longer: the connection is closed.
-    pub fn cut(&self) {
-        self.0.send_replace(Pace::Over);
-    }
-}
 
 /// Serves clients over TCP for as long as the runtime runs.
 pub(super) async fn accept_tcp(listener: TcpListener, router: Router) {

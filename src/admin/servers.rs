@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Peer;
 use super::body::JsonBody;
+use super::connection::Connection;
 use super::document::ServerStats;
 use super::error::Refusal;
-use super::server::Connection;
-use super::{Parts, State, stats};
+use super::state::{Parts, State};
+use super::stats;
 use crate::config::Config;
 use crate::control::api::CLOSE_TIMEOUT;
 use crate::control::api::{Actions, Target};

@@ -12,9 +12,9 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Parts;
 use super::access::Peer;
 use super::error::Refusal;
+use super::state::Parts;
 use crate::control::api::Actions;
 use crate::control::api::Attribution;
 use crate::logic::session::Side;

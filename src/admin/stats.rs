@@ -13,15 +13,16 @@ use super::document::{
     BackendSessions, BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats,
     Sessions, Stats, Worker, WorkerSessions,
 };
-use super::history::{Past, Subject};
-use super::{Parts, State};
+use super::history::{Past, Subject, sum};
+use super::state::{Parts, State};
 use crate::config::{Mode, Server};
 use crate::control::api::Active;
 use crate::control::api::Reloader;
 use crate::control::api::rfc3339;
+use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
-use crate::shared::{Counter, SessionLimit};
-use crate::snapshot::{ByWorker, ServerShared, Snapshot};
+use crate::shared::SessionLimit;
+use crate::snapshot::{ServerShared, Snapshot};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -132,12 +133,6 @@ fn worker(state: &State, index: usize) -> Worker {
     }
 }
 
-/// The sum of a count over all workers.
-pub(super) fn sum<T>(counters: &ByWorker<T>, count: fn(&T) -> &Counter) -> u64 {
-    let workers = counters.iter();
-    workers.map(|worker| count(worker).get()).sum()
-}
-
 fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
     let config = &active.snapshot.config;
     let frontend = &config.frontends[index];
@@ -209,15 +204,15 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
     }
 }
 
-/// One word for two states: what operators want goes before what the checks found, as in HAProxy, but
-/// a server that is down does not become anything better by draining.
-fn word(admin: &'static str, operational: &'static str) -> &'static str {
+/// Both states in one, as HAProxy has it: the administrative state comes before the operational state, but
+/// a server that is down stays `DOWN` while it drains.
+fn combined(admin: AdminState, operational: OperationalState) -> &'static str {
     match (admin, operational) {
-        ("maint", _) => "MAINT",
-        (_, "down") => "DOWN",
-        ("drain", _) => "DRAIN",
-        (_, "up") => "UP",
-        (_, other) => other,
+        (AdminState::Maint, _) => "MAINT",
+        (AdminState::Ready | AdminState::Drain, OperationalState::Down) => "DOWN",
+        (AdminState::Drain, OperationalState::Up | OperationalState::Unchecked) => "DRAIN",
+        (AdminState::Ready, OperationalState::Up) => "UP",
+        (AdminState::Ready, OperationalState::Unchecked) => OperationalState::Unchecked.as_str(),
     }
 }
 
@@ -233,7 +228,7 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         id: shared.id,
         address: server.address.to_string(),
         addresses: shared.addresses.all().to_vec(),
-        status: word(status.admin, status.operational),
+        status: combined(status.admin, status.operational),
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,
@@ -269,7 +264,7 @@ pub(super) mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::config::{Balance, Config, system_resolver};
+    use crate::config::{Algorithm, Config, system_resolver};
     use crate::control::api::ServerStatus;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
@@ -278,7 +273,7 @@ pub(super) mod tests {
     pub fn state() -> State {
         let listen = ["127.0.0.1:0".to_owned()];
         let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
-        let config = Config::simple(&listen, Balance::First, &servers, &system_resolver);
+        let config = Config::simple(&listen, Algorithm::First, &servers, &system_resolver);
         let snapshot = Registry::new(2).snapshot(config.unwrap());
         let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
         let shared = Shared::new(10, vec![waker(), waker()]);
@@ -302,8 +297,12 @@ pub(super) mod tests {
         shared.session_limit.release();
         let second = snapshot.server(0, 1).id;
         let statuses = Box::new(move |server: &ServerShared| ServerStatus {
-            operational: if server.id == second { "down" } else { "up" },
-            admin: "ready",
+            operational: if server.id == second {
+                OperationalState::Down
+            } else {
+                OperationalState::Up
+            },
+            admin: AdminState::Ready,
             usable: server.id != second,
             balanced: server.id != second,
             weight: 5,

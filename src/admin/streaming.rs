@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::channel::{Channel, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connection::Connection;
 use super::error::Refusal;
-use super::server::Connection;
 
 /// How long a client may take to take a piece.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,16 +10,16 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::Parts;
 use super::access::Peer;
 use super::error::Refusal;
+use super::state::Parts;
 use crate::control::api::{self, TakeoverServer};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
     Router::new()
         .route(api::PATH, parts.guard.acts(post(take_over)))
-        .with_state(parts.giver.clone())
+        .with_state(parts.takeover.clone())
 }
 
 async fn take_over(

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::file::File;
 use super::operator;
-use crate::config::{self, Balance};
+use crate::config::{self, Algorithm};
 use crate::topics;
 
 /// The cookie of `ringway http` unless it is named.
@@ -219,8 +219,8 @@ pub struct Pool {
     )]
     pub listen: Vec<String>,
     /// How a server is chosen: round_robin, least_conn, random, source_hash or first
-    #[arg(long, value_name = "ALG", default_value_t = Balance::RoundRobin, value_parser = balance)]
-    pub balance: Balance,
+    #[arg(long, value_name = "ALG", default_value_t = Algorithm::RoundRobin, value_parser = balance)]
+    pub balance: Algorithm,
     /// Servers
     #[arg(
         required = true,
@@ -241,10 +241,10 @@ pub struct Overrides {
     pub admin: Option<String>,
 }
 
-fn balance(name: &str) -> Result<Balance, String> {
-    let known = Balance::NAMES.iter().find(|(known, _)| *known == name);
+fn balance(name: &str) -> Result<Algorithm, String> {
+    let known = Algorithm::NAMES.iter().find(|(known, _)| *known == name);
     known.map(|(_, balance)| *balance).ok_or_else(|| {
-        let names: Vec<&str> = Balance::NAMES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = Algorithm::NAMES.iter().map(|(name, _)| *name).collect();
         format!("one of {} is needed", names.join(", "))
     })
 }

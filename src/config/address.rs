@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::error::{Problem, shorten};
+use super::problem::{Problem, shorten};
 
 /// An address for the admin listener.
 const ADMIN_EXAMPLE: &str = "127.0.0.1:8404";

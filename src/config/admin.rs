@@ -6,16 +6,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use toml::de::DeValue;
-
-use super::address::{RawListen, parse_admin};
-use super::error::{Diagnostics, Problem, Span, shorten};
-use super::listen::{admin_conflict, admin_problem, canonical};
-use super::resolve::{Resolver, resolve};
-use super::schema::Kind;
-use super::section::{Entry, Field, Section};
-use super::value::{self, Read};
-use super::{Config, Listen};
+use super::address::RawListen;
+use super::error::Diagnostics;
+use super::field::Field;
+use super::problem::{Problem, Span, shorten};
 
 /// Bytes of the path of a Unix socket (unix(7): 108 with the final zero).
 pub(super) const SOCKET_LEN_MAX: usize = 107;
@@ -51,32 +45,6 @@ impl Admin {
     }
 }
 
-impl Config {
-    /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
-    /// stay.
-    ///
-    /// # Errors
-    ///
-    /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
-    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
-        let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
-        let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
-        check_reach(&listen, token.is_some())?;
-        for taken in self.frontends.iter().flat_map(|f| &f.listen) {
-            if let Listen::Address(taken) = taken
-                && admin_conflict(listen, *taken)
-            {
-                return Err(admin_problem(listen, *taken));
-            }
-        }
-        match &mut self.admin {
-            Some(admin) => admin.listen = Some(listen),
-            None => self.admin = Some(Admin::on(listen)),
-        }
-        Ok(())
-    }
-}
-
 /// What an operator wrote.
 #[derive(Clone, Debug)]
 pub(super) struct RawAdmin {
@@ -86,26 +54,6 @@ pub(super) struct RawAdmin {
     pub socket: Field<PathBuf>,
     pub token_file: Field<PathBuf>,
     pub page: Field<String>,
-}
-
-/// Reads the section.
-pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", "write [admin]");
-    };
-    let mut section = Section::open(out, Kind::Admin, "[admin]", table);
-    Some(RawAdmin {
-        span: entry.span.clone(),
-        listen: section.take("listen", |out, entry| {
-            let parse = |text: &str| parse_admin(text).map(RawListen::Address);
-            value::parsed(out, entry, parse)
-        }),
-        socket: section.take("socket", read_socket),
-        token_file: section.take("token_file", |out, entry| {
-            value::file_path(out, entry, "/etc/ringway/token")
-        }),
-        page: section.take("page", |out, entry| value::parsed(out, entry, parse_page)),
-    })
 }
 
 /// Checks what concerns more than one value; `listen` is the written one, resolved, unless it was
@@ -137,7 +85,7 @@ pub(super) fn validate_admin(
 }
 
 /// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it.
-fn check_reach(address: &SocketAddr, has_token: bool) -> Result<(), Problem> {
+pub(super) fn check_reach(address: &SocketAddr, has_token: bool) -> Result<(), Problem> {
     if has_token || address.ip().is_loopback() {
         return Ok(());
     }
@@ -150,19 +98,7 @@ fn check_reach(address: &SocketAddr, has_token: bool) -> Result<(), Problem> {
     ))
 }
 
-fn read_socket(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<PathBuf> {
-    let path = value::file_path(out, entry, "/run/ringway/admin.sock")?;
-    let len = path.as_os_str().len();
-    if len <= SOCKET_LEN_MAX {
-        return Some(path);
-    }
-    let title = format!("the path of `socket` has {len} bytes");
-    let cure = format!("the kernel takes at most {SOCKET_LEN_MAX}: write a shorter one");
-    out.error(entry.span.clone(), Problem::new(title, cure));
-    None
-}
-
-fn parse_page(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_page(text: &str) -> Result<String, Problem> {
     let refused = |cure: &str| {
         let title = format!("invalid page `{}`", shorten(text));
         Err(Problem::new(title, cure))
@@ -185,7 +121,8 @@ fn parse_page(text: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Balance;
+    use crate::config::Algorithm;
+    use crate::config::Config;
     use std::io;
 
     fn no_names(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
@@ -195,7 +132,7 @@ mod tests {
     fn config() -> Config {
         let listen = ["127.0.0.1:80".to_owned()];
         let servers = ["10.0.0.1:80".to_owned()];
-        Config::simple(&listen, Balance::First, &servers, &no_names).unwrap()
+        Config::simple(&listen, Algorithm::First, &servers, &no_names).unwrap()
     }
 
     #[test]

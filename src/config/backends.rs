@@ -8,15 +8,16 @@ use toml::Spanned;
 use super::address::Address;
 use super::cookie::hashed_value;
 use super::defaults;
-use super::error::{Diagnostics, Problem, Span, shorten};
+use super::error::Diagnostics;
+use super::field::Field;
 use super::health_check::validate_health_check;
+use super::problem::{Problem, Span, shorten};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::resolve::{Resolver, resolve_all, unresolvable};
-use super::section::Field;
 use super::sticky::validate_sticky;
 use super::validate::Check;
-use super::{Backend, Balance, OnDown, Server};
+use super::{Algorithm, Backend, OnDown, Server};
 
 /// Servers of one backend that were seen, by what must be unique.
 #[derive(Default)]
@@ -83,7 +84,7 @@ impl Check<'_, '_> {
         }
         Some(Backend {
             name: raw.name.clone(),
-            balance: *raw.balance.get().unwrap_or(&Balance::RoundRobin),
+            balance: *raw.balance.get().unwrap_or(&Algorithm::RoundRobin),
             slow_start: raw.slow_start.get().copied(),
             on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
             health_check,

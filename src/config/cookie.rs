@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::error::{Problem, shorten};
+use super::problem::{Problem, shorten};
 
 /// Characters of a name and of a value: a cookie goes with every request of a client.
 const LEN_MAX: usize = 64;

@@ -4,60 +4,13 @@
 //! text, which `render` draws. Nothing here knows any rule of the configuration.
 
 use std::fmt;
-use std::ops::Range;
 
+use super::problem::{Diagnostic, Problem, Severity, Span};
 use super::render::{Lines, render};
-
-/// Byte range in the text of a file.
-pub(super) type Span = Range<usize>;
 
 /// More than this many errors are counted, but not shown: nobody reads them, and a file of garbage
 /// would fill the screen and the log.
 const SHOWN_MAX: usize = 500;
-
-/// Names from the file are cut to this many characters in messages.
-const NAME_SHOWN_MAX: usize = 64;
-
-/// A mistake and its cure, without a place: the parsers of single values return it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong, without a final full stop.
-    pub title: String,
-    /// What to do about it.
-    pub cure: String,
-}
-
-impl Problem {
-    pub(super) fn new(title: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            cure: cure.into(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.title, self.cure)
-    }
-}
-
-impl std::error::Error for Problem {}
-
-/// How bad a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
-    Error,
-    Warning,
-}
-
-/// A problem at a place.
-#[derive(Clone, Debug)]
-pub(super) struct Diagnostic {
-    pub severity: Severity,
-    pub span: Span,
-    pub problem: Problem,
-}
 
 /// Collects the diagnostics of one file.
 #[derive(Debug, Default)]
@@ -162,20 +115,6 @@ impl fmt::Display for Report {
 }
 
 impl std::error::Error for Report {}
-
-/// Cuts a name from the file to what fits a message; control characters are escaped.
-pub(super) fn shorten(name: &str) -> String {
-    let mut shown: String = name
-        .chars()
-        .take(NAME_SHOWN_MAX)
-        .flat_map(|c| c.escape_debug())
-        .collect();
-    if name.chars().nth(NAME_SHOWN_MAX).is_some() {
-        shown.push_str("...");
-    }
-    // Quotes are not worth escaping: messages put names between backquotes.
-    shown.replace("\\'", "'").replace("\\\"", "\"")
-}
 
 /// `2 errors, 1 warning`; what there is none of is left out.
 fn summary(errors: usize, warnings: usize) -> Option<String> {

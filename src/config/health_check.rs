@@ -7,14 +7,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use super::defaults;
-use super::error::{Diagnostics, Problem, Span, shorten};
-use super::schema::Kind;
-use super::section::{Entry, Field, Section};
+use super::error::Diagnostics;
+use super::field::Field;
+use super::problem::{Problem, Span, shorten};
 use super::units::format_duration;
-use super::value::{self, Read};
 
 /// How the servers of a backend are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,55 +126,6 @@ impl RawKind {
     pub const NAMES: &[(&str, RawKind)] = &[("tcp", RawKind::Tcp), ("http", RawKind::Http)];
 }
 
-/// Reads the section; `backend` is how messages call the one that it belongs to.
-pub(super) fn read_health_check(
-    out: &mut Diagnostics,
-    entry: &Entry<'_, '_>,
-    backend: &str,
-) -> Read<RawHealthCheck> {
-    let place = format!("{}.health_check]", backend.trim_end_matches(']'));
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {place}"));
-    };
-    let mut section = Section::open(out, Kind::HealthCheck, &place, table);
-    Some(RawHealthCheck {
-        kind: section.take("type", |out, entry| {
-            value::choice(out, entry, RawKind::NAMES)
-        }),
-        path: section.take("path", |out, entry| value::parsed(out, entry, parse_path)),
-        method: section.take("method", |out, entry| {
-            value::parsed(out, entry, parse_method)
-        }),
-        host: section.take("host", |out, entry| value::parsed(out, entry, parse_host)),
-        expect_status: section.take("expect_status", |out, entry| {
-            value::parsed(out, entry, parse_status_ranges)
-        }),
-        interval: interval(&mut section, "interval"),
-        fast_interval: interval(&mut section, "fast_interval"),
-        down_interval: interval(&mut section, "down_interval"),
-        timeout: section.take("timeout", |out, entry| {
-            value::duration(out, entry, defaults::CHECK_TIMEOUTS)
-        }),
-        fall: count(&mut section, "fall"),
-        rise: count(&mut section, "rise"),
-        port: section.take("port", |out, entry| {
-            value::integer(out, entry, defaults::PORTS)
-        }),
-    })
-}
-
-fn interval(section: &mut Section<'_, '_, '_>, key: &'static str) -> Field<Duration> {
-    section.take(key, |out, entry| {
-        value::duration(out, entry, defaults::CHECK_INTERVALS)
-    })
-}
-
-fn count(section: &mut Section<'_, '_, '_>, key: &'static str) -> Field<u32> {
-    section.take(key, |out, entry| {
-        value::integer(out, entry, defaults::CHECK_COUNTS)
-    })
-}
-
 /// Checks what concerns more than one value, and fills in the defaults.
 pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck) -> HealthCheck {
     let http = match &raw.kind {
@@ -250,7 +198,7 @@ fn span<T>(field: &Field<T>) -> Option<Span> {
     field.written().map(toml::Spanned::span)
 }
 
-fn parse_path(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_path(text: &str) -> Result<String, Problem> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     match text.strip_prefix('/') {
         Some(_) if visible => Ok(text.to_owned()),
@@ -265,7 +213,7 @@ fn parse_path(text: &str) -> Result<String, Problem> {
     }
 }
 
-fn parse_method(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_method(text: &str) -> Result<String, Problem> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !text.is_empty() && text.bytes().all(token) {
         return Ok(text.to_owned());
@@ -274,7 +222,7 @@ fn parse_method(text: &str) -> Result<String, Problem> {
     Err(Problem::new(title, "write it like \"GET\""))
 }
 
-fn parse_host(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_host(text: &str) -> Result<String, Problem> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_owned());
     }
@@ -282,7 +230,7 @@ fn parse_host(text: &str) -> Result<String, Problem> {
     Err(Problem::new(title, "write it like \"www.example.org\""))
 }
 
-fn parse_status_ranges(text: &str) -> Result<StatusRanges, Problem> {
+pub(super) fn parse_status_ranges(text: &str) -> Result<StatusRanges, Problem> {
     let status = |text: &str| -> Option<u16> {
         let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|status| digits && *status >= 100)

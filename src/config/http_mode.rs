@@ -6,10 +6,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::error::{Diagnostics, Problem, Span};
-use super::section::{Field, Section};
-use super::value;
-use super::word;
+use super::choice::word;
+use super::error::Diagnostics;
+use super::field::Field;
+use super::problem::{Problem, Span};
 
 /// Below the smallest, heads of today's browsers do not fit; above the largest, not even servers
 /// take them.
@@ -102,21 +102,6 @@ impl RawMode {
             // Reported, and it may well have meant the other.
             Field::Invalid => false,
         }
-    }
-}
-
-/// Reads the keys out of the section of a frontend.
-pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {
-    RawMode {
-        kind: section.take("mode", |out, entry| {
-            value::choice(out, entry, RawKind::NAMES)
-        }),
-        head_max: section.take("head_max", |out, entry| {
-            value::size(out, entry, HEAD_SIZES).and_then(|bytes| u32::try_from(bytes).ok())
-        }),
-        inspect: section.take("inspect", |out, entry| {
-            value::choice(out, entry, Inspect::NAMES)
-        }),
     }
 }
 

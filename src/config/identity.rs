@@ -5,9 +5,9 @@
 
 use nix::unistd;
 
-use super::error::{Diagnostics, Problem, Span, shorten};
-use super::section::{Field, Section};
-use super::value;
+use super::error::Diagnostics;
+use super::field::Field;
+use super::problem::{Problem, Span, shorten};
 
 /// A user and a group of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +27,6 @@ pub struct Identity {
 pub(super) struct RawIdentity {
     pub user: Field<String>,
     pub group: Field<String>,
-}
-
-/// Reads the keys.
-pub(super) fn read_identity(section: &mut Section<'_, '_, '_>) -> RawIdentity {
-    RawIdentity {
-        user: section.take("user", value::string),
-        group: section.take("group", value::string),
-    }
 }
 
 /// Finds the numbers; `None`: there is no `user`, or something was reported.

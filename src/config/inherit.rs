@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::defaults;
+use super::field::Field;
 use super::raw::{RawBackend, RawFrontend, RawSession};
-use super::section::Field;
 
 /// Who a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,39 @@
 //! Everything that makes bind(2) fail on every host is an error of the file; a way of writing that means
 //! the same as another becomes that other, so that equal addresses are equal values.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
-use super::error::Problem;
+use super::problem::Problem;
+
+/// One entry of `listen`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// An address to bind; port 0 lets the kernel choose.
+    Address(SocketAddr),
+    /// `fd:N`: a listening socket inherited as descriptor N.
+    Descriptor(i32),
+    /// `systemd:NAME`: a listening socket passed by socket activation under this name.
+    Systemd(String),
+}
+
+impl Listen {
+    /// Whether it may be written twice: with port 0 the kernel chooses another port each time.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self, Listen::Address(address) if address.port() == 0)
+    }
+}
+
+impl fmt::Display for Listen {
+    /// As it is written in a configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Address(address) => address.fmt(f),
+            Listen::Descriptor(number) => write!(f, "fd:{number}"),
+            Listen::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
 
 /// The one way to write an address that can be listened on.
 ///

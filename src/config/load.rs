@@ -10,7 +10,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, Error};
 
-use super::error::{Diagnostics, Problem, Report, Span, shorten};
+use super::error::{Diagnostics, Report};
+use super::problem::{Problem, Span, shorten};
 use super::raw::RawConfig;
 use super::render::Lines;
 use super::resolve::{self, Resolver};

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
 use super::page::{DEFAULT, Page, quoted};
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
-use super::section::Field;
 use super::sticky::RawSticky;
 use super::{
     Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Mode, Server, Sticky,

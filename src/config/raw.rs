@@ -10,13 +10,13 @@ use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::admin::RawAdmin;
-use super::error::Span;
+use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
 use super::identity::RawIdentity;
-use super::section::Field;
+use super::problem::Span;
 use super::sticky::RawSticky;
-use super::{AccessLog, Balance, OnDown};
+use super::{AccessLog, Algorithm, OnDown};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub(super) struct RawBackend {
     pub span: Span,
     /// Whether it holds a section that is not understood, maybe a backend of its own.
     pub incomplete: bool,
-    pub balance: Field<Balance>,
+    pub balance: Field<Algorithm>,
     pub slow_start: Field<Duration>,
     pub on_down: Field<OnDown>,
     pub health_check: Field<RawHealthCheck>,

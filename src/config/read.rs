@@ -4,25 +4,34 @@
 //! concerns more than one value (missing keys, references, duplicates, defaults) is the work of
 //! `validate`.
 
+mod admin;
+mod health_check;
+mod http_mode;
+mod identity;
+mod sticky;
+
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::address::{RawListen, parse_listen, parse_server};
-use super::admin::read_admin;
-use super::error::{Diagnostics, Problem, Span, shorten};
-use super::health_check::read_health_check;
-use super::http_mode::read_mode;
-use super::identity::read_identity;
+use super::error::Diagnostics;
+use super::field::Field;
+use super::name;
+use super::problem::{Problem, Span, shorten};
 use super::raw::{
     RawBackend, RawConfig, RawFrontend, RawGlobal, RawServer, RawSession, RawWorkers,
 };
-use super::schema::Kind;
-use super::section::{Entry, Field, Section, in_file_order};
-use super::sticky::read_sticky;
+use super::reference::Kind;
+use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Balance, OnDown, cookie, defaults};
+use super::{AccessLog, Algorithm, OnDown, cookie, defaults};
+use admin::read_admin;
+use health_check::read_health_check;
+use http_mode::read_mode;
+use identity::read_identity;
+use sticky::read_sticky;
 
 /// Reads the tree of a whole file.
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
@@ -140,7 +149,7 @@ fn named_sections<T>(
         let DeValue::Table(table) = body.get_ref() else {
             continue;
         };
-        if let Err(problem) = value::check_name(name.get_ref()) {
+        if let Err(problem) = name::check_name(name.get_ref()) {
             out.error(name.span(), problem);
         }
         let place = format!("[{key}.{}]", quoted_key(name.get_ref()));
@@ -177,7 +186,7 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         name: named.name.to_owned(),
         span: named.span.clone(),
         balance: section.take("balance", |out, entry| {
-            value::choice(out, entry, Balance::NAMES)
+            value::choice(out, entry, Algorithm::NAMES)
         }),
         slow_start: section.take("slow_start", |out, entry| {
             value::duration(out, entry, defaults::TIMEOUTS)

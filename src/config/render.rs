@@ -5,7 +5,7 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::error::{Diagnostic, Problem, Severity, Span};
+use super::problem::{Diagnostic, Problem, Severity, Span};
 
 /// The lines of a text, found once for all diagnostics.
 pub(super) struct Lines<'t> {

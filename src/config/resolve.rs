@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::address::Address;
-use super::error::{Problem, shorten};
+use super::problem::{Problem, shorten};
 
 /// Threads that ask for host names at the same time.
 const THREADS_MAX: usize = 32;

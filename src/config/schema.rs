@@ -2,31 +2,9 @@
 //!
 //! The keys and what may be written for them are in `reference`.
 
-use super::error::{Problem, shorten};
-use super::reference::{self, section};
-
-/// A kind of section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The file itself.
-    Root,
-    /// `[global]`
-    Global,
-    /// `[admin]`
-    Admin,
-    /// `[defaults]`
-    Defaults,
-    /// `[frontend.NAME]`
-    Frontend,
-    /// `[backend.NAME]`
-    Backend,
-    /// One entry of `servers`.
-    Server,
-    /// `[backend.NAME.health_check]`
-    HealthCheck,
-    /// `[backend.NAME.sticky]`
-    Sticky,
-}
+use super::problem::{Problem, shorten};
+use super::reference::{Kind, all_keys, section, sections};
+use super::suggest::{either, suggest};
 
 /// What a written key is.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,42 +35,15 @@ pub(super) fn find(kind: Kind, key: &str, place: &str) -> Key {
     }
 }
 
-/// The candidate that resembles `word` most, if any does enough.
-pub(super) fn suggest<'c>(
-    word: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
-    // Below this, suggestions are more often silly than helpful.
-    const LIKENESS_MIN: f64 = 0.8;
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
-}
-
-/// Joins `"a", "b" or "c"`.
-pub(super) fn one_of<'c>(choices: impl Iterator<Item = &'c str>) -> String {
-    let quoted: Vec<String> = choices.map(|choice| format!("\"{choice}\"")).collect();
-    either(&quoted)
-}
-
-fn either(choices: &[String]) -> String {
-    match choices {
-        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => choices.concat(),
-    }
-}
-
 fn keys(kind: Kind) -> impl Iterator<Item = &'static str> {
-    section(kind).all_keys().map(|key| key.name)
+    all_keys(section(kind)).map(|key| key.name)
 }
 
 /// What to do about an unknown key: an exact match elsewhere says more than a likeness here.
 fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
-    let elsewhere: Vec<String> = reference::sections()
+    let elsewhere: Vec<String> = sections()
         .filter(|section| section.kind != kind && section.kind != Kind::Root)
-        .filter(|section| section.all_keys().any(|known| known.name == key))
+        .filter(|section| all_keys(section).any(|known| known.name == key))
         .map(|section| section.title.to_owned())
         .collect();
     if !elsewhere.is_empty() {

@@ -6,44 +6,12 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Diagnostics, Span};
-use super::schema::{self, Key, Kind};
-use super::value::check_name;
-
-/// What an operator wrote for a key.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Field<T> {
-    /// Nothing.
-    #[default]
-    Absent,
-    /// Something wrong, which was reported.
-    Invalid,
-    /// This, at this place.
-    Written(Spanned<T>),
-}
-
-impl<T> Field<T> {
-    /// The value, if a valid one was written.
-    pub fn get(&self) -> Option<&T> {
-        self.written().map(Spanned::get_ref)
-    }
-
-    /// The value with its place, if a valid one was written.
-    pub fn written(&self) -> Option<&Spanned<T>> {
-        match self {
-            Field::Written(value) => Some(value),
-            Field::Absent | Field::Invalid => None,
-        }
-    }
-
-    /// The value without its place, if a valid one was written.
-    pub fn into_inner(self) -> Option<T> {
-        match self {
-            Field::Written(value) => Some(value.into_inner()),
-            Field::Absent | Field::Invalid => None,
-        }
-    }
-}
+use super::error::Diagnostics;
+use super::field::Field;
+use super::name::check_name;
+use super::problem::Span;
+use super::reference::Kind;
+use super::schema::{self, Key};
 
 /// A key with its value, as the readers of `value` take it.
 pub(super) struct Entry<'a, 'i> {

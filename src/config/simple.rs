@@ -5,15 +5,16 @@
 
 use std::collections::HashSet;
 
-use super::address::{RawListen, parse_listen, parse_server};
+use super::address::{RawListen, parse_admin, parse_listen, parse_server};
+use super::admin::{Admin, check_reach};
 use super::cookie::{hashed_value, parse_name};
-use super::error::Problem;
-use super::listen::canonical;
+use super::listen::{admin_conflict, admin_problem, canonical};
+use super::problem::Problem;
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
-    AccessLog, Backend, Balance, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown, Server,
-    Sticky, Timeouts, defaults,
+    AccessLog, Algorithm, Backend, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown,
+    Server, Sticky, Timeouts, defaults,
 };
 
 impl Config {
@@ -25,7 +26,7 @@ impl Config {
     /// Every problem of the arguments, each a sentence with its cure.
     pub fn simple(
         listen: &[String],
-        balance: Balance,
+        balance: Algorithm,
         servers: &[String],
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
@@ -41,7 +42,7 @@ impl Config {
     pub fn simple_http(
         listen: &[String],
         cookie: &str,
-        balance: Balance,
+        balance: Algorithm,
         servers: &[String],
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
@@ -60,7 +61,7 @@ impl Config {
         mut problems: Vec<Problem>,
         listen: &[String],
         sticky: Option<Sticky>,
-        balance: Balance,
+        balance: Algorithm,
         servers: &[String],
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
@@ -195,6 +196,32 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[String]) -> Vec<Server> {
     servers
 }
 
+impl Config {
+    /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
+    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
+        let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
+        let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
+        check_reach(&listen, token.is_some())?;
+        for taken in self.frontends.iter().flat_map(|f| &f.listen) {
+            if let Listen::Address(taken) = taken
+                && admin_conflict(listen, *taken)
+            {
+                return Err(admin_problem(listen, *taken));
+            }
+        }
+        match &mut self.admin {
+            Some(admin) => admin.listen = Some(listen),
+            None => self.admin = Some(Admin::on(listen)),
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +240,7 @@ mod tests {
     fn a_command_line_is_the_same_as_a_minimal_file() {
         let listen = strings(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:80"]);
         let servers = strings(&["10.0.0.1:80", "10.0.0.2:80"]);
-        let balance = Balance::LeastConn;
+        let balance = Algorithm::LeastConn;
         let tcp = Config::simple(&listen, balance, &servers, &no_names).unwrap();
         let http = Config::simple_http(&listen, "SRV", balance, &servers, &no_names).unwrap();
         let [first, second] = ["10.0.0.1:80", "10.0.0.2:80"].map(hashed_value);
@@ -246,7 +273,7 @@ mod tests {
             let listen = strings(&["127.0.0.1:0"]);
             let servers = strings(servers);
             let config =
-                Config::simple_http(&listen, "SRV", Balance::First, &servers, &no_names).unwrap();
+                Config::simple_http(&listen, "SRV", Algorithm::First, &servers, &no_names).unwrap();
             let servers = config.backends[0].servers.iter();
             servers.map(|server| server.cookie.clone()).collect()
         };
@@ -260,7 +287,7 @@ mod tests {
     fn every_wrong_argument_is_a_sentence() {
         let listen = strings(&[":80", "127.0.0.1:80", "127.0.0.1:80"]);
         let servers = strings(&["10.0.0.1", "db:5432"]);
-        let problems = Config::simple(&listen, Balance::First, &servers, &no_names).unwrap_err();
+        let problems = Config::simple(&listen, Algorithm::First, &servers, &no_names).unwrap_err();
         let sentences: Vec<_> = problems.iter().map(Problem::to_string).collect();
         assert_eq!(
             sentences,
@@ -271,19 +298,19 @@ mod tests {
             ]
         );
         // A name is no problem yet.
-        let config = Config::simple(&listen[1..2], Balance::First, &servers[1..], &no_names);
+        let config = Config::simple(&listen[1..2], Algorithm::First, &servers[1..], &no_names);
         let server = config.unwrap().backends[0].servers.remove(0);
         assert_eq!(server.address.to_string(), "db:5432");
-        let problems = Config::simple(&[], Balance::First, &[], &no_names).unwrap_err();
+        let problems = Config::simple(&[], Algorithm::First, &[], &no_names).unwrap_err();
         assert_eq!(problems.len(), 2);
-        let problems = Config::simple_http(&[], "a b", Balance::First, &[], &no_names);
+        let problems = Config::simple_http(&[], "a b", Algorithm::First, &[], &no_names);
         let problems = problems.unwrap_err();
         assert_eq!(problems.len(), 3);
         assert_eq!(
             problems[0].to_string(),
             "invalid name of a cookie `a b`: use 1 to 64 letters, digits, `_` and `-`, such as \"SRV\""
         );
-        let problems = Config::simple_http(&[], "__Host-a", Balance::First, &[], &no_names);
+        let problems = Config::simple_http(&[], "__Host-a", Algorithm::First, &[], &no_names);
         assert!(problems.unwrap_err()[0].cure.contains("another name"));
     }
 }

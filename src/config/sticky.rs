@@ -8,15 +8,11 @@ use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use super::address::is_host;
-use super::cookie;
-use super::error::{Diagnostics, Problem, Span, shorten};
-use super::schema::Kind;
-use super::section::{Entry, Field, Section};
-use super::value::{self, Read};
-use super::word;
+use super::choice::word;
+use super::error::Diagnostics;
+use super::field::Field;
+use super::problem::{Problem, Span, shorten};
 
 /// Bytes of `path`: with the longest of everything else a Set-Cookie line stays below 2 KiB.
 pub(super) const PATH_LEN_MAX: usize = 1024;
@@ -132,35 +128,6 @@ pub(super) struct RawSticky {
     pub max_age: Field<Duration>,
 }
 
-/// Reads the section; `backend` is how messages call the one that it belongs to.
-pub(super) fn read_sticky(
-    out: &mut Diagnostics,
-    entry: &Entry<'_, '_>,
-    backend: &str,
-) -> Read<RawSticky> {
-    let place = place(backend);
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {place}"));
-    };
-    let mut section = Section::open(out, Kind::Sticky, &place, table);
-    Some(RawSticky {
-        span: entry.span.clone(),
-        cookie: section.take("cookie", |out, entry| {
-            value::parsed(out, entry, cookie::parse_name)
-        }),
-        http_only: section.take("http_only", value::boolean),
-        secure: section.take("secure", value::boolean),
-        same_site: section.take("same_site", |out, entry| {
-            value::choice(out, entry, SameSite::NAMES)
-        }),
-        path: section.take("path", |out, entry| value::parsed(out, entry, parse_path)),
-        domain: section.take("domain", |out, entry| {
-            value::parsed(out, entry, parse_domain)
-        }),
-        max_age: section.take("max_age", read_max_age),
-    })
-}
-
 /// Checks what concerns more than one value, and fills in the defaults; `None` without a name.
 pub(super) fn validate_sticky(
     out: &mut Diagnostics,
@@ -225,11 +192,11 @@ pub(super) fn check_prefix(sticky: &Sticky) -> Result<(), Problem> {
     Err(Problem::new(title, cure))
 }
 
-fn place(backend: &str) -> String {
+pub(super) fn place(backend: &str) -> String {
     format!("{}.sticky]", backend.trim_end_matches(']'))
 }
 
-fn parse_path(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_path(text: &str) -> Result<String, Problem> {
     let cure = if !text.starts_with('/') {
         "it begins with a slash, such as \"/\""
     } else if !text.bytes().all(|b| b.is_ascii_graphic() && b != b';') {
@@ -243,7 +210,7 @@ fn parse_path(text: &str) -> Result<String, Problem> {
     Err(Problem::new(title, cure))
 }
 
-fn parse_domain(text: &str) -> Result<String, Problem> {
+pub(super) fn parse_domain(text: &str) -> Result<String, Problem> {
     let invalid = |cure: String| {
         let title = format!("invalid domain `{}`", shorten(text));
         Err(Problem::new(title, cure))
@@ -261,20 +228,10 @@ fn parse_domain(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// Max-Age is a number of seconds.
-fn read_max_age(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Duration> {
-    let max_age = value::duration(out, entry, MAX_AGES)?;
-    if max_age.subsec_nanos() == 0 {
-        return Some(max_age);
-    }
-    let problem = Problem::new("`max_age` has milliseconds", "write whole seconds");
-    out.error(entry.span.clone(), problem);
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::cookie;
 
     #[test]
     fn a_set_cookie_line_has_what_is_on() {

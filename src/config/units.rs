@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::error::Problem;
+use super::problem::Problem;
 
 /// Units of durations in milliseconds, from large to small: the order of a compound.
 const DURATIONS: &[(&str, u64)] = &[
@@ -132,7 +132,7 @@ pub(super) fn bare_size(number: u64) -> Problem {
 /// unit. At least one part.
 fn split<'t>(text: &'t str, what: &str, example: &str) -> Result<Vec<(u64, &'t str)>, Problem> {
     let invalid = || {
-        let shown = super::error::shorten(text);
+        let shown = super::problem::shorten(text);
         Problem::new(
             format!("invalid {what} `{shown}`"),
             format!("write it like \"{example}\""),
@@ -190,7 +190,10 @@ fn scale(units: &[(&str, u64)], unit: &str) -> Option<u64> {
 
 fn unknown_unit(unit: &str, what: &str, cure: &str) -> Problem {
     Problem::new(
-        format!("unknown unit `{}` in a {what}", super::error::shorten(unit)),
+        format!(
+            "unknown unit `{}` in a {what}",
+            super::problem::shorten(unit)
+        ),
         cure,
     )
 }

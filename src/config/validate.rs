@@ -11,17 +11,18 @@ use toml::Spanned;
 use super::address::{Address, RawListen};
 use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
-use super::error::{Diagnostics, Problem, Span, shorten};
+use super::error::Diagnostics;
+use super::field::Field;
 use super::http_mode::validate_mode;
 use super::identity::validate_identity;
 use super::inherit::SessionValues;
 use super::listen::{admin_conflict, admin_problem, canonical};
+use super::problem::{Problem, Span, shorten};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
 use super::read::quoted_key;
 use super::render::Lines;
 use super::resolve::{Resolver, resolve};
-use super::schema::{one_of, suggest};
-use super::section::Field;
+use super::suggest::{one_of, suggest};
 use super::{Admin, Config, Frontend, Global, Listen, Timeouts};
 
 /// Checks the whole file; `None` after anything was reported that leaves a hole.

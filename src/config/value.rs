@@ -11,9 +11,12 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
-use super::error::{Diagnostics, Problem, shorten};
-use super::schema::{one_of, suggest};
+use super::choice::parse_choice;
+use super::error::Diagnostics;
+use super::name::check_name;
+use super::problem::{Problem, shorten};
 use super::section::Entry;
+use super::suggest::one_of;
 use super::units::{
     bare_duration, bare_size, format_duration, format_size, parse_duration, parse_size,
 };
@@ -169,26 +172,6 @@ pub(super) fn choice<T: Copy>(
         .ok()
 }
 
-/// A word out of `choices`; `what` names them in messages.
-pub(super) fn parse_choice<T: Copy>(
-    what: &str,
-    text: &str,
-    choices: &[(&str, T)],
-) -> Result<T, Problem> {
-    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
-    }
-    let words = || choices.iter().map(|(word, _)| *word);
-    let cure = match suggest(text, words()) {
-        Some(word) => format!("did you mean \"{word}\"?"),
-        None => format!("use {}", one_of(words())),
-    };
-    Err(Problem::new(
-        format!("unknown {what} `{}`", shorten(text)),
-        cure,
-    ))
-}
-
 /// The elements of a list that must have some; `example` is a whole element.
 pub(super) fn list<'a, 'i>(
     out: &mut Diagnostics,
@@ -208,24 +191,6 @@ pub(super) fn list<'a, 'i>(
         }
         DeValue::Array(elements) => Some(&elements[..]),
         _ => wrong_type(out, entry, &format!("a list of {of}"), cure),
-    }
-}
-
-/// Whether a name may be used.
-pub(super) fn check_name(name: &str) -> Result<(), Problem> {
-    const LEN_MAX: usize = 64;
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let problem = |why: &str| {
-        Err(Problem::new(
-            format!("invalid name `{}`: {why}", shorten(name)),
-            "use 1 to 64 letters, digits, `_`, `.` and `-`",
-        ))
-    };
-    match name.chars().find(|c| !valid(*c)) {
-        Some(wrong) => problem(&format!("it has `{}`", wrong.escape_debug())),
-        None if name.is_empty() => problem("it is empty"),
-        None if name.len() > LEN_MAX => problem(&format!("it has {} characters", name.len())),
-        None => Ok(()),
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
-use super::overrides::{Attribution, Overrides, ServerChange};
+use super::overrides::Overrides;
+use super::server_change::{Attribution, ServerChange};
 use super::sessions;
 use super::workers::WorkerHandles;
 use crate::config::Server;

@@ -116,7 +116,7 @@ mod tests {
     fn config(sessions_max: Option<u32>) -> Config {
         let mut config = config::Config::simple(
             &["127.0.0.1:0".to_string()],
-            config::Balance::RoundRobin,
+            config::Algorithm::RoundRobin,
             &["127.0.0.1:1".to_string()],
             &config::system_resolver,
         )

@@ -5,7 +5,6 @@
 //! an address that goes away, on all its sockets at once, before the workers take what still waits
 //! there: what is in the queue of a listening socket when it is closed is reset.
 
-use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
@@ -17,9 +16,6 @@ use super::owner;
 use crate::config::{Config, Frontend, Listen, overlap};
 use crate::io::Listener;
 use crate::worker::Listening;
-
-/// The first descriptor that systemd passes.
-const LISTEN_FDS_START: i32 = 3;
 
 /// An address or an inherited socket on which all workers accept.
 struct Entry {
@@ -303,8 +299,7 @@ impl Opening {
             (Some(handed), _, _) => self.complete(handed, listen, frontend.backlog),
             (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog).await,
             (None, Listen::Descriptor(descriptor), OpenMode::Start(_)) => self.inherit(*descriptor),
-            (None, Listen::Systemd(name), OpenMode::Start(_)) => Activated::from_environment()
-                .descriptor(name)
+            (None, Listen::Systemd(name), OpenMode::Start(_)) => activated(name)
                 .map_err(Refused::from)
                 .and_then(|descriptor| self.inherit(descriptor)),
             (None, Listen::Descriptor(_) | Listen::Systemd(_), OpenMode::Reload) => {
@@ -449,36 +444,15 @@ fn reason(listen: &Listen, refused: &Refused) -> String {
     }
 }
 
-/// What systemd's socket activation passed: see sd_listen_fds(3).
-struct Activated {
-    descriptors: HashMap<String, i32>,
-}
-
-impl Activated {
-    fn from_environment() -> Self {
-        let variable = |name| std::env::var(name).unwrap_or_default();
-        let for_us = variable("LISTEN_PID") == std::process::id().to_string();
-        let count: i32 = variable("LISTEN_FDS").parse().unwrap_or(0);
-        let names = variable("LISTEN_FDNAMES");
-        let descriptors = if for_us {
-            names
-                .split(':')
-                .zip(LISTEN_FDS_START..LISTEN_FDS_START.saturating_add(count))
-                .map(|(name, descriptor)| (name.to_string(), descriptor))
-                .collect()
-        } else {
-            HashMap::new()
-        };
-        Activated { descriptors }
-    }
-
-    fn descriptor(&self, name: &str) -> Result<i32, Error> {
-        self.descriptors.get(name).copied().ok_or_else(|| {
-            Error::other(format!(
-                "systemd passed no socket of this name (FileDescriptorName={name})"
-            ))
-        })
-    }
+/// The descriptor of the socket that systemd passed under this name: see sd_listen_fds(3).
+fn activated(name: &str) -> Result<i32, Error> {
+    let mut passed = sd_notify::listen_fds_with_names()?;
+    let found = passed.find(|(_, passed)| passed == name);
+    found.map(|(descriptor, _)| descriptor).ok_or_else(|| {
+        Error::other(format!(
+            "systemd passed no socket of this name (FileDescriptorName={name})"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -8,143 +8,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind, rfc3339};
+use super::override_entry::{ConfiguredServer, Override};
+use super::server_change::{Attribution, ServerChange};
 use super::state_file::StateFile;
 use crate::config::{Config, Server};
-use crate::logic::health::Admin;
+use crate::logic::health::AdminState;
 use crate::snapshot::Snapshot;
-
-/// An administrative state, as files and requests write it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdminState {
-    /// It takes sessions.
-    #[default]
-    Ready,
-    /// Balancing gives it no new sessions; cookies still lead there, open ones go on, it is still
-    /// checked.
-    Drain,
-    /// It gets no new sessions at all, and no checks; when it is ready again it counts as up until its first
-    /// result.
-    Maint,
-}
-
-impl From<AdminState> for Admin {
-    fn from(state: AdminState) -> Self {
-        match state {
-            AdminState::Ready => Admin::Ready,
-            AdminState::Drain => Admin::Drain,
-            AdminState::Maint => Admin::Maint,
-        }
-    }
-}
-
-/// Who changed something, when and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-pub struct Attribution {
-    /// `uid 0, pid 4711` over the Unix socket, the client's address over TCP.
-    pub who: String,
-    /// When; RFC 3339, UTC.
-    pub time: String,
-    /// In the operator's words; may be empty.
-    pub reason: String,
-}
 
 /// How long a takeover waits for orders that are being carried out.
 const ORDERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long an order or a reload waits for the disk of the state file.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longest reason in characters.
-const REASON_MAX: usize = 256;
-
-impl Attribution {
-    /// Somebody, now.
-    ///
-    /// # Errors
-    ///
-    /// The reason is too long or has control characters: a sentence.
-    pub fn now(who: String, reason: Option<String>) -> Result<Self, String> {
-        let reason = reason.unwrap_or_default();
-        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
-            return Err(format!(
-                "reason must be one line of at most {REASON_MAX} characters"
-            ));
-        }
-        let time = rfc3339(SystemTime::now());
-        Ok(Attribution { who, time, reason })
-    }
-}
-
-/// What the configuration said of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfiguredServer {
-    /// As it is written.
-    address: String,
-    weight: u16,
-    max_sessions: Option<u32>,
-    backup: bool,
-}
-
-impl ConfiguredServer {
-    fn of(server: &Server) -> Self {
-        ConfiguredServer {
-            address: server.address.to_string(),
-            weight: server.weight,
-            max_sessions: server.sessions_max,
-            backup: server.backup,
-        }
-    }
-}
-
-/// What an operator wants of one server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Override {
-    /// Name of its backend.
-    pub backend: String,
-    /// Its name.
-    pub server: String,
-    /// The administrative state.
-    pub state: AdminState,
-    /// The weight, if it is not that of the configuration.
-    pub weight: Option<u16>,
-    /// Who set it last.
-    #[serde(flatten)]
-    pub by: Attribution,
-    /// What the configuration said then.
-    line: ConfiguredServer,
-}
-
-impl Override {
-    fn change(&self) -> ServerChange {
-        ServerChange {
-            state: Some(self.state),
-            weight: self.weight,
-            by: self.by.clone(),
-        }
-    }
-
-    fn says_nothing(&self) -> bool {
-        self.state == AdminState::Ready && self.weight.is_none()
-    }
-}
-
-/// A change that an operator orders.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerChange {
-    /// The administrative state, if it is to change.
-    pub state: Option<AdminState>,
-    /// The weight, if it is to change.
-    pub weight: Option<u16>,
-    /// Who wants it.
-    pub by: Attribution,
-}
 
 /// By the indices of backend and server.
 type ServerChanges = Vec<((usize, usize), ServerChange)>;
@@ -447,14 +326,5 @@ mod tests {
             &change(None, Some(9), "y"),
         );
         assert_eq!(wanted(&overrides, &new), [(0, Ready, Some(9))]);
-    }
-
-    #[test]
-    fn a_reason_is_one_short_line() {
-        let now = |reason: &str| Attribution::now("x".to_owned(), Some(reason.to_owned()));
-        assert_eq!(now("ä".repeat(256).as_str()).unwrap().reason.len(), 512);
-        assert!(
-            now(&"x".repeat(257)).is_err() && now("a\nb").is_err() && now("\u{1b}[2J").is_err()
-        );
     }
 }

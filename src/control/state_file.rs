@@ -14,7 +14,7 @@ use rustix::fs::{Access, OFlags};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::overrides::Override;
+use super::override_entry::Override;
 use crate::privileges::{self, User};
 
 /// The form of the file.

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::listeners::{TransferredListener, What};
-use super::overrides::Override;
+use super::override_entry::Override;
 use super::reload::{ListenerTransfer, Reloader, UnderWay};
 use crate::io::{Listener, handover};
 

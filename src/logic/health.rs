@@ -24,6 +24,9 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::time::Instant;
 
 /// Parts of a weight in which slow start moves. Weights of a backend with slow start are counted
@@ -80,37 +83,63 @@ pub enum Operational {
 }
 
 impl Operational {
-    /// The word of logs and statistics.
-    pub const fn as_str(self) -> &'static str {
+    /// The same without counts.
+    pub const fn state(self) -> OperationalState {
         match self {
-            Operational::Unchecked => "no check",
-            Operational::Up { .. } => "up",
-            Operational::Down { .. } => "down",
+            Operational::Unchecked => OperationalState::Unchecked,
+            Operational::Up { .. } => OperationalState::Up,
+            Operational::Down { .. } => OperationalState::Down,
         }
     }
 }
 
-/// What the operator wants of a server.
+/// The operational state of a server: what probes found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Admin {
-    /// New sessions, if it is up.
+pub enum OperationalState {
+    /// Nobody checks it.
+    Unchecked,
+    /// It answers.
+    Up,
+    /// It does not answer.
+    Down,
+}
+
+impl OperationalState {
+    /// Its name in logs and statistics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OperationalState::Unchecked => "no check",
+            OperationalState::Up => "up",
+            OperationalState::Down => "down",
+        }
+    }
+}
+
+/// The administrative state of a server: what the operator wants of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdminState {
+    /// It takes sessions.
+    #[default]
     Ready,
-    /// No new sessions but those that a cookie leads there; it is still checked.
+    /// Balancing gives it no new sessions; cookies still lead there, open ones go on, it is still
+    /// checked.
     Drain,
-    /// No new sessions at all, and no checks.
+    /// It gets no new sessions at all, and no checks; when it is ready again it counts as up until its first
+    /// result.
     Maint,
 }
 
-impl Admin {
+impl AdminState {
     /// All of them.
-    pub const ALL: [Admin; 3] = [Admin::Ready, Admin::Drain, Admin::Maint];
+    pub const ALL: [AdminState; 3] = [AdminState::Ready, AdminState::Drain, AdminState::Maint];
 
-    /// The word of logs and statistics.
+    /// Its name in logs and statistics.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Admin::Ready => "ready",
-            Admin::Drain => "drain",
-            Admin::Maint => "maint",
+            AdminState::Ready => "ready",
+            AdminState::Drain => "drain",
+            AdminState::Maint => "maint",
         }
     }
 }
@@ -189,16 +218,42 @@ impl fmt::Display for Cause {
 /// A change of the operational or of the administrative state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The old state, as [`Operational::as_str`] or [`Admin::as_str`] calls it.
-    pub from: &'static str,
-    /// The new one, of the same kind.
-    pub to: &'static str,
+    /// The old state and the new one.
+    pub transition: Transition,
     /// What led to it.
     pub cause: Cause,
     /// Equal results in a row that led to it; 0 if it was not a probe.
     pub results: u32,
     /// How long the old state had lasted.
     pub lasted: Duration,
+}
+
+/// From one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Of the operational state.
+    Operational(OperationalState, OperationalState),
+    /// Of the administrative state.
+    Admin(AdminState, AdminState),
+}
+
+impl Transition {
+    /// Whether the server went down.
+    pub const fn is_down(self) -> bool {
+        match self {
+            Transition::Operational(_, OperationalState::Down) => true,
+            Transition::Operational(_, OperationalState::Unchecked | OperationalState::Up)
+            | Transition::Admin(_, _) => false,
+        }
+    }
+
+    /// The names of both states in logs and statistics.
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Transition::Operational(from, to) => (from.as_str(), to.as_str()),
+            Transition::Admin(from, to) => (from.as_str(), to.as_str()),
+        }
+    }
 }
 
 /// The state of one server.
@@ -213,7 +268,7 @@ pub struct Health {
     last_passed: Option<bool>,
     /// Equal results in a row.
     streak: u32,
-    admin: Admin,
+    admin: AdminState,
     /// Of the last result or of the last change, whichever came later.
     cause: Cause,
     operational_since: Instant,
@@ -232,7 +287,7 @@ impl Health {
             counter,
             last_passed: None,
             streak: 0,
-            admin: Admin::Ready,
+            admin: AdminState::Ready,
             cause: Cause::Initial,
             operational_since: now,
             admin_since: now,
@@ -242,7 +297,7 @@ impl Health {
 
     /// Its host name could not be resolved: it is down until [`Health::resolved`].
     pub fn unresolved(&mut self, now: Instant) -> Option<Change> {
-        let before = self.operational();
+        let before = self.operational().state();
         self.resolved = false;
         self.cause = Cause::Resolve;
         self.operational_change(now, before)
@@ -253,7 +308,7 @@ impl Health {
         if self.resolved {
             return None;
         }
-        let before = self.operational();
+        let before = self.operational().state();
         self.resolved = true;
         self.cause = Cause::Resolved;
         self.back_since = Some(now);
@@ -265,15 +320,14 @@ impl Health {
     }
 
     /// The change since it was `before`, if it is another now.
-    fn operational_change(&mut self, now: Instant, before: Operational) -> Option<Change> {
-        let after = self.operational();
-        if before.as_str() == after.as_str() {
+    fn operational_change(&mut self, now: Instant, before: OperationalState) -> Option<Change> {
+        let after = self.operational().state();
+        if before == after {
             return None;
         }
         let since = std::mem::replace(&mut self.operational_since, now);
         Some(Change {
-            from: before.as_str(),
-            to: after.as_str(),
+            transition: Transition::Operational(before, after),
             cause: self.cause,
             results: 0,
             lasted: now.duration_since(since),
@@ -283,7 +337,7 @@ impl Health {
     /// Takes the result of a probe. The result of one that was under way when the server went into
     /// maintenance is ignored.
     pub fn probed(&mut self, now: Instant, cause: Cause) -> Option<Change> {
-        if self.admin == Admin::Maint || !self.resolved {
+        if self.admin == AdminState::Maint || !self.resolved {
             return None;
         }
         let (Some(check), Some(passed)) = (&self.rules.check, cause.passed()) else {
@@ -311,11 +365,13 @@ impl Health {
         if is_up {
             self.back_since = Some(now);
         }
-        let word = |up| if up { "up" } else { "down" };
+        let state = |up| match up {
+            true => OperationalState::Up,
+            false => OperationalState::Down,
+        };
         let since = std::mem::replace(&mut self.operational_since, now);
         Some(Change {
-            from: word(was_up),
-            to: word(is_up),
+            transition: Transition::Operational(state(was_up), state(is_up)),
             cause,
             results: self.streak,
             lasted: now.duration_since(since),
@@ -324,12 +380,12 @@ impl Health {
 
     /// Takes an order of the operator. A server that comes out of maintenance is as at the start
     /// of the process, but its weight rises.
-    pub fn set_admin(&mut self, now: Instant, admin: Admin) -> Option<Change> {
+    pub fn set_admin(&mut self, now: Instant, admin: AdminState) -> Option<Change> {
         if self.admin == admin {
             return None;
         }
         let from = std::mem::replace(&mut self.admin, admin);
-        if from == Admin::Maint {
+        if from == AdminState::Maint {
             if let Some(check) = &self.rules.check {
                 if self.counter < check.rise {
                     self.operational_since = now;
@@ -342,8 +398,7 @@ impl Health {
         self.cause = Cause::Operator;
         let since = std::mem::replace(&mut self.admin_since, now);
         Some(Change {
-            from: from.as_str(),
-            to: admin.as_str(),
+            transition: Transition::Admin(from, admin),
             cause: Cause::Operator,
             results: 0,
             lasted: now.duration_since(since),
@@ -373,10 +428,10 @@ impl Health {
             (Some(check), Operational::Down { successes }) => successes.min(check.rise - 1),
         };
         self.rules = rules;
-        if before.as_str() != self.operational().as_str() {
+        if before.state() != self.operational().state() {
             self.cause = Cause::Configuration;
         }
-        self.operational_change(now, before)
+        self.operational_change(now, before.state())
     }
 
     /// What probes say.
@@ -396,7 +451,7 @@ impl Health {
     }
 
     /// What the operator wants.
-    pub fn admin(&self) -> Admin {
+    pub fn admin(&self) -> AdminState {
         self.admin
     }
 
@@ -412,8 +467,8 @@ impl Health {
             Operational::Down { .. } => false,
         };
         up && match self.admin {
-            Admin::Ready | Admin::Drain => true,
-            Admin::Maint => false,
+            AdminState::Ready | AdminState::Drain => true,
+            AdminState::Maint => false,
         }
     }
 
@@ -421,9 +476,9 @@ impl Health {
     /// the one that was set if the backend has slow start; 0 while it drains.
     pub fn weight(&self, now: Instant) -> u32 {
         match (self.admin, self.rules.slow_start) {
-            (Admin::Drain, _) => 0,
-            (Admin::Ready | Admin::Maint, None) => self.rules.weight,
-            (Admin::Ready | Admin::Maint, Some(_)) => self.rules.weight * self.parts(now),
+            (AdminState::Drain, _) => 0,
+            (AdminState::Ready | AdminState::Maint, None) => self.rules.weight,
+            (AdminState::Ready | AdminState::Maint, Some(_)) => self.rules.weight * self.parts(now),
         }
     }
 
@@ -452,7 +507,7 @@ impl Health {
     /// How long from one probe to the next; `None`: there are none.
     pub fn interval(&self) -> Option<Duration> {
         let check = self.rules.check.as_ref()?;
-        if self.admin == Admin::Maint || !self.resolved {
+        if self.admin == AdminState::Maint || !self.resolved {
             return None;
         }
         Some(match self.counter {

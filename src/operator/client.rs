@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::Failure;
+use super::output::Failure;
 use super::target::{Address, Target};
 use crate::cli::Process;
 

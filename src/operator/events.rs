@@ -5,8 +5,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::client::Client;
+use super::output::{Failure, say};
 use super::status::{list, word};
-use super::{Failure, say};
 use crate::printable;
 
 /// Prints events, and goes on unless told otherwise.

@@ -8,6 +8,7 @@
 
 mod client;
 mod events;
+mod output;
 mod servers;
 mod sessions;
 mod status;
@@ -15,37 +16,20 @@ mod table;
 mod target;
 mod top;
 
-use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::OperatorCommand as Command;
-use crate::printable::{self, Printable};
 use client::Client;
+use output::{Failure, complain, say};
 
 /// How long a reload may take: names are resolved, and every worker takes part.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long it may take to close many sessions.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// Why a command did not do what it should: one sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure(String);
-
-impl Failure {
-    fn new(why: impl Into<String>) -> Self {
-        Failure(why.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Does what is asked, and says what came of it. The exit status is 0 if it is done, else 1.
 pub fn run(command: Command) -> ExitCode {
@@ -144,27 +128,4 @@ async fn reload(client: &Client) -> Result<(), Failure> {
         "reloaded: version {} of the configuration is in use",
         answer["version"]
     ))
-}
-
-/// Prints an answer as it came, so that a program can read it.
-fn say_json(answer: &Value) -> Result<(), Failure> {
-    say(&printable::json(&format!("{answer:#}")))
-}
-
-/// Says on standard error what is wrong.
-fn complain(text: &str) {
-    eprintln!("{}", Printable(text));
-}
-
-/// Prints a line. Nobody reads on after `ringway events | head`: that is no failure of ours.
-fn say(line: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{}", Printable(line)).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Failure::new(format!(
-            "standard output takes nothing: {error}"
-        ))),
-    }
 }

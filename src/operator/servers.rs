@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::output::{Failure, complain, say};
 use super::status::{list, number, state, word};
-use super::{Failure, complain, say};
 use crate::cli::{Leave, ServerName, Why};
 use crate::config::format_duration;
 

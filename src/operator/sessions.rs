@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::output::{Failure, complain, say, say_json};
 use super::status::{list as items, number, word};
 use super::table::{Align, Table, bytes, millis};
-use super::{Failure, complain, say, say_json};
 use crate::cli::ServerName;
 
 /// Which sessions.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::Client;
+use super::output::{Failure, say, say_json};
 use super::table::{Align, Table, bytes, duration};
-use super::{Failure, say, say_json};
 
 /// Prints it.
 pub(super) async fn show(client: &Client, json: bool) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Failure;
+use super::output::Failure;
 use crate::cli::Process;
 use crate::token::Token;
 

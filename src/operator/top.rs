@@ -7,8 +7,8 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::{cursor, event, execute, queue, style, terminal};
 use serde_json::Value;
 
-use super::Failure;
 use super::client::Client;
+use super::output::Failure;
 use super::status::{self, list, number};
 use super::table::bytes;
 use crate::printable::Printable;

@@ -8,7 +8,6 @@ mod stop;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::signal::unix::SignalKind;
 use tokio::sync::{mpsc, watch};
@@ -23,7 +22,8 @@ use crate::control::journal::Journal;
 use crate::control::limits::Limits;
 use crate::control::listeners::{Listeners, OpenMode};
 use crate::control::names::Names;
-use crate::control::overrides::{Override, Overrides};
+use crate::control::override_entry::Override;
+use crate::control::overrides::Overrides;
 pub use crate::control::reload::Source;
 use crate::control::reload::{Reload, Reloader};
 use crate::control::state_file::{self, Refused, StateFile};
@@ -36,13 +36,10 @@ use crate::privileges::{self, User};
 use crate::shared::{Counter, Shared, WorkerCounters};
 use crate::snapshot::{Registry, ServerShared};
 use crate::worker::Command;
-use stop::{Signals, Stop, accept_in_grace, finish_sessions, listen_for};
+use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, listen_for};
 
 /// Warnings of workers that may wait to be recorded.
 const WARNINGS_MAX: usize = 64;
-
-/// How long an aborted session may take to be torn down.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the balancer listens.
 #[derive(Clone, Debug)]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ABORT_TIMEOUT;
 use crate::control::error::StartError;
 use crate::control::workers::Workers;
+
+/// How long an aborted session may take to be torn down.
+pub(super) const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the process is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

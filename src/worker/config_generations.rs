@@ -7,7 +7,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::http::Cookie;
-use crate::config::{AccessLog, Balance, Frontend, Mode};
+use crate::config::{AccessLog, Frontend, Mode};
 use crate::logic::balance::{Algorithm, Balancer};
 use crate::logic::session::{Policy, Protocol};
 use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
@@ -48,11 +48,11 @@ impl LocalConfig {
         let balancers = config.backends.iter().map(|backend| {
             let servers = backend.servers.iter();
             let names: Vec<&str> = servers.map(|server| server.name.as_str()).collect();
-            Balancer::new(algorithm(backend.balance), &names, seed)
+            Balancer::new(backend.balance, &names, seed)
         });
         let logged = config.global.access_log != AccessLog::Off;
         let wants_client = config.frontends.iter().map(|frontend| {
-            logged || config.backends[frontend.backend].balance == Balance::SourceHash
+            logged || config.backends[frontend.backend].balance == Algorithm::SourceHash
         });
         LocalConfig {
             policies: config.frontends.iter().map(policy).collect(),
@@ -195,15 +195,5 @@ fn policy(frontend: &Frontend) -> Policy {
         half_closed_timeout: frontend.timeouts.half_closed,
         queue_timeout: frontend.timeouts.queue,
         retries: frontend.retries,
-    }
-}
-
-fn algorithm(balance: Balance) -> Algorithm {
-    match balance {
-        Balance::RoundRobin => Algorithm::RoundRobin,
-        Balance::LeastConn => Algorithm::LeastConn,
-        Balance::Random => Algorithm::Random,
-        Balance::SourceHash => Algorithm::SourceHash,
-        Balance::First => Algorithm::First,
     }
 }

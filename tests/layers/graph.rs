@@ -16,7 +16,7 @@ use super::scan::{self, File};
 /// `/mod.rs`; the roots are `lib` and `main`.
 pub struct Graph {
     /// From a module to those that it uses, each with the names of the items.
-    pub arrows: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    arrows: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
 
 type Path = Vec<String>;
@@ -59,6 +59,24 @@ impl Graph {
             }
         }
         circles.into_iter().collect()
+    }
+
+    /// All arrows: who uses, of whom, and which items.
+    pub fn all_arrows(&self) -> impl Iterator<Item = (&str, &str, &BTreeSet<String>)> {
+        self.arrows.iter().flat_map(|(from, used)| {
+            let used = used.iter();
+            used.map(move |(to, items)| (from.as_str(), to.as_str(), items))
+        })
+    }
+
+    /// The arrows from one of these modules to another of them.
+    pub fn arrows_within(
+        &self,
+        modules: &[String],
+    ) -> impl Iterator<Item = (&str, &str, &BTreeSet<String>)> {
+        let is_member = |name: &str| modules.iter().any(|module| module == name);
+        let arrows = self.all_arrows();
+        arrows.filter(move |(from, to, _)| is_member(from) && is_member(to))
     }
 
     fn reached_from(&self, module: &str) -> BTreeSet<&str> {

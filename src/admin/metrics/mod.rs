@@ -18,7 +18,8 @@ use prometheus::proto::{
 };
 
 use super::document::{FrontendStats, Stats};
-use super::{Parts, State, history};
+use super::history;
+use super::state::{Parts, State};
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::snapshot::{ByWorker, ServerCounters, Snapshot};
 use tables::{BACKENDS, FRONTENDS, Kind, PROCESS, SERVERS, Table, WORKERS};

@@ -1,6 +1,7 @@
 //! Which metrics there are of the process and of each worker, frontend, backend and server.
 
 use super::super::document::{BackendStats, FrontendStats, Process, ServerStats, Worker};
+use crate::logic::health::{AdminState, OperationalState};
 
 /// What a metric's value is of `T`; `None`: it has none.
 pub(super) type Value<T> = fn(&T) -> Option<f64>;
@@ -132,14 +133,14 @@ pub(super) const BACKENDS: &[Table<BackendStats>] = &[
 #[rustfmt::skip]
 pub(super) const SERVERS: &[Table<ServerStats>] = &[
     metric!(Gauge "server_state", "1 for the state that the health checks found.", "state" {
-        "up" => |server| flag(server.state == "up"),
-        "down" => |server| flag(server.state == "down"),
-        "no check" => |server| flag(server.state == "no check")
+        "up" => |server| flag(server.state == OperationalState::Up),
+        "down" => |server| flag(server.state == OperationalState::Down),
+        "no check" => |server| flag(server.state == OperationalState::Unchecked)
     }),
     metric!(Gauge "server_admin_state", "1 for the state that operators want.", "state" {
-        "ready" => |server| flag(server.admin_state == "ready"),
-        "drain" => |server| flag(server.admin_state == "drain"),
-        "maint" => |server| flag(server.admin_state == "maint")
+        "ready" => |server| flag(server.admin_state == AdminState::Ready),
+        "drain" => |server| flag(server.admin_state == AdminState::Drain),
+        "maint" => |server| flag(server.admin_state == AdminState::Maint)
     }),
     metric!(Gauge "server_state_change_timestamp_seconds", "When either state changed last, in seconds since 1970.",
         |server| seconds(server.changed)),

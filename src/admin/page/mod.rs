@@ -17,7 +17,6 @@ mod parts;
 mod table;
 mod value;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,17 +27,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::{Guard, Peer};
 use super::document::Stats;
 use super::error::Refusal;
-use super::history::{Past, Rate, Subject};
-use super::{Parts, State};
+use super::history::Subject;
+use super::state::{Parts, State};
 use crate::control::api::Journal;
+use parts::{Wanted, rates};
 use table::Proxy;
-use value::View;
+use value::{View, list};
 
 /// The frame, with the style and the script.
 const FRAME: &str = include_str!("page.html");
@@ -62,13 +61,6 @@ pub(super) fn routes(parts: &Parts) -> Router {
         router = router.route(path, get(page));
     }
     router.with_state(Arc::new(context))
-}
-
-/// What may stand behind the question mark; old bookmarks may have more.
-#[derive(Debug, Deserialize)]
-struct Wanted {
-    filter: Option<String>,
-    problems: Option<String>,
 }
 
 async fn page(
@@ -186,20 +178,6 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
             (parts::events(&context.journal, &view))
         }
     }
-}
-
-fn list<'a>(stats: &'a Value, name: &str) -> &'a [Value] {
-    stats[name].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Rates of new sessions, as lines have them.
-fn rates(state: &State, subject: &Subject) -> String {
-    let write = |rates: &VecDeque<Rate>| -> Vec<String> {
-        let rates = rates.iter();
-        rates.map(|rate| format!("{:.1}", rate.sessions)).collect()
-    };
-    let written = |past: &Past| write(&past.rates);
-    state.history.of(subject, written).join(" ")
 }
 
 #[cfg(test)]

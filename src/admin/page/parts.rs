@@ -1,13 +1,23 @@
 //! What the page has beside the tables: the head, the filter, the last changes.
 
+use std::collections::VecDeque;
+
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::State;
-use super::super::history::{Past, Subject};
-use super::value::{Kind, View, is_fine};
-use super::{Wanted, format, list, rates, table};
+use super::super::history::{Past, Rate, Subject};
+use super::super::state::State;
+use super::value::{Kind, View, is_fine, list};
+use super::{format, table};
 use crate::control::api::{Entry, Event, Journal, Kind as EventKind};
+
+/// What may stand behind the question mark; old bookmarks may have more.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    pub filter: Option<String>,
+    pub problems: Option<String>,
+}
 
 /// What is true of the process as a whole.
 pub(super) fn header(state: &State, stats: &Value, view: &View) -> Markup {
@@ -110,4 +120,14 @@ fn tone(entry: &Entry) -> &'static str {
         (_, Some("up")) => "good",
         (_, Some(_) | None) => "",
     }
+}
+
+/// Rates of new sessions, as lines have them.
+pub(super) fn rates(state: &State, subject: &Subject) -> String {
+    let write = |rates: &VecDeque<Rate>| -> Vec<String> {
+        let rates = rates.iter();
+        rates.map(|rate| format!("{:.1}", rate.sessions)).collect()
+    };
+    let written = |past: &Past| write(&past.rates);
+    state.history.of(subject, written).join(" ")
 }

@@ -130,3 +130,7 @@ impl View {
 pub(super) fn is_fine(status: &str) -> bool {
     matches!(status, "UP" | "OPEN" | "no check")
 }
+
+pub(super) fn list<'a>(stats: &'a Value, name: &str) -> &'a [Value] {
+    stats[name].as_array().map_or(&[], Vec::as_slice)
+}

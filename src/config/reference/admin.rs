@@ -1,7 +1,7 @@
 //! The keys of `[admin]`.
 
 use super::super::admin::{PAGE_LEN_MAX, SOCKET_LEN_MAX};
-use super::{Default, Key, Kind, Section, Text, Value};
+use super::entry::{Default, Key, Kind, Section, Text, Value};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Admin,

@@ -1,7 +1,8 @@
 //! The keys of `[backend.NAME]`.
 
-use super::super::{Balance, OnDown, defaults};
-use super::{Default, Key, Kind, Section, Value, quoted, words};
+use super::super::page::quoted;
+use super::super::{Algorithm, OnDown, defaults};
+use super::entry::{Default, Key, Kind, Section, Value, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Backend,
@@ -23,9 +24,9 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "balance",
-        value: Value::Choice(|| words(Balance::NAMES)),
+        value: Value::Choice(|| words(Algorithm::NAMES)),
         meaning: "How a server is chosen for a new session.",
-        default: Default::Value(|| quoted(Balance::RoundRobin)),
+        default: Default::Value(|| quoted(Algorithm::RoundRobin)),
         example: "\"least_conn\"",
         note: "`round_robin`: in turn, by weight; each worker keeps its own turn. `least_conn`: the \
                fewest open sessions of all workers, per weight. `random`: the better of two random \

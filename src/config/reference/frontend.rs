@@ -1,8 +1,9 @@
 //! The keys of `[frontend.NAME]`.
 
 use super::super::http_mode::{HEAD_SIZES, HttpMode, Inspect, RawKind};
+use super::super::page::quoted;
 use super::super::{defaults, format_size};
-use super::{Default, Key, Kind, Section, Text, Value, quoted, whole, words};
+use super::entry::{Default, Key, Kind, Section, Text, Value, whole, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Frontend,

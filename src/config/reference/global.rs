@@ -1,7 +1,8 @@
 //! The keys of `[global]`.
 
+use super::super::page::quoted;
 use super::super::{AccessLog, Global, defaults};
-use super::{Default, Key, Kind, Section, Text, Value, duration, quoted, whole, words};
+use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Global,

@@ -2,7 +2,8 @@
 
 use super::super::defaults;
 use super::super::health_check::{RawKind, StatusRanges};
-use super::{Default, Key, Kind, Section, Text, Value, duration, quoted, whole, words};
+use super::super::page::quoted;
+use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::HealthCheck,

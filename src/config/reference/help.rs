@@ -1,8 +1,9 @@
 //! `ringway help KEY`: what is known of keys, sections and rules by their names.
 
+use super::entry::Kind;
+use super::entry::{Key, Section, Value, bounds, default, example};
 use super::rules::RULES;
-use super::{Key, Section, Value, bounds, default, example, sections};
-use crate::config::schema::Kind;
+use super::sections::{all_keys, sections};
 use crate::topics::fill;
 
 /// What is known of a key, a section or a rule; `None`: there is none of this name.
@@ -83,9 +84,9 @@ fn tell_section(text: &mut String, section: &Section) {
     heading(text, section.title);
     paragraph(text, section.about);
     text.push('\n');
-    let names = section.all_keys().map(|key| key.name.len());
+    let names = all_keys(section).map(|key| key.name.len());
     let column = names.max().unwrap_or_default() + 4;
-    for key in section.all_keys() {
+    for key in all_keys(section) {
         item(text, column, key.name, key.meaning);
     }
 }

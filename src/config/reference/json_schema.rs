@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Default, Key, Section, Text, Value, bounds, default, section};
-use crate::config::schema::Kind;
+use super::entry::Kind;
+use super::entry::{Default, Key, Section, Text, Value, bounds, default};
+use super::sections::{all_keys, section};
 
 /// A whole number with TOML's underscores.
 const NUMBER: &str = "[0-9]+(_[0-9]+)*";
@@ -26,12 +27,10 @@ pub fn json_schema() -> String {
 
 /// A table with the keys of a section and no others.
 fn object(section: &Section) -> Map<String, Json> {
-    let properties: Map<String, Json> = section
-        .all_keys()
+    let properties: Map<String, Json> = all_keys(section)
         .map(|key| (key.name.to_owned(), property(key)))
         .collect();
-    let required: Vec<&str> = section
-        .all_keys()
+    let required: Vec<&str> = all_keys(section)
         .filter(|key| matches!(key.default, Default::Required))
         .map(|key| key.name)
         .collect();
@@ -49,7 +48,7 @@ fn object(section: &Section) -> Map<String, Json> {
         let one: Vec<Json> = one.map(|key| json!({ "required": [key] })).collect();
         object.insert("anyOf".to_owned(), one.into());
     }
-    let conditions: Vec<Json> = section.all_keys().filter_map(condition).collect();
+    let conditions: Vec<Json> = all_keys(section).filter_map(condition).collect();
     if !conditions.is_empty() {
         object.insert("allOf".to_owned(), conditions.into());
     }

@@ -2,9 +2,10 @@
 
 use roff::{Roff, bold, roman};
 
+use super::entry::Kind;
+use super::entry::{Key, Section, Value, bounds, default, example};
 use super::rules::{self, RULES};
-use super::{Key, Section, Value, bounds, default, example, sections};
-use crate::config::schema::Kind;
+use super::sections::{self, sections};
 use crate::topics::inlines;
 
 const EXAMPLE: &str = r#"[frontend.web]
@@ -82,7 +83,7 @@ fn tell_section(page: &mut Roff, section: &Section) {
         tell_key(page, section, key);
     }
     if let Some(also) = section.also {
-        let title = super::section(also).title;
+        let title = sections::section(also).title;
         let told = format!("The keys of {title} may be written here as well.");
         paragraph(page, &told);
     }

@@ -1,7 +1,7 @@
 //! The keys of an entry of `servers`.
 
 use super::super::defaults;
-use super::{Default, Key, Kind, Section, Text, Value, whole};
+use super::entry::{Default, Key, Kind, Section, Text, Value, whole};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Server,

@@ -1,7 +1,7 @@
 //! The keys of `[defaults]`, which frontends and backends have as well.
 
 use super::super::{Timeouts, defaults};
-use super::{Default, Key, Kind, Section, Value, duration, whole};
+use super::entry::{Default, Key, Kind, Section, Value, duration, whole};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Defaults,

@@ -2,8 +2,9 @@
 
 use super::super::SameSite;
 use super::super::Sticky;
+use super::super::page::quoted;
 use super::super::sticky::{MAX_AGES, PATH_LEN_MAX};
-use super::{Default, Key, Kind, Section, Text, Value, quoted, words};
+use super::entry::{Default, Key, Kind, Section, Text, Value, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Sticky,

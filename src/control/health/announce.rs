@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::config::format_duration;
 use crate::control::journal::{Entry, Journal, Kind};
-use crate::control::overrides::Attribution;
+use crate::control::server_change::Attribution;
 use crate::logic::health::{Cause, Change};
 
 /// A server's state changed. `server` is `BACKEND/SERVER`; `by` is who ordered something last.
 pub fn server_changed(journal: &Journal, server: &str, change: &Change, by: Option<&Attribution>) {
-    let Change { from, to, .. } = *change;
-    let level = match to {
-        "down" => log::Level::Warn,
-        _ => log::Level::Info,
+    let (from, to) = change.transition.names();
+    let level = match change.transition.is_down() {
+        true => log::Level::Warn,
+        false => log::Level::Info,
     };
     let cause = change.cause.to_string();
     let lasted_ms = u64::try_from(change.lasted.as_millis()).unwrap_or(u64::MAX);
@@ -44,12 +44,12 @@ pub fn server_changed(journal: &Journal, server: &str, change: &Change, by: Opti
 
 fn sentence(server: &str, change: &Change, by: Option<&Attribution>) -> String {
     let Change {
-        from,
-        to,
+        transition,
         cause,
         results,
         lasted,
     } = *change;
+    let (from, to) = transition.names();
     let lasted = rounded(lasted);
     match cause.passed() {
         Some(passed) => {
@@ -151,12 +151,12 @@ fn rounded(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logic::health::{AdminState, OperationalState, Transition};
 
     #[test]
     fn a_change_is_one_sentence() {
         let change = Change {
-            from: "up",
-            to: "down",
+            transition: Transition::Operational(OperationalState::Up, OperationalState::Down),
             cause: Cause::L4Connect("connection refused"),
             results: 3,
             lasted: Duration::from_millis(4 * 3_600_000 + 12_345),
@@ -166,8 +166,7 @@ mod tests {
             "server app/web2 is down: L4CON connection refused, 3/3 checks failed, was up for 4h"
         );
         let change = Change {
-            from: "down",
-            to: "up",
+            transition: Transition::Operational(OperationalState::Down, OperationalState::Up),
             cause: Cause::L7Ok(200),
             results: 2,
             lasted: Duration::from_millis(12_345),
@@ -177,8 +176,7 @@ mod tests {
             "server app/web2 is up: L7OK 200, 2/2 checks passed, was down for 12s"
         );
         let change = Change {
-            from: "ready",
-            to: "drain",
+            transition: Transition::Admin(AdminState::Ready, AdminState::Drain),
             cause: Cause::Operator,
             results: 0,
             lasted: Duration::from_millis(345),

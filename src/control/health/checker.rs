@@ -15,12 +15,12 @@ use super::announce;
 use super::limit::{Begun, Limiter, Slot};
 use super::probe::Probe;
 use super::schedule::{self, Agenda, Task};
+use super::statuses::{HealthCommand, Statuses};
 use super::target::{Pool, Target};
-use super::{HealthCommand, Statuses};
 use crate::config::OnDown;
 use crate::control::journal::Journal;
 use crate::control::names::{Answer, Names};
-use crate::control::overrides::ServerChange;
+use crate::control::server_change::ServerChange;
 use crate::control::workers::WorkerHandles;
 use crate::logic::health::{Cause, Change, Operational};
 use crate::logic::time::Instant;
@@ -318,7 +318,7 @@ impl Checker {
             return;
         };
         let backend = target.backend;
-        if change.to == "down" && self.pools[backend].on_down == OnDown::Close {
+        if change.transition.is_down() && self.pools[backend].on_down == OnDown::Close {
             let cut = || Command::Sessions(SessionCommand::shutdown_sessions_of(&target.shared));
             self.workers.send(cut);
         }

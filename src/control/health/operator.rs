@@ -2,8 +2,8 @@
 
 use super::announce;
 use super::checker::Checker;
-use crate::control::overrides::ServerChange;
-use crate::logic::health::Admin;
+use crate::control::server_change::ServerChange;
+use crate::logic::health::AdminState;
 use crate::logic::time::Instant;
 
 impl Checker {
@@ -21,7 +21,7 @@ impl Checker {
             self.set_weight(id, weight.into(), now);
         }
         if let Some(state) = change.state {
-            self.set_admin(id, state.into(), now);
+            self.set_admin(id, state, now);
         }
     }
 
@@ -40,7 +40,7 @@ impl Checker {
         self.look_at_pool(backend, now);
     }
 
-    fn set_admin(&mut self, id: u64, admin: Admin, now: Instant) {
+    fn set_admin(&mut self, id: u64, admin: AdminState, now: Instant) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
@@ -49,17 +49,17 @@ impl Checker {
         if change.is_none() {
             return;
         }
-        if from == Admin::Maint {
+        if from == AdminState::Maint {
             // What happened meanwhile is not known.
             target.probed_at = now;
-        } else if admin == Admin::Maint {
+        } else if admin == AdminState::Maint {
             target.probe_due = None;
             if std::mem::take(&mut target.awaited) {
                 self.awaited -= 1;
             }
         }
         self.follow(id, change, now);
-        if from == Admin::Maint {
+        if from == AdminState::Maint {
             self.plan_probe_at(id, now);
         }
         self.end_first_round_if_complete();

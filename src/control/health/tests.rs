@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config;
 use crate::control::limits::Limits;
-use crate::control::overrides::AdminState;
+use crate::control::server_change::Attribution;
 use crate::control::workers::WorkerSetup;
+use crate::logic::health::AdminState;
 use crate::shared::Shared;
 use crate::snapshot::Registry;
 
@@ -91,10 +92,13 @@ async fn the_first_round_finds_who_is_up() {
 
     let statuses = health.statuses();
     let [alive, dead] = [0, 1].map(|index| statuses.server(snapshot.server(0, index)));
-    assert_eq!((alive.operational, alive.admin), ("up", "ready"));
+    assert_eq!(
+        (alive.operational.as_str(), alive.admin.as_str()),
+        ("up", "ready")
+    );
     assert_eq!((alive.cause.as_str(), alive.downs), ("L4OK", 0));
     assert!(alive.usable && alive.checks_passed > 0 && alive.checks_failed == 0);
-    assert_eq!((dead.operational, dead.downs), ("down", 1));
+    assert_eq!((dead.operational.as_str(), dead.downs), ("down", 1));
     assert_eq!(dead.cause, "L4CON connection refused");
     assert!(!dead.usable && dead.checks_passed == 0 && dead.checks_failed > 0);
     assert!(dead.changed > alive.changed);
@@ -122,7 +126,10 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
             let change = change(Some(state), None);
             statuses.apply_change(server, change.clone()).await.unwrap();
             let status = statuses.server(server);
-            assert_eq!((status.operational, status.admin), (operational, word));
+            assert_eq!(
+                (status.operational.as_str(), status.admin.as_str()),
+                (operational, word)
+            );
             assert_eq!((status.usable, status.balanced), (usable, balanced));
             assert_eq!(status.by, Some(change.by));
             assert_eq!(availability.is_usable(), usable);
@@ -164,9 +171,12 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     complete.expect("the round is complete").unwrap();
     let statuses = health.statuses().clone();
     let status = |index| statuses.server(snapshot.server(0, index));
-    assert_eq!((status(0).admin, status(0).usable), ("maint", false));
     assert_eq!(
-        (status(1).operational, status(1).checks_failed),
+        (status(0).admin.as_str(), status(0).usable),
+        ("maint", false)
+    );
+    assert_eq!(
+        (status(1).operational.as_str(), status(1).checks_failed),
         ("down", 1)
     );
     assert!(is_untouched(&resting));
@@ -199,7 +209,10 @@ async fn failed_connects_are_counted_and_bring_a_probe() {
         until("a probe", || statuses.server(first).checks_passed == probes).await;
     }
     let status = statuses.server(first);
-    assert_eq!((status.connects_failed, status.operational), (3, "up"));
+    assert_eq!(
+        (status.connects_failed, status.operational.as_str()),
+        (3, "up")
+    );
 
     let (mut health, shared, snapshot) = start(&server("a", &listener), "");
     health.first_round().await;

@@ -20,6 +20,7 @@
 //! servers, and no memory. Each algorithm is a file; `rules` has
 //! what holds for all.
 
+mod algorithm;
 mod first;
 mod generator;
 mod least_conn;
@@ -29,6 +30,7 @@ mod round_robin;
 mod rules;
 mod source_hash;
 
+pub use algorithm::Algorithm;
 use first::First;
 use generator::Generator;
 use least_conn::LeastConn;
@@ -38,21 +40,6 @@ pub use rules::{Choice, Servers, is_full, spare};
 use rules::{Survey, survey};
 use source_hash::SourceHash;
 use std::net::IpAddr;
-
-/// How a backend spreads its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// In turn, smoothly, by weight.
-    RoundRobin,
-    /// To the server with the fewest sessions per weight.
-    LeastConn,
-    /// To the better of two servers drawn at random by weight.
-    Random,
-    /// By the address of the client, which stays with its server while that is usable and has room.
-    SourceHash,
-    /// To the first server in the order of the file that has room.
-    First,
-}
 
 /// The algorithm of a backend, with its state.
 #[derive(Clone, Debug)]

@@ -52,11 +52,11 @@ fn a_server_without_an_address_is_down_until_it_has_one() {
     unchecked.check = None;
     let mut health = Health::new(unchecked, Instant::ZERO);
     let change = health.unresolved(at(1)).unwrap();
-    assert_eq!((change.from, change.to), ("no check", "down"));
+    assert_eq!(change.transition.names(), ("no check", "down"));
     assert_eq!(change.cause.to_string(), "RESOLVE");
     assert!(!health.is_usable() && health.interval().is_none());
     let change = health.resolved(at(4)).unwrap();
-    assert_eq!((change.from, change.to), ("down", "no check"));
+    assert_eq!(change.transition.names(), ("down", "no check"));
     assert_eq!(
         (change.cause, change.lasted.as_secs()),
         (Cause::Resolved, 3)
@@ -68,18 +68,18 @@ fn a_server_without_an_address_is_down_until_it_has_one() {
     for rise in [1, 2] {
         let mut health = server(3, rise);
         let change = health.unresolved(at(1)).unwrap();
-        assert_eq!((change.from, change.to), ("up", "down"));
+        assert_eq!(change.transition.names(), ("up", "down"));
         assert_eq!(health.probed(at(2), PASS), None, "nobody was probed");
         assert_eq!(health.set_rules(at(2), rules(2, rise)), None);
-        assert!(health.set_admin(at(2), Admin::Maint).is_some());
-        assert!(health.set_admin(at(2), Admin::Ready).is_some());
+        assert!(health.set_admin(at(2), AdminState::Maint).is_some());
+        assert!(health.set_admin(at(2), AdminState::Ready).is_some());
         assert!(!health.is_usable() && health.interval().is_none());
         assert_eq!(health.resolved(at(3)), None, "it has not passed yet");
         assert!(!health.is_usable() && health.interval().is_some());
         let mut failing = health.clone();
         assert_eq!(failing.probed(at(4), FAIL), None);
         let change = health.probed(at(4), PASS).unwrap();
-        assert_eq!((change.from, change.to), ("down", "up"));
+        assert_eq!(change.transition.names(), ("down", "up"));
         assert!(health.is_usable());
     }
 }
@@ -90,7 +90,10 @@ fn the_first_failure_takes_down_what_was_only_assumed() {
     assert!(health.is_usable());
     assert_eq!(health.operational(), Operational::Up { failures: 0 });
     let change = health.probed(at(1), FAIL).unwrap();
-    assert_eq!((change.from, change.to, change.results), ("up", "down", 1));
+    assert_eq!(
+        (change.transition.names(), change.results),
+        (("up", "down"), 1)
+    );
 
     let mut health = server(3, 2);
     assert_eq!(health.probed(at(0), PASS), None);
@@ -102,7 +105,10 @@ fn the_first_failure_takes_down_what_was_only_assumed() {
     assert_eq!(health.probed(at(10), PASS), None);
     assert_eq!(health.operational(), Operational::Down { successes: 1 });
     let change = health.probed(at(11), PASS).unwrap();
-    assert_eq!((change.from, change.to, change.results), ("down", "up", 2));
+    assert_eq!(
+        (change.transition.names(), change.results),
+        (("down", "up"), 2)
+    );
     assert_eq!(change.lasted.as_secs(), 2);
 }
 
@@ -129,7 +135,7 @@ fn the_interval_follows_the_counter() {
     assert_eq!(seconds(&health), Some(5), "down");
     health.probed(at(3), PASS);
     assert_eq!(seconds(&health), Some(1), "going up");
-    health.set_admin(at(4), Admin::Maint);
+    health.set_admin(at(4), AdminState::Maint);
     assert_eq!(seconds(&health), None);
     let unchecked = Health::new(
         Rules {
@@ -143,7 +149,7 @@ fn the_interval_follows_the_counter() {
 
 #[test]
 fn the_operator_and_the_probes_are_apart() {
-    let all = Admin::ALL;
+    let all = AdminState::ALL;
     for (from, to) in all.into_iter().flat_map(|from| all.map(|to| (from, to))) {
         for up in [true, false] {
             let mut health = server(1, 1);
@@ -152,19 +158,27 @@ fn the_operator_and_the_probes_are_apart() {
             let change = health.set_admin(at(4), to);
             assert_eq!(change.is_some(), from != to);
             // Out of maintenance it is assumed to be up.
-            let up = up || from == Admin::Maint && to != Admin::Maint;
+            let up = up || from == AdminState::Maint && to != AdminState::Maint;
             let found = (
                 health.is_usable(),
                 health.weight(at(4)),
                 health.weight_shown(at(4)),
             );
             // A cookie leads to a server that drains, balancing does not.
-            let expected = (up && to != Admin::Maint, u32::from(to != Admin::Drain), 1);
+            let expected = (
+                up && to != AdminState::Maint,
+                u32::from(to != AdminState::Drain),
+                1,
+            );
             assert_eq!(found, expected, "{from:?} {to:?}");
             let word = if up { "up" } else { "down" };
-            assert_eq!(health.operational().as_str(), word, "{from:?} {to:?}");
-            if let Some(change) = change.filter(|_| from != Admin::Ready) {
-                assert_eq!((change.from, change.to), (from.as_str(), to.as_str()));
+            assert_eq!(
+                health.operational().state().as_str(),
+                word,
+                "{from:?} {to:?}"
+            );
+            if let Some(change) = change.filter(|_| from != AdminState::Ready) {
+                assert_eq!(change.transition.names(), (from.as_str(), to.as_str()));
                 assert_eq!(change.lasted.as_secs(), 3);
             }
         }
@@ -174,10 +188,10 @@ fn the_operator_and_the_probes_are_apart() {
 #[test]
 fn a_server_in_drain_is_still_checked_and_one_in_maintenance_is_not() {
     let mut health = server(1, 1);
-    health.set_admin(at(0), Admin::Drain);
+    health.set_admin(at(0), AdminState::Drain);
     assert!(health.probed(at(1), FAIL).is_some());
     assert!(health.probed(at(2), PASS).is_some());
-    health.set_admin(at(3), Admin::Maint);
+    health.set_admin(at(3), AdminState::Maint);
     assert_eq!(health.probed(at(4), FAIL), None);
     assert_eq!(health.operational(), Operational::Up { failures: 0 });
 }
@@ -207,11 +221,11 @@ fn the_weight_rises_after_a_return_and_not_at_the_start() {
         assert_eq!(found, (weight, shown), "{second}");
     }
     assert_eq!(health.next_rise(at(164)), None);
-    health.set_admin(at(200), Admin::Maint);
-    health.set_admin(at(300), Admin::Ready);
+    health.set_admin(at(200), AdminState::Maint);
+    health.set_admin(at(300), AdminState::Ready);
     assert_eq!(health.weight(at(301)), 2, "back from maintenance");
-    health.set_admin(at(310), Admin::Drain);
-    health.set_admin(at(364), Admin::Ready);
+    health.set_admin(at(310), AdminState::Drain);
+    health.set_admin(at(364), AdminState::Ready);
     assert_eq!(health.weight(at(364)), 128, "draining is no absence");
 }
 
@@ -234,8 +248,8 @@ fn the_operator_sets_weights() {
         },
         at(0),
     );
-    health.set_admin(at(0), Admin::Maint);
-    health.set_admin(at(100), Admin::Ready);
+    health.set_admin(at(0), AdminState::Maint);
+    health.set_admin(at(100), AdminState::Ready);
     health.set_weight(10);
     assert_eq!(health.weight(at(132)), 10 * 32, "half of what it will be");
     assert_eq!(health.weight_shown(at(132)), 5);
@@ -314,13 +328,17 @@ fn checks_that_end_or_begin_are_changes() {
     };
     let mut health = server(1, 1);
     health.probed(at(1), FAIL);
-    health.set_admin(at(1), Admin::Drain);
+    health.set_admin(at(1), AdminState::Drain);
     let change = health.set_rules(at(5), unchecked).unwrap();
-    assert_eq!((change.from, change.to), ("down", "no check"));
+    assert_eq!(change.transition.names(), ("down", "no check"));
     assert_eq!((change.lasted.as_secs(), change.results), (4, 0));
-    assert_eq!(health.admin(), Admin::Drain, "the operator's word stands");
+    assert_eq!(
+        health.admin(),
+        AdminState::Drain,
+        "the operator's word stands"
+    );
     let change = health.set_rules(at(6), rules(3, 2)).unwrap();
-    assert_eq!((change.from, change.to), ("no check", "up"));
+    assert_eq!(change.transition.names(), ("no check", "up"));
     assert_eq!(change.cause.to_string(), "configuration");
     assert!(health.is_moving(), "its first result is wanted soon");
     assert!(health.probed(at(7), FAIL).is_some());

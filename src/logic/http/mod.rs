@@ -21,6 +21,7 @@ mod field;
 mod framing;
 mod lines;
 mod pairs;
+mod refusal;
 mod request;
 mod request_line;
 mod response;
@@ -29,5 +30,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Refusal, RequestHead, RequestScan, scan_request};
+pub use refusal::Refusal;
+pub use request::{RequestHead, RequestScan, scan_request};
 pub use response::{ResponseEdit, ResponseHead, ResponseScan, Rewritten, scan_response};

@@ -4,6 +4,7 @@ use super::cookie::{self, Remains};
 use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
 use super::framing::{self, Framing};
 use super::lines::{Ending, Line, Lines, Next, Span};
+use super::refusal::Refusal;
 use super::request_line::{self, OPENING_LEN};
 use super::target;
 
@@ -16,30 +17,6 @@ pub enum RequestScan<'b> {
     Whole(RequestHead<'b>),
     /// Nothing that we pass on.
     Refused(Refusal),
-}
-
-/// Why a request is not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// Not HTTP/1, or a head that could be read in two ways.
-    Malformed,
-    /// No end of the head within its limit.
-    TooLong,
-    /// The preface of HTTP/2.
-    Http2,
-    /// The hello of TLS.
-    Tls,
-}
-
-impl Refusal {
-    /// The status of our answer; none if the connection is closed without one.
-    pub fn status(self) -> Option<u16> {
-        match self {
-            Self::Malformed | Self::Http2 => Some(400),
-            Self::TooLong => Some(431),
-            Self::Tls => None,
-        }
-    }
 }
 
 /// A whole head of a request, and what we want to know of it.

@@ -1,7 +1,7 @@
 //! The first line of a request, whole or as much of it as has come.
 
 use super::field::token_len;
-use super::request::Refusal;
+use super::refusal::Refusal;
 
 /// Bytes at the beginning of a request that are looked at before their line is complete. What is
 /// not HTTP/1 shows here; a constant, so that a line that comes byte by byte costs linear time.

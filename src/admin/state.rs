@@ -1,0 +1,77 @@
+//! What the routes share: the state that they show, the actions that they take.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use super::access::Guard;
+use super::history::{History, PERIOD, READINGS};
+use crate::control::api::{Actions, Active, Reloader, ServerStatus, TakeoverServer};
+use crate::shared::Shared;
+use crate::snapshot::ServerShared;
+
+/// Tells the health of a server.
+type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
+
+/// What is told of, and how long it has been so.
+pub(crate) struct State {
+    pub(super) active: watch::Receiver<Arc<Active>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) statuses: Statuses,
+    pub(super) reloader: Reloader,
+    pub(super) started: SystemTime,
+    pub(super) clock: Instant,
+    pub(super) history: History,
+}
+
+impl State {
+    /// Of a process that starts now.
+    pub fn new(
+        active: watch::Receiver<Arc<Active>>,
+        shared: Arc<Shared>,
+        statuses: Statuses,
+        reloader: Reloader,
+    ) -> Self {
+        State {
+            active,
+            shared,
+            statuses,
+            reloader,
+            started: SystemTime::now(),
+            clock: Instant::now(),
+            history: History::default(),
+        }
+    }
+
+    /// What is in use now.
+    pub(super) fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.active.borrow())
+    }
+}
+
+/// What routes are made of.
+pub(super) struct Parts {
+    pub(super) state: Arc<State>,
+    pub(super) actions: Arc<Actions>,
+    pub(super) guard: Guard,
+    pub(super) takeover: TakeoverServer,
+    /// A second path of the stats page.
+    pub(super) page: Option<String>,
+}
+
+/// Keeps the history of what is in use, for as long as the runtime runs.
+pub(super) async fn keep_history(state: Arc<State>) {
+    let mut last = Instant::now();
+    for reading in 1_usize.. {
+        tokio::time::sleep(PERIOD).await;
+        let time = last.elapsed();
+        last += time;
+        state.history.read(
+            &state.shared,
+            &state.active(),
+            time,
+            reading.is_multiple_of(READINGS),
+        );
+    }
+}

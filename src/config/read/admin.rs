@@ -1,0 +1,44 @@
+//! Reads section `[admin]`.
+
+use std::path::PathBuf;
+use toml::de::DeValue;
+
+use super::super::address::{RawListen, parse_admin};
+use super::super::admin::{RawAdmin, SOCKET_LEN_MAX, parse_page};
+use super::super::error::Diagnostics;
+use super::super::problem::Problem;
+use super::super::reference::Kind;
+use super::super::section::{Entry, Section};
+use super::super::value::{self, Read};
+
+/// Reads the section.
+pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
+    let DeValue::Table(table) = entry.value else {
+        return value::wrong_type(out, entry, "a section", "write [admin]");
+    };
+    let mut section = Section::open(out, Kind::Admin, "[admin]", table);
+    Some(RawAdmin {
+        span: entry.span.clone(),
+        listen: section.take("listen", |out, entry| {
+            let parse = |text: &str| parse_admin(text).map(RawListen::Address);
+            value::parsed(out, entry, parse)
+        }),
+        socket: section.take("socket", read_socket),
+        token_file: section.take("token_file", |out, entry| {
+            value::file_path(out, entry, "/etc/ringway/token")
+        }),
+        page: section.take("page", |out, entry| value::parsed(out, entry, parse_page)),
+    })
+}
+
+fn read_socket(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<PathBuf> {
+    let path = value::file_path(out, entry, "/run/ringway/admin.sock")?;
+    let len = path.as_os_str().len();
+    if len <= SOCKET_LEN_MAX {
+        return Some(path);
+    }
+    let title = format!("the path of `socket` has {len} bytes");
+    let cure = format!("the kernel takes at most {SOCKET_LEN_MAX}: write a shorter one");
+    out.error(entry.span.clone(), Problem::new(title, cure));
+    None
+}

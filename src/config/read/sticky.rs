@@ -1,0 +1,52 @@
+//! Reads section `[backend.NAME.sticky]`.
+
+use std::time::Duration;
+use toml::de::DeValue;
+
+use super::super::cookie;
+use super::super::error::Diagnostics;
+use super::super::problem::Problem;
+use super::super::reference::Kind;
+use super::super::section::{Entry, Section};
+use super::super::sticky::{MAX_AGES, RawSticky, SameSite, parse_domain, parse_path, place};
+use super::super::value::{self, Read};
+
+/// Reads the section; `backend` is how messages call the one that it belongs to.
+pub(super) fn read_sticky(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    backend: &str,
+) -> Read<RawSticky> {
+    let place = place(backend);
+    let DeValue::Table(table) = entry.value else {
+        return value::wrong_type(out, entry, "a section", format!("write {place}"));
+    };
+    let mut section = Section::open(out, Kind::Sticky, &place, table);
+    Some(RawSticky {
+        span: entry.span.clone(),
+        cookie: section.take("cookie", |out, entry| {
+            value::parsed(out, entry, cookie::parse_name)
+        }),
+        http_only: section.take("http_only", value::boolean),
+        secure: section.take("secure", value::boolean),
+        same_site: section.take("same_site", |out, entry| {
+            value::choice(out, entry, SameSite::NAMES)
+        }),
+        path: section.take("path", |out, entry| value::parsed(out, entry, parse_path)),
+        domain: section.take("domain", |out, entry| {
+            value::parsed(out, entry, parse_domain)
+        }),
+        max_age: section.take("max_age", read_max_age),
+    })
+}
+
+/// Max-Age is a number of seconds.
+fn read_max_age(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Duration> {
+    let max_age = value::duration(out, entry, MAX_AGES)?;
+    if max_age.subsec_nanos() == 0 {
+        return Some(max_age);
+    }
+    let problem = Problem::new("`max_age` has milliseconds", "write whole seconds");
+    out.error(entry.span.clone(), problem);
+    None
+}

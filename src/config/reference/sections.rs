@@ -1,0 +1,82 @@
+//! All sections, and where to find one.
+
+use super::entry::{Default, Key, Kind, Section, Value};
+use super::{admin, backend, frontend, global, health_check, server, session, sticky};
+
+/// The sections, in the order of the manual page; the first is the file itself.
+static SECTIONS: &[Section] = &[
+    Section {
+        kind: Kind::Root,
+        path: "",
+        title: "the top level",
+        about: "A file has these sections; at least one [frontend.NAME] and one [backend.NAME] are \
+                needed.",
+        keys: ROOT,
+        also: None,
+        one_needed: &[],
+    },
+    global::SECTION,
+    admin::SECTION,
+    session::SECTION,
+    frontend::SECTION,
+    backend::SECTION,
+    server::SECTION,
+    health_check::SECTION,
+    sticky::SECTION,
+];
+
+/// The sections of a file.
+const ROOT: &[Key] = &[
+    Key {
+        name: "global",
+        value: Value::Section(Kind::Global),
+        meaning: "What concerns the process as a whole.",
+        default: Default::Words("every key of it has its default"),
+        ..Key::BASE
+    },
+    Key {
+        name: "admin",
+        value: Value::Section(Kind::Admin),
+        meaning: "The admin listener.",
+        default: Default::Words("there is none"),
+        ..Key::BASE
+    },
+    Key {
+        name: "defaults",
+        value: Value::Section(Kind::Defaults),
+        meaning: "Timeouts and retries for all frontends and backends that do not set their own.",
+        default: Default::Words("every key of it has its default"),
+        ..Key::BASE
+    },
+    Key {
+        name: "frontend",
+        value: Value::NamedSections(Kind::Frontend),
+        meaning: "Where clients connect.",
+        ..Key::BASE
+    },
+    Key {
+        name: "backend",
+        value: Value::NamedSections(Kind::Backend),
+        meaning: "Pools of servers.",
+        ..Key::BASE
+    },
+];
+
+/// The section of a kind.
+pub fn section(kind: Kind) -> &'static Section {
+    let found = SECTIONS.iter().find(|section| section.kind == kind);
+    // A test looks up every kind.
+    found.unwrap_or(&SECTIONS[0])
+}
+
+/// All of them.
+pub fn sections() -> impl Iterator<Item = &'static Section> {
+    SECTIONS.iter()
+}
+
+/// All keys that may be written in a section.
+pub fn all_keys(section: &Section) -> impl Iterator<Item = &'static Key> + use<> {
+    let also = section.also.map(self::section);
+    let also = also.into_iter().flat_map(|section| section.keys);
+    section.keys.iter().chain(also)
+}

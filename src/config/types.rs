@@ -1,0 +1,122 @@
+//! A whole configuration, as the rest of the program uses it: complete, checked and immutable.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::Address;
+use super::admin::Admin;
+use super::choice::{AccessLog, OnDown};
+use super::health_check::HealthCheck;
+use super::http_mode::Mode;
+use super::identity::Identity;
+use super::listen::Listen;
+use super::sticky::Sticky;
+use crate::logic::balance::Algorithm;
+
+/// A whole configuration that was found valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What concerns the process as a whole.
+    pub global: Global,
+    /// Where the process tells how it is; `None`: nowhere.
+    pub admin: Option<Admin>,
+    /// Entries, in the order of the file.
+    pub frontends: Vec<Frontend>,
+    /// Pools of servers, in the order of the file.
+    pub backends: Vec<Backend>,
+}
+
+/// Section `[global]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Worker threads, 1..=1024; `None`: one per CPU that this process may run on.
+    pub workers: Option<usize>,
+    /// Sessions over all workers, at least 1; `None`: derived from the limit of open files.
+    pub sessions_max: Option<u32>,
+    /// How long open sessions may finish after the first signal to stop.
+    pub shutdown_timeout: Duration,
+    /// How long the process still accepts after that signal, while it already says that it is not
+    /// ready; 0..=100 days.
+    pub shutdown_grace: Duration,
+    /// Form of the lines that are logged for each ended session.
+    pub access_log: AccessLog,
+    /// File that keeps administrative states over a restart; `None`: they are forgotten.
+    pub state_file: Option<PathBuf>,
+    /// As whom the process serves; `None`: as whoever started it.
+    pub identity: Option<Identity>,
+}
+
+/// Section `[frontend.NAME]`: where clients come in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frontend {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique among frontends.
+    pub name: String,
+    /// At least one.
+    pub listen: Vec<Listen>,
+    /// What is relayed.
+    pub mode: Mode,
+    /// Index into [`Config::backends`].
+    pub backend: usize,
+    /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
+    pub sessions_max: Option<u32>,
+    /// Length of the kernel's accept queue of each listener, 1..=65535.
+    pub backlog: u32,
+    /// The timeouts that hold for sessions of this frontend: a value of the backend wins over one
+    /// of the frontend, which wins over `[defaults]`.
+    pub timeouts: Timeouts,
+    /// Further connect attempts after the first, 0..=100; found like the timeouts.
+    pub retries: u32,
+}
+
+/// Timeouts of a session. All are positive and at most 100 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// One connect attempt.
+    pub connect: Duration,
+    /// No byte in either direction.
+    pub idle: Duration,
+    /// One direction ended, the other idle.
+    pub half_closed: Duration,
+    /// HTTP mode: the whole head of the first request.
+    pub request: Duration,
+    /// Waiting for a place on a full server; when not written: the same as `connect`.
+    pub queue: Duration,
+}
+
+/// Section `[backend.NAME]`: a pool of servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique among backends.
+    pub name: String,
+    /// How a server is chosen.
+    pub balance: Algorithm,
+    /// How long the weight of a server rises after it came back; `None`: not at all.
+    pub slow_start: Option<Duration>,
+    /// What becomes of the open sessions of a server that goes down.
+    pub on_down: OnDown,
+    /// How its servers are checked; `None`: they count as up.
+    pub health_check: Option<HealthCheck>,
+    /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such
+    /// a backend.
+    pub sticky: Option<Sticky>,
+    /// At least one, at most 65,535, in the order of the file.
+    pub servers: Vec<Server>,
+}
+
+/// One entry of `servers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `[A-Za-z0-9_.-]{1,64}`, unique in its backend.
+    pub name: String,
+    /// Where it is reached; the port is never 0.
+    pub address: Address,
+    /// 0..=256; 0: takes no balanced sessions.
+    pub weight: u16,
+    /// Sessions over all workers, at least 1; `None`: unlimited.
+    pub sessions_max: Option<u32>,
+    /// Used only when no other server can be.
+    pub backup: bool,
+    /// Value of the sticky cookie that names it, unique in its backend: 1 to 64 of RFC 6265's `cookie-octet`;
+    /// when not written: a hash of eleven characters of its name.
+    pub cookie: String,
+}

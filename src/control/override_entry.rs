@@ -1,0 +1,60 @@
+//! What operators set of one server, as it is kept and handed over.
+
+use serde::{Deserialize, Serialize};
+
+use super::server_change::{Attribution, ServerChange};
+use crate::config::Server;
+use crate::logic::health::AdminState;
+
+/// What the configuration said of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredServer {
+    /// As it is written.
+    address: String,
+    weight: u16,
+    max_sessions: Option<u32>,
+    backup: bool,
+}
+
+impl ConfiguredServer {
+    pub fn of(server: &Server) -> Self {
+        ConfiguredServer {
+            address: server.address.to_string(),
+            weight: server.weight,
+            max_sessions: server.sessions_max,
+            backup: server.backup,
+        }
+    }
+}
+
+/// What an operator wants of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Name of its backend.
+    pub backend: String,
+    /// Its name.
+    pub server: String,
+    /// The administrative state.
+    pub state: AdminState,
+    /// The weight, if it is not that of the configuration.
+    pub weight: Option<u16>,
+    /// Who set it last.
+    #[serde(flatten)]
+    pub by: Attribution,
+    /// What the configuration said then.
+    pub line: ConfiguredServer,
+}
+
+impl Override {
+    pub fn change(&self) -> ServerChange {
+        ServerChange {
+            state: Some(self.state),
+            weight: self.weight,
+            by: self.by.clone(),
+        }
+    }
+
+    pub fn says_nothing(&self) -> bool {
+        self.state == AdminState::Ready && self.weight.is_none()
+    }
+}
