@@ -23,7 +23,7 @@
 //! | `reload` | `/api/v1/reload` |
 //! | `takeover` | `/api/v1/takeover` |
 //!
-//! A route is added by a module with a function `routes`, which [`router`] merges, and described in
+//! A route is added by a module with a function `routes`, which `router` merges, and described in
 //! `openapi`.
 
 mod access;
