@@ -4,7 +4,7 @@
 //!
 //! 1. A client connects. The kernel hands the connection to one worker, whose ring has an accept in
 //!    flight on its own listener ([`worker`], `listener.rs`).
-//! 2. The worker takes a place for a session and lets the balancer choose a server
+//! 2. The worker takes a slot for a session and lets the balancer choose a server
 //!    ([`logic::balance`]); it connects, and arms one receive for each side.
 //! 3. The byte arrives. The kernel puts it into a buffer that it takes from the worker's ring of
 //!    provided buffers, and completes the receive ([`io`]).
@@ -19,22 +19,28 @@
 //! 8. When both directions have ended the slot is freed: exactly when the session is closing and
 //!    the kernel holds no operation for it.
 //!
-//! # Who may know whom
+//! # Who may use whom
 //!
 //! ```text
-//!               main -- cli ------- operator --> HTTP to a running process
-//!                 |
-//!   demo ---- control ------ log     the control plane: starts, stops, may block
-//!                 |           |
-//!               worker -------+--- shared, snapshot --- config
-//!                |   |
-//!               io   logic           the kernel; decisions
+//!   main, demo, doctor, generate, operator (HTTP to a running process), cli
+//!     |
+//!   serve                            starts and stops everything
+//!     |
+//!   admin -- control::api --+        the HTTP listener
+//!                           |
+//!   control, logging                 the control plane: may block
+//!     |
+//!   worker                           the data plane: one thread for each CPU
+//!     |
+//!   shared, snapshot, config, sync   what threads share; what the operator configured
+//!     |
+//!   io, logic                        the kernel; decisions
 //! ```
 //!
-//! [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours and has all
-//! unsafe code; only [`worker`] sees both. [`shared`] and [`snapshot`] are the only memory that
-//! threads share, and [`shared`] the only place with orderings of atomics. A test reads the sources
-//! to see that this holds.
+//! Arrows run down only, and no two files use each other, directly or through others. [`logic`] imports
+//! nothing of ours and does no I/O; [`io`] imports nothing of ours and has all unsafe code; only [`worker`]
+//! sees both. [`sync`], [`snapshot`] and [`shared`] are the only memory that threads share, and [`sync`]
+//! the only place with orderings of atomics. `tests/layers.rs` reads the sources to see that this holds.
 
 pub mod admin;
 pub mod cli;

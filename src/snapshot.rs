@@ -88,7 +88,7 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
 /// How long the sessions of a server took that were connected to it and have ended.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// Waiting for a place, on the scale [`QUEUE`].
+    /// In the queue, on the scale [`QUEUE`].
     pub queue: Histogram<{ QUEUE.buckets() }>,
     /// From the first choice of a server to the connection, on the scale [`CONNECT`].
     pub connect: Histogram<{ CONNECT.buckets() }>,
@@ -117,21 +117,21 @@ fn by_worker<T: Default>(workers: usize) -> ByWorker<T> {
     (0..workers).map(|_| CachePadded::default()).collect()
 }
 
-/// A frontend as all workers see it; it stays itself as long as its name does.
+/// A frontend as all workers see it: the same object as long as its name is the same.
 #[derive(Debug)]
 pub struct FrontendShared {
     /// Of this process, never used again.
     pub id: u64,
     /// Its sessions.
     pub session_limit: SessionLimit,
-    /// Workers that stopped accepting because no place is free.
+    /// Workers that stopped accepting because the limit is reached.
     pub paused: WaitRegistry,
     /// What each worker counts.
     pub counters: ByWorker<FrontendCounters>,
 }
 
-/// Who waits for a place on any server of a backend, and how many wait for one at all; it stays
-/// itself as long as the backend's name does.
+/// The queue of a backend as all workers see it: sessions that wait for a slot on any of its servers. It is the
+/// same object as long as the backend's name is the same.
 #[derive(Debug)]
 pub struct QueueShared {
     /// Of this process, never used again.
@@ -144,8 +144,8 @@ pub struct QueueShared {
     pub downs: Counter,
 }
 
-/// A server as all workers see it; it stays itself as long as the name of its backend, its own name
-/// and its address as it is written do.
+/// A server as all workers see it: the same object as long as the name of its backend, its own name and its
+/// address as it is written are the same.
 #[derive(Debug)]
 pub struct ServerShared {
     /// Of this process, never used again.
@@ -156,9 +156,9 @@ pub struct ServerShared {
     pub session_limit: SessionLimit,
     /// Whether it takes new ones.
     pub availability: ServerAvailability,
-    /// Workers with sessions that wait for a place on this very server.
+    /// Workers with sessions that wait for a slot on this very server.
     pub waiting: WaitRegistry,
-    /// Those who wait for any server of its backend.
+    /// The queue of its backend.
     pub queue: Arc<QueueShared>,
     /// Connects that failed.
     pub connect_failures: ConnectFailures,
@@ -167,13 +167,13 @@ pub struct ServerShared {
 }
 
 impl ServerShared {
-    /// Whether sessions that are bound to it could have a place on it now.
+    /// Whether a session that a cookie leads here would get a slot now.
     pub fn is_open(&self) -> bool {
         self.availability.is_usable() && self.session_limit.free() > 0
     }
 
-    /// Whether any session could have a place on it now; places that sessions wait for that are
-    /// bound to it are theirs.
+    /// Whether any session would get a slot now. While sessions that a cookie leads here wait, free slots are
+    /// theirs.
     pub fn is_open_to_any(&self) -> bool {
         self.is_open() && self.availability.weight() > 0 && !self.waiting.any()
     }
@@ -184,7 +184,7 @@ impl ServerShared {
 pub struct BackendShared {
     /// By index of the server.
     pub servers: Vec<Arc<ServerShared>>,
-    /// Who waits for any of them.
+    /// The queue of sessions for any of them.
     pub queue: Arc<QueueShared>,
 }
 
@@ -227,12 +227,11 @@ impl Snapshot {
     }
 }
 
-/// What makes a server itself.
+/// What identifies a server: the name of its backend, its own name, its address as it is written.
 type ServerKey = (String, String, Address);
 
-/// Everything that is in use anywhere in the process, by what makes it itself. Something that a
-/// configuration drops and a later one brings back is the same again if a session still has it, so
-/// that its bounds hold for both.
+/// Everything that is in use anywhere in the process, by name. A server that a configuration drops and a later
+/// one brings back is the same object if a session still uses it, so that its limits count both.
 #[derive(Debug)]
 pub struct Registry {
     workers: usize,
@@ -261,7 +260,7 @@ impl Registry {
         }
     }
 
-    /// The next snapshot. The bounds that `config` names hold from now on.
+    /// The next snapshot. The limits of `config` hold from now on.
     pub fn snapshot(&mut self, config: Config) -> Arc<Snapshot> {
         self.frontends.retain(|_, found| found.strong_count() > 0);
         self.queues.retain(|_, found| found.strong_count() > 0);

@@ -1,7 +1,7 @@
 //! The control plane: listeners, health checks, reload, take-over, and what operators change.
 //!
 //! It runs on the main thread and on threads of its own, and may block; workers never wait for it.
-//! [`crate::serve`] puts its parts together; the admin listener uses only what [`api`] names.
+//! [`crate::serve`] puts its parts together; the admin listener uses only what `api` names.
 
 pub(crate) mod actions;
 pub(crate) mod active;

@@ -1,11 +1,11 @@
 //! The rules that hold for every algorithm: which servers a session may go to.
 
-/// What the balancer is told of the servers of a backend at the moment of the choice.
+/// What the balancer knows of the servers of a backend when it chooses.
 ///
 /// The index is the position in the file. Answers may come from memory that other threads write:
 /// they need not agree with each other, nor stay the same during a choice. For the same reason a
-/// choice promises no place. Whoever takes the place does so in one atomic step, and asks again if
-/// it is gone.
+/// choice reserves nothing. The caller takes the slot in one atomic step, and chooses again if it is
+/// gone.
 pub trait Servers {
     /// How many servers there are: as many as the balancer was given names.
     fn len(&self) -> usize;

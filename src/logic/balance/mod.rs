@@ -13,7 +13,7 @@
 //! 4. If rule 3 brings nothing and a server that was tried has room, the answer is
 //!    [`Choice::Tried`], else [`Choice::Full`] while any is usable.
 //!
-//! Who has waited long enough for a candidate with room asks [`spare`] for a backup.
+//! For a session that has waited long enough for a candidate with room, [`spare`] finds a backup.
 //!
 //! The algorithm then chooses among what is left. Every choice costs time linear in the number of
 //! servers, and no memory. The files of this directory hold one algorithm each.
