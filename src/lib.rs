@@ -20,7 +20,7 @@
 //! 8. When both directions have ended the slot is freed: exactly when the session is closing and
 //!    the kernel holds no operation for it.
 //!
-//! # Who may know whom
+//! # Who may use whom
 //!
 //! ```text
 //!   main, demo --- cli, generate ---- operator --> HTTP to a running process

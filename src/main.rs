@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what serves: all that it says to standard error goes through the log, whose thread is one of
+/// Runs a command that serves. All its messages to standard error go through the log, whose thread runs as
 /// `identity`.
 fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> ExitCode {
     match logging::init(serve::user(identity)) {
@@ -173,7 +173,7 @@ fn serve(
     finish(serve::run(config, Options { source, takeover }, |_| {}))
 }
 
-/// Gives the command line the last word.
+/// Replaces values of the configuration by options of the command line.
 fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
     if let Some(workers) = overrides.workers {
         config.global.workers = Some(usize::from(workers));

@@ -51,7 +51,7 @@ enum Wants {
     Act,
 }
 
-/// Stands before routes.
+/// Checks requests before they reach a route.
 #[derive(Clone)]
 pub(super) struct Guard(Arc<Option<Token>>);
 

@@ -1,4 +1,4 @@
-//! The admin listener: tells over HTTP how the process is, and takes orders from operators.
+//! The admin listener: shows the state of the process over HTTP, and takes actions of operators.
 //!
 //! It runs on the control plane's thread, next to nothing else. Workers never wait for it: what
 //! it shows is read from atomics, and what it asks of them they do a piece at a time.
@@ -80,7 +80,7 @@ pub(crate) use state::State;
 /// Length of the accept queue over TCP.
 const BACKLOG: i32 = 1024;
 
-/// What serves. The socket's file is removed when it is dropped.
+/// The listeners while they serve. The socket's file is removed when this is dropped.
 pub(crate) struct Serving {
     tasks: Vec<JoinHandle<()>>,
     _file: Option<SocketFile>,

@@ -20,7 +20,7 @@ use crate::control::api::Attribution;
 use crate::logic::session::Side;
 use crate::worker::{Filter, SessionId, SessionInfo};
 
-/// Sessions that are listed unless told otherwise.
+/// How many sessions are listed if the request does not say.
 const LIMIT_DEFAULT: usize = 100;
 
 /// The most that can be asked for.

@@ -11,10 +11,10 @@ use crate::control::api::{Actions, Active, Reloader, ServerStatus, TakeoverServe
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 
-/// Tells the health of a server.
+/// Returns the health of a server.
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
 
-/// What is told of, and how long it has been so.
+/// The state that the routes show.
 pub(crate) struct State {
     pub(super) active: watch::Receiver<Arc<Active>>,
     pub(super) shared: Arc<Shared>,
@@ -50,7 +50,7 @@ impl State {
     }
 }
 
-/// What routes are made of.
+/// What the routes are built of.
 pub(super) struct Parts {
     pub(super) state: Arc<State>,
     pub(super) actions: Arc<Actions>,

@@ -34,7 +34,7 @@ pub(super) enum End {
 pub(super) struct Listener {
     sender: Sender<Bytes>,
     connection: Connection,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Streams {
@@ -49,7 +49,7 @@ impl Streams {
     ///
     /// There are too many already.
     pub fn begin(&self, connection: Connection) -> Result<(Listener, Response), Refusal> {
-        let place = Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+        let slot = Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many event streams: close one",
@@ -63,14 +63,14 @@ impl Streams {
         let listener = Listener {
             sender,
             connection,
-            _place: place,
+            _slot: slot,
         };
         Ok((listener, answer))
     }
 }
 
 impl Listener {
-    /// Sends a piece, and returns when there is place for the next.
+    /// Sends a piece, and returns when there is room for the next.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ pub(super) fn routes(parts: &Parts) -> Router {
 }
 
 async fn take_over(
-    State(giver): State<TakeoverServer>,
+    State(takeover): State<TakeoverServer>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let local = matches!(request.extensions().get(), Some(Peer::Local { .. }));
@@ -36,13 +36,13 @@ async fn take_over(
         let why = format!("this path is for `Upgrade: {}`", api::PROTOCOL);
         return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, why));
     }
-    let offer = giver.offer().await;
+    let offer = takeover.offer().await;
     let offer = offer.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(stream) => match plain(stream) {
-                Some(stream) => giver.give(stream, offer).await,
+                Some(stream) => takeover.transfer(stream, offer).await,
                 None => log::warn!("nothing is handed over: the other process spoke too soon"),
             },
             Err(error) => log::warn!("nothing is handed over: {error}"),

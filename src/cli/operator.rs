@@ -229,7 +229,7 @@ pub struct Process {
     pub file: File,
 }
 
-/// Why something is done.
+/// The reason that an operator gives for an action.
 #[derive(Args, Debug)]
 pub struct Why {
     /// Why: it is shown beside the state
@@ -242,7 +242,7 @@ pub struct Why {
     pub reason: String,
 }
 
-/// How a server is left.
+/// What happens to open sessions of a server that takes no new ones.
 #[derive(Args, Debug)]
 pub struct Leave {
     /// Close its open sessions

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the program, and how it is told.
+//! The commands and options of the program.
 
 use std::path::PathBuf;
 
@@ -207,7 +207,7 @@ pub enum Command {
     },
 }
 
-/// What a configuration file would say of a frontend and its backend.
+/// Listeners and servers of a frontend and its backend that are given without a configuration file.
 #[derive(Args, Debug)]
 pub struct Pool {
     /// Address to listen on; repeatable
@@ -230,7 +230,7 @@ pub struct Pool {
     pub servers: Vec<String>,
 }
 
-/// Settings that the command line has the last word on.
+/// Options that replace values of the configuration file.
 #[derive(Args, Debug)]
 pub struct Overrides {
     /// Worker threads [default: what the configuration says, else one per CPU]

@@ -62,25 +62,25 @@ pub(super) fn check_server_names(out: &mut Diagnostics, raw: &RawConfig, resolve
 
 impl Check<'_, '_> {
     pub fn backend(&mut self, raw: &RawBackend) -> Option<Backend> {
-        let place = format!("[backend.{}]", quoted_key(&raw.name));
+        let location = format!("[backend.{}]", quoted_key(&raw.name));
         let health_check = match raw.health_check.written() {
             Some(written) => Some(validate_health_check(self.out, written.get_ref())),
             None => None,
         };
         let sticky = match raw.sticky.written() {
-            Some(written) => Some(validate_sticky(self.out, written.get_ref(), &place)),
+            Some(written) => Some(validate_sticky(self.out, written.get_ref(), &location)),
             None => None,
         };
         let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
-        let written = self.required(&raw.servers, &raw.span, "servers", &place, example)?;
+        let written = self.required(&raw.servers, &raw.span, "servers", &location, example)?;
         let mut seen = Seen::default();
         let servers: Vec<_> = written
             .get_ref()
             .iter()
-            .map(|server| self.server(server, &mut seen, &place))
+            .map(|server| self.server(server, &mut seen, &location))
             .collect();
         if matches!(raw.sticky, Field::Absent) {
-            self.cookies_without_use(written.get_ref(), &place);
+            self.cookies_without_use(written.get_ref(), &location);
         }
         Some(Backend {
             name: raw.name.clone(),
@@ -102,8 +102,8 @@ impl Check<'_, '_> {
         seen: &mut Seen<'r>,
         backend: &str,
     ) -> Option<Server> {
-        let place = format!("a server of {backend}");
-        let name = self.required(&raw.name, &raw.span, "name", &place, "\"s1\"");
+        let location = format!("a server of {backend}");
+        let name = self.required(&raw.name, &raw.span, "name", &location, "\"s1\"");
         let cookie = match (raw.cookie.get(), name) {
             (Some(written), _) => written.clone(),
             (None, Some(name)) => hashed_value(name.get_ref()),
@@ -121,7 +121,7 @@ impl Check<'_, '_> {
             self.unique_cookie(&cookie, (name.get_ref(), span), &mut seen.cookies, backend);
         }
         let example = "\"10.0.0.11:8080\"";
-        let address = self.required(&raw.address, &raw.span, "address", &place, example);
+        let address = self.required(&raw.address, &raw.span, "address", &location, example);
         Some(Server {
             name: name?.get_ref().clone(),
             address: address?.get_ref().clone(),
@@ -143,8 +143,8 @@ impl Check<'_, '_> {
             names.insert(name.get_ref(), name.span());
             return true;
         };
-        let place = self.lines.place(first);
-        let cure = format!("first at {place}: give one of them another name");
+        let location = self.lines.location(first);
+        let cure = format!("first at {location}: give one of them another name");
         let title = format!("two servers named `{}` in {backend}", name.get_ref());
         self.out.error(name.span(), Problem::new(title, cure));
         false
@@ -165,8 +165,8 @@ impl Check<'_, '_> {
         };
         let title =
             format!("servers `{first}` and `{name}` of {backend} have the same cookie `{cookie}`");
-        let place = self.lines.place(first_span);
-        let cure = format!("first at {place}: give one of them another `cookie`");
+        let location = self.lines.location(first_span);
+        let cure = format!("first at {location}: give one of them another `cookie`");
         self.out.error(span, Problem::new(title, cure));
     }
 

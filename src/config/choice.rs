@@ -19,7 +19,7 @@ pub enum AccessLog {
 }
 
 impl AccessLog {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, AccessLog)] = &[
         ("text", AccessLog::Text),
         ("json", AccessLog::Json),
@@ -43,7 +43,7 @@ pub enum OnDown {
 }
 
 impl OnDown {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, OnDown)] = &[("keep", OnDown::Keep), ("close", OnDown::Close)];
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for OnDown {
 }
 
 impl Algorithm {
-    /// The words of the configuration and of the command line.
+    /// The names in the configuration and on the command line.
     pub const NAMES: &[(&str, Algorithm)] = &[
         ("round_robin", Algorithm::RoundRobin),
         ("least_conn", Algorithm::LeastConn),

@@ -18,7 +18,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// A peer that has ended its side rarely wants more than the rest of an answer.
 pub(super) const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The head of a first request comes in one piece or two; who needs longer wants to hold a place.
+/// The head of a first request comes in one piece or two; who needs longer wants to hold a location.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Further connect attempts after the first.

@@ -10,7 +10,7 @@ pub(super) enum Field<T> {
     Absent,
     /// Something wrong, which was reported.
     Invalid,
-    /// This, at this place.
+    /// This, at this location.
     Written(Spanned<T>),
 }
 
@@ -20,7 +20,7 @@ impl<T> Field<T> {
         self.written().map(Spanned::get_ref)
     }
 
-    /// The value with its place, if a valid one was written.
+    /// The value with its location, if a valid one was written.
     pub fn written(&self) -> Option<&Spanned<T>> {
         match self {
             Field::Written(value) => Some(value),
@@ -28,7 +28,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value without its place, if a valid one was written.
+    /// The value without its location, if a valid one was written.
     pub fn into_inner(self) -> Option<T> {
         match self {
             Field::Written(value) => Some(value.into_inner()),

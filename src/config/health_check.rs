@@ -122,7 +122,7 @@ pub(super) enum RawKind {
 }
 
 impl RawKind {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, RawKind)] = &[("tcp", RawKind::Tcp), ("http", RawKind::Http)];
 }
 
@@ -157,8 +157,8 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
         let cure = format!(
             "a probe must be over before the next begins: write timeout = \"{interval}\" or less"
         );
-        let place = span(&raw.interval).or_else(|| span(&raw.timeout));
-        out.error(place.unwrap_or_default(), Problem::new(title, cure));
+        let location = span(&raw.interval).or_else(|| span(&raw.timeout));
+        out.error(location.unwrap_or_default(), Problem::new(title, cure));
     }
     HealthCheck {
         kind: if http {

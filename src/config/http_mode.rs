@@ -63,7 +63,7 @@ pub enum Inspect {
 }
 
 impl Inspect {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, Inspect)] = &[("first", Inspect::First), ("close", Inspect::Close)];
 }
 
@@ -89,7 +89,7 @@ pub(super) enum RawKind {
 }
 
 impl RawKind {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, RawKind)] = &[("tcp", RawKind::Tcp), ("http", RawKind::Http)];
 }
 

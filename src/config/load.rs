@@ -126,7 +126,7 @@ fn report_syntax(out: &mut Diagnostics, errors: &[Error], text: &str, lines: &Li
             .entry(lines.index(span.start))
             .or_insert((error, span));
     }
-    // A value that the parser made up has no place.
+    // A value that the parser made up has no location.
     out.retain(|d| !d.span.is_empty() && !first_of_line.contains_key(&lines.index(d.span.start)));
     for (error, span) in first_of_line.into_values() {
         out.error(span.clone(), syntax_problem(text, error.message(), span));

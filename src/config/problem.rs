@@ -9,7 +9,7 @@ pub(super) type Span = Range<usize>;
 /// Names from the file are cut to this many characters in messages.
 const NAME_SHOWN_MAX: usize = 64;
 
-/// A mistake and its cure, without a place: the parsers of single values return it.
+/// A mistake and its cure, without a location: the parsers of single values return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What is wrong, without a final full stop.
@@ -42,7 +42,7 @@ pub(super) enum Severity {
     Warning,
 }
 
-/// A problem at a place.
+/// A problem at a location.
 #[derive(Clone, Debug)]
 pub(super) struct Diagnostic {
     pub severity: Severity,

@@ -1,4 +1,4 @@
-//! What an operator wrote: the same shape as the file, every value checked on its own, with its place.
+//! What an operator wrote: the same shape as the file, every value checked on its own, with its location.
 //!
 //! `read` fills it from a parsed TOML tree; `validate` makes a `Config` of it; `print` looks here
 //! for what was written and what was not.

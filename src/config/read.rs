@@ -108,7 +108,7 @@ fn read_session(section: &mut Section<'_, '_, '_>) -> RawSession {
 struct Named<'a, 'i> {
     name: &'a str,
     /// As messages call it.
-    place: String,
+    location: String,
     span: Span,
     table: &'a DeTable<'i>,
 }
@@ -132,12 +132,12 @@ fn named_sections<T>(
         out.error(entry.span.clone(), Problem::new(title, cure));
         // Its keys are read nevertheless, unless they are mixed with sections that have names.
         if names.iter().all(|(_, body)| !body.get_ref().is_table()) {
-            let place = format!("[{key}]");
+            let location = format!("[{key}]");
             read(
                 out,
                 &Named {
                     name: "",
-                    place,
+                    location,
                     span: entry.span.clone(),
                     table: names,
                 },
@@ -152,10 +152,10 @@ fn named_sections<T>(
         if let Err(problem) = name::check_name(name.get_ref()) {
             out.error(name.span(), problem);
         }
-        let place = format!("[{key}.{}]", quoted_key(name.get_ref()));
+        let location = format!("[{key}.{}]", quoted_key(name.get_ref()));
         let named = Named {
             name: name.get_ref(),
-            place,
+            location,
             span: body.span(),
             table,
         };
@@ -165,7 +165,7 @@ fn named_sections<T>(
 }
 
 fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
-    let mut section = Section::open(out, Kind::Frontend, &named.place, named.table);
+    let mut section = Section::open(out, Kind::Frontend, &named.location, named.table);
     RawFrontend {
         name: named.name.to_owned(),
         span: named.span.clone(),
@@ -181,7 +181,7 @@ fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
 }
 
 fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
-    let mut section = Section::open(out, Kind::Backend, &named.place, named.table);
+    let mut section = Section::open(out, Kind::Backend, &named.location, named.table);
     RawBackend {
         name: named.name.to_owned(),
         span: named.span.clone(),
@@ -195,11 +195,13 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
             value::choice(out, entry, OnDown::NAMES)
         }),
         health_check: section.take("health_check", |out, entry| {
-            read_health_check(out, entry, &named.place)
+            read_health_check(out, entry, &named.location)
         }),
-        sticky: section.take("sticky", |out, entry| read_sticky(out, entry, &named.place)),
+        sticky: section.take("sticky", |out, entry| {
+            read_sticky(out, entry, &named.location)
+        }),
         servers: section.take("servers", |out, entry| {
-            read_servers(out, entry, &named.place)
+            read_servers(out, entry, &named.location)
         }),
         session: read_session(&mut section),
         incomplete: section.is_misplaced(),
@@ -233,8 +235,8 @@ fn read_servers(
         out.error(entry.span.clone(), Problem::new(title, cure));
         return None;
     }
-    let place = format!("a server of {backend}");
-    let read = |element| read_server(out, &Entry::new(entry.key, element), example, &place);
+    let location = format!("a server of {backend}");
+    let read = |element| read_server(out, &Entry::new(entry.key, element), example, &location);
     Some(elements.iter().filter_map(read).collect())
 }
 
@@ -242,12 +244,12 @@ fn read_server(
     out: &mut Diagnostics,
     entry: &Entry<'_, '_>,
     example: &str,
-    place: &str,
+    location: &str,
 ) -> Read<RawServer> {
     let DeValue::Table(table) = entry.value else {
         return value::wrong_type(out, entry, "entries in braces", format!("write {example}"));
     };
-    let mut section = Section::open(out, Kind::Server, place, table);
+    let mut section = Section::open(out, Kind::Server, location, table);
     Some(RawServer {
         span: entry.span.clone(),
         name: section.take("name", value::name),

@@ -1,7 +1,7 @@
 //! Drawing a diagnostic: its line with a caret below, in the form that rustc made known.
 //!
 //! Whatever is in the line must be drawn sensibly: tabs, wide characters, control characters,
-//! thousands of columns. Used by `error` for reports, and by checks that name a second place.
+//! thousands of columns. Used by `error` for reports, and by checks that name a second location.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
@@ -33,8 +33,8 @@ impl<'t> Lines<'t> {
         self.starts.partition_point(|start| *start <= offset) - 1
     }
 
-    /// `line 14, column 1`, for messages that name a second place.
-    pub fn place(&self, span: &Span) -> String {
+    /// `line 14, column 1`, for messages that name a second location.
+    pub fn location(&self, span: &Span) -> String {
         let (line, index, part) = self.locate(span);
         let column = line[..part.start].chars().count() + 1;
         format!("line {}, column {column}", index + 1)

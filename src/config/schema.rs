@@ -18,15 +18,15 @@ pub(super) enum Key {
     },
 }
 
-/// Looks up `key` in a section of `kind`, which messages call `place` ("[backend.app]").
-pub(super) fn find(kind: Kind, key: &str, place: &str) -> Key {
+/// Looks up `key` in a section of `kind`, which messages call `location` ("[backend.app]").
+pub(super) fn find(kind: Kind, key: &str, location: &str) -> Key {
     if let Some(known) = keys(kind).find(|known| *known == key) {
         return Key::Known(known);
     }
     let shown = shorten(key);
     let title = match kind {
-        Kind::Root => format!("unknown section or key `{shown}` {place}"),
-        _ => format!("unknown key `{shown}` in {place}"),
+        Kind::Root => format!("unknown section or key `{shown}` {location}"),
+        _ => format!("unknown key `{shown}` in {location}"),
     };
     let (cure, meant) = unknown_cure(kind, key);
     Key::Unknown {

@@ -39,21 +39,26 @@ pub(super) struct Section<'a, 'i, 'd> {
 }
 
 impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
-    /// Looks up all keys of a table that messages call `place`.
+    /// Looks up all keys of a table that messages call `location`.
     ///
     /// A misspelled key is reported and then read as the one that was meant, so that its value is
     /// checked in the same run and the right key is not reported as missing.
-    pub fn open(out: &'d mut Diagnostics, kind: Kind, place: &str, table: &'a DeTable<'i>) -> Self {
+    pub fn open(
+        out: &'d mut Diagnostics,
+        kind: Kind,
+        location: &str,
+        table: &'a DeTable<'i>,
+    ) -> Self {
         let mut entries = Vec::new();
         let mut misplaced = false;
         for (key, value) in in_file_order(table) {
-            let known = match schema::find(kind, key.get_ref(), place) {
+            let known = match schema::find(kind, key.get_ref(), location) {
                 Key::Known(known) => Some(known),
                 Key::Unknown { mut problem, meant } => {
                     if meant.is_none() && value.get_ref().is_table() {
                         misplaced = true;
                         problem.cure =
-                            dotted_name_cure(kind, place, key.get_ref()).unwrap_or(problem.cure);
+                            dotted_name_cure(kind, location, key.get_ref()).unwrap_or(problem.cure);
                     }
                     out.error(key.span(), problem);
                     meant.filter(|meant| !table.contains_key(*meant))
@@ -99,9 +104,9 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
 }
 
 /// For `[backend.app.v1]`, which TOML takes for a part of `[backend.app]`.
-fn dotted_name_cure(kind: Kind, place: &str, key: &str) -> Option<String> {
+fn dotted_name_cure(kind: Kind, location: &str, key: &str) -> Option<String> {
     let named = matches!(kind, Kind::Frontend | Kind::Backend);
-    let (section, name) = place.trim_matches(['[', ']']).split_once('.')?;
+    let (section, name) = location.trim_matches(['[', ']']).split_once('.')?;
     let whole = format!("{name}.{key}");
     let usable = named && check_name(&whole).is_ok();
     usable.then(|| format!("quote a name with a dot: [{section}.\"{whole}\"]"))

@@ -98,7 +98,7 @@ pub enum SameSite {
 }
 
 impl SameSite {
-    /// The words of the configuration.
+    /// The names in the configuration.
     pub const NAMES: &[(&str, SameSite)] = &[
         ("Lax", SameSite::Lax),
         ("Strict", SameSite::Strict),
@@ -135,7 +135,7 @@ pub(super) fn validate_sticky(
     backend: &str,
 ) -> Option<Sticky> {
     if matches!(raw.cookie, Field::Absent) {
-        let title = format!("missing key `cookie` in {}", place(backend));
+        let title = format!("missing key `cookie` in {}", location(backend));
         let problem = Problem::new(title, "add cookie = \"SRV\"");
         out.error(raw.span.clone(), problem);
     }
@@ -192,7 +192,7 @@ pub(super) fn check_prefix(sticky: &Sticky) -> Result<(), Problem> {
     Err(Problem::new(title, cure))
 }
 
-pub(super) fn place(backend: &str) -> String {
+pub(super) fn location(backend: &str) -> String {
     format!("{}.sticky]", backend.trim_end_matches(']'))
 }
 

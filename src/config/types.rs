@@ -79,7 +79,7 @@ pub struct Timeouts {
     pub half_closed: Duration,
     /// HTTP mode: the whole head of the first request.
     pub request: Duration,
-    /// Waiting for a place on a full server; when not written: the same as `connect`.
+    /// Waiting in the queue of a full server; when not written: the same as `connect`.
     pub queue: Duration,
 }
 

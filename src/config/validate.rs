@@ -101,19 +101,25 @@ impl Check<'_, '_> {
     }
 
     fn frontend(&mut self, raw: &RawFrontend) -> Option<Frontend> {
-        let place = format!("[frontend.{}]", quoted_key(&raw.name));
-        let listen = self.required(&raw.listen, &raw.span, "listen", &place, "[\"0.0.0.0:80\"]");
+        let location = format!("[frontend.{}]", quoted_key(&raw.name));
+        let listen = self.required(
+            &raw.listen,
+            &raw.span,
+            "listen",
+            &location,
+            "[\"0.0.0.0:80\"]",
+        );
         // All are checked before the first wrong one ends it.
         let listen: Option<Vec<_>> = listen.and_then(|written| {
             let checked: Vec<_> = written.get_ref().iter().map(|l| self.listen(l)).collect();
             checked.into_iter().collect()
         });
-        let backend = self.referenced_backend(raw, &place);
+        let backend = self.referenced_backend(raw, &location);
         let raw_backend = backend.map(|index| &self.raw.backends[index]);
         let values = SessionValues::find(raw_backend, raw, &self.raw.defaults);
         let mode = validate_mode(self.out, &raw.mode);
         if let Some(raw_backend) = raw_backend {
-            self.sticky_in_tcp_mode(raw, raw_backend, &place);
+            self.sticky_in_tcp_mode(raw, raw_backend, &location);
         }
         Some(Frontend {
             name: raw.name.clone(),
@@ -134,12 +140,12 @@ impl Check<'_, '_> {
     }
 
     /// A sticky backend needs the cookies of requests, which TCP mode does not read.
-    fn sticky_in_tcp_mode(&mut self, raw: &RawFrontend, backend: &RawBackend, place: &str) {
+    fn sticky_in_tcp_mode(&mut self, raw: &RawFrontend, backend: &RawBackend, location: &str) {
         if !raw.mode.is_tcp() || backend.sticky.written().is_none() {
             return;
         }
         let backend = quoted_key(&backend.name);
-        let title = format!("{place} is in TCP mode, but [backend.{backend}] is sticky");
+        let title = format!("{location} is in TCP mode, but [backend.{backend}] is sticky");
         let cure = format!("set mode = \"http\", or remove [backend.{backend}.sticky]");
         let mode = raw.mode.kind.written().map(Spanned::span);
         let span = mode.unwrap_or_else(|| raw.span.clone());
@@ -147,7 +153,7 @@ impl Check<'_, '_> {
     }
 
     /// The index of the backend that a frontend names.
-    fn referenced_backend(&mut self, raw: &RawFrontend, place: &str) -> Option<usize> {
+    fn referenced_backend(&mut self, raw: &RawFrontend, location: &str) -> Option<usize> {
         let names = || {
             self.raw
                 .backends
@@ -155,7 +161,7 @@ impl Check<'_, '_> {
                 .map(|backend| backend.name.as_str())
         };
         let example = format!("\"{}\"", shorten(names().next().unwrap_or("NAME")));
-        let name = self.required(&raw.backend, &raw.span, "backend", place, &example)?;
+        let name = self.required(&raw.backend, &raw.span, "backend", location, &example)?;
         let index = names().position(|candidate| candidate == name.get_ref());
         // A section with a misspelled kind may well be the one that is meant.
         if index.is_none() && !self.raw.incomplete {
@@ -166,7 +172,10 @@ impl Check<'_, '_> {
                 }
                 None => format!("use {}", first_few(names())),
             };
-            let title = format!("unknown backend `{}` in {place}", shorten(name.get_ref()));
+            let title = format!(
+                "unknown backend `{}` in {location}",
+                shorten(name.get_ref())
+            );
             self.out.error(name.span(), Problem::new(title, cure));
         }
         index
@@ -183,7 +192,10 @@ impl Check<'_, '_> {
         if let Some(first) = self.listens.get(&listen)
             && !listen.is_repeatable()
         {
-            let cure = format!("first at {}: remove one of them", self.lines.place(first));
+            let cure = format!(
+                "first at {}: remove one of them",
+                self.lines.location(first)
+            );
             let title = format!("`{listen}` is listened on twice");
             self.out.error(span, Problem::new(title, cure));
             return None;
@@ -211,11 +223,11 @@ impl Check<'_, '_> {
         field: &'f Field<T>,
         section: &Span,
         key: &str,
-        place: &str,
+        location: &str,
         example: &str,
     ) -> Option<&'f Spanned<T>> {
         if matches!(field, Field::Absent) {
-            let title = format!("missing key `{key}` in {place}");
+            let title = format!("missing key `{key}` in {location}");
             let cure = format!("add {key} = {example}");
             self.out.error(section.clone(), Problem::new(title, cure));
         }

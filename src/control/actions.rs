@@ -16,49 +16,49 @@ use crate::logic::session::KillReason;
 use crate::snapshot::ServerShared;
 use crate::worker::{Filter, Report, Task};
 
-/// The ways to whoever carries them out.
+/// The parts of the control plane that carry actions out.
 pub struct Actions {
     /// The health thread.
     pub statuses: Statuses,
     /// What holds beside the configuration.
     pub overrides: Arc<Overrides>,
     /// The workers.
-    pub orders: WorkerHandles,
+    pub handles: WorkerHandles,
     /// Where it is recorded.
     pub journal: Journal,
 }
 
-/// A server, as all of the control plane knows it.
+/// A server that an action changes.
 pub struct Target<'a> {
     /// Name of its backend.
     pub backend: &'a str,
-    /// What the configuration says of it.
+    /// Its configuration.
     pub server: &'a Server,
-    /// What is shared of it.
+    /// What threads share of it.
     pub shared: &'a ServerShared,
 }
 
 impl Actions {
-    /// Sets what is ordered of a server. It is in effect, and in the state file, when this returns; a
-    /// sentence says if it could not be saved.
+    /// Changes a server. The change is in effect and in the state file when this returns; a sentence says why
+    /// it could not be saved.
     ///
     /// # Errors
     ///
-    /// No orders are taken now: a sentence.
+    /// A sentence: no actions are taken now.
     pub async fn set_server(
         &self,
         target: &Target<'_>,
         change: ServerChange,
     ) -> Result<Option<String>, &'static str> {
-        let _order = self.overrides.begin_order()?;
+        let _action = self.overrides.begin_action()?;
         self.overrides.add(target.backend, target.server, &change);
         // A thread that has ended ends the process.
         let _ = self.statuses.apply_change(target.shared, change).await;
         Ok(self.overrides.save().await.err())
     }
 
-    /// Closes the open sessions that are meant, and returns how many. `what` names so many of them
-    /// for the log.
+    /// Closes the open sessions that match `filter`, and returns how many. `what` describes that many sessions
+    /// in the log.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl Actions {
         let server = filter.backend.as_ref().zip(filter.server.as_ref());
         let server = server.map(|(backend, server)| format!("{backend}/{server}"));
         let task = Task::Close(KillReason::Operator);
-        let closed = sessions::ask(&self.orders, task, filter).await?.count;
+        let closed = sessions::ask(&self.handles, task, filter).await?.count;
         if closed > 0 {
             let why = match by.reason.as_str() {
                 "" => String::new(),
@@ -92,12 +92,12 @@ impl Actions {
         Ok(closed)
     }
 
-    /// Describes the open sessions that are meant, up to so many, the oldest first.
+    /// Lists the open sessions that match `filter`, at most `max`, the oldest first.
     ///
     /// # Errors
     ///
     /// A worker did not answer.
     pub async fn list_sessions(&self, filter: Filter, max: usize) -> Result<Report, &'static str> {
-        sessions::ask(&self.orders, Task::List(max), filter).await
+        sessions::ask(&self.handles, Task::List(max), filter).await
     }
 }

@@ -1,21 +1,21 @@
-//! Waiting until all workers have taken a configuration, but not for ever: one that is stuck is to hold up
-//! neither takeovers nor signals.
+//! Waits until all workers use a configuration, with a time limit: a worker that is stuck must not hold up
+//! takeovers and signals.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-/// Workers that have been given a configuration.
+/// Workers to which a configuration was sent.
 pub struct Adopting {
-    /// Told by each worker, by its index.
+    /// Receives the index of each worker that uses it.
     adopted: mpsc::UnboundedReceiver<usize>,
-    /// Those that have not taken it yet.
+    /// Indices of the workers that do not use it yet.
     late: BTreeSet<usize>,
 }
 
 impl Adopting {
-    /// So many workers, with what each is to call once it has the configuration.
+    /// For this many workers; each has to call its function once it uses the configuration.
     pub fn new(workers: usize) -> (Self, Vec<Box<dyn FnOnce() + Send>>) {
         let (sender, adopted) = mpsc::unbounded_channel();
         let adopting = Adopting {
@@ -25,18 +25,18 @@ impl Adopting {
         let call = |worker| -> Box<dyn FnOnce() + Send> {
             let sender = sender.clone();
             Box::new(move || {
-                // Nobody may wait any more.
+                // The receiver is gone after a timeout.
                 let _ = sender.send(worker);
             })
         };
         (adopting, (0..workers).map(call).collect())
     }
 
-    /// Waits for them all, at most so long.
+    /// Waits for all workers, at most for `timeout`.
     ///
     /// # Errors
     ///
-    /// A sentence that names those that have not taken it.
+    /// A sentence that names the workers that do not use it yet.
     pub async fn wait(&mut self, timeout: Duration) -> Result<(), String> {
         let all = async {
             while !self.late.is_empty() {

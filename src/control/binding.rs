@@ -1,4 +1,4 @@
-//! Opening a listening socket where a process that has just ended may still have one.
+//! Opens a listening socket at an address that a process which has just ended may still occupy.
 //!
 //! The kernel closes what a killed process has given to io_uring after the process is gone, up to a second
 //! later. So an address in use is tried again for a while, unless a living process has it.
@@ -16,10 +16,10 @@ use super::owner::Owner;
 /// How long an address may still be in use without a living owner.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When it is said that this takes long.
+/// After how long a log line says that the address is still in use.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// How often it is tried.
+/// From one attempt to the next.
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// Why a socket could not be opened.
@@ -71,7 +71,7 @@ pub async fn open<T>(
     }
 }
 
-/// Why an address can't be listened on, and what to do.
+/// A sentence that says why no listener can be opened at an address, and what to do.
 pub fn refusal(address: &SocketAddr, refused: &Refused) -> String {
     let (error, port) = (&refused.error, address.port());
     match (error.kind(), &refused.owner) {

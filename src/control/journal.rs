@@ -1,9 +1,8 @@
-//! The journal: what happened last, in order, for whoever shows it.
+//! The journal: the last events in order, for the admin listener to show.
 //!
-//! Changes of servers and backends, what operators did, reloads and warnings are recorded here by
-//! whoever brings them about, beside the line that the log gets. Memory is bounded: the oldest goes when the
-//! journal is full. Nobody who records waits for a reader; readers ask for what is newer than what
-//! they have seen.
+//! Changes of servers and backends, actions of operators, reloads and warnings are recorded here as well as in
+//! the log. Memory is bounded: the oldest event is dropped when the journal is full. Recording never waits
+//! for a reader; readers ask for the events behind the last that they have seen.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -137,7 +136,7 @@ impl Journal {
         newer.cloned().collect()
     }
 
-    /// Tells the id of the newest event whenever there is one.
+    /// Receives the id of the newest event whenever one is recorded.
     pub fn follow(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
     }

@@ -1,5 +1,5 @@
-//! The listeners of all frontends: opening them, one for each worker, or saying in a sentence why
-//! not; and what a reload makes of them.
+//! The listeners of all frontends: opens them, one socket for each worker, and finds out at a reload which stay,
+//! come and go.
 //!
 //! The control plane keeps a handle of its own on each. That is what lets it refuse new clients at
 //! an address that goes away, on all its sockets at once, before the workers take what still waits
@@ -19,16 +19,16 @@ use crate::worker::Listening;
 
 /// An address or an inherited socket on which all workers accept.
 struct Entry {
-    what: What,
+    key: ListenerKey,
     /// The length of its queues.
     backlog: u32,
-    /// Handles on the sockets, by index of the worker, with what the worker calls them.
+    /// Handles on the sockets with their ids, by index of the worker.
     sockets: Vec<(u64, Listener)>,
 }
 
-/// What tells an entry from others.
+/// What identifies a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct What {
+pub struct ListenerKey {
     /// As it was written when it was opened.
     listen: String,
     /// The name of the frontend that it is for.
@@ -37,8 +37,8 @@ pub struct What {
     pub address: SocketAddr,
 }
 
-impl What {
-    /// Whether it is what this entry of a frontend asks for.
+impl ListenerKey {
+    /// Whether `listen` of this frontend names this listener.
     fn serves(&self, listen: &Listen, frontend: &str) -> bool {
         match listen {
             Listen::Address(address) if address.port() != 0 => self.address == *address,
@@ -49,23 +49,23 @@ impl What {
     }
 }
 
-/// An entry that goes from one process to another.
+/// A listener that one process transfers to another.
 pub struct TransferredListener {
-    /// What it is.
-    pub what: What,
+    /// Which listener it is.
+    pub key: ListenerKey,
     /// Handles on its sockets, at least one.
     pub sockets: Vec<Listener>,
 }
 
-/// An entry that another process may have too.
+/// A listener that is offered to another process.
 pub struct Offered {
-    /// What it gets.
-    pub handed: TransferredListener,
-    /// What the workers call the sockets.
+    /// What the other process receives.
+    pub transferred: TransferredListener,
+    /// Ids of its sockets.
     pub ids: Vec<u64>,
 }
 
-/// All that is open.
+/// All open listeners.
 #[derive(Default)]
 pub struct Listeners {
     entries: Vec<Entry>,
@@ -73,16 +73,15 @@ pub struct Listeners {
     id: u64,
 }
 
-/// An entry of the configuration that is to come.
+/// A listener of the next configuration.
 enum Found {
-    /// It is open: its index.
+    /// It is open already: its index.
     Open(usize),
-    /// It was opened for it, with what each worker is to get.
+    /// It was opened for that configuration, with a socket for each worker.
     New(Entry, Vec<Listener>),
 }
 
-/// Everything that a configuration needs, open and not in use yet. Dropping it leaves things as
-/// they were.
+/// All listeners of the next configuration, open and not in use yet. Dropping it changes nothing.
 pub struct Prepared {
     /// By index of the frontend, in the order of the configuration.
     found: Vec<Vec<Found>>,
@@ -91,44 +90,44 @@ pub struct Prepared {
     names: Vec<String>,
     /// Of the newest socket.
     id: u64,
-    /// Indices of entries that are not wanted any more.
+    /// Indices of listeners that the next configuration does not have.
     removed: Vec<usize>,
-    /// Which of the entries that were handed over are wanted, by their index.
+    /// Indices of the transferred listeners that the configuration names.
     kept: Vec<usize>,
 }
 
 impl Prepared {
-    /// Whether something is closed by it.
+    /// Whether it closes a listener.
     pub fn removes(&self) -> bool {
         !self.removed.is_empty()
     }
 }
 
-/// What a configuration means for workers and readers.
+/// The listeners of the configuration that is in use now.
 pub struct Applied {
     /// By index of the worker: all its listeners.
     pub by_worker: Vec<Vec<Listening<Listener>>>,
     /// By index of the frontend: the addresses, in the order of the configuration.
     pub addresses: Vec<Vec<SocketAddr>>,
-    /// Which of the entries that were handed over are in use, by their index.
+    /// Indices of the transferred listeners that are in use.
     pub kept: Vec<usize>,
 }
 
 /// When listeners are opened.
 pub enum OpenMode {
-    /// Sockets may be inherited, and these have been handed over.
+    /// At the start of the process: sockets may be inherited, and these listeners were transferred.
     Start(Vec<TransferredListener>),
-    /// What was inherited stays, and nothing else can be: a number may mean any descriptor of this
-    /// process by now.
+    /// At a reload: only sockets that were inherited at the start can stay. A descriptor number may belong to
+    /// any other file of this process by now.
     Reload,
 }
 
 impl Listeners {
-    /// Opens what `config` needs and is not open.
+    /// Opens the listeners of `config` that are not open yet.
     ///
     /// # Errors
     ///
-    /// The first listener that can't be had.
+    /// The first listener that cannot be opened.
     pub async fn prepare(
         &self,
         config: &Config,
@@ -139,7 +138,7 @@ impl Listeners {
         let mut opening = Opening::new(&self.entries, workers, mode, self.id);
         let wanted = |frontend: &Frontend| frontend.listen.iter().map(|_| None).collect();
         let mut found: Vec<Vec<Option<Found>>> = config.frontends.iter().map(wanted).collect();
-        // Whoever takes any port is not to take one that another entry names.
+        // Port 0 comes last: the kernel must not choose a port that another entry names.
         for any_port in [false, true] {
             for (frontend, found) in config.frontends.iter().zip(&mut found) {
                 for (listen, found) in frontend.listen.iter().zip(found) {
@@ -147,7 +146,7 @@ impl Listeners {
                         continue;
                     }
                     let open = (unused.iter()).position(|index| {
-                        let what = &self.entries[*index].what;
+                        let what = &self.entries[*index].key;
                         what.serves(listen, &frontend.name)
                     });
                     *found = Some(match open {
@@ -180,8 +179,8 @@ impl Listeners {
         let share = |entry: &Entry| {
             let sockets = entry.sockets.iter().map(|(_, socket)| socket.share());
             Ok(Offered {
-                handed: TransferredListener {
-                    what: entry.what.clone(),
+                transferred: TransferredListener {
+                    key: entry.key.clone(),
                     sockets: sockets.collect::<Result<_, Error>>()?,
                 },
                 ids: entry.sockets.iter().map(|(id, _)| *id).collect(),
@@ -195,14 +194,14 @@ impl Listeners {
     pub fn refuse_new(&self, prepared: &Prepared) {
         for index in &prepared.removed {
             for (_, socket) in &self.entries[*index].sockets {
-                // Failing that, more clients may meet a closing door.
+                // If this fails, connections that come until the close are reset.
                 let _ = socket.refuse_new();
             }
         }
     }
 
-    /// Makes `prepared` what is open, and gives up the handles on what is not wanted any more. The
-    /// workers are to get what comes back.
+    /// Puts `prepared` into use, and drops the handles on listeners that it does not have. Send the result to
+    /// the workers.
     pub fn apply(&mut self, prepared: Prepared, workers: usize) -> Applied {
         let mut old: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
         let mut applied = Applied {
@@ -221,8 +220,8 @@ impl Listeners {
                     },
                 };
                 entry.set_backlog(prepared.backlogs[frontend]);
-                entry.what.frontend.clone_from(&prepared.names[frontend]);
-                addresses.push(entry.what.address);
+                entry.key.frontend.clone_from(&prepared.names[frontend]);
+                addresses.push(entry.key.address);
                 let mut opened = opened.into_iter();
                 for (worker, (id, _)) in entry.sockets.iter().enumerate() {
                     applied.by_worker[worker % workers].push(Listening {
@@ -246,13 +245,13 @@ struct Opening {
     held: Vec<Held>,
     workers: usize,
     mode: OpenMode,
-    /// What was handed over and is not in use yet, with its index.
-    handed: Vec<(usize, TransferredListener)>,
-    /// Indices of what was handed over and is in use.
+    /// Transferred listeners that are not in use yet, with their indices.
+    transferred: Vec<(usize, TransferredListener)>,
+    /// Indices of transferred listeners that are in use.
     kept: Vec<usize>,
     /// Of the newest socket.
     id: u64,
-    /// Descriptors that have been taken over, each for one entry.
+    /// Descriptors that were inherited, each by one listener.
     inherited: Vec<i32>,
 }
 
@@ -274,20 +273,20 @@ impl Opening {
         let mut held: Vec<Held> = (entries.iter())
             .map(|entry| {
                 let sockets = entry.sockets.iter().map(|(_, socket)| socket);
-                Held::new(entry.what.address, sockets)
+                Held::new(entry.key.address, sockets)
             })
             .collect();
-        let handed = match &mut mode {
-            OpenMode::Start(handed) => std::mem::take(handed),
+        let transferred = match &mut mode {
+            OpenMode::Start(transferred) => std::mem::take(transferred),
             OpenMode::Reload => Vec::new(),
         };
-        let all = handed.iter();
-        held.extend(all.map(|it| Held::new(it.what.address, it.sockets.iter())));
+        let all = transferred.iter();
+        held.extend(all.map(|it| Held::new(it.key.address, it.sockets.iter())));
         Opening {
             held,
             workers,
             mode,
-            handed: handed.into_iter().enumerate().collect(),
+            transferred: transferred.into_iter().enumerate().collect(),
             kept: Vec::new(),
             id,
             inherited: Vec::new(),
@@ -295,8 +294,8 @@ impl Opening {
     }
 
     async fn open(&mut self, listen: &Listen, frontend: &Frontend) -> Result<Found, StartError> {
-        let opened = match (self.take_handed(listen, frontend), listen, &self.mode) {
-            (Some(handed), _, _) => self.complete(handed, listen, frontend.backlog),
+        let opened = match (self.take_transferred(listen, frontend), listen, &self.mode) {
+            (Some(transferred), _, _) => self.complete(transferred, listen, frontend.backlog),
             (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog).await,
             (None, Listen::Descriptor(descriptor), OpenMode::Start(_)) => self.inherit(*descriptor),
             (None, Listen::Systemd(name), OpenMode::Start(_)) => activated(name)
@@ -325,7 +324,7 @@ impl Opening {
         });
         let entry = Entry {
             sockets: numbered.collect(),
-            what: What {
+            key: ListenerKey {
                 listen: listen.to_string(),
                 frontend: frontend.name.clone(),
                 address,
@@ -335,26 +334,29 @@ impl Opening {
         Ok(Found::New(entry, for_workers))
     }
 
-    fn take_handed(&mut self, listen: &Listen, frontend: &Frontend) -> Option<TransferredListener> {
-        let mut all = self.handed.iter();
-        let position = all.position(|(_, it)| it.what.serves(listen, &frontend.name))?;
-        let (index, handed) = self.handed.remove(position);
+    fn take_transferred(
+        &mut self,
+        listen: &Listen,
+        frontend: &Frontend,
+    ) -> Option<TransferredListener> {
+        let mut all = self.transferred.iter();
+        let position = all.position(|(_, it)| it.key.serves(listen, &frontend.name))?;
+        let (index, transferred) = self.transferred.remove(position);
         self.kept.push(index);
-        Some(handed)
+        Some(transferred)
     }
 
-    /// Sees to it that each worker has a socket of an address that was handed over, and each socket
-    /// a worker.
-    fn complete(&self, handed: TransferredListener, listen: &Listen, backlog: u32) -> Opened {
-        let address = handed.what.address;
-        let mut sockets = handed.sockets;
+    /// Completes a transferred listener, so that each worker has a socket of it and each socket has a worker.
+    fn complete(&self, transferred: TransferredListener, listen: &Listen, backlog: u32) -> Opened {
+        let address = transferred.key.address;
+        let mut sockets = transferred.sockets;
         for socket in &sockets {
             socket.set_backlog(backlog)?;
         }
         while sockets.len() < self.workers {
             sockets.push(match listen {
                 Listen::Address(_) => match Listener::bind(address, backlog) {
-                    // It was inherited once, so that nobody can have the address beside it.
+                    // The socket was inherited once: no other can be bound to its address.
                     Err(error) if error.kind() == ErrorKind::AddrInUse => sockets[0].share()?,
                     bound => bound?,
                 },
@@ -411,7 +413,7 @@ impl Entry {
         if self.backlog != backlog {
             self.backlog = backlog;
             for (_, socket) in &self.sockets {
-                // It listens already, so nothing speaks against listening with another length.
+                // listen(2) on a socket that listens already only changes the length.
                 let _ = socket.set_backlog(backlog);
             }
         }

@@ -1,8 +1,8 @@
-//! Host names of servers to addresses, at the start, at a reload, and for as long as that fails.
+//! Resolves the host names of servers: at the start, at a reload, and again as long as that fails.
 //!
-//! The system's resolver (getaddrinfo(3)) blocks for as long as name servers are silent. So every
-//! question has a thread of its own, many of them may be open at the same time, and whoever waits
-//! for the answer may give up: the thread then ends by itself.
+//! The system's resolver (getaddrinfo(3)) blocks as long as name servers do not answer. So each query has a
+//! thread of its own; several run at the same time. A caller may stop waiting: the thread then ends by
+//! itself.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,10 +18,10 @@ use crate::config::{Address, Config, system_resolver};
 use crate::privileges::{self, User};
 use crate::snapshot::Snapshot;
 
-/// Questions that are open at the same time, those that nobody waits for included.
+/// Queries under way at the same time, those included whose caller has stopped waiting.
 const QUESTIONS_MAX: usize = 64;
 
-/// How long a start or a reload waits for all answers together.
+/// How long a start or a reload waits for all names together.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// From the end of a failed attempt to the next one.
@@ -32,7 +32,7 @@ pub type Answer = io::Result<Vec<SocketAddr>>;
 
 type Lookup = dyn Fn(&str, u16) -> Answer + Send + Sync;
 
-/// The way to the system's resolver. Clones share its limit.
+/// The system's resolver, with a limit of queries that clones share.
 #[derive(Clone)]
 pub struct Names {
     lookup: Arc<Lookup>,
@@ -79,7 +79,7 @@ impl Names {
         std::thread::Builder::new()
             .name("resolver".to_owned())
             .spawn(move || {
-                // Whoever asked may have given up.
+                // The caller may have stopped waiting.
                 let _ = sender.send(lookup(&host, port));
                 drop(permit);
             })?;

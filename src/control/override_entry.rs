@@ -6,7 +6,7 @@ use super::server_change::{Attribution, ServerChange};
 use crate::config::Server;
 use crate::logic::health::AdminState;
 
-/// What the configuration said of a server.
+/// The configuration of a server when its override was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfiguredServer {
     /// As it is written.
@@ -27,7 +27,7 @@ impl ConfiguredServer {
     }
 }
 
-/// What an operator wants of one server.
+/// The administrative state and the weight that an operator set for one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// Name of its backend.
@@ -41,8 +41,9 @@ pub struct Override {
     /// Who set it last.
     #[serde(flatten)]
     pub by: Attribution,
-    /// What the configuration said then.
-    pub line: ConfiguredServer,
+    /// The configuration of the server then.
+    #[serde(rename = "line")]
+    pub configured: ConfiguredServer,
 }
 
 impl Override {
@@ -54,7 +55,7 @@ impl Override {
         }
     }
 
-    pub fn says_nothing(&self) -> bool {
+    pub fn is_default(&self) -> bool {
         self.state == AdminState::Ready && self.weight.is_none()
     }
 }

@@ -1,8 +1,8 @@
-//! What operators want of servers, beside what the configuration says.
+//! Administrative states and weights that operators set at run time, beside the configuration.
 //!
-//! Kept by name, so that it outlives a reload, and in the state file, so that it outlives the
-//! process. An entry holds as long as the line of its server says what it said when the entry was
-//! made: whoever changes the line means the line.
+//! They are kept by name, so that they survive a reload, and in the state file, so that they survive the
+//! process. An override holds as long as the configuration of its server is the same as when it was made: an
+//! edit of the server's entry wins.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,38 +19,38 @@ use crate::config::{Config, Server};
 use crate::logic::health::AdminState;
 use crate::snapshot::Snapshot;
 
-/// How long a takeover waits for orders that are being carried out.
-const ORDERS_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a takeover waits for actions of operators that are under way.
+const ACTIONS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long an order or a reload waits for the disk of the state file.
+/// How long an action or a reload waits for the disk of the state file.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// By the indices of backend and server.
 type ServerChanges = Vec<((usize, usize), ServerChange)>;
 
-/// All of them.
+/// All overrides.
 #[derive(Debug)]
 pub struct Overrides {
     /// By names of backend and server.
     entries: Mutex<BTreeMap<(String, String), Override>>,
     file: Option<StateFile>,
     journal: Journal,
-    /// Held for reading by each order, for writing by a takeover.
-    orders: Arc<RwLock<()>>,
+    /// Held for reading by each action, for writing by a takeover.
+    actions: Arc<RwLock<()>>,
 }
 
-/// An order of an operator that is being carried out.
-pub struct Order(
+/// An action of an operator that is under way, until this is dropped.
+pub struct ActionUnderWay(
     #[expect(dead_code, reason = "it counts while it is held")] OwnedRwLockReadGuard<()>,
 );
 
-/// No orders are taken while this exists.
-pub struct OrdersRefused(
+/// While this exists, actions of operators are refused.
+pub struct ActionsRefused(
     #[expect(dead_code, reason = "it counts while it is held")] OwnedRwLockWriteGuard<()>,
 );
 
 impl Overrides {
-    /// Begins with `found`, and writes what changes to `file`.
+    /// Begins with the overrides in `found`; each change is written to `file`.
     pub fn new(found: Vec<Override>, file: Option<StateFile>, journal: Journal) -> Self {
         let key = |entry: &Override| (entry.backend.clone(), entry.server.clone());
         let entries = found.into_iter().map(|entry| (key(&entry), entry));
@@ -58,37 +58,37 @@ impl Overrides {
             entries: Mutex::new(entries.collect()),
             file,
             journal,
-            orders: Arc::default(),
+            actions: Arc::default(),
         }
     }
 
-    /// Begins an order, which is carried out and saved when what is returned is dropped.
+    /// Begins an action. Drop the result when it is in effect and saved.
     ///
     /// # Errors
     ///
-    /// Another process takes over, and would not learn of it: a sentence.
-    pub fn begin_order(&self) -> Result<Order, &'static str> {
-        let order = Arc::clone(&self.orders).try_read_owned();
-        order.map(Order).map_err(|_| {
+    /// A sentence: another process takes over and would not know of the action.
+    pub fn begin_action(&self) -> Result<ActionUnderWay, &'static str> {
+        let action = Arc::clone(&self.actions).try_read_owned();
+        action.map(ActionUnderWay).map_err(|_| {
             "another process is taking over from this one: repeat the order, which that one takes"
         })
     }
 
-    /// Refuses orders from now on, and returns all that is wanted when those under way are done.
+    /// Refuses actions from now on, and returns all overrides once the actions under way have ended.
     ///
     /// # Errors
     ///
-    /// They take too long: a sentence.
-    pub async fn refuse_orders(&self) -> Result<(OrdersRefused, Vec<Override>), &'static str> {
-        let all_done = Arc::clone(&self.orders).write_owned();
-        let all_done = tokio::time::timeout(ORDERS_TIMEOUT, all_done).await;
+    /// A sentence: actions under way take too long.
+    pub async fn refuse_actions(&self) -> Result<(ActionsRefused, Vec<Override>), &'static str> {
+        let all_done = Arc::clone(&self.actions).write_owned();
+        let all_done = tokio::time::timeout(ACTIONS_TIMEOUT, all_done).await;
         let refused = all_done.map_err(|_| "an order of an operator is still being carried out")?;
         let all = self.entries().values().cloned().collect();
-        Ok((OrdersRefused(refused), all))
+        Ok((ActionsRefused(refused), all))
     }
 
-    /// What operators wanted of the servers of the first snapshot, by `ServerShared::id`. Entries
-    /// that do not hold any more are dropped, as in [`Overrides::put_into_effect`].
+    /// The changes for the servers of the first snapshot, by `ServerShared::id`. Overrides that do not hold any
+    /// more are dropped, as in [`Overrides::put_into_effect`].
     pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, ServerChange)> {
         let (changes, dropped) = self.adopt(&snapshot.config);
         if dropped {
@@ -99,8 +99,8 @@ impl Overrides {
         changes.into_iter().map(by_id).collect()
     }
 
-    /// Makes the health thread see to it, for a snapshot that is new to it. Entries whose server is
-    /// gone or whose line has changed are dropped: such a server is to be as its line says.
+    /// Sends the changes to the health thread, for a snapshot that is new to it. Overrides whose server is gone
+    /// or has another configuration are dropped: such a server is as the configuration says.
     pub async fn put_into_effect(&self, snapshot: &Snapshot, statuses: &Statuses) {
         let (changes, dropped) = self.adopt(&snapshot.config);
         for ((backend, server), change) in changes {
@@ -114,7 +114,7 @@ impl Overrides {
         }
     }
 
-    /// What is wanted of servers, by their indices, and whether entries were dropped.
+    /// The changes, by the indices of their servers, and whether overrides were dropped.
     fn adopt(&self, config: &Config) -> (ServerChanges, bool) {
         let mut changes = Vec::new();
         let mut entries = self.entries();
@@ -123,11 +123,11 @@ impl Overrides {
             let Some((indices, server)) = find(config, &entry.backend, &entry.server) else {
                 return false;
             };
-            let holds = entry.line == ConfiguredServer::of(server);
+            let holds = entry.configured == ConfiguredServer::of(server);
             let change = if holds {
                 entry.change()
             } else {
-                self.line_wins(entry, server)
+                self.configuration_wins(entry, server)
             };
             changes.push((indices, change));
             holds
@@ -135,8 +135,8 @@ impl Overrides {
         (changes, entries.len() < before)
     }
 
-    /// The line of a server has changed since the entry was made.
-    fn line_wins(&self, entry: &Override, server: &Server) -> ServerChange {
+    /// The configuration of a server has changed since the override was made.
+    fn configuration_wins(&self, entry: &Override, server: &Server) -> ServerChange {
         let name = format!("{}/{}", entry.backend, entry.server);
         let by = Attribution {
             who: "the configuration".to_owned(),
@@ -160,12 +160,14 @@ impl Overrides {
         }
     }
 
-    /// Adds a change to what is wanted of a server.
+    /// Adds a change to the override of a server.
     pub fn add(&self, backend: &str, server: &Server, change: &ServerChange) {
         let key = (backend.to_owned(), server.name.clone());
-        let line = ConfiguredServer::of(server);
+        let configured = ConfiguredServer::of(server);
         let mut entries = self.entries();
-        let before = entries.remove(&key).filter(|entry| entry.line == line);
+        let before = entries
+            .remove(&key)
+            .filter(|entry| entry.configured == configured);
         let weight = change
             .weight
             .or(before.as_ref().and_then(|entry| entry.weight));
@@ -178,9 +180,9 @@ impl Overrides {
                 .unwrap_or_default(),
             weight: weight.filter(|weight| *weight != server.weight),
             by: change.by.clone(),
-            line,
+            configured,
         };
-        if !entry.says_nothing() {
+        if !entry.is_default() {
             entries.insert(key, entry);
         }
     }

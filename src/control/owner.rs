@@ -54,7 +54,7 @@ impl fmt::Display for Owner {
 
 /// Whether a process with these files in `/proc` has been killed or ends already.
 fn ends(stat: &str, status: &str) -> bool {
-    // SendHint the name, which may contain anything, fields 3 and 9 are the first and the seventh.
+    // Behind the name, which may contain anything, fields 3 and 9 are the first and the seventh.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut fields = fields.split_whitespace();
     let dead = matches!(fields.next(), None | Some("Z" | "X"));

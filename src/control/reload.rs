@@ -1,8 +1,8 @@
-//! Reloading: reading the file again and putting it into effect, or saying why nothing changed.
+//! Reload: reads the configuration file again and puts it into effect, or says why nothing changed.
 //!
-//! One task owns all that changes with a configuration, so that one reload follows the other. It
-//! first makes sure that everything can be had, and only then changes anything. SIGHUP asks for a
-//! reload, and so does whoever has a [`Reloader`].
+//! One task owns all that changes with a configuration, so that reloads do not overlap. It first opens and
+//! resolves everything that the new configuration needs; from then on nothing can fail. A reload is requested
+//! by SIGHUP or by a [`Reloader`].
 
 use std::fmt::Write;
 use std::sync::{Arc, Weak};
@@ -19,7 +19,7 @@ use super::limits::Limits;
 use super::listeners::{Listeners, Offered, OpenMode};
 use super::names::Names;
 use super::override_entry::Override;
-use super::overrides::{OrdersRefused, Overrides};
+use super::overrides::{ActionsRefused, Overrides};
 use super::systemd;
 use super::workers::WorkerHandles;
 use crate::config::Config;
@@ -33,7 +33,7 @@ const REQUESTS_MAX: usize = 16;
 /// How long the file may take to be read, with host names of listeners. A FIFO may stand in its place.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long workers may take to take a configuration; they do it at once unless they are stuck.
+/// How long workers may take until they use a configuration. They do so at once unless they are stuck.
 const ADOPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long another process that wants to take over may wait for a reload to end.
@@ -62,13 +62,13 @@ pub struct ReloadResult {
     pub result: Result<String, String>,
 }
 
-/// To the task.
+/// A request to the task that reloads.
 pub enum Request {
     Reload(oneshot::Sender<ReloadResult>),
     ListenerTransfer(oneshot::Sender<Result<ListenerTransfer, String>>),
 }
 
-/// What another process is offered.
+/// What another process receives when it takes over.
 pub struct ListenerTransfer {
     pub listeners: Vec<Offered>,
     /// What operators want of servers.
@@ -76,13 +76,13 @@ pub struct ListenerTransfer {
     pub under_way: UnderWay,
 }
 
-/// Nothing is reloaded, and no order of an operator is taken, while this exists.
+/// While this exists, reloads and actions of operators are refused.
 pub struct UnderWay {
     _reloads: Arc<()>,
-    _orders: OrdersRefused,
+    _actions: ActionsRefused,
 }
 
-/// What asks for reloads. Clones are the same.
+/// Requests reloads. Clones are the same.
 #[derive(Clone)]
 pub struct Reloader {
     requests: mpsc::Sender<Request>,
@@ -97,7 +97,7 @@ pub struct Requests {
 }
 
 impl Reloader {
-    /// One, with its other end.
+    /// Creates both ends.
     pub fn new(active: watch::Receiver<Arc<Active>>) -> (Self, Requests) {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
         let (last_sender, last) = watch::channel(None);
@@ -113,7 +113,7 @@ impl Reloader {
         (reloader, requests)
     }
 
-    /// Reloads, and waits until that has succeeded for all workers or has failed.
+    /// Reloads, and waits until all workers use the new configuration or the reload has failed.
     pub async fn reload(&self) -> ReloadResult {
         let (sender, outcome) = oneshot::channel();
         // Either fails only when the task has ended.
@@ -147,13 +147,13 @@ impl Reloader {
     }
 }
 
-/// All that changes with a configuration.
+/// The task that reloads, with all that changes with a configuration.
 pub struct Reload {
     /// `None`: the process has no file.
     pub source: Option<Source>,
     pub registry: Registry,
     pub listeners: Listeners,
-    pub orders: WorkerHandles,
+    pub handles: WorkerHandles,
     pub statuses: Statuses,
     pub names: Names,
     pub overrides: Arc<Overrides>,
@@ -164,7 +164,7 @@ pub struct Reload {
     pub admin_descriptors: u64,
     /// While an [`ListenerTransfer`] exists, another process takes over.
     pub takeover: Weak<()>,
-    /// Whether all workers have taken the newest configuration.
+    /// Until all workers use the newest configuration.
     pub adopting: Option<Adopting>,
 }
 
@@ -176,7 +176,7 @@ impl Reload {
                 request = requests.requests.recv() => match request {
                     Some(Request::Reload(request)) => Some(request),
                     Some(Request::ListenerTransfer(request)) => {
-                        // Whoever gave up waiting drops it.
+                        // The requester may have given up waiting.
                         let _ = request.send(self.offer().await);
                         continue;
                     }
@@ -201,7 +201,7 @@ impl Reload {
             report(&self.journal, &outcome);
             requests.last.send_replace(Some(outcome.clone()));
             if let Some(request) = request {
-                // Whoever asked may have gone.
+                // The requester may have given up waiting.
                 let _ = request.send(outcome);
             }
         }
@@ -221,7 +221,7 @@ impl Reload {
 
     /// Whether anything may change now.
     fn check_free(&self) -> Result<(), String> {
-        if self.orders.shared().is_stopping() {
+        if self.handles.shared().is_stopping() {
             return Err(STOPPING.to_owned());
         }
         if self.takeover.strong_count() > 0 {
@@ -234,7 +234,7 @@ impl Reload {
         self.check_free()?;
         let listeners = self.listeners.offer();
         let listeners = listeners.map_err(|error| format!("no listener can be shared: {error}"))?;
-        let (orders, overrides) = self.overrides.refuse_orders().await?;
+        let (actions, overrides) = self.overrides.refuse_actions().await?;
         let reloads = Arc::new(());
         self.takeover = Arc::downgrade(&reloads);
         Ok(ListenerTransfer {
@@ -242,7 +242,7 @@ impl Reload {
             overrides,
             under_way: UnderWay {
                 _reloads: reloads,
-                _orders: orders,
+                _actions: actions,
             },
         })
     }
@@ -272,11 +272,11 @@ impl Reload {
             self.admin_descriptors,
         );
         limits.report(&config);
-        let session_limit = &self.orders.shared().session_limit;
+        let session_limit = &self.handles.shared().session_limit;
         session_limit.set_max(Some(limits.sessions_max));
         let snapshot = self.registry.snapshot(config);
         resolved.put_into_effect(&snapshot, &self.journal);
-        // Workers are to find the servers with their health.
+        // Health comes first, so that workers never see a server without it.
         self.statuses.adopt(&snapshot).await;
         let overrides = Arc::clone(&self.overrides);
         overrides.put_into_effect(&snapshot, &self.statuses).await;
@@ -298,9 +298,9 @@ impl Reload {
                 adopted,
             }))
         });
-        self.orders.send_each(adoptions);
+        self.handles.send_each(adoptions);
         if let Err(late) = adopting.wait(ADOPT_TIMEOUT).await {
-            // It is in use elsewhere, and they find it when they go on.
+            // The configuration is in use all the same: late workers find it when they go on.
             let _ = write!(warnings, "warning: {late}, within {ADOPT_TIMEOUT:?}");
             self.adopting = Some(adopting);
         }
@@ -311,7 +311,7 @@ impl Reload {
         Ok(warnings)
     }
 
-    /// Refuses what cannot change while the process runs.
+    /// Refuses a configuration that changes what only a restart can change.
     fn check_restart(&self, config: &Config) -> Result<(), String> {
         let active = self.active.borrow();
         let setting = config.global.workers;

@@ -1,4 +1,4 @@
-//! Open sessions over all workers: asks each, and puts together what they report.
+//! Lists or closes open sessions of all workers: sends each the command, and merges their reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +11,34 @@ use crate::worker::{Command, Filter, Reply, Report, SessionCommand, Task};
 /// How long workers may take to list sessions. They answer at once unless they are stuck.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long they may take to close them: the kernel needs time for each, and other sessions are not
-/// to notice it.
+/// How long workers may take to close sessions. They close a few at a time, so that other sessions are not
+/// delayed.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Has every worker do it, and returns what all of them found together, the oldest session first
-/// and no more than a list is to have.
+/// Sends `task` to every worker and merges the reports: the oldest session first, and no more than a list
+/// may have.
 ///
 /// # Errors
 ///
 /// A worker did not answer in time.
 pub async fn ask(
-    orders: &WorkerHandles,
+    handles: &WorkerHandles,
     task: Task,
     filter: Filter,
 ) -> Result<Report, &'static str> {
     let (sender, mut reports) = mpsc::unbounded_channel();
     let reply: Reply = Arc::new(move |report| {
-        // Who gave up waiting needs no reports.
+        // The receiver is gone after a timeout.
         let _ = sender.send(report);
     });
-    let errand = SessionCommand {
+    let command = SessionCommand {
         task,
         filter,
         reply,
     };
-    orders.send(|| Command::Sessions(errand.clone()));
+    handles.send(|| Command::Sessions(command.clone()));
     // Only the workers hold the sender now.
-    drop(errand);
+    drop(command);
     let collect = async {
         let mut all = Report::default();
         // Workers that have ended drop their part.

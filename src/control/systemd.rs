@@ -1,7 +1,7 @@
-//! What the service manager is told: sd_notify(3), by the socket that `NOTIFY_SOCKET` names.
+//! Notifications for the service manager: sd_notify(3), by the socket that `NOTIFY_SOCKET` names.
 //!
-//! Without that variable nothing is told. A manager that does not listen is none of our clients'
-//! concern, so that is a warning and nothing more; one that does not read is not waited for.
+//! Without that variable nothing is sent. A notification that fails, or that the manager does not read in
+//! time, is logged as a warning; the process goes on.
 
 use std::io;
 use std::time::Duration;

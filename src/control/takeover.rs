@@ -1,6 +1,5 @@
 //! Taking over: a new process gets the listening sockets of the one that runs, accepts on them,
-//! and only then the old one finishes its sessions and ends. No address is ever without somebody
-//! who accepts.
+//! and only then the old one finishes its sessions and ends. At no time does nobody accept at an address.
 //!
 //! ```text
 //!  new                                        old
@@ -14,11 +13,11 @@
 //!   |  opens its admin listeners               |  finishes its sessions, ends
 //! ```
 //!
-//! Of a listener that both have, the old process only closes its handles: who waits in its queue is the
-//! new one's. What the new one does not have is closed as at any other stop.
+//! Of a listener that both have, the old process only closes its handles: connections in its accept queue are
+//! accepted by the new one. A listener that the new one does not have is closed as at any other stop.
 //!
-//! If the new process ends before it is ready, the old one goes on as if nothing had been. The
-//! conversation blocks, each side with a time limit.
+//! If the new process ends before it is ready, the old one goes on as before. Both sides block in each step,
+//! with a time limit.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -30,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use tokio::sync::mpsc;
 
-use super::listeners::{TransferredListener, What};
+use super::listeners::{ListenerKey, TransferredListener};
 use super::override_entry::Override;
 use super::reload::{ListenerTransfer, Reloader, UnderWay};
 use crate::io::{Listener, handover};
@@ -61,15 +60,15 @@ const KEPT: &str = "kept";
 /// The longest such line.
 const KEPT_LEN_MAX: usize = 1024 * 1024;
 
-/// The old process has given its listeners up.
+/// The old process has accepted its listeners up.
 const RELEASED: &[u8] = b"released\n";
 
-/// What the old process has.
+/// The listeners of the old process and the overrides of its operators.
 #[derive(Debug, Serialize, Deserialize)]
 struct List {
     pid: u32,
     listeners: Vec<Listed>,
-    /// What operators want of servers; `None`: an older version, which does not tell.
+    /// What operators set of servers; `None`: the old process is of a version that does not send it.
     #[serde(default)]
     overrides: Option<Vec<Override>>,
 }
@@ -77,17 +76,17 @@ struct List {
 #[derive(Debug, Serialize, Deserialize)]
 struct Listed {
     #[serde(flatten)]
-    what: What,
-    /// How many sockets of it follow.
+    key: ListenerKey,
+    /// How many of its sockets follow.
     sockets: usize,
 }
 
-/// Hands over what there is, and waits until the new process is ready.
-fn give(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedTakeover> {
+/// Sends the listeners, and waits until the new process is ready.
+fn transfer(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedTakeover> {
     set_timeout(&to, STEP_TIMEOUT)?;
     let listeners = offer.listeners.iter().map(|offered| Listed {
-        what: offered.handed.what.clone(),
-        sockets: offered.handed.sockets.len(),
+        key: offered.transferred.key.clone(),
+        sockets: offered.transferred.sockets.len(),
     });
     let list = List {
         pid: std::process::id(),
@@ -97,7 +96,7 @@ fn give(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedTakeo
     let list = serde_json::to_vec(&list)?;
     to.write_all(&(list.len() as u32).to_be_bytes())?;
     to.write_all(&list)?;
-    let sockets = (offer.listeners.iter()).flat_map(|offered| &offered.handed.sockets);
+    let sockets = (offer.listeners.iter()).flat_map(|offered| &offered.transferred.sockets);
     let sockets: Vec<_> = sockets.map(AsFd::as_fd).collect();
     handover::send_descriptors(&to, &sockets)?;
     set_timeout(&to, READY_TIMEOUT)?;
@@ -115,7 +114,7 @@ fn give(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedTakeo
     })
 }
 
-/// The indices of the listeners that the new process has; empty if it does not tell.
+/// The indices of the listeners that the new process uses; empty if it does not send them.
 fn read_kept(from: &mut UnixStream) -> io::Result<Vec<usize>> {
     from.set_nonblocking(true)?;
     let mut byte = [0];
@@ -141,49 +140,51 @@ fn read_kept(from: &mut UnixStream) -> io::Result<Vec<usize>> {
         .collect())
 }
 
-/// Hands over to whoever asks for it by the admin socket. Clones are the same.
+/// The side of the old process: sends its listeners to a process that asks by the admin socket. Clones
+/// are the same.
 #[derive(Clone)]
 pub struct TakeoverServer {
     reloader: Reloader,
-    given: mpsc::Sender<AcceptedTakeover>,
+    accepted: mpsc::Sender<AcceptedTakeover>,
 }
 
-/// Another process accepts in our place.
+/// Another process has taken over and accepts now.
 pub struct AcceptedTakeover {
     stream: UnixStream,
-    /// What our workers call the sockets that it has too.
+    /// Ids of the sockets that the other process uses too.
     pub kept: Vec<u64>,
     _under_way: UnderWay,
 }
 
 impl TakeoverServer {
-    /// One, with what tells that it has succeeded.
+    /// Creates it; the receiver gets a takeover that has succeeded.
     pub fn new(reloader: Reloader) -> (Self, mpsc::Receiver<AcceptedTakeover>) {
-        let (given, receiver) = mpsc::channel(1);
-        (TakeoverServer { reloader, given }, receiver)
+        let (accepted, receiver) = mpsc::channel(1);
+        (TakeoverServer { reloader, accepted }, receiver)
     }
 
-    /// What there is to hand over.
+    /// The listeners that can be transferred now; no reload begins while they exist.
     ///
     /// # Errors
     ///
-    /// Nothing is handed over now: a sentence.
+    /// A sentence that says why nothing can be transferred now.
     pub async fn offer(&self) -> Result<ListenerTransfer, String> {
         let offer = self.reloader.offer().await;
         offer.inspect_err(|why| log::warn!("nothing is handed over: {why}"))
     }
 
-    /// Hands over to the process behind this stream, if it gets as far as accepting.
-    pub async fn give(&self, to: UnixStream, offer: ListenerTransfer) {
+    /// Transfers the listeners to the process at the other end of `to`. A failure is logged, and this process
+    /// goes on.
+    pub async fn transfer(&self, to: UnixStream, offer: ListenerTransfer) {
         log::info!("another process takes over the listeners");
-        let given = tokio::task::spawn_blocking(move || give(to, offer));
-        match given
+        let accepted = tokio::task::spawn_blocking(move || transfer(to, offer));
+        match accepted
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
         {
-            Ok(given) => {
+            Ok(accepted) => {
                 // Fails only when this process ends.
-                let _ = self.given.send(given).await;
+                let _ = self.accepted.send(accepted).await;
             }
             Err(error) => log::warn!("the other process did not take over: {error}"),
         }
@@ -191,7 +192,7 @@ impl TakeoverServer {
 }
 
 impl AcceptedTakeover {
-    /// Says that the listeners that it has too, and the admin listeners, are given up.
+    /// Tells the new process that this one has closed the listeners that both have, and its admin listeners.
     ///
     /// # Errors
     ///
@@ -201,18 +202,18 @@ impl AcceptedTakeover {
     }
 }
 
-/// What the new process got.
+/// The side of the new process: what it received.
 pub struct TakeoverClient {
     stream: UnixStream,
     /// The process that still runs.
     pub pid: u32,
     /// Its listeners.
-    pub handed: Vec<TransferredListener>,
+    pub transferred: Vec<TransferredListener>,
     /// What operators want of servers, if it tells.
     pub overrides: Option<Vec<Override>>,
 }
 
-/// The new process: asks the one behind this admin socket for its listeners.
+/// Asks the process behind this admin socket for its listeners.
 ///
 /// # Errors
 ///
@@ -256,25 +257,25 @@ fn talk(mut stream: UnixStream) -> io::Result<TakeoverClient> {
     let list: List = serde_json::from_slice(&list)?;
     let count = list.listeners.iter().map(|listed| listed.sockets).sum();
     let mut sockets = handover::receive_descriptors(&stream, count)?.into_iter();
-    let mut handed = Vec::new();
+    let mut transferred = Vec::new();
     for listed in list.listeners {
         let sockets = sockets.by_ref().take(listed.sockets);
         let sockets: Vec<_> = sockets.map(Listener::try_from).collect::<io::Result<_>>()?;
-        let what = listed.what;
-        handed.push(TransferredListener { what, sockets });
+        let key = listed.key;
+        transferred.push(TransferredListener { key, sockets });
     }
     Ok(TakeoverClient {
         stream,
         pid: list.pid,
-        handed,
+        transferred,
         overrides: list.overrides,
     })
 }
 
 impl TakeoverClient {
-    /// The new process: says that it accepts on what was handed over, by these indices, and waits
-    /// until the old one has given that and its admin listeners up. Whatever happens, it is on its own from
-    /// here on.
+    /// Tells the old process that this one accepts on the listeners with these indices, and waits until the
+    /// old one has closed these and its admin listeners. From here on this process serves, whatever is
+    /// returned.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The worker threads: starting them, telling them to stop, noticing that they ended.
+//! The worker threads: starts them, stops them, and notices when one has ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::worker::{Command, Listening, LogSink, Release, Setup, Worker};
 /// How long workers may take to close listeners that another process has too.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The way of orders to all workers, which may still have to be started.
+/// Sends commands to all workers, also before they are started.
 #[derive(Clone)]
 pub struct WorkerHandles {
     senders: Vec<Sender<Command<Listener>>>,
@@ -28,15 +28,15 @@ pub struct WorkerHandles {
 }
 
 impl WorkerHandles {
-    /// Sends an order to all of them, and wakes them.
+    /// Sends a command to every worker, and wakes it.
     pub fn send(&self, command: impl Fn() -> Command<Listener>) {
         self.send_each(self.senders.iter().map(|_| command()));
     }
 
-    /// Sends an order to each of them, by index, and wakes them.
+    /// Sends each worker its command, by index, and wakes it.
     pub fn send_each(&self, commands: impl Iterator<Item = Command<Listener>>) {
         for (sender, command) in self.senders.iter().zip(commands) {
-            // One that has ended needs no orders.
+            // A worker that has ended needs no command.
             let _ = sender.send(command);
         }
         for worker in 0..self.senders.len() {
@@ -52,13 +52,13 @@ impl WorkerHandles {
 
 /// What workers need before they are started.
 pub struct WorkerSetup {
-    orders: WorkerHandles,
+    handles: WorkerHandles,
     /// By index of the worker.
     ends: Vec<(Waker, Receiver<Command<Listener>>)>,
 }
 
 impl WorkerSetup {
-    /// Makes it for as many workers as `limits` says.
+    /// Creates it for `limits.workers` workers.
     ///
     /// # Errors
     ///
@@ -76,28 +76,28 @@ impl WorkerSetup {
         let shared = Arc::new(Shared::new(limits.sessions_max, wake));
         let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| unbounded()).unzip();
         Ok(WorkerSetup {
-            orders: WorkerHandles { senders, shared },
+            handles: WorkerHandles { senders, shared },
             ends: wakers.into_iter().zip(receivers).collect(),
         })
     }
 
-    /// The way of orders to them.
-    pub fn orders(&self) -> &WorkerHandles {
-        &self.orders
+    /// Sends commands to the workers.
+    pub fn handles(&self) -> &WorkerHandles {
+        &self.handles
     }
 }
 
 /// Running workers.
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
-    orders: WorkerHandles,
+    handles: WorkerHandles,
     /// Workers that have ended.
     ended: watch::Receiver<usize>,
     /// What their engines are and make use of.
     engine: String,
 }
 
-/// What a worker's thread is given.
+/// What a worker's thread needs.
 struct Thread {
     index: usize,
     cpu: Option<usize>,
@@ -129,7 +129,7 @@ impl Workers {
         log: &Writer,
     ) -> Result<Self, StartError> {
         let system = |what| move |error| StartError::System(what, error);
-        let shared = Arc::clone(&setup.orders.shared);
+        let shared = Arc::clone(&setup.handles.shared);
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
         let cpus = cpus_to_pin();
@@ -138,7 +138,7 @@ impl Workers {
             .map_or(0, |since| since.as_nanos() as u64);
         let mut workers = Workers {
             threads: Vec::new(),
-            orders: setup.orders,
+            handles: setup.handles,
             ended,
             engine: String::new(),
         };
@@ -185,55 +185,56 @@ impl Workers {
         Ok(workers)
     }
 
-    /// What they run on, for the log.
+    /// How many workers there are and which CPUs they run on, for the log.
     pub fn description(&self) -> String {
         format!("{} workers on {}", self.threads.len(), self.engine)
     }
 
-    /// The way of orders to them.
-    pub fn orders(&self) -> &WorkerHandles {
-        &self.orders
+    /// Sends commands to the workers.
+    pub fn handles(&self) -> &WorkerHandles {
+        &self.handles
     }
 
     /// What they share.
     pub fn shared(&self) -> &Arc<Shared> {
-        &self.orders.shared
+        &self.handles.shared
     }
 
     /// Sessions that are open now.
     pub fn sessions_open(&self) -> u32 {
-        self.orders.shared.session_limit.used()
+        self.handles.shared.session_limit.used()
     }
 
-    /// Has all close their handles of these listeners, which another process has too, and waits for that.
+    /// Makes all workers close their handles of these listeners, which another process has too, and waits
+    /// until they have.
     pub async fn release(&self, listeners: &[u64]) {
         let (alive, mut all_closed) = mpsc::channel::<()>(1);
         let release = Release {
             listeners: listeners.into(),
             closed: Arc::new(alive),
         };
-        self.orders.send(|| Command::Release(release.clone()));
+        self.handles.send(|| Command::Release(release.clone()));
         drop(release);
         // Ends when the last worker has dropped its end. A worker that is late closes them all the same.
         let _ = tokio::time::timeout(RELEASE_TIMEOUT, all_closed.recv()).await;
     }
 
-    /// Tells all to stop accepting and to end with their last session.
+    /// Makes all workers stop accepting, and end with their last session.
     pub fn stop(&self) {
-        self.orders.send(|| Command::Stop);
+        self.handles.send(|| Command::Stop);
     }
 
-    /// Tells all to end their sessions now.
+    /// Makes all workers close their sessions now.
     pub fn abort(&self) {
-        self.orders.send(|| Command::Abort);
+        self.handles.send(|| Command::Abort);
     }
 
-    /// Waits until one has ended.
+    /// Waits until any worker has ended.
     pub async fn any_ended(&mut self) {
         let _ = self.ended.wait_for(|ended| *ended > 0).await;
     }
 
-    /// Waits until all have ended.
+    /// Waits until all workers have ended.
     pub async fn all_ended(&mut self) {
         let all = self.threads.len();
         let _ = self.ended.wait_for(|ended| *ended >= all).await;
@@ -254,7 +255,7 @@ fn cpus_to_pin() -> Vec<usize> {
     cpus
 }
 
-/// Tells that a worker's thread has ended, whichever way.
+/// Reports the end of a worker's thread when it is dropped, also by a panic.
 struct Ended {
     count: watch::Sender<usize>,
     shared: Arc<Shared>,

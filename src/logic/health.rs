@@ -1,6 +1,7 @@
-//! Whether a server takes new sessions: what probes found, and what the operator wants.
+//! The health of one server: its operational state by probes, and its administrative state by operators.
 //!
-//! The two are kept apart. What probes found is a counter, moved as HAProxy moves it:
+//! Both decide whether it takes new sessions, and are kept apart. The operational state is a counter, as in
+//! HAProxy:
 //!
 //! ```text
 //!          passed           passed: reaches `rise`            failed
@@ -378,8 +379,8 @@ impl Health {
         })
     }
 
-    /// Takes an order of the operator. A server that comes out of maintenance is as at the start
-    /// of the process, but its weight rises.
+    /// Sets the administrative state. A server that comes out of maintenance is as at the start of the process,
+    /// but its weight rises by slow start.
     pub fn set_admin(&mut self, now: Instant, admin: AdminState) -> Option<Change> {
         if self.admin == admin {
             return None;
@@ -434,7 +435,7 @@ impl Health {
         self.operational_change(now, before.state())
     }
 
-    /// What probes say.
+    /// The operational state.
     pub fn operational(&self) -> Operational {
         match &self.rules.check {
             _ if !self.resolved => Operational::Down { successes: 0 },
@@ -450,7 +451,7 @@ impl Health {
         }
     }
 
-    /// What the operator wants.
+    /// The administrative state.
     pub fn admin(&self) -> AdminState {
         self.admin
     }

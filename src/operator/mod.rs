@@ -31,7 +31,7 @@ const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long it may take to close many sessions.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Does what is asked, and says what came of it. The exit status is 0 if it is done, else 1.
+/// Runs a command and prints its result. The exit status is 0 if it succeeded, else 1.
 pub fn run(command: Command) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

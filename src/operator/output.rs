@@ -1,4 +1,4 @@
-//! What the commands print, and why one fails.
+//! Output of the commands, and the error that ends one.
 
 use std::fmt;
 
@@ -22,12 +22,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Prints an answer as it came, so that a program can read it.
+/// Prints a JSON response as it was received, so that a program can read it.
 pub(super) fn say_json(answer: &Value) -> Result<(), Failure> {
     say(&printable::json(&format!("{answer:#}")))
 }
 
-/// Says on standard error what is wrong.
+/// Prints a message to standard error.
 pub(super) fn complain(text: &str) {
     eprintln!("{}", Printable(text));
 }

@@ -101,7 +101,7 @@ async fn serve(
     options: Options,
     started: impl FnOnce(&ListenAddresses),
 ) -> Result<(), StartError> {
-    // Before anything listens: a signal must never find the default handlers in place.
+    // Before anything listens: no signal may meet the default handlers.
     let mut signals = Signals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
     let user = user(config.global.identity.as_ref());
@@ -128,35 +128,35 @@ async fn serve(
         Some(_) | None => None,
     };
     let journal = Journal::new();
-    let told = taken.as_mut().and_then(|taken| taken.overrides.take());
-    let overrides = Arc::new(overrides(config, told, user, &journal)?);
+    let received = taken.as_mut().and_then(|taken| taken.overrides.take());
+    let overrides = Arc::new(overrides(config, received, user, &journal)?);
     let changes = overrides.at_start(&snapshot).await;
     let names = Names::of_system(user);
     let resolved = names.resolve_all(config).await;
     resolved.put_into_effect(&snapshot, &journal);
     let initial = (Arc::clone(&snapshot), changes);
-    let orders = setup.orders().clone();
-    let mut health = Health::start(initial, names.clone(), user, orders, journal.clone())
+    let handles = setup.handles().clone();
+    let mut health = Health::start(initial, names.clone(), user, handles, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
     health.first_round().await;
     let mut listeners = Listeners::default();
-    let handed = taken
+    let transferred = taken
         .as_mut()
-        .map(|taken| std::mem::take(&mut taken.handed));
-    let mode = OpenMode::Start(handed.unwrap_or_default());
+        .map(|taken| std::mem::take(&mut taken.transferred));
+    let mode = OpenMode::Start(transferred.unwrap_or_default());
     let prepared = listeners.prepare(config, worker_count, mode).await?;
     let applied = listeners.apply(prepared, worker_count);
     let (warn, warnings) = mpsc::channel(WARNINGS_MAX);
     let warnings = tokio::spawn(record_warnings(warnings, journal.clone()));
-    // One that finds no room is lost: the counters tell the same.
+    // A warning that does not fit into the channel is dropped; counters show the shortage too.
     let warned = move |text| drop(warn.try_send(text));
     let log = Writer::start(user, warned)
         .map_err(|error| StartError::System("cannot start the access log's thread", error))?;
     let mut workers = Workers::start(&snapshot, user, &limits, setup, applied.by_worker, &log)?;
     if let Some(taken) = taken {
         finish_takeover(taken, applied.kept).await;
-        workers.orders().send(|| Command::AcceptAnew);
-        // What the other process told may be in no file yet; what goes wrong is logged.
+        workers.handles().send(|| Command::AcceptAnew);
+        // Overrides of the other process may be in no file yet; a failure is logged.
         let _ = overrides.save().await;
         admin = bind_late(config, user).await;
     }
@@ -182,10 +182,10 @@ async fn serve(
         bound: applied.addresses,
     }));
     let (reloader, requests) = Reloader::new(active.clone());
-    let (giver, mut given) = TakeoverServer::new(reloader.clone());
+    let (takeover_server, mut accepted) = TakeoverServer::new(reloader.clone());
     // Until this is dropped, it serves.
     let mut serving = None;
-    // Until the end, no order is taken that the other process would not learn of.
+    // Until the end, no action is taken that the other process would not know of.
     let mut _taken_over = None;
     if let Some(admin) = admin {
         if let Some(address) = admin.address() {
@@ -198,20 +198,20 @@ async fn serve(
         let actions = Actions {
             statuses: statuses.clone(),
             overrides: Arc::clone(&overrides),
-            orders: workers.orders().clone(),
+            handles: workers.handles().clone(),
             journal: journal.clone(),
         };
-        let told = Box::new(move |server: &ServerShared| statuses.server(server));
+        let status_of = Box::new(move |server: &ServerShared| statuses.server(server));
         let shared = Arc::clone(workers.shared());
         // The task that reloads goes on for as long as somebody could ask it.
-        let state = admin::State::new(active.clone(), shared, told, reloader.clone());
-        serving = Some(admin.start(state, actions, giver.clone()));
+        let state = admin::State::new(active.clone(), shared, status_of, reloader.clone());
+        serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
     let reload = Reload {
         source: options.source,
         registry,
         listeners,
-        orders: workers.orders().clone(),
+        handles: workers.handles().clone(),
         statuses: health.statuses().clone(),
         names,
         overrides,
@@ -243,15 +243,15 @@ async fn serve(
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
             stop.announce(name, timeout);
         }
-        Some(mut given) = given.recv() => {
+        Some(mut accepted) = accepted.recv() => {
             if let Some(serving) = serving.take() {
                 serving.close().await;
             }
-            workers.release(&given.kept).await;
-            if let Err(error) = given.release() {
+            workers.release(&accepted.kept).await;
+            if let Err(error) = accepted.release() {
                 log::warn!("the other process has gone: {error}");
             }
-            _taken_over = Some(given);
+            _taken_over = Some(accepted);
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
             log::info!("another process has taken over: finishing open sessions, at most {timeout:?}");
         }
@@ -298,7 +298,8 @@ async fn finish_takeover(taken: TakeoverClient, kept: Vec<usize>) {
     }
 }
 
-/// Opens the admin listener of a process that serves already, which goes on without it in need.
+/// Opens the admin listener of a process that serves already. If that fails, it is logged and the process goes
+/// on without one.
 async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
     let bound = Admin::bind(config.admin.as_ref()?, user).await;
     bound
@@ -306,17 +307,17 @@ async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
         .ok()
 }
 
-/// What operators want: as the process `told` that this one takes over from, or else as it was when the
-/// last process ended, if that is kept.
+/// The overrides of operators: those `received` from the process that this one takes over from, or else those
+/// in the state file, if there is one.
 fn overrides(
     config: &Config,
-    told: Option<Vec<Override>>,
+    received: Option<Vec<Override>>,
     user: Option<User>,
     journal: &Journal,
 ) -> Result<Overrides, StartError> {
     let Some(path) = &config.global.state_file else {
         return Ok(Overrides::new(
-            told.unwrap_or_default(),
+            received.unwrap_or_default(),
             None,
             journal.clone(),
         ));
@@ -329,7 +330,7 @@ fn overrides(
         }
         Err(Refused::NoFile(why)) => Err(StartError::StateFile(why)),
     };
-    let found = told.map_or_else(load, Ok)?;
+    let found = received.map_or_else(load, Ok)?;
     let file = StateFile::start(path.clone(), user)
         .map_err(|error| StartError::System("cannot start the state file's thread", error))?;
     Ok(Overrides::new(found, Some(file), journal.clone()))

@@ -98,7 +98,7 @@ pub(super) async fn finish_sessions(
     }
 }
 
-/// A second signal asks for the end.
+/// Ends the process at once: a second signal asked for it.
 fn end_at_once(name: &str) -> ! {
     log::warn!("{name} once more: ending at once");
     log::logger().flush();
@@ -111,8 +111,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     quit: Signal,
     soft_stop: Signal,
-    /// Other programs mean a reload by it, or that the log is to be opened again. By default it would
-    /// end the process.
+    /// SIGUSR2, which does nothing; by default it would end the process.
     unused: Signal,
 }
 

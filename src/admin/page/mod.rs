@@ -103,7 +103,7 @@ async fn page(
     Ok(answer)
 }
 
-/// A word that nobody can guess, new for each answer.
+/// A random nonce for the content security policy of one response.
 fn nonce() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());

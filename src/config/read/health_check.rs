@@ -19,11 +19,11 @@ pub(super) fn read_health_check(
     entry: &Entry<'_, '_>,
     backend: &str,
 ) -> Read<RawHealthCheck> {
-    let place = format!("{}.health_check]", backend.trim_end_matches(']'));
+    let location = format!("{}.health_check]", backend.trim_end_matches(']'));
     let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {place}"));
+        return value::wrong_type(out, entry, "a section", format!("write {location}"));
     };
-    let mut section = Section::open(out, Kind::HealthCheck, &place, table);
+    let mut section = Section::open(out, Kind::HealthCheck, &location, table);
     Some(RawHealthCheck {
         kind: section.take("type", |out, entry| {
             value::choice(out, entry, RawKind::NAMES)

@@ -8,7 +8,7 @@ use super::super::error::Diagnostics;
 use super::super::problem::Problem;
 use super::super::reference::Kind;
 use super::super::section::{Entry, Section};
-use super::super::sticky::{MAX_AGES, RawSticky, SameSite, parse_domain, parse_path, place};
+use super::super::sticky::{MAX_AGES, RawSticky, SameSite, location, parse_domain, parse_path};
 use super::super::value::{self, Read};
 
 /// Reads the section; `backend` is how messages call the one that it belongs to.
@@ -17,11 +17,11 @@ pub(super) fn read_sticky(
     entry: &Entry<'_, '_>,
     backend: &str,
 ) -> Read<RawSticky> {
-    let place = place(backend);
+    let location = location(backend);
     let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {place}"));
+        return value::wrong_type(out, entry, "a section", format!("write {location}"));
     };
-    let mut section = Section::open(out, Kind::Sticky, &place, table);
+    let mut section = Section::open(out, Kind::Sticky, &location, table);
     Some(RawSticky {
         span: entry.span.clone(),
         cookie: section.take("cookie", |out, entry| {

@@ -1,4 +1,4 @@
-//! What the log and the journal are told when health changes.
+//! Log lines and journal entries about changes of health.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::control::journal::{Entry, Journal, Kind};
 use crate::control::server_change::Attribution;
 use crate::logic::health::{Cause, Change};
 
-/// A server's state changed. `server` is `BACKEND/SERVER`; `by` is who ordered something last.
+/// Reports that a server's state changed. `server` is `BACKEND/SERVER`; `by` is who changed the server last.
 pub fn server_changed(journal: &Journal, server: &str, change: &Change, by: Option<&Attribution>) {
     let (from, to) = change.transition.names();
     let level = match change.transition.is_down() {
@@ -135,7 +135,7 @@ pub fn cannot_probe(journal: &Journal, cause: Cause) {
     ));
 }
 
-/// A duration without digits that nobody wants to know.
+/// A duration rounded down to milliseconds below 10 s, to seconds below 10 min, else to minutes.
 fn rounded(duration: Duration) -> String {
     const MINUTE: u128 = 60_000;
     let millis = duration.as_millis();

@@ -1,5 +1,5 @@
-//! The loop of the health thread: begins probes when they are due, judges their results, publishes
-//! what follows.
+//! The loop of the health thread: begins probes when they are due, evaluates their results, and publishes the
+//! availability that follows.
 //!
 //! Every probe is a task of its own, so one that hangs costs nothing to the others; a server has at
 //! most one. Everything else happens here, one thing after the other, so nothing needs a lock.
@@ -45,7 +45,7 @@ pub struct Checker {
     pub(super) pools: Vec<Pool>,
     pub(super) agenda: Agenda,
     limiter: Limiter,
-    probes: JoinSet<Judged>,
+    probes: JoinSet<ProbeResult>,
     pub(super) names: Names,
     /// Host names that are being resolved, by the id of the server.
     pub(super) lookups: JoinSet<(u64, Answer)>,
@@ -56,16 +56,16 @@ pub struct Checker {
     pub(super) awaited: usize,
     /// Servers that were ever checked.
     pub(super) phases: usize,
-    /// Told when every server has its first result.
+    /// Sent when every server has its first result.
     first_round: Option<oneshot::Sender<()>>,
-    /// The zero of time here.
+    /// The time that [`Instant::ZERO`] stands for.
     start: tokio::time::Instant,
     /// When the next warning that this host cannot probe may be logged.
     warn_after: Instant,
 }
 
-/// The id of a server, what it was asked, the slot that the probe had, and what was found.
-type Judged = (u64, Arc<Probe>, Slot, Cause);
+/// The id of the server, its probe, the slot that the probe had, and the result.
+type ProbeResult = (u64, Arc<Probe>, Slot, Cause);
 
 impl Checker {
     /// Must be called on the health thread's runtime. The changes of operators, by
@@ -103,17 +103,17 @@ impl Checker {
         checker
     }
 
-    /// Runs until it is ordered to stop.
+    /// Runs until [`HealthCommand::Stop`].
     pub async fn run(
         mut self,
-        mut suspects: mpsc::UnboundedReceiver<u64>,
-        mut orders: mpsc::UnboundedReceiver<HealthCommand>,
+        mut connect_failures: mpsc::UnboundedReceiver<u64>,
+        mut commands: mpsc::UnboundedReceiver<HealthCommand>,
     ) {
         loop {
             let wakeup = self.start + self.wakeup().duration_since(Instant::ZERO);
             tokio::select! {
                 biased;
-                order = orders.recv() => match order {
+                command = commands.recv() => match command {
                     Some(HealthCommand::Apply { server, change, done }) => {
                         self.apply_change(server, &change);
                         let _ = done.send(());
@@ -124,7 +124,7 @@ impl Checker {
                     }
                     Some(HealthCommand::Stop) | None => return,
                 },
-                Some(server) = suspects.recv() => self.report_connect_failure(server),
+                Some(server) = connect_failures.recv() => self.report_connect_failure(server),
                 Some(result) = self.probes.join_next() => self.on_result(result),
                 Some(Ok((server, answer))) = self.lookups.join_next() => {
                     self.looked_up(server, answer);
@@ -197,8 +197,8 @@ impl Checker {
             self.drop_probe(id, slot);
             return;
         };
-        if std::mem::take(&mut target.suspected) {
-            target.suspected_at = Some(now);
+        if std::mem::take(&mut target.connect_failed) {
+            target.connect_failed_at = Some(now);
         }
         target.shared.connect_failures.seen();
         target.probed_at = now;
@@ -218,10 +218,10 @@ impl Checker {
     }
 
     /// Takes the result of a probe.
-    fn on_result(&mut self, result: Result<Judged, tokio::task::JoinError>) {
+    fn on_result(&mut self, result: Result<ProbeResult, tokio::task::JoinError>) {
         let (id, probe, slot, cause) = match result {
             Ok(result) => result,
-            // A fault of ours, which is not to be taken for one of a server.
+            // An internal error says nothing about a server.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let now = self.now();
@@ -240,7 +240,7 @@ impl Checker {
             .as_ref()
             .is_some_and(|now| Arc::ptr_eq(now, probe))
         {
-            // It is asked something else now, or nothing.
+            // A reload has changed or removed its probe.
             self.plan_probe_at(id, now);
             return;
         }
@@ -267,7 +267,7 @@ impl Checker {
             return;
         };
         if let Operational::Up { .. } = target.health.operational() {
-            target.suspected = true;
+            target.connect_failed = true;
             if !target.probing {
                 self.plan_probe(id, self.now());
             }
@@ -284,10 +284,10 @@ impl Checker {
         };
         let calm = schedule::next(target.phase, interval, now);
         let due = match target.health.operational() {
-            // A worker's word is checked at once, but not again and again.
-            Operational::Up { .. } if target.suspected => {
+            // A connect failure is verified at once, but at most every fast interval.
+            Operational::Up { .. } if target.connect_failed => {
                 let fast = target.health.fast_interval();
-                let again = target.suspected_at.map_or(now, |last| last + fast);
+                let again = target.connect_failed_at.map_or(now, |last| last + fast);
                 again.max(now).min(calm)
             }
             _ if target.health.is_moving() => (target.probed_at + interval).max(now),
@@ -309,7 +309,7 @@ impl Checker {
         self.agenda.add(due, id, Task::Probe);
     }
 
-    /// After a result or an order: publishes, and does what a change demands.
+    /// Publishes a server's health after a result or an action; a change is announced, and may close sessions.
     pub(super) fn follow(&mut self, id: u64, change: Option<Change>, now: Instant) {
         self.publish(id, now);
         let Some(change) = change else { return };
@@ -322,10 +322,10 @@ impl Checker {
             let cut = || Command::Sessions(SessionCommand::shutdown_sessions_of(&target.shared));
             self.workers.send(cut);
         }
-        self.look_at_pool(backend, now);
+        self.update_pool(backend, now);
     }
 
-    /// Says that a server has changed.
+    /// Announces a change of a server.
     pub(super) fn announce(&self, id: u64, change: &Change) {
         if let Some(target) = self.targets.get(&id) {
             let by = target.by.as_ref();
@@ -335,8 +335,8 @@ impl Checker {
         }
     }
 
-    /// Says it when a backend has lost its last usable server, or has one again.
-    pub(super) fn look_at_pool(&mut self, backend: usize, now: Instant) {
+    /// Announces that a backend has lost its last usable server, or has one again.
+    pub(super) fn update_pool(&mut self, backend: usize, now: Instant) {
         let pool = &mut self.pools[backend];
         let usable = pool.shared.has_usable();
         match pool.lost_since {
@@ -353,7 +353,7 @@ impl Checker {
         }
     }
 
-    /// Tells workers and readers of statuses how a server is.
+    /// Publishes a server's health for the workers and for readers of [`Statuses`].
     pub(super) fn publish(&mut self, id: u64, now: Instant) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
@@ -370,7 +370,7 @@ impl Checker {
         }
         self.statuses.publish(&target.shared, health, now);
         if turned {
-            // Those who wait for a place may have one now, or nothing to wait for any more.
+            // Queued sessions may get a slot now, or have no server to wait for any more.
             self.workers.shared().notify_waiters(&target.shared);
         }
         target.weight_due = target.health.next_rise(now);

@@ -47,7 +47,7 @@ const FIRST_ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the thread.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running health thread; it ends when this is dropped.
+/// The running health thread, which ends when this is dropped.
 pub struct Health {
     statuses: Statuses,
     first_round: Option<oneshot::Receiver<()>>,
@@ -59,7 +59,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Starts it as `user`. The changes of operators, by [`ServerShared::id`], are in effect before the first
+    /// Starts it as `user`. The changes of operators, by `ServerShared::id`, are in effect before the first
     /// probe.
     ///
     /// # Errors
@@ -72,14 +72,14 @@ impl Health {
         workers: WorkerHandles,
         journal: Journal,
     ) -> std::io::Result<Self> {
-        let (order_sender, orders) = mpsc::unbounded_channel();
-        let (suspect_sender, suspects) = mpsc::unbounded_channel();
+        let (command_sender, commands) = mpsc::unbounded_channel();
+        let (failure_sender, connect_failures) = mpsc::unbounded_channel();
         let (first_sender, first_round) = oneshot::channel();
         let (alive, ended) = oneshot::channel::<()>();
         let (alive_too, ended_too) = bounded::<()>(0);
-        let statuses = Statuses::new(order_sender);
+        let statuses = Statuses::new(command_sender);
         workers.shared().set_checker(Box::new(move |server| {
-            let _ = suspect_sender.send(server);
+            let _ = failure_sender.send(server);
         }));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -90,9 +90,9 @@ impl Health {
             // A task, because waking the runtime's main future costs a system call each time.
             let task = async move {
                 let initial = (&*snapshot, &*changes);
-                let told = (workers, journal);
-                let checker = Checker::new(initial, names, for_thread, told, first_sender);
-                checker.run(suspects, orders).await;
+                let outputs = (workers, journal);
+                let checker = Checker::new(initial, names, for_thread, outputs, first_sender);
+                checker.run(connect_failures, commands).await;
             };
             // A panic has said so by itself; that the thread ends is noticed.
             let _ = runtime.block_on(async { tokio::spawn(task).await });
@@ -118,7 +118,7 @@ impl Health {
         }
     }
 
-    /// Waits until the thread has ended, which only a fault of ours makes it do.
+    /// Waits until the thread has ended, which happens only by an internal error.
     pub async fn ended(&mut self) {
         let _ = (&mut self.ended).await;
     }

@@ -1,4 +1,4 @@
-//! The health thread's side of orders: what an operator changes becomes the state of a server.
+//! Actions of operators on the health thread: changes of administrative states and weights.
 
 use super::announce;
 use super::checker::Checker;
@@ -7,7 +7,7 @@ use crate::logic::health::AdminState;
 use crate::logic::time::Instant;
 
 impl Checker {
-    /// Does what is ordered of a server. What it is already changes nothing but who ordered it.
+    /// Changes a server as an operator wants it. Without a difference, only the attribution changes.
     pub(super) fn apply_change(&mut self, id: u64, change: &ServerChange) {
         let now = self.now();
         let Some(target) = self.targets.get_mut(&id) else {
@@ -37,7 +37,7 @@ impl Checker {
         announce::weight_changed(&self.journal, &target.name, (before, weight), by);
         let backend = target.backend;
         self.publish(id, now);
-        self.look_at_pool(backend, now);
+        self.update_pool(backend, now);
     }
 
     fn set_admin(&mut self, id: u64, admin: AdminState, now: Instant) {

@@ -24,10 +24,10 @@ use crate::config::{Address, CheckKind, HealthCheck, StatusRanges};
 use crate::logic::health::Cause;
 use crate::snapshot::ServerShared;
 
-/// The most of an answer that is read, as in HAProxy.
+/// How many bytes of a response are read at most, as in HAProxy.
 const ANSWER_MAX: usize = 16 * 1024;
 
-/// What a server is asked, ready to be sent.
+/// A probe of a server, with its request ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// Where: the addresses of the server in their order, with the port that is checked.
@@ -48,7 +48,8 @@ struct Question {
 }
 
 impl Probe {
-    /// What `check` wants of the server whose address is `written` so, and is one of `addresses`.
+    /// The probe that `check` configures, for the server whose address is written as `written` and was resolved
+    /// to `addresses`.
     pub fn new(check: &HealthCheck, written: &Address, addresses: &[SocketAddr]) -> Self {
         let port = check.port;
         let question = match &check.kind {
@@ -167,7 +168,7 @@ fn with_port(written: &Address, port: Option<u16>) -> Address {
     written
 }
 
-/// Asks, and reads until the status is known. Says how many bytes that took.
+/// Sends the request, and reads until the status is known. Returns how many bytes that took.
 async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
     if let Err(error) = stream.write_all(question.request.as_bytes()).await {
         return (answer_failed(&error), 0);
@@ -216,7 +217,7 @@ async fn drain_response(mut stream: TcpStream, mut read: usize) {
     }
 }
 
-/// What the begin of an answer says.
+/// What the first bytes of a response say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StatusLine {
     /// Its first line is whole.

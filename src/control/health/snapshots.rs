@@ -1,4 +1,6 @@
-//! What a new snapshot changes: servers that stay keep their health, others come and go.
+//! Takes a new snapshot: a server that stays keeps its health and its phase in the schedule, with the probe and
+//! the intervals of the new configuration. A new server counts as up and is probed at once. A server that is
+//! gone is forgotten.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use crate::logic::time::Instant;
 use crate::snapshot::{ServerShared, Snapshot};
 
 impl Checker {
-    /// Checks what this snapshot says from now on.
+    /// Checks the servers of this snapshot from now on.
     pub fn adopt(&mut self, snapshot: &Snapshot, now: Instant) {
         let config = &snapshot.config;
         let mut targets = std::mem::take(&mut self.targets);
@@ -49,8 +51,8 @@ impl Checker {
         self.end_first_round_if_complete();
     }
 
-    /// Backends that stay have lost their servers, or got them back, by this snapshot; others begin
-    /// as they are: one whose servers all have weight 0 has not lost anything.
+    /// A backend that existed before is re-evaluated, so that gaining or losing its last usable server is
+    /// announced. A new backend is not: it has lost nothing, even if all its servers have weight 0.
     fn inherit_pools(&mut self, old: &[Pool], now: Instant) {
         let old: HashMap<&str, Option<Instant>> = (old.iter())
             .map(|pool| (pool.name.as_str(), pool.lost_since))
@@ -60,7 +62,7 @@ impl Checker {
             match old.get(pool.name.as_str()) {
                 Some(lost_since) => {
                     pool.lost_since = *lost_since;
-                    self.look_at_pool(index, now);
+                    self.update_pool(index, now);
                 }
                 None => pool.lost_since = (!pool.shared.has_usable()).then_some(now),
             }
@@ -100,8 +102,8 @@ impl Checker {
             probed_at: now,
             probe_due: None,
             weight_due: None,
-            suspected: false,
-            suspected_at: None,
+            connect_failed: false,
+            connect_failed_at: None,
             awaited,
             weight_configured: backend.servers[server].weight.into(),
             weight_set: None,
@@ -129,8 +131,8 @@ impl Checker {
         let id = target.shared.id;
         target.backend = index;
         let probe = probe(backend, server, &target.shared);
-        let asked_anew = target.probe.as_deref() != probe.as_deref();
-        if asked_anew {
+        let probe_changed = target.probe.as_deref() != probe.as_deref();
+        if probe_changed {
             target.probe = probe;
             target.probe_due = None;
         }
@@ -142,7 +144,7 @@ impl Checker {
         if let Some(weight) = target.weight_set {
             rules.weight = weight;
         }
-        let planned_anew = target.health.rules().check != rules.check;
+        let rules_changed = target.health.rules().check != rules.check;
         let mut changes = [target.health.set_rules(now, rules), None];
         if target.shared.addresses.is_resolved() {
             changes[1] = target.health.resolved(now);
@@ -154,9 +156,9 @@ impl Checker {
             self.announce(id, &change);
         }
         self.plan_lookup(id, now);
-        if asked_anew && idle {
+        if probe_changed && idle {
             self.plan_probe_at(id, now);
-        } else if planned_anew && idle {
+        } else if rules_changed && idle {
             self.plan_probe(id, now);
         }
     }

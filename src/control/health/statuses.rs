@@ -1,4 +1,4 @@
-//! What is known of the health of all servers, and the way to the health thread for whoever changes it.
+//! The health of all servers as the rest of the process sees it, and commands to the health thread.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,14 @@ use crate::logic::health::{self, AdminState, Cause, Change, OperationalState};
 use crate::logic::time::Instant;
 use crate::snapshot::{ServerShared, Snapshot};
 
-/// To the health thread.
+/// A command to the health thread.
 #[derive(Debug)]
 pub(super) enum HealthCommand {
     Apply {
         /// [`ServerShared::id`]
         server: u64,
         change: ServerChange,
-        /// Told, or dropped, when it is done.
+        /// Sent, or dropped, when it is done.
         done: oneshot::Sender<()>,
     },
     Adopt {
@@ -33,7 +33,7 @@ pub(super) enum HealthCommand {
 pub struct ServerStatus {
     /// What probes found.
     pub operational: OperationalState,
-    /// What the operator wants.
+    /// The administrative state.
     pub admin: AdminState,
     /// Whether new sessions may go there, be it by a cookie.
     pub usable: bool,
@@ -70,7 +70,7 @@ pub struct Statuses(Arc<Inner>);
 struct Inner {
     /// By [`ServerShared::id`].
     servers: Mutex<HashMap<u64, ServerStatus>>,
-    orders: mpsc::UnboundedSender<HealthCommand>,
+    commands: mpsc::UnboundedSender<HealthCommand>,
 }
 
 impl ServerStatus {
@@ -96,10 +96,10 @@ impl ServerStatus {
 }
 
 impl Statuses {
-    pub(super) fn new(orders: mpsc::UnboundedSender<HealthCommand>) -> Self {
+    pub(super) fn new(commands: mpsc::UnboundedSender<HealthCommand>) -> Self {
         Statuses(Arc::new(Inner {
             servers: Mutex::default(),
-            orders,
+            commands,
         }))
     }
 
@@ -112,7 +112,7 @@ impl Statuses {
         }
     }
 
-    /// Orders what an operator changes. It is in effect when the answer comes, which it does at once.
+    /// Sends a change of an operator to the health thread. It is in effect when the receiver resolves.
     pub fn apply_change(
         &self,
         server: &ServerShared,
@@ -121,7 +121,7 @@ impl Statuses {
         let server = server.id;
         let (done, answer) = oneshot::channel();
         // The health thread ends with the process only.
-        let _ = self.0.orders.send(HealthCommand::Apply {
+        let _ = self.0.commands.send(HealthCommand::Apply {
             server,
             change,
             done,
@@ -129,11 +129,15 @@ impl Statuses {
         answer
     }
 
-    /// Has a snapshot checked from now on, and waits until its servers are known.
+    /// Makes the health thread check the servers of this snapshot from now on, and waits until their health is
+    /// published.
     pub async fn adopt(&self, snapshot: &Arc<Snapshot>) {
         let (done, is_done) = oneshot::channel();
         let snapshot = Arc::clone(snapshot);
-        let _ = self.0.orders.send(HealthCommand::Adopt { snapshot, done });
+        let _ = self
+            .0
+            .commands
+            .send(HealthCommand::Adopt { snapshot, done });
         let _ = is_done.await;
     }
 
@@ -143,7 +147,7 @@ impl Statuses {
         entries.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets those that are not wanted, by id.
+    /// Forgets servers whose id is not `wanted`.
     pub(super) fn retain(&self, wanted: impl Fn(u64) -> bool) {
         self.entries().retain(|id, _| wanted(*id));
     }
@@ -187,6 +191,6 @@ impl Statuses {
 
     /// Ends the health thread.
     pub(super) fn stop(&self) {
-        let _ = self.0.orders.send(HealthCommand::Stop);
+        let _ = self.0.commands.send(HealthCommand::Stop);
     }
 }

@@ -1,8 +1,4 @@
-//! What is checked: every server of the newest snapshot, and what the next one makes of it.
-//!
-//! A server that stays keeps its health and its place in the schedule; what is asked of it and how
-//! often follow the new configuration. A new one counts as up and is probed at once. One that is
-//! gone is forgotten.
+//! What the health thread knows of each server and each backend.
 
 use std::sync::Arc;
 
@@ -27,7 +23,7 @@ pub struct Target {
     pub resolving: bool,
     /// `None`: it is not checked.
     pub probe: Option<Arc<Probe>>,
-    /// See [`schedule::phase`].
+    /// See [`super::schedule::phase`].
     pub phase: u32,
     /// A probe is under way, or begins as soon as the limits allow it.
     pub probing: bool,
@@ -38,16 +34,16 @@ pub struct Target {
     /// When its weight rises again.
     pub weight_due: Option<Instant>,
     /// A worker failed to connect since the last probe began.
-    pub suspected: bool,
+    pub connect_failed: bool,
     /// When a probe was last made for that reason.
-    pub suspected_at: Option<Instant>,
+    pub connect_failed_at: Option<Instant>,
     /// It has had no result yet.
     pub awaited: bool,
     /// The weight of the configuration.
     pub weight_configured: u32,
-    /// What an operator set in its place.
+    /// The weight that an operator set; `None`: that of the configuration.
     pub weight_set: Option<u32>,
-    /// The operator whose order came last.
+    /// Who changed its administrative state or weight last.
     pub by: Option<Attribution>,
 }
 

@@ -17,7 +17,7 @@ fn start(servers: &str, check: &str) -> (Health, Arc<Shared>, Arc<Snapshot>) {
     let config = configuration(servers, check);
     let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000, 0)).unwrap();
     let snapshot = Registry::new(1).snapshot(config);
-    let shared = Arc::clone(setup.orders().shared());
+    let shared = Arc::clone(setup.handles().shared());
     let health = start_with(&snapshot, Vec::new(), &setup);
     (health, shared, snapshot)
 }
@@ -29,7 +29,14 @@ fn start_with(
 ) -> Health {
     let initial = (Arc::clone(snapshot), changes);
     let names = Names::of_system(None);
-    Health::start(initial, names, None, setup.orders().clone(), Journal::new()).unwrap()
+    Health::start(
+        initial,
+        names,
+        None,
+        setup.handles().clone(),
+        Journal::new(),
+    )
+    .unwrap()
 }
 
 fn configuration(servers: &str, check: &str) -> config::Config {

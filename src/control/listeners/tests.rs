@@ -128,7 +128,7 @@ fn start(config: &Config) -> Listeners {
 /// What another process gets.
 fn offered(listeners: &Listeners) -> Vec<TransferredListener> {
     let all = listeners.offer().unwrap().into_iter();
-    all.map(|offered| offered.handed).collect()
+    all.map(|offered| offered.transferred).collect()
 }
 
 /// The admin listener as `run` opens it, before those of frontends.
@@ -170,9 +170,9 @@ proptest! {
         }
         drop(admin_before);
         // A takeover.
-        let handed = offered(&listeners);
+        let transferred = offered(&listeners);
         let mut next = Listeners::default();
-        open(&mut next, &after, OpenMode::Start(handed));
+        open(&mut next, &after, OpenMode::Start(transferred));
         drop(listeners);
         after.admin.take();
         open(&mut next, &after, OpenMode::Reload);
@@ -198,7 +198,7 @@ fn the_specific_address_wins_over_the_wildcard() {
         let listeners = start(&config(&listen.map(Clone::clone)));
         let entry = |text: &String| {
             let mut entries = listeners.entries.iter();
-            entries.find(|entry| entry.what.listen == *text).unwrap()
+            entries.find(|entry| entry.key.listen == *text).unwrap()
         };
         let mut clients = Vec::new();
         for (address, text) in [("127.0.0.1", &specific), ("127.0.0.2", &wild)] {
@@ -226,10 +226,10 @@ fn a_port_that_is_named_is_not_given_to_who_takes_any() {
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
     let addresses = open(&mut listeners, &both, OpenMode::Reload);
     assert_eq!(addresses[1][0].to_string(), named);
-    let handed = offered(&listeners);
+    let transferred = offered(&listeners);
     let mut next = Listeners::default();
     let both = config(&["127.0.0.1:0".to_owned(), named.clone()]);
-    let addresses = open(&mut next, &both, OpenMode::Start(handed));
+    let addresses = open(&mut next, &both, OpenMode::Start(transferred));
     assert_eq!(addresses[1][0].to_string(), named);
 }
 
@@ -270,8 +270,8 @@ fn start_moment() -> OpenMode {
 fn an_inherited_socket_is_had_by_its_address_too_with_more_workers() {
     let inherited = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = inherited.local_addr().unwrap();
-    let handed = TransferredListener {
-        what: What {
+    let transferred = TransferredListener {
+        key: ListenerKey {
             listen: "fd:3".to_owned(),
             frontend: "f".to_owned(),
             address,
@@ -280,7 +280,7 @@ fn an_inherited_socket_is_had_by_its_address_too_with_more_workers() {
     };
     let mut listeners = Listeners::default();
     let named = config(&[address.to_string()]);
-    let addresses = open(&mut listeners, &named, OpenMode::Start(vec![handed]));
+    let addresses = open(&mut listeners, &named, OpenMode::Start(vec![transferred]));
     assert_eq!(addresses, [[address]]);
     assert_eq!(listeners.entries[0].sockets.len(), WORKERS);
 }
