@@ -116,7 +116,7 @@ impl OperationalState {
     }
 }
 
-/// The administrative state of a server: what the operator wants of it.
+/// An administrative state, as files and requests write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdminState {
