@@ -194,8 +194,12 @@ impl Listeners {
     pub fn refuse_new(&self, prepared: &Prepared) {
         for index in &prepared.removed {
             for (_, socket) in &self.entries[*index].sockets {
-                // If this fails, connections that come until the close are reset.
-                let _ = socket.refuse_new();
+                if let Err(error) = socket.refuse_new() {
+                    let address = self.entries[*index].key.address;
+                    log::warn!(
+                        "a client that connects while {address} closes may be reset: {error}"
+                    );
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::fault::Fault;
 use super::socket::Socket;
@@ -99,27 +99,34 @@ impl Listener {
         SockRef::from(&self.0).listen(backlog)
     }
 
-    /// Drops packets that would begin further connections; handshakes that have begun go on. A client
-    /// that connects meanwhile repeats its packet after a second, and is refused if the listener is
-    /// closed by then.
+    /// Refuses further connections; handshakes that have begun go on, and queued connections stay.
+    ///
+    /// The socket is bound to an interface that does not exist: the kernel finds it for no packet
+    /// any more that would begin a connection, and another listener of the same address instead if
+    /// there is one. (A socket filter could drop such packets too, but Linux 6.18 wants
+    /// `CAP_NET_ADMIN` for that.)
     ///
     /// # Errors
     ///
-    /// The kernel has no memory for the filter.
+    /// It is bound to an interface already, or the kernel is older than 5.7, and the process has no
+    /// `CAP_NET_RAW`.
     pub fn refuse_new(&self) -> io::Result<()> {
-        /// Where a TCP header has its flags, and the one that begins a connection.
-        const FLAGS: u32 = 13;
-        const SYN: u32 = 2;
-        let code = |code: u32| code as u16;
-        let load_flags = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
-        let jump_if_set = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
-        let verdict = code(libc::BPF_RET | libc::BPF_K);
-        SockRef::from(&self.0).attach_filter(&[
-            SockFilter::new(load_flags, 0, 0, FLAGS),
-            SockFilter::new(jump_if_set, 0, 1, SYN),
-            SockFilter::new(verdict, 0, 0, 0),
-            SockFilter::new(verdict, 0, 0, u32::MAX),
-        ])
+        // Interfaces are numbered from 1 on.
+        let no_interface = libc::c_int::MAX;
+        // SAFETY: (D) this option is an integer, which the kernel only reads, during the call.
+        let result = unsafe {
+            libc::setsockopt(
+                self.raw(),
+                libc::SOL_SOCKET,
+                libc::SO_BINDTOIFINDEX,
+                (&raw const no_interface).cast(),
+                size_of_val(&no_interface) as libc::socklen_t,
+            )
+        };
+        match result {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// The address that it is bound to.
@@ -194,24 +201,29 @@ fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
 mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::{TcpListener, TcpStream};
-    use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn new_connections_are_refused_and_queued_ones_are_not() {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
-        let address = listener.address().unwrap();
-        let mut waiting = TcpStream::connect(address).unwrap();
-        let handle = listener.share().unwrap();
-        handle.refuse_new().unwrap();
-        let refused = TcpStream::connect_timeout(&address, Duration::from_millis(50));
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
-        drop(handle);
-        let (mut accepted, _) = TcpListener::from(listener.0).accept().unwrap();
-        waiting.write_all(b"to").unwrap();
-        accepted.read_exact(&mut [0; 2]).unwrap();
-        accepted.write_all(b"fro").unwrap();
-        waiting.read_exact(&mut [0; 3]).unwrap();
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = Listener::bind(address.parse().unwrap(), 16).unwrap();
+            let address = listener.address().unwrap();
+            let mut waiting = TcpStream::connect(address).unwrap();
+            let handle = listener.share().unwrap();
+            handle.refuse_new().unwrap();
+            let refused = TcpStream::connect(address);
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            drop(handle);
+            // Another listener of the address gets them.
+            let next = Listener::bind(address, 16).unwrap();
+            let _served = TcpStream::connect(address).unwrap();
+            TcpListener::from(next.0).accept().unwrap();
+            let (mut accepted, _) = TcpListener::from(listener.0).accept().unwrap();
+            waiting.write_all(b"to").unwrap();
+            accepted.read_exact(&mut [0; 2]).unwrap();
+            accepted.write_all(b"fro").unwrap();
+            waiting.read_exact(&mut [0; 3]).unwrap();
+        }
     }
 }
