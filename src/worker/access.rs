@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::http::Exchange;
+use super::exchange::Exchange;
 use crate::config::AccessLog;
 use crate::logic::session::Summary;
 use crate::snapshot::Snapshot;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::http::Cookie;
+use super::sticky::Cookie;
 use crate::config::{AccessLog, Frontend, Mode};
 use crate::logic::balance::{Algorithm, Balancer};
 use crate::logic::session::{Policy, Protocol};

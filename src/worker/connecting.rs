@@ -5,26 +5,9 @@
 //! attempt, of whatever session, begins with the address after it.
 
 use super::Worker;
+use super::attempt::Attempt;
 use crate::io::{self, Engine};
 use crate::logic::session::{ConnectFault, Fault, Side, Use};
-
-/// How far an attempt has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Attempt {
-    /// Index of the address that is tried, modulo their number.
-    index: usize,
-    /// Addresses that were tried before.
-    tried: usize,
-}
-
-impl Attempt {
-    fn next(self) -> Self {
-        Attempt {
-            index: self.index.wrapping_add(1),
-            tried: self.tried + 1,
-        }
-    }
-}
 
 impl<E: Engine> Worker<E> {
     /// Begins an attempt. Returns why it failed, if it did at once.

@@ -15,8 +15,10 @@
 //! | `config_generations` | the configurations in use | `adopt` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
-//! `preface` reads what a client must send before a server is chosen, `http` reads and edits heads; `shortage` distributes buffers when few are left, by the list of
-//! `stalled` directions; `connecting` tries the addresses of a server.
+//! `preface` reads what a client must send before a server is chosen, `http` reads and edits heads;
+//! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
+//! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
+//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`), which use none of them.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -26,6 +28,7 @@ mod access;
 mod accounting;
 mod admission;
 mod adopt;
+mod attempt;
 mod backend_view;
 mod chunks;
 mod command;
@@ -34,10 +37,14 @@ mod config_generations;
 mod connecting;
 mod context;
 mod event_loop;
+mod exchange;
 mod http;
+mod http_state;
 mod listener;
 mod notices;
 mod operations;
+mod outgoing;
+mod partial_preface;
 mod paused;
 mod preface;
 mod queueing;
@@ -50,6 +57,7 @@ mod session_scan;
 mod shortage;
 mod slot;
 mod stalled;
+mod sticky;
 mod token;
 mod waiting;
 
@@ -64,10 +72,10 @@ pub use access::{AccessRecord, LogBatch, LogSink};
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
-pub use http::Exchange;
+pub use exchange::Exchange;
 use notices::Notices;
+use outgoing::Outgoing;
 use reporting::Reporting;
-use sending::Outgoing;
 pub use session_commands::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
 use slot::Slot;
 use stalled::Stalled;

@@ -5,19 +5,12 @@
 //! no buffers. The deadline is the session's.
 
 use super::Worker;
-use super::http::REQUEST_GROWTH_MAX;
 use crate::config::Mode;
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::session::{PrefaceDecision, Refusal, Side};
 
-/// A preface that is incomplete.
-#[derive(Debug, Default)]
-pub struct Preface {
-    /// What has come of it.
-    bytes: Vec<u8>,
-    /// How many of these bytes were searched for its end.
-    searched: u32,
-}
+/// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`.
+const REQUEST_GROWTH_MAX: usize = 32;
 
 impl<E: Engine> Worker<E> {
     /// Examines what the client has sent so far, which is the only chunk from it. Once that is

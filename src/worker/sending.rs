@@ -6,17 +6,11 @@
 //! something follows a send ([`Next::AtOnce`]).
 
 use super::Worker;
+use super::outgoing::Outgoing;
 use super::slot::ReceiveWait;
-use super::token::{Key, Owner};
+use super::token::Owner;
 use crate::io::{self, Engine, SendBuffer, SendHint, SendResult, Token};
 use crate::logic::session::{AfterSend, Event, Reply, Side, Use, WriteEvent};
-
-/// A send that is handed to the engine at the end of the turn.
-pub(super) struct Outgoing<E: Engine> {
-    key: Key,
-    to: Side,
-    buffer: SendBuffer<E>,
-}
 
 /// When there is something to do after the sends of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 use slab::Slab;
 
 use super::Worker;
+use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::config_generations::{ConfigGenerations, Route};
-use super::connecting::Attempt;
-use super::http::Http;
+use super::http_state::Http;
 use super::slot::{ReceiveWait, Slot};
 use super::token::{Key, Owner};
 use crate::io::{self, Engine};

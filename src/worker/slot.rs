@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::config_generations::Route;
-use super::connecting::Attempt;
-use super::http::Http;
-use super::preface::Preface;
+use super::http_state::Http;
+use super::partial_preface::PartialPreface;
 use crate::io::Engine;
 use crate::logic::session::{Session, Side};
 
@@ -63,7 +63,7 @@ pub struct Slot<E: Engine> {
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
     /// What came of a preface that is incomplete.
-    pub preface: Option<Box<Preface>>,
+    pub preface: Option<Box<PartialPreface>>,
     /// What is known of the first request and its response, in HTTP mode.
     pub http: Option<Box<Http>>,
 }

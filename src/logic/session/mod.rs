@@ -37,6 +37,7 @@ mod event;
 mod flushing;
 mod opening;
 mod pipe;
+mod policy;
 mod preface;
 mod relaying;
 mod reply;
@@ -55,6 +56,7 @@ pub use error_response::ErrorResponse;
 pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent, WriteEvent};
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
+pub use policy::{Policy, Protocol};
 pub use reply::{Choice, PrefaceDecision, Refusal, Reply, ResponseHead, SpliceResult};
 pub use report::Summary;
 pub use side::{Side, Use};
@@ -70,34 +72,6 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long a client may take to read an error response, and to close once it was sent everything;
 /// how long the peer may acknowledge nothing of what was sent before a reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a session reads of the bytes that it relays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Nothing.
-    Tcp,
-    /// The heads of the first request and of its response.
-    Http,
-}
-
-/// What the configuration says about sessions of one frontend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// What its sessions read of the bytes that they relay.
-    pub protocol: Protocol,
-    /// HTTP mode: from accept to the end of the request's head.
-    pub request_timeout: Duration,
-    /// One connect attempt.
-    pub connect_timeout: Duration,
-    /// No byte in either direction.
-    pub idle_timeout: Duration,
-    /// One direction ended, the other idle.
-    pub half_closed_timeout: Duration,
-    /// Waiting in the queue for a slot.
-    pub queue_timeout: Duration,
-    /// Further connect attempts after the first.
-    pub retries: u32,
-}
 
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

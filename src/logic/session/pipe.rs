@@ -20,9 +20,9 @@
 
 mod splicing;
 
-use super::Protocol;
 use super::action::{Action, Actions, AfterSend};
 use super::event::ReceivedInfo;
+use super::policy::Protocol;
 use super::side::Side;
 pub use splicing::PIPE_BYTES_MAX;
 

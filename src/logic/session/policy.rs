@@ -1,0 +1,31 @@
+//! What the configuration says about the sessions of a frontend.
+
+use std::time::Duration;
+
+/// What a session reads of the bytes that it relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Nothing.
+    Tcp,
+    /// The heads of the first request and of its response.
+    Http,
+}
+
+/// What the configuration says about sessions of one frontend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What its sessions read of the bytes that they relay.
+    pub protocol: Protocol,
+    /// HTTP mode: from accept to the end of the request's head.
+    pub request_timeout: Duration,
+    /// One connect attempt.
+    pub connect_timeout: Duration,
+    /// No byte in either direction.
+    pub idle_timeout: Duration,
+    /// One direction ended, the other idle.
+    pub half_closed_timeout: Duration,
+    /// Waiting in the queue for a slot.
+    pub queue_timeout: Duration,
+    /// Further connect attempts after the first.
+    pub retries: u32,
+}
