@@ -17,6 +17,9 @@ use super::output::Failure;
 use super::target::{Address, Target};
 use crate::cli::Process;
 
+/// How long it may take to close many sessions.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// How long a connection and an answer may take, unless it is known to take longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
