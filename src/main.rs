@@ -179,7 +179,7 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
         config.global.workers = Some(usize::from(workers));
     }
     if let Some(address) = &overrides.admin {
-        let set = config.set_admin(address, &config::system_resolver);
+        let set = config.set_admin(address, overrides.admin_read_only, &config::system_resolver);
         set.map_err(|problem| format!("--admin {address}: {problem}"))?;
     }
     Ok(())

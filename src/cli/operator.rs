@@ -67,6 +67,14 @@ Examples:
   ringway events --no-follow
   ringway events --json";
 
+const HEALTHCHECK_EXAMPLES: &str = "\
+Examples:
+  ringway healthcheck
+  ringway healthcheck --ready --admin http://127.0.0.1:8404
+
+For HEALTHCHECK of a container, and for scripts that move an address to another host.
+Exit status: 0 it does, 1 it does not, or nobody answers: the reasons are printed.";
+
 /// What operators ask of a running process.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -154,6 +162,16 @@ pub enum Command {
         /// The process
         #[command(flatten)]
         process: Process,
+    },
+    /// Say whether the running process is alive, or ready for clients
+    #[command(after_help = HEALTHCHECK_EXAMPLES)]
+    Healthcheck {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// Ask whether it takes sessions and has a server for every backend, too
+        #[arg(long)]
+        ready: bool,
     },
     /// Show what happened last, and what happens
     #[command(after_help = EVENTS_EXAMPLES)]

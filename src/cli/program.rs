@@ -236,9 +236,12 @@ pub struct Overrides {
     /// Worker threads [default: what the configuration says, else one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
+    /// Address of the admin listener, on loopback unless it is read-only or there is a token [default: what the configuration says, else none]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
+    /// Let everybody who reaches the admin listener read, and nobody change anything over it
+    #[arg(long, requires = "admin")]
+    pub admin_read_only: bool,
 }
 
 fn balance(name: &str) -> Result<Algorithm, String> {

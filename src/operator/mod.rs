@@ -81,6 +81,9 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Reload { process } => {
             reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
         }
+        Command::Healthcheck { process, ready } => {
+            healthcheck(&Client::new(&process)?, ready).await
+        }
         Command::Events {
             process,
             no_follow,
@@ -88,6 +91,12 @@ async fn execute(command: Command) -> Result<(), Failure> {
             json,
         } => events::show(&Client::new(&process)?, since, no_follow, json).await,
     }
+}
+
+/// Succeeds if the process is alive, or `ready` for clients.
+async fn healthcheck(client: &Client, ready: bool) -> Result<(), Failure> {
+    let path = if ready { "/readyz" } else { "/healthz" };
+    say(client.text(path).await?.trim_end())
 }
 
 async fn reload(client: &Client) -> Result<(), Failure> {
