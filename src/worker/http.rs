@@ -4,6 +4,8 @@
 //! `logic::http` parses and edits heads, `logic::session` decides what follows; here are the bytes, in
 //! the buffers in which they came.
 
+use std::sync::Arc;
+
 use super::Worker;
 use super::exchange::{RequestCookie, ResponseCookie};
 use crate::config::{HttpMode, Inspect, Mode};
@@ -48,6 +50,7 @@ impl<E: Engine> Worker<E> {
         searched: &mut u32,
     ) -> Option<PrefaceDecision> {
         let entry = &mut self.sessions[slot];
+        self.configs.refresh(entry.route);
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
         let cookie = config.cookies[backend].as_ref();
@@ -64,18 +67,18 @@ impl<E: Engine> Worker<E> {
             RequestScan::Whole(head) => head,
         };
         http.note_request(&head, config.is_logged());
-        if let Some(cookie) = cookie {
+        if cookie.is_some() {
             http.exchange.response_cookie = ResponseCookie::None;
-            let server = head.cookie.map(|value| cookie.servers.get(value));
-            let servers = &config.snapshot.backends[backend].servers;
-            http.exchange.request_cookie = match server {
+            let members = config.backends[backend].members();
+            let member = head.cookie.map(|value| members.by_cookie(value));
+            http.exchange.request_cookie = match member {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
-                Some(Some(index)) if !servers[usize::from(*index)].availability.is_usable() => {
+                Some(Some(member)) if !member.server.availability.is_usable() => {
                     RequestCookie::Down
                 }
-                Some(Some(index)) => {
-                    http.cookie_server = Some(*index);
+                Some(Some(member)) => {
+                    http.cookie_server = Some(Arc::clone(&member.server));
                     RequestCookie::Valid
                 }
             };
@@ -135,14 +138,16 @@ impl<E: Engine> Worker<E> {
         };
         let more_to_come = !head.is_whole(http.method(), &bytes[head.head.len()..]);
         http.exchange.status = head.status;
-        let server = entry
-            .server
-            .filter(|server| http.cookie_server != Some(*server));
-        let set_cookie = cookie.zip(server);
+        let named = http.cookie_server.as_ref().map(|server| server.id);
+        let chosen = entry.server.as_ref().map(|server| server.id);
+        let unnamed = http.chosen.as_ref().filter(|_| chosen != named);
+        let set_cookie = cookie.zip(unnamed);
+        if let Some((cookie, server)) = set_cookie {
+            cookie.write(&server.cookie, &mut self.set_cookie);
+        }
         let edit = ResponseEdit {
             cookie: cookie.map(|cookie| cookie.name.as_str()),
-            set_cookie: set_cookie
-                .map(|(cookie, server)| cookie.set_cookies[usize::from(server)].as_str()),
+            set_cookie: set_cookie.map(|_| self.set_cookie.as_str()),
             close: mode.inspect == Inspect::Close,
             method: http.method(),
         };

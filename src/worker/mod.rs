@@ -29,7 +29,6 @@ mod accounting;
 mod admission;
 mod adopt;
 mod attempt;
-mod backend_view;
 mod chunks;
 mod command;
 mod completions;
@@ -41,6 +40,7 @@ mod exchange;
 mod http;
 mod http_state;
 mod listener;
+mod local_backend;
 mod notices;
 mod operations;
 mod outgoing;
@@ -126,6 +126,8 @@ pub struct Worker<E: Engine> {
     timers: TimerWheel,
     /// Memory in which heads are rewritten.
     scratch: Vec<u8>,
+    /// Memory in which a Set-Cookie line is written.
+    set_cookie: String,
     acceptor: Acceptor<E>,
     waiting: WaitingSessions,
     notices: Notices,
@@ -151,6 +153,7 @@ impl<E: Engine> Worker<E> {
             sessions: Slab::new(),
             generation: 0,
             scratch: Vec::new(),
+            set_cookie: String::new(),
             acceptor: Acceptor::new(setup.index, &setup.shared),
             waiting: WaitingSessions::new(setup.index),
             notices: Notices::new(setup.index, Arc::clone(&setup.shared)),
