@@ -12,6 +12,7 @@
 //! Nothing here is touched for a byte that is relayed.
 
 mod backend;
+mod change;
 mod counters;
 mod frontend;
 mod registry;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use crate::config::Config;
 
 pub use backend::{BackendShared, Member, Members};
+pub use change::{MembersChange, Source, UnknownBackend};
 pub use counters::{ByWorker, FrontendCounters, Histogram, ServerCounters, Times};
 pub use frontend::FrontendShared;
-pub use registry::{MembersChange, Registry, Source, UnknownBackend};
+pub use registry::Registry;
 pub use server::{QueueShared, ServerShared};
 
 /// A configuration in use.

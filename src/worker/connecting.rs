@@ -1,5 +1,5 @@
 //! Connecting to a server. One attempt of a session connects to the server's addresses in turn, until
-//! one connect succeeds; the session is told only how the attempt ended.
+//! one connect succeeds; the session gets one event, of the end of the attempt.
 //!
 //! The first address is the one that worked last. If the attempt times out at an address, the next
 //! attempt, of whatever session, begins with the address after it.
@@ -102,7 +102,7 @@ impl<E: Engine> Worker<E> {
         entry.server.as_ref()?.addresses.get(index, tried)
     }
 
-    /// Tells the two meanings of EADDRNOTAVAIL apart: all local ports are in use, or the host has no
+    /// Distinguishes the two meanings of EADDRNOTAVAIL: all local ports are in use, or the host has no
     /// address of the server's family.
     fn distinguish(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
         match (fault, self.address_of_attempt(slot)) {

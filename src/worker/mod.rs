@@ -76,7 +76,9 @@ pub use exchange::Exchange;
 use notices::Notices;
 use outgoing::Outgoing;
 use reporting::Reporting;
-pub use session_commands::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
+pub use session_commands::{
+    Filter, Report, ReportCallback, SessionCommand, SessionId, SessionInfo, Task,
+};
 use slot::Slot;
 use stalled::Stalled;
 use token::Key;
@@ -135,7 +137,7 @@ pub struct Worker<E: Engine> {
     sends: Vec<Outgoing<E>>,
     /// Receives that found no buffer, the oldest first.
     starved: VecDeque<(Key, Side)>,
-    /// Directions that hold bytes which cannot be sent yet.
+    /// Directions with buffered bytes that cannot be sent yet.
     stalled: Stalled,
     stop: StopState,
     reporting: Reporting,

@@ -54,7 +54,7 @@ impl<E: Engine> Worker<E> {
         let route = entry.route;
         self.waiting.push(&queue_key, end, session, &self.configs);
         self.waiting.publish(&queue_key, &self.configs);
-        // After that was published: whoever changes the servers now notifies this worker.
+        // Only now: a change of the servers from here on is followed by a notice to this worker.
         self.configs.refresh(route);
         let notices = &mut self.notices;
         self.waiting.look_again(&queue_key, &self.configs, notices);

@@ -157,8 +157,8 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// Takes a slot of a server. One that was removed while it was chosen is not given to the session: whoever
-/// removed it sees the slot, or this sees that it was removed.
+/// Takes a slot of a server, unless the server was removed meanwhile. Either the control plane, which forgets
+/// removed servers without sessions, sees the slot, or this sees that the server was removed.
 fn try_acquire(server: &ServerShared) -> bool {
     if !server.session_limit.try_acquire() {
         return false;

@@ -12,7 +12,7 @@ use crate::logic::session::{Event, Side};
 use crate::snapshot::ServerShared;
 
 /// Slots that are looked at in one turn: some ten microseconds, and a system call for each session
-/// whose client's address has to be asked for.
+/// whose client's address the kernel has to be asked for.
 const SLOTS_PER_TURN: usize = 128;
 
 /// Sessions that are ended in one turn. Each takes some ten microseconds of system calls, to cancel
@@ -39,7 +39,7 @@ impl<E: Engine> Worker<E> {
         if scan.slot < end {
             self.reporting.session_scans.push_back(scan);
         } else {
-            (scan.command.reply)(scan.report);
+            (scan.command.done)(scan.report);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a session is told by the worker whenever it happens: [`Event`].
+//! What happens to a session, as the worker delivers it: [`Event`].
 
 use super::side::Side;
 use super::termination::KillReason;

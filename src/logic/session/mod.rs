@@ -24,7 +24,7 @@
 //!   A client that leaves, a kill, a timeout: any state --> Closing
 //! ```
 //!
-//! A session does no I/O and reads no clock. The worker tells it what happened with
+//! A session does no I/O and reads no clock. The worker delivers each event with
 //! [`Session::handle`], carries out the [`Action`]s it gets, in order, delivers the result of an
 //! action that has one at once with [`Session::reply`], and asks for its [`Session::deadline`]. A
 //! slot is freed exactly when the session is closing and the kernel holds no operation for it: then
@@ -185,11 +185,12 @@ impl Session {
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
             State::ReadingPreface { .. } => self.on_reading_preface(now, event, out),
-            State::Choosing => self.on_choosing(event, out),
+            State::Choosing => self.on_choosing(TerminationPhase::Connect, event, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
-            State::ChoosingBackup => self.on_choosing_backup(event, out),
-            State::Pausing { .. } => self.on_pausing(event, out),
-            State::Backoff { since, .. } => self.on_backoff(now, since, event, policy, out),
+            State::ChoosingBackup => self.on_choosing(TerminationPhase::Queue, event, out),
+            State::Pausing { .. } | State::Backoff { .. } => {
+                self.on_pausing(now, event, policy, out);
+            }
             State::Connecting { since, abandoned } => {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }

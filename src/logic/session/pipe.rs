@@ -49,7 +49,7 @@ pub(super) enum Progress {
     HeadTruncated,
     /// Its source has ended and every byte was sent.
     Finished,
-    /// What it was told does not agree with the bytes that it counts: an error of ours.
+    /// An event or a reply does not agree with the bytes that it counts: an error of ours.
     Inconsistent,
 }
 

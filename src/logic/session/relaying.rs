@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Everything that side `to` gets was sent, but for the end of the stream if that was not passed
-    /// on yet (`end`). It may still be sending, which nobody reads any more.
+    /// on yet (`end`). It may still be sending; what it sends is not needed any more.
     fn all_sent(&mut self, now: Instant, to: Side, end: Option<Action>, out: &mut Actions) {
         if to == Side::Client && !self.in_flight(Side::Server) {
             out.push(Action::LeaveServer);
