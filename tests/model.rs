@@ -246,6 +246,8 @@ fn a_server_with_a_session_is_not_forgotten() {
     });
     let server = &scene.server;
     assert!(server.session_limit.try_acquire());
+    // Both are SeqCst, which loom takes for no more than acquire and release.
+    atomics::fence(atomics::Ordering::SeqCst);
     let is_leaving = server.availability.is_leaving();
     if is_leaving {
         server.session_limit.release();
