@@ -30,8 +30,8 @@ impl<E: Engine> Worker<E> {
             Mode::Tcp => None,
         };
         debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
-        // No chunk has this length, so its send is refused, which ends the session.
-        found.unwrap_or(ResponseHead::Whole { len: 0 })
+        // Without a chunk its send is refused, which ends the session.
+        found.unwrap_or(ResponseHead::Whole)
     }
 
     /// How the session's frontend reads the bytes.
@@ -86,15 +86,13 @@ impl<E: Engine> Worker<E> {
         let close = mode.inspect == Inspect::Close;
         let mixed = cookie.is_some() && head.through_proxy && !close;
         let head_len = head.head.len() as u32;
-        let len = if head.rewrite(close, &mut self.scratch) {
-            self.replace_head(slot, Side::Client, head_len)?
-        } else {
-            chunk.len
-        };
+        if head.rewrite(close, &mut self.scratch) {
+            self.replace_head(slot, Side::Client, head_len)?;
+        }
         if mixed {
             self.note_mixed_users(slot);
         }
-        Some(PrefaceDecision::Complete { len })
+        Some(PrefaceDecision::Complete)
     }
 
     fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<ResponseHead> {
@@ -116,7 +114,6 @@ impl<E: Engine> Worker<E> {
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
-        let whole = ResponseHead::Whole { len: chunk.len };
         let unfinished = |head| {
             Some(ServerHead {
                 head,
@@ -127,12 +124,13 @@ impl<E: Engine> Worker<E> {
             ResponseScan::Partial => return unfinished(ResponseHead::Partial),
             ResponseScan::Interim { len } => {
                 http.searched = 0;
-                return unfinished(self.split(slot, len).unwrap_or(whole));
+                let interim = self.split(slot, len);
+                return unfinished(interim.unwrap_or(ResponseHead::Whole));
             }
             ResponseScan::Opaque => {
                 let counters = &config.frontend(entry.route.frontend).counters;
                 counters[self.index].unparsed_responses.add(1);
-                return unfinished(whole);
+                return unfinished(ResponseHead::Whole);
             }
             ResponseScan::Whole(head) => head,
         };
@@ -161,18 +159,18 @@ impl<E: Engine> Worker<E> {
         if !config.is_logged() {
             entry.http = None;
         }
-        let head = if rewritten.changed {
-            let len = self.replace_head(slot, Side::Server, head_len)?;
-            ResponseHead::Whole { len }
-        } else {
-            whole
-        };
-        Some(ServerHead { head, more_to_come })
+        if rewritten.changed {
+            self.replace_head(slot, Side::Server, head_len)?;
+        }
+        Some(ServerHead {
+            head: ResponseHead::Whole,
+            more_to_come,
+        })
     }
 
-    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. Returns the length
-    /// of the chunk then.
-    fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<u32> {
+    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. `None`: there is no room
+    /// for it.
+    fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<()> {
         let chunks = &mut self.sessions[slot].chunks[from.index()];
         let (buffer, start, len) = chunks.newest_mut()?;
         let new_len = self.scratch.len() as u32;
@@ -181,7 +179,7 @@ impl<E: Engine> Worker<E> {
         self.engine.write(buffer, new_start, &self.scratch);
         *start = new_start;
         *len = *len - head_len + new_len;
-        Some(*len)
+        Some(())
     }
 
     /// Makes a chunk of the interim responses, the first `len` bytes, and another of what follows them.
@@ -193,7 +191,8 @@ impl<E: Engine> Worker<E> {
             start: *start + len,
             len: *chunk_len - len,
         };
-        if rest.len > 0 {
+        let more = rest.len > 0;
+        if more {
             let mut other = self.engine.take_buffer()?;
             self.engine.copy(buffer, rest, &mut other, HEADROOM_BYTES);
             *chunk_len = len;
@@ -201,12 +200,11 @@ impl<E: Engine> Worker<E> {
             let pushed = chunks.push(other, Chunk { start, ..rest });
             debug_assert!(pushed.is_ok(), "a head is the only chunk");
         }
-        Some(ResponseHead::Interim { len })
+        Some(ResponseHead::Interim { more })
     }
 
-    /// Makes a response of ours the only chunk from the server. Returns its length; 0: there is no
-    /// buffer for it.
-    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> u32 {
+    /// Makes a response of ours the only chunk from the server. False: there is no buffer for it.
+    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> bool {
         let entry = &mut self.sessions[slot];
         let counters = &self.configs.frontend(entry.route).counters[self.index];
         counters.answers[response.index()].add(1);
@@ -219,14 +217,14 @@ impl<E: Engine> Worker<E> {
         }
         entry.preface = None;
         let Some(mut buffer) = self.engine.take_buffer() else {
-            return 0;
+            return false;
         };
         let (start, len) = (HEADROOM_BYTES, text.len() as u32);
         self.engine.write(&mut buffer, start, text.as_bytes());
         let chunks = &mut entry.chunks[Side::Server.index()];
         let pushed = chunks.push(buffer, Chunk { start, len });
         debug_assert!(pushed.is_ok(), "the server was left");
-        len
+        pushed.is_ok()
     }
 
     /// A proxy in front of us may send requests of several users over one connection; all of them would

@@ -29,7 +29,7 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         // An incomplete head is not sent, so waiting for that would never end.
         let may_read = entry.chunks[from.index()].is_empty()
-            || entry.session.head_buffered(from).is_some()
+            || entry.session.is_reading_head(from)
             || !self.engine.is_short_of_buffers();
         if !may_read {
             entry.receive_waits[from.index()] = ReceiveWait::Send;
@@ -72,7 +72,7 @@ impl<E: Engine> Worker<E> {
     /// its buffer.
     fn shrink(&mut self, slot: usize, from: Side) {
         let entry = &mut self.sessions[slot];
-        if entry.session.head_buffered(from).is_none() {
+        if !entry.session.is_reading_head(from) {
             let engine = &mut self.engine;
             entry.chunks[from.index()].shrink(|buffer, chunk| engine.shrink(buffer, chunk));
         }

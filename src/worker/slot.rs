@@ -76,6 +76,18 @@ impl<E: Engine> Slot<E> {
         &self.tried[self.tried_before..]
     }
 
+    /// How many bytes of a head, or another preface, of this side are kept: in the newest chunk, or beside the
+    /// chunks.
+    pub fn head_len(&self, from: Side) -> u32 {
+        let preface = self.preface.as_ref().filter(|_| from == Side::Client);
+        match (preface, self.chunks[from.index()].newest()) {
+            _ if !self.session.has_head_part(from) => 0,
+            (Some(preface), _) => preface.bytes.len() as u32,
+            (None, Some((_, chunk))) => chunk.len,
+            (None, None) => 0,
+        }
+    }
+
     /// The connection of this side, if it is open.
     pub fn socket(&self, side: Side) -> Option<&E::Socket> {
         self.sockets[side.index()].as_ref()

@@ -219,7 +219,7 @@ impl Session {
             Reply::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
             Reply::Preface(decision) => self.on_preface(now, decision, out),
             Reply::ResponseHead(head) => self.on_response_head(now, head, out),
-            Reply::ErrorPrepared { len } => self.on_error_prepared(len, out),
+            Reply::ErrorPrepared { ready } => self.on_error_prepared(ready, out),
             Reply::SplicedIn { from, result } => self.on_spliced_in(now, from, result, out),
             Reply::SplicedOut { from, result } => self.on_spliced_out(now, from, result, out),
             Reply::Unsent { len } => self.on_unsent(now, len, out),
@@ -316,10 +316,15 @@ impl Session {
         }
     }
 
-    /// If a head (or another preface) of this side is being read: how many bytes of it are buffered.
-    /// They are in one piece.
-    pub fn head_buffered(&self, from: Side) -> Option<u32> {
-        self.pipes[from.index()].head_buffered()
+    /// Whether a head, or another preface, of this side is being read. What is buffered of it is in one
+    /// piece.
+    pub fn is_reading_head(&self, from: Side) -> bool {
+        self.pipes[from.index()].in_head()
+    }
+
+    /// Whether a part of a head that is being read is buffered.
+    pub fn has_head_part(&self, from: Side) -> bool {
+        self.pipes[from.index()].has_head_part()
     }
 
     fn pipe(&mut self, from: Side) -> &mut Pipe {
