@@ -71,7 +71,7 @@ fn received(from: Side, len: u32) -> Step {
 }
 
 fn sent(to: Side, len: u32) -> Step {
-    let event = WriteEvent::Sent { len };
+    let event = WriteEvent::Sent { len, left: 0 };
     Step::Event(Event::Write { to, event })
 }
 
@@ -114,12 +114,12 @@ fn session_with_heads(bencher: Bencher) {
     let steps = [
         ACCEPTED,
         received(Side::Client, 400),
-        Step::Reply(Reply::Preface(PrefaceDecision::Complete { len: 380 })),
+        Step::Reply(Reply::Preface(PrefaceDecision::Complete)),
         CHOSEN,
         CONNECTED,
         sent(Side::Server, 380),
         received(Side::Server, 900),
-        Step::Reply(Reply::ResponseHead(ResponseHead::Whole { len: 960 })),
+        Step::Reply(Reply::ResponseHead(ResponseHead::Whole)),
         sent(Side::Client, 960),
         read(Side::Client, ReadEvent::Ended),
         read(Side::Server, ReadEvent::Ended),

@@ -245,9 +245,8 @@ fn write_all(receiver: &Receiver<LogBatch>) {
 fn write_access(record: &AccessRecord, config: &Config) {
     let frontend = &config.frontends[usize::from(record.frontend)];
     let backend = &config.backends[frontend.backend];
-    let server = record.server.map_or("<NOSRV>", |index| {
-        backend.servers[usize::from(index)].name.as_str()
-    });
+    let server = record.server.as_ref();
+    let server = server.map_or("<NOSRV>", |server| server.name.as_str());
     let client = record
         .client
         .map_or_else(|| "-".to_string(), |client| client.to_string());

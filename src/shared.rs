@@ -8,11 +8,8 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use crossbeam_utils::CachePadded;
 
-use crate::snapshot::{FrontendShared, ServerShared};
-use crate::sync::Flag;
-pub use crate::sync::{
-    Addresses, ConnectFailures, Counter, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
-};
+use crate::snapshot::{FrontendShared, QueueShared, ServerShared};
+use crate::sync::{Counter, Flag, SessionLimit, WaitRegistry};
 
 /// What one worker counts of itself.
 #[derive(Debug, Default)]
@@ -44,6 +41,8 @@ pub struct WorkerCounters {
 pub enum Freed {
     /// A server; or it has gone down. For the sessions in its queues.
     Server(Arc<ServerShared>),
+    /// Servers of a backend have changed. For the sessions that wait for any of them.
+    Queue(Arc<QueueShared>),
     /// The limit of a frontend: for its listeners.
     Frontend(Arc<FrontendShared>),
     /// The limit of the process: for all listeners.
@@ -125,7 +124,7 @@ impl Shared {
     /// The next notification of a worker. It looks after this whether a slot is free.
     pub fn next_freed(&self, worker: usize) -> Option<Freed> {
         let freed = self.freed[worker].1.try_recv().ok()?;
-        // Slots that become free from now on are notified again; those that were free before are seen.
+        // What becomes free from now on is followed by another notice; what was free before is seen now.
         self.registry(&freed).clear_notified(worker);
         Some(freed)
     }
@@ -133,6 +132,7 @@ impl Shared {
     fn registry<'a>(&'a self, freed: &'a Freed) -> &'a WaitRegistry {
         match freed {
             Freed::Server(server) => &server.waiting,
+            Freed::Queue(queue) => &queue.waiting,
             Freed::Frontend(frontend) => &frontend.paused,
             Freed::Process => &self.paused,
         }
@@ -144,6 +144,17 @@ impl Shared {
         for worker in 0..self.wakers.len() {
             let waits = server.waiting.waits(worker) || server.queue.waiting.waits(worker);
             if waits && self.notify(worker, Freed::Server(Arc::clone(server))) {
+                self.wake(worker);
+            }
+        }
+    }
+
+    /// Notifies all workers with sessions that wait for any server of a backend that its servers have changed.
+    /// Call it after that was published.
+    pub fn notify_queue(&self, queue: &Arc<QueueShared>) {
+        for worker in 0..self.wakers.len() {
+            let waits = queue.waiting.waits(worker);
+            if waits && self.notify(worker, Freed::Queue(Arc::clone(queue))) {
                 self.wake(worker);
             }
         }

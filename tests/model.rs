@@ -57,7 +57,7 @@ use std::sync::Arc;
 use loom::thread;
 use shared::{Freed, Shared};
 use snapshot::{QueueShared, ServerShared};
-use sync::{Counter, SessionLimit, WaitRegistry};
+use sync::{Counter, Published, SessionLimit, WaitRegistry};
 use time::Instant;
 
 /// Some workers and one server.
@@ -216,6 +216,57 @@ fn a_server_that_comes_back_is_seen() {
     assert!(sees || scene.is_served(0), "it waits for ever");
 }
 
+/// A backend gets other servers while a session begins to wait for any of them.
+fn another_set_of_servers_is_seen() {
+    let scene = Scene::new(1, 1);
+    let servers = Arc::new(Published::new(std::sync::Arc::new(0)));
+    let (other, changed) = (Arc::clone(&scene), Arc::clone(&servers));
+    let changes = thread::spawn(move || {
+        changed.publish(std::sync::Arc::new(1));
+        other.shared.notify_queue(&other.server.queue);
+    });
+    scene.waiting().publish(0, Some(at(0)));
+    let sees = servers.version() == 1;
+    changes.join().unwrap();
+    assert!(
+        sees || scene.shared.next_freed(0).is_some(),
+        "it waits for ever"
+    );
+}
+
+/// A server is removed while a session takes a slot of it: the session gives it back, or the server is not
+/// forgotten.
+fn a_server_with_a_session_is_not_forgotten() {
+    let scene = Scene::new(1, 1);
+    scene.server.session_limit.release();
+    let other = Arc::clone(&scene);
+    let removes = thread::spawn(move || {
+        other.server.availability.set_leaving(true);
+        other.server.session_limit.used() == 0
+    });
+    let server = &scene.server;
+    assert!(server.session_limit.try_acquire());
+    // Both are SeqCst, which loom takes for no more than acquire and release.
+    atomics::fence(atomics::Ordering::SeqCst);
+    let is_leaving = server.availability.is_leaving();
+    if is_leaving {
+        server.session_limit.release();
+    }
+    let is_forgotten = removes.join().unwrap();
+    assert!(is_leaving || !is_forgotten, "it has a session");
+}
+
+/// A server is removed while its health changes: neither is lost.
+fn a_server_that_is_removed_keeps_its_health() {
+    let availability = Arc::new(sync::ServerAvailability::new(1));
+    let other = Arc::clone(&availability);
+    let removes = thread::spawn(move || other.set_leaving(true));
+    availability.publish(true, 7);
+    removes.join().unwrap();
+    assert!(availability.is_leaving() && !availability.is_usable());
+    assert_eq!(availability.published(), (true, 7));
+}
+
 /// A bound holds, and the most that were taken at once is right.
 fn a_bound_is_never_exceeded() {
     let session_limit = Arc::new(SessionLimit::new(Some(1)));
@@ -247,7 +298,7 @@ fn a_count_never_goes_back() {
     assert_eq!(count.get(), 3);
 }
 
-const MODELS: [(&str, fn()); 7] = [
+const MODELS: [(&str, fn()); 10] = [
     (
         "a place that is given back is seen",
         a_place_that_is_given_back_is_seen,
@@ -267,6 +318,18 @@ const MODELS: [(&str, fn()); 7] = [
     (
         "a server that comes back is seen",
         a_server_that_comes_back_is_seen,
+    ),
+    (
+        "another set of servers is seen",
+        another_set_of_servers_is_seen,
+    ),
+    (
+        "a server with a session is not forgotten",
+        a_server_with_a_session_is_not_forgotten,
+    ),
+    (
+        "a server that is removed keeps its health",
+        a_server_that_is_removed_keeps_its_health,
     ),
     ("a bound is never exceeded", a_bound_is_never_exceeded),
     ("a count never goes back", a_count_never_goes_back),

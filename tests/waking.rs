@@ -127,3 +127,25 @@ fn a_hundred_times_as_many_sessions_time_out_in_a_hundred_times_the_time() {
     // Ten times as long for each is a square no more.
     assert!(many < few * 1_000, "{few:?}, {many:?}");
 }
+
+#[test]
+fn a_thousand_servers_that_are_replaced_hold_a_worker_up_for_less_than_a_millisecond() {
+    let mut scene = Scene::new(1, 2, "", 1_000);
+    let mut round = 0;
+    let times = (0..20).map(|_| {
+        round += 1;
+        scene.set_servers("b1", (0..1_000).map(|server| format!("{round}-{server}")));
+        scene.arrive(0, 0);
+        let start = Instant::now();
+        scene.settle();
+        start.elapsed()
+    });
+    let shortest = times.min().unwrap_or_default();
+    assert!(shortest < Duration::from_millis(1), "{shortest:?}");
+    assert_eq!(scene.workers[0].sessions_open(), round);
+    let members = scene.snapshot.backends[0].members();
+    let newest = members.servers().iter().map(|member| &member.server);
+    let used: u32 = newest.map(|server| server.session_limit.used()).sum();
+    assert!(used > 0, "none went to a new server");
+    assert_eq!(scene.snapshot.backends[1].version(), 0);
+}

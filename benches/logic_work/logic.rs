@@ -100,7 +100,7 @@ impl Logic {
             };
             let event = ReadEvent::Received(info);
             self.drive(slot, Event::Read { from, event });
-            let (to, event) = (from.other(), WriteEvent::Sent { len });
+            let (to, event) = (from.other(), WriteEvent::Sent { len, left: 0 });
             self.drive(slot, Event::Write { to, event });
         }
     }

@@ -16,7 +16,7 @@ use ringway::io::{
     SendResult, Sockets, SpliceResult, Token,
 };
 use ringway::shared::Shared;
-use ringway::snapshot::{Registry, Snapshot};
+use ringway::snapshot::{Registry, Snapshot, Source};
 use ringway::worker::{Command, Listening, LogSink, Setup, Worker};
 
 /// What an operation in flight is.
@@ -266,6 +266,7 @@ const CLIENTS_MAX: u32 = 1 << 30;
 pub struct Scene {
     pub workers: Vec<Worker<Still>>,
     pub snapshot: Arc<Snapshot>,
+    pub registry: Registry,
     /// Clients in the order in which they were served.
     pub served: Rc<RefCell<Vec<u32>>>,
     clients: u32,
@@ -302,7 +303,8 @@ impl Scene {
             wake
         });
         let shared = Arc::new(Shared::new(1_000_000, wakers.collect()));
-        let snapshot = Registry::new(worker_count).snapshot(config);
+        let mut registry = Registry::new(worker_count);
+        let snapshot = registry.snapshot(config);
         let mut orders = Vec::new();
         let mut workers: Vec<Worker<Still>> = Vec::new();
         for (index, engine) in engines.into_iter().enumerate() {
@@ -329,6 +331,7 @@ impl Scene {
         Scene {
             workers,
             snapshot,
+            registry,
             served,
             clients: 0,
             _orders: orders,
@@ -359,6 +362,21 @@ impl Scene {
     /// The server of the backend of this index resets its connection with this worker.
     pub fn end(&mut self, worker: usize, backend: usize) {
         self.workers[worker].engine().end(backend as u16 + 1);
+    }
+
+    /// Makes these the names of the servers that a backend has beside that of its configuration. All have the
+    /// address of that.
+    pub fn set_servers(&mut self, backend: &str, names: impl Iterator<Item = String>) {
+        let written = &self.snapshot.config.backends[0].servers[0];
+        let servers = names.map(|name| config::Server {
+            cookie: name.clone(),
+            name,
+            ..written.clone()
+        });
+        let change = self
+            .registry
+            .set_members(backend, Source::Discovery, servers.collect());
+        change.expect("it is there").expect("a change").publish();
     }
 
     /// Time passes for all.

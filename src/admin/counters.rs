@@ -10,7 +10,11 @@ use crate::shared::WorkerCounters;
 use crate::snapshot::{FrontendCounters, ServerCounters};
 
 /// Where counters are made.
-const SOURCES: [&str; 2] = [include_str!("../shared.rs"), include_str!("../snapshot.rs")];
+const SOURCES: [&str; 3] = [
+    include_str!("../shared.rs"),
+    include_str!("../snapshot/counters.rs"),
+    include_str!("../snapshot/server.rs"),
+];
 
 /// The fields of the sources that count, as `Struct.field`.
 fn counters_of_the_sources() -> BTreeSet<String> {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::document::Quantiles;
 use crate::control::api::Active;
 use crate::logic::histogram::{CONNECT, SESSION, Scale};
-use crate::shared::{Counter, Shared};
-use crate::snapshot::{ByWorker, Histogram, ServerCounters, ServerShared};
+use crate::shared::Shared;
+use crate::snapshot::{ByWorker, Histogram, Member, ServerCounters, ServerShared};
+use crate::sync::Counter;
 
 /// From one reading to the next.
 pub(super) const PERIOD: Duration = Duration::from_secs(5);
@@ -200,7 +201,13 @@ impl History {
             let past = grown(&subject, totals);
             after.insert(subject, past);
         }
-        for server in active.snapshot.backends.iter().flat_map(|all| &all.servers) {
+        let members = active
+            .snapshot
+            .backends
+            .iter()
+            .map(|backend| backend.members());
+        let members: Vec<_> = members.collect();
+        for Member { server, .. } in members.iter().flat_map(|members| members.all()) {
             let totals = [
                 sum(&server.counters, |all| &all.sessions_started),
                 sum(&server.counters, |all| &all.bytes_from_clients),

@@ -12,8 +12,9 @@ pub(super) fn reasons(state: &State) -> Vec<String> {
     let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
     backends
         .filter(|(_, shared)| {
-            let mut servers = shared.servers.iter();
-            !servers.any(|server| (state.statuses)(server).balanced)
+            let members = shared.members();
+            let mut servers = members.servers().iter();
+            !servers.any(|member| (state.statuses)(&member.server).balanced)
         })
         .map(|(backend, _)| format!("backend {}: no usable server", backend.name))
         .collect()

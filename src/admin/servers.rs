@@ -17,10 +17,10 @@ use super::document::ServerStats;
 use super::error::Refusal;
 use super::state::{Parts, State};
 use super::stats;
-use crate::config::Config;
 use crate::control::api::CLOSE_TIMEOUT;
 use crate::control::api::{Actions, Target};
 use crate::control::api::{AdminState, Attribution, ServerChange};
+use crate::snapshot::{Member, Snapshot};
 use crate::worker::Filter;
 
 /// The largest weight, as in the configuration.
@@ -91,12 +91,11 @@ async fn change(
     JsonBody(change): JsonBody<Change>,
 ) -> Result<Json<Changed>, Refusal> {
     let active = context.state.active();
-    let config = &active.snapshot.config;
-    let (backend, server) = find(config, &backend, &server)?;
+    let member = find(&active.snapshot, &backend, &server)?;
     let target = Target {
-        backend: &config.backends[backend].name,
-        server: &config.backends[backend].servers[server],
-        shared: active.snapshot.server(backend, server),
+        backend: &backend,
+        server: &member.config,
+        shared: &member.server,
     };
     let by =
         Attribution::now(peer.to_string(), change.reason.clone()).map_err(Refusal::bad_request)?;
@@ -142,21 +141,16 @@ async fn change(
     }))
 }
 
-/// The indices of a server.
-fn find(config: &Config, backend: &str, server: &str) -> Result<(usize, usize), Refusal> {
-    let mut backends = config.backends.iter();
-    let found = backends.position(|candidate| candidate.name == backend);
-    let index = found.and_then(|index| {
-        let mut servers = config.backends[index].servers.iter();
-        Some((
-            index,
-            servers.position(|candidate| candidate.name == server)?,
-        ))
-    });
-    index.ok_or_else(|| {
-        let all = config.backends.iter().flat_map(|backend| {
-            let servers = backend.servers.iter();
-            servers.map(|server| format!("{}/{}", backend.name, server.name))
+/// The server of this name in the backend of this name.
+fn find(snapshot: &Snapshot, backend: &str, server: &str) -> Result<Member, Refusal> {
+    let found = snapshot.find(backend, server);
+    found.map(|(_, member)| member).ok_or_else(|| {
+        let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
+        let all = backends.flat_map(|(backend, shared)| {
+            let members = shared.members();
+            let names = members.all().map(|member| member.server.name.as_str());
+            let names = names.map(|server| format!("{}/{server}", backend.name));
+            names.collect::<Vec<_>>()
         });
         let wanted = format!("{backend}/{server}");
         let near = near(&wanted, all);

@@ -21,8 +21,8 @@ use crate::control::api::Reloader;
 use crate::control::api::rfc3339;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
-use crate::shared::SessionLimit;
 use crate::snapshot::{ServerShared, Snapshot};
+use crate::sync::SessionLimit;
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -171,9 +171,9 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
     let backend = &snapshot.config.backends[index];
     let shared = &snapshot.backends[index];
     let waiting = shared.queue.sessions_waiting.iter();
-    let servers = backend.servers.iter().zip(&shared.servers);
-    let servers: Vec<ServerStats> = servers
-        .map(|(server, shared)| self::server(state, server, shared))
+    let members = shared.members();
+    let servers: Vec<ServerStats> = (members.all())
+        .map(|member| self::server(state, &member.config, &member.server))
         .collect();
     let total = |of: fn(&ServerStats) -> u64| servers.iter().map(of).sum();
     let usable = |backup| {
@@ -219,6 +219,11 @@ fn combined(admin: AdminState, operational: OperationalState) -> &'static str {
 pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
     let counters = &shared.counters;
     let status = (state.statuses)(shared);
+    let admin = match status.admin {
+        // Open sessions continue, as in a drain.
+        AdminState::Ready if shared.availability.is_leaving() => AdminState::Drain,
+        admin => admin,
+    };
     let subject = Subject::Server(shared.id);
     let times = |past: &Past| (past.connect_time, past.session_time);
     let (connect_time, session_time) = state.history.of(&subject, times);
@@ -228,7 +233,7 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         id: shared.id,
         address: server.address.to_string(),
         addresses: shared.addresses.all().to_vec(),
-        status: combined(status.admin, status.operational),
+        status: combined(admin, status.operational),
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,

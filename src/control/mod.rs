@@ -7,6 +7,7 @@ pub(crate) mod actions;
 pub(crate) mod active;
 mod adopting;
 pub(crate) mod api;
+pub(crate) mod backend_registry;
 pub(crate) mod binding;
 pub(crate) mod error;
 pub(crate) mod health;

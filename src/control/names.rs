@@ -121,7 +121,8 @@ impl Resolved {
     pub fn put_into_effect(&self, snapshot: &Snapshot, journal: &Journal) {
         let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
         for (backend, backend_shared) in backends {
-            for (server, shared) in backend.servers.iter().zip(&backend_shared.servers) {
+            for member in backend_shared.members().all() {
+                let (server, shared) = (&member.config, &member.server);
                 let name = format!("{}/{}", backend.name, server.name);
                 match self.0.get(&server.address) {
                     Some(Ok(addresses)) => {
@@ -205,19 +206,20 @@ mod tests {
         assert!(found(&first, 2).is_empty());
         assert_eq!(found(&first, 3), ["10.0.0.1:81", "10.0.0.2:81"]);
         let stale = |snapshot: &Snapshot| -> Vec<bool> {
-            let servers = snapshot.backends[0].servers.iter();
+            let members = snapshot.backends[0].members();
+            let servers = members.servers().iter().map(|member| &member.server);
             servers.map(|server| server.addresses.is_stale()).collect()
         };
         assert_eq!(stale(&first), [false, false, true, false]);
 
         answers.lock().unwrap().clear();
         let second = reload().await;
-        assert!(Arc::ptr_eq(first.server(0, 0), second.server(0, 0)));
+        assert!(Arc::ptr_eq(&first.server(0, 0), &second.server(0, 0)));
         assert_eq!(found(&second, 0), ["10.0.0.1:80", "10.0.0.2:80"]);
         assert_eq!(stale(&second), [true, false, true, true]);
         answers.lock().unwrap().push(3);
         let third = reload().await;
-        assert!(Arc::ptr_eq(first.server(0, 0), third.server(0, 0)));
+        assert!(Arc::ptr_eq(&first.server(0, 0), &third.server(0, 0)));
         assert_eq!(found(&third, 0), ["10.0.0.3:80"]);
         assert_eq!(stale(&third), [false, false, true, false]);
         let warnings = journal.since(0).len();

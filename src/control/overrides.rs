@@ -15,9 +15,9 @@ use super::journal::{Entry, Journal, Kind, rfc3339};
 use super::override_entry::{ConfiguredServer, Override};
 use super::server_change::{Attribution, ServerChange};
 use super::state_file::StateFile;
-use crate::config::{Config, Server};
+use crate::config::Server;
 use crate::logic::health::AdminState;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Member, ServerShared, Snapshot};
 
 /// How long a takeover waits for actions of operators that are under way.
 const ACTIONS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -25,8 +25,8 @@ const ACTIONS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an action or a reload waits for the disk of the state file.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// By the indices of backend and server.
-type ServerChanges = Vec<((usize, usize), ServerChange)>;
+/// Changes of servers.
+type ServerChanges = Vec<(Arc<ServerShared>, ServerChange)>;
 
 /// All overrides.
 #[derive(Debug)]
@@ -90,23 +90,24 @@ impl Overrides {
     /// The changes for the servers of the first snapshot, by `ServerShared::id`. Overrides that do not hold any
     /// more are dropped, as in [`Overrides::put_into_effect`].
     pub async fn at_start(&self, snapshot: &Snapshot) -> Vec<(u64, ServerChange)> {
-        let (changes, dropped) = self.adopt(&snapshot.config);
+        let (changes, dropped) = self.adopt(snapshot);
         if dropped {
             // What goes wrong is logged.
             let _ = self.save().await;
         }
-        let by_id = |((backend, server), change)| (snapshot.server(backend, server).id, change);
-        changes.into_iter().map(by_id).collect()
+        let changes = changes.into_iter();
+        changes
+            .map(|(server, change)| (server.id, change))
+            .collect()
     }
 
     /// Sends the changes to the health thread, for a snapshot that is new to it. Overrides whose server is gone
     /// or has another configuration are dropped: such a server is as the configuration says.
     pub async fn put_into_effect(&self, snapshot: &Snapshot, statuses: &Statuses) {
-        let (changes, dropped) = self.adopt(&snapshot.config);
-        for ((backend, server), change) in changes {
+        let (changes, dropped) = self.adopt(snapshot);
+        for (server, change) in changes {
             // A thread that has ended ends the process.
-            let server = snapshot.server(backend, server);
-            let _ = statuses.apply_change(server, change).await;
+            let _ = statuses.apply_change(&server, change).await;
         }
         if dropped {
             // What goes wrong is logged.
@@ -114,22 +115,38 @@ impl Overrides {
         }
     }
 
-    /// The changes, by the indices of their servers, and whether overrides were dropped.
-    fn adopt(&self, config: &Config) -> (ServerChanges, bool) {
+    /// The changes for servers that a backend has from now on, by `ServerShared::id`.
+    pub fn changes_of(&self, backend: &str, added: &[Member]) -> Vec<(u64, ServerChange)> {
+        let entries = self.entries();
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let change = |member: &Member| {
+            let key = (backend.to_owned(), member.config.name.clone());
+            let entry = entries.get(&key)?;
+            let holds = entry.configured == ConfiguredServer::of(&member.config);
+            holds.then(|| (member.server.id, entry.change()))
+        };
+        added.iter().filter_map(change).collect()
+    }
+
+    /// The changes, and whether overrides were dropped.
+    fn adopt(&self, snapshot: &Snapshot) -> (ServerChanges, bool) {
         let mut changes = Vec::new();
         let mut entries = self.entries();
         let before = entries.len();
         entries.retain(|_, entry| {
-            let Some((indices, server)) = find(config, &entry.backend, &entry.server) else {
+            let found = snapshot.find(&entry.backend, &entry.server);
+            let Some((_, Member { server, config, .. })) = found else {
                 return false;
             };
-            let holds = entry.configured == ConfiguredServer::of(server);
+            let holds = entry.configured == ConfiguredServer::of(&config);
             let change = if holds {
                 entry.change()
             } else {
-                self.configuration_wins(entry, server)
+                self.configuration_wins(entry, &config)
             };
-            changes.push((indices, change));
+            changes.push((server, change));
             holds
         });
         (changes, entries.len() < before)
@@ -214,25 +231,11 @@ impl Overrides {
     }
 }
 
-/// The indices of a server, and what the configuration says of it.
-fn find<'a>(
-    config: &'a Config,
-    backend: &str,
-    server: &str,
-) -> Option<((usize, usize), &'a Server)> {
-    let mut backends = config.backends.iter();
-    let backend_index = backends.position(|candidate| candidate.name == backend)?;
-    let servers = &config.backends[backend_index].servers;
-    let index = servers
-        .iter()
-        .position(|candidate| candidate.name == server)?;
-    Some(((backend_index, index), &servers[index]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{parse, system_resolver};
+    use crate::config::{Config, parse, system_resolver};
+    use crate::snapshot::Registry;
 
     /// Backend `app` with these servers: name and further keys.
     fn config(servers: &[(&str, &str)]) -> Config {
@@ -264,11 +267,21 @@ mod tests {
 
     /// State and weight of what is wanted, by the index of the server.
     fn wanted(overrides: &Overrides, config: &Config) -> Vec<(usize, AdminState, Option<u16>)> {
-        let (changes, _) = overrides.adopt(config);
-        let changes = changes.into_iter();
+        let changes = adopt(overrides, config).0.into_iter();
         changes
-            .map(|((_, server), change)| (server, change.state.unwrap(), change.weight))
+            .map(|(server, change)| (server, change.state.unwrap(), change.weight))
             .collect()
+    }
+
+    /// The changes, by the index of their server, and whether overrides were dropped.
+    fn adopt(overrides: &Overrides, config: &Config) -> (Vec<(usize, ServerChange)>, bool) {
+        let snapshot = Registry::new(1).snapshot(config.clone());
+        let (changes, dropped) = overrides.adopt(&snapshot);
+        let members = snapshot.backends[0].members();
+        let index = |server: &ServerShared| members.index_of(server).unwrap();
+        let changes = changes.into_iter();
+        let changes = changes.map(|(server, change)| (index(&server), change));
+        (changes.collect(), dropped)
     }
 
     #[test]
@@ -298,12 +311,12 @@ mod tests {
         }
         // Another order, a changed line, a server that is gone.
         let new = config(&[("b", ", max_sessions = 5"), ("a", "")]);
-        let (changes, dropped) = overrides.adopt(&new);
+        let (changes, dropped) = adopt(&overrides, &new);
         assert!(dropped);
         let [(_, a), (_, b)] = &changes[..] else {
             panic!("{changes:?}");
         };
-        assert_eq!((changes[0].0, changes[1].0), ((0, 1), (0, 0)));
+        assert_eq!((changes[0].0, changes[1].0), (1, 0));
         assert_eq!(
             (a.state, a.weight, a.by.who.as_str()),
             (Some(Drain), Some(9), "somebody")
@@ -312,7 +325,7 @@ mod tests {
         assert!(b.by.reason.contains("somebody"), "{b:?}");
         // It does not come back with the line.
         assert_eq!(wanted(&overrides, &old), [(0, Drain, Some(9))]);
-        assert!(!overrides.adopt(&new).1);
+        assert!(!adopt(&overrides, &new).1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::active::Active;
 use super::adopting::Adopting;
+use super::backend_registry::BackendRegistry;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
@@ -24,7 +25,6 @@ use super::systemd;
 use super::workers::WorkerHandles;
 use crate::config::Config;
 use crate::io::host;
-use crate::snapshot::Registry;
 use crate::worker::{Adoption, Command};
 
 /// Requests that may wait for a reload.
@@ -151,7 +151,7 @@ impl Reloader {
 pub struct Reload {
     /// `None`: the process has no file.
     pub source: Option<Source>,
-    pub registry: Registry,
+    pub registry: BackendRegistry,
     pub listeners: Listeners,
     pub handles: WorkerHandles,
     pub statuses: Statuses,

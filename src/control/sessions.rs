@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::workers::WorkerHandles;
-use crate::worker::{Command, Filter, Reply, Report, SessionCommand, Task};
+use crate::worker::{Command, Filter, Report, ReportCallback, SessionCommand, Task};
 
 /// How long workers may take to list sessions. They answer at once unless they are stuck.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,15 +27,11 @@ pub async fn ask(
     filter: Filter,
 ) -> Result<Report, &'static str> {
     let (sender, mut reports) = mpsc::unbounded_channel();
-    let reply: Reply = Arc::new(move |report| {
+    let done: ReportCallback = Arc::new(move |report| {
         // The receiver is gone after a timeout.
         let _ = sender.send(report);
     });
-    let command = SessionCommand {
-        task,
-        filter,
-        reply,
-    };
+    let command = SessionCommand { task, filter, done };
     handles.send(|| Command::Sessions(command.clone()));
     // Only the workers hold the sender now.
     drop(command);

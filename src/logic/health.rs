@@ -19,243 +19,22 @@
 //! Beside it stands the administrative state. The health thread drives this machine with the
 //! results of its probes and publishes what comes out; nothing here probes, waits or logs.
 
+mod change;
+mod rules;
+mod states;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::time::Instant;
+pub use change::{Cause, Change, Transition};
+pub use rules::{CheckRules, Rules};
+pub use states::{AdminState, Operational, OperationalState};
 
 /// Parts of a weight in which slow start moves. Weights of a backend with slow start are counted
 /// in these parts, so that a weight of 1 can rise too.
 pub const WEIGHT_PARTS: u32 = 64;
-
-/// What the configuration says about one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// How it is checked; `None`: it counts as up.
-    pub check: Option<CheckRules>,
-    /// Its weight, 0..=256.
-    pub weight: u32,
-    /// How long its weight rises after it came back.
-    pub slow_start: Option<Duration>,
-}
-
-/// How the results of probes are counted, and how often there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckRules {
-    /// Failures in a row that take it down, at least 1.
-    pub fall: u32,
-    /// Successes in a row that bring it up, at least 1.
-    pub rise: u32,
-    /// From one probe to the next while it is up and nothing failed.
-    pub interval: Duration,
-    /// The same between up and down, and before the first result.
-    pub fast_interval: Duration,
-    /// The same while it is down.
-    pub down_interval: Duration,
-}
-
-impl CheckRules {
-    fn counter_max(&self) -> u32 {
-        self.rise + self.fall - 1
-    }
-}
-
-/// What probes say of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operational {
-    /// Nobody checks it.
-    Unchecked,
-    /// It answers; `failures` is how many probes failed in a row, fewer than `fall`.
-    Up {
-        /// Failures in a row.
-        failures: u32,
-    },
-    /// It does not; `successes` is how many probes passed in a row, fewer than `rise`.
-    Down {
-        /// Successes in a row.
-        successes: u32,
-    },
-}
-
-impl Operational {
-    /// The same without counts.
-    pub const fn state(self) -> OperationalState {
-        match self {
-            Operational::Unchecked => OperationalState::Unchecked,
-            Operational::Up { .. } => OperationalState::Up,
-            Operational::Down { .. } => OperationalState::Down,
-        }
-    }
-}
-
-/// The operational state of a server: what probes found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OperationalState {
-    /// Nobody checks it.
-    Unchecked,
-    /// It answers.
-    Up,
-    /// It does not answer.
-    Down,
-}
-
-impl OperationalState {
-    /// Its name in logs and statistics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            OperationalState::Unchecked => "no check",
-            OperationalState::Up => "up",
-            OperationalState::Down => "down",
-        }
-    }
-}
-
-/// An administrative state, as files and requests write it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdminState {
-    /// It takes sessions.
-    #[default]
-    Ready,
-    /// Balancing gives it no new sessions; cookies still lead there, open ones go on, it is still
-    /// checked.
-    Drain,
-    /// It gets no new sessions at all, and no checks; when it is ready again it counts as up until its first
-    /// result.
-    Maint,
-}
-
-impl AdminState {
-    /// All of them.
-    pub const ALL: [AdminState; 3] = [AdminState::Ready, AdminState::Drain, AdminState::Maint];
-
-    /// Its name in logs and statistics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AdminState::Ready => "ready",
-            AdminState::Drain => "drain",
-            AdminState::Maint => "maint",
-        }
-    }
-}
-
-/// What a probe found, or why else a state changed. Its text begins with HAProxy's name for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// There is no result yet.
-    Initial,
-    /// The connection stood.
-    L4Ok,
-    /// It did not stand in time.
-    L4Timeout,
-    /// It was refused, or there is no way there.
-    L4Connect(&'static str),
-    /// The status was among the expected ones.
-    L7Ok(u16),
-    /// No status line came in time.
-    L7Timeout,
-    /// The status was another.
-    L7Status(u16),
-    /// The answer was not HTTP, or broke off.
-    L7Response(&'static str),
-    /// This host could not probe: it says nothing about the server.
-    Socket(&'static str),
-    /// The operator.
-    Operator,
-    /// A configuration that says something else about its checks.
-    Configuration,
-    /// Its host name could not be resolved.
-    Resolve,
-    /// Its host name could be resolved at last.
-    Resolved,
-}
-
-impl Cause {
-    /// Whether a probe with this result passed; `None`: it says nothing about the server.
-    pub const fn passed(self) -> Option<bool> {
-        match self {
-            Cause::L4Ok | Cause::L7Ok(_) => Some(true),
-            Cause::L4Timeout
-            | Cause::L4Connect(_)
-            | Cause::L7Timeout
-            | Cause::L7Status(_)
-            | Cause::L7Response(_) => Some(false),
-            Cause::Initial
-            | Cause::Socket(_)
-            | Cause::Operator
-            | Cause::Configuration
-            | Cause::Resolve
-            | Cause::Resolved => None,
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::Initial => f.write_str("INI"),
-            Cause::L4Ok => f.write_str("L4OK"),
-            Cause::L4Timeout => f.write_str("L4TOUT"),
-            Cause::L4Connect(why) => write!(f, "L4CON {why}"),
-            Cause::L7Ok(status) => write!(f, "L7OK {status}"),
-            Cause::L7Timeout => f.write_str("L7TOUT"),
-            Cause::L7Status(status) => write!(f, "L7STS {status}"),
-            Cause::L7Response(why) => write!(f, "L7RSP {why}"),
-            Cause::Socket(why) => write!(f, "SOCKERR {why}"),
-            Cause::Operator => f.write_str("operator"),
-            Cause::Configuration => f.write_str("configuration"),
-            Cause::Resolve => f.write_str("RESOLVE"),
-            Cause::Resolved => f.write_str("resolved"),
-        }
-    }
-}
-
-/// A change of the operational or of the administrative state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The old state and the new one.
-    pub transition: Transition,
-    /// What led to it.
-    pub cause: Cause,
-    /// Equal results in a row that led to it; 0 if it was not a probe.
-    pub results: u32,
-    /// How long the old state had lasted.
-    pub lasted: Duration,
-}
-
-/// From one state to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// Of the operational state.
-    Operational(OperationalState, OperationalState),
-    /// Of the administrative state.
-    Admin(AdminState, AdminState),
-}
-
-impl Transition {
-    /// Whether the server went down.
-    pub const fn is_down(self) -> bool {
-        match self {
-            Transition::Operational(_, OperationalState::Down) => true,
-            Transition::Operational(_, OperationalState::Unchecked | OperationalState::Up)
-            | Transition::Admin(_, _) => false,
-        }
-    }
-
-    /// The names of both states in logs and statistics.
-    pub const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Transition::Operational(from, to) => (from.as_str(), to.as_str()),
-            Transition::Admin(from, to) => (from.as_str(), to.as_str()),
-        }
-    }
-}
 
 /// The state of one server.
 #[derive(Clone, Debug)]
@@ -412,8 +191,8 @@ impl Health {
     }
 
     /// The configuration says something else now. What is up stays up and what is down stays down,
-    /// as near to turning as before; whoever is no longer checked counts as up, and whoever is from
-    /// now on is as at the start of the process.
+    /// as near to turning as before; a server that is no longer checked counts as up, and one that is
+    /// checked from now on is as at the start of the process.
     pub fn set_rules(&mut self, now: Instant, rules: Rules) -> Option<Change> {
         let before = self.operational();
         self.counter = match (&rules.check, before) {
@@ -498,7 +277,7 @@ impl Health {
 
     /// When the weight should be looked at again, while it rises.
     pub fn next_rise(&self, now: Instant) -> Option<Instant> {
-        /// Finer steps could not be told apart.
+        /// Finer steps make no difference that could be seen.
         const STEP_MIN: Duration = Duration::from_millis(10);
         let slow_start = self.rules.slow_start?;
         let step = (slow_start / WEIGHT_PARTS).max(STEP_MIN);
@@ -518,8 +297,8 @@ impl Health {
         })
     }
 
-    /// The interval between up and down, which is that of a server that workers suspect too; zero
-    /// if it is not checked.
+    /// The interval between up and down, and of a server to which a worker failed to connect; zero if it is not
+    /// checked.
     pub fn fast_interval(&self) -> Duration {
         let check = self.rules.check.as_ref();
         check.map_or(Duration::ZERO, |check| check.fast_interval)

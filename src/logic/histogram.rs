@@ -1,7 +1,7 @@
-//! Histograms of durations: which bucket counts one, and which quantiles the counts tell.
+//! Histograms of durations: which bucket counts one, and the quantiles of the counts.
 //!
-//! Bounds are spaced logarithmically, so that microseconds and hours are told equally well with few
-//! buckets. Counting itself is elsewhere: a worker owns the counts, and whoever shows them reads
+//! Bounds are spaced logarithmically, so that microseconds and hours have the same relative precision with few
+//! buckets. Counting itself is elsewhere: a worker owns the counts, and the admin listener reads
 //! and sums them.
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Scale<const BUCKETS: usize> {
     step: Step,
 }
 
-/// For waiting for a place: 512 µs to 134 s.
+/// For the time in a queue: 512 µs to 134 s.
 pub const QUEUE: Scale<20> = Scale::new(9, Step::Whole);
 
 /// For connecting: 32 µs to 34 s.

@@ -46,27 +46,27 @@ impl<T, Q> Default for Queues<T, Q> {
     }
 }
 
-impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
+impl<T: Copy + Ord, Q: Clone + Eq> Queues<T, Q> {
     /// Appends a member to a queue.
     pub fn push(&mut self, target: T, queue: Q, slot: u32) {
-        let last = self.queue(target, queue).map_or(NIL, |queue| queue.last);
+        let last = self.queue(target, &queue).map_or(NIL, |queue| queue.last);
         self.link(target, queue, slot, [last, NIL]);
     }
 
     /// Puts a member before all others in a queue.
     pub fn push_first(&mut self, target: T, queue: Q, slot: u32) {
-        let first = self.queue(target, queue).map_or(NIL, |queue| queue.first);
+        let first = self.queue(target, &queue).map_or(NIL, |queue| queue.first);
         self.link(target, queue, slot, [NIL, first]);
     }
 
     /// Removes a member, wherever it is in its queue.
-    pub fn remove(&mut self, target: T, queue: Q, slot: u32) {
+    pub fn remove(&mut self, target: T, queue: &Q, slot: u32) {
         let Link { previous, next } = self.links[slot as usize];
         let Some(queues) = self.targets.get_mut(&target) else {
             debug_assert!(false, "the target has no members");
             return;
         };
-        let Some(index) = queues.iter().position(|found| found.queue == queue) else {
+        let Some(index) = queues.iter().position(|found| found.queue == *queue) else {
             debug_assert!(false, "the queue has no members");
             return;
         };
@@ -87,14 +87,14 @@ impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
     }
 
     /// The first member of a queue.
-    pub fn first(&self, target: T, queue: Q) -> Option<u32> {
+    pub fn first(&self, target: T, queue: &Q) -> Option<u32> {
         self.queue(target, queue).map(|queue| queue.first)
     }
 
     /// The queues of a target, each with its first member.
     pub fn queues(&self, target: T) -> impl Iterator<Item = (Q, u32)> {
         let queues = self.targets.get(&target).into_iter().flatten();
-        queues.map(|found| (found.queue, found.first))
+        queues.map(|found| (found.queue.clone(), found.first))
     }
 
     /// The targets that have members.
@@ -117,9 +117,9 @@ impl<T: Copy + Ord, Q: Copy + Eq> Queues<T, Q> {
             .collect()
     }
 
-    fn queue(&self, target: T, queue: Q) -> Option<&Queue<Q>> {
+    fn queue(&self, target: T, queue: &Q) -> Option<&Queue<Q>> {
         let mut queues = self.targets.get(&target)?.iter();
-        queues.find(|found| found.queue == queue)
+        queues.find(|found| found.queue == *queue)
     }
 
     /// Links a member between two neighbours, at least one of which is the end of the queue.
@@ -218,11 +218,11 @@ mod tests {
                         model.entry((target, queue)).or_default().push_front(slot);
                     }
                     Step::Pop(target, queue) => {
-                        let first = waiting.first(target, queue);
+                        let first = waiting.first(target, &queue);
                         let expected = model.entry((target, queue)).or_default().pop_front();
                         prop_assert_eq!(first, expected);
                         if let Some(slot) = first {
-                            waiting.remove(target, queue, slot);
+                            waiting.remove(target, &queue, slot);
                             free.push(slot);
                         }
                     }
@@ -231,7 +231,7 @@ mod tests {
                             .flat_map(|(key, slots)| slots.iter().map(|slot| (*key, *slot)))
                             .collect();
                         if let Some(((target, queue), slot)) = pick(&all, part) {
-                            waiting.remove(target, queue, slot);
+                            waiting.remove(target, &queue, slot);
                             let slots = model.get_mut(&(target, queue)).unwrap();
                             slots.retain(|other| *other != slot);
                             free.push(slot);

@@ -2,7 +2,7 @@
 //!
 //! A hierarchical wheel. Scheduling, moving and cancelling cost the same whatever is pending; a
 //! timer is touched once for each level it comes down and once when it expires. The wheel reads no
-//! clock and calls nobody back. The worker's loop sleeps until [`TimerWheel::next_wakeup`] and then
+//! clock and calls nothing back. The worker's loop sleeps until [`TimerWheel::next_wakeup`] and then
 //! asks [`TimerWheel::expire`] for one key after the other; between two of them it may schedule and
 //! cancel as it likes.
 //!
@@ -28,7 +28,7 @@
 //!   jump of the clock by hours costs no more than a small one.
 //! - When time reaches a slot of level 0, its timers are due. When time reaches the first tick of a
 //!   slot of a higher level, its timers move to lower levels, or are due.
-//! - A timer's place follows from its deadline and the elapsed tick, so it need not be stored.
+//! - A timer's slot follows from its deadline and the elapsed tick, so it need not be stored.
 //!
 //! Eight levels span 2^48 ticks, more than an [`Instant`] can express: there is no horizon beyond
 //! which a deadline would need special care.
@@ -58,7 +58,7 @@ const NIL: u32 = u32::MAX;
 /// elapsed tick, which is at least 0.
 const IDLE: u64 = 0;
 
-/// A key's place in the list of its slot, or in the list of what is due.
+/// A key's neighbours in the list of its slot, or in the list of what is due.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     tick: u64,

@@ -16,6 +16,7 @@ use crate::admin::{self, Admin};
 use crate::config::{Config, Identity};
 use crate::control::actions::Actions;
 use crate::control::active::Active;
+use crate::control::backend_registry::BackendRegistry;
 pub use crate::control::error::StartError;
 use crate::control::health::Health;
 use crate::control::journal::Journal;
@@ -33,8 +34,9 @@ use crate::control::workers::{WorkerSetup, Workers};
 use crate::io::host;
 use crate::logging::Writer;
 use crate::privileges::{self, User};
-use crate::shared::{Counter, Shared, WorkerCounters};
+use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::{Registry, ServerShared};
+use crate::sync::Counter;
 use crate::worker::Command;
 use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, listen_for};
 
@@ -207,6 +209,9 @@ async fn serve(
         let state = admin::State::new(active.clone(), shared, status_of, reloader.clone());
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
+    let registry =
+        BackendRegistry::new(registry, health.statuses().clone(), Arc::clone(&overrides));
+    let forgetting = tokio::spawn(registry.clone().forget_left());
     let reload = Reload {
         source: options.source,
         registry,
@@ -262,6 +267,7 @@ async fn serve(
     workers.shared().mark_stopping();
     // With it go the control plane's handles on the listeners, which would keep them open.
     reload.abort();
+    forgetting.abort();
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();

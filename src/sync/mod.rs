@@ -15,6 +15,7 @@ mod availability;
 mod connect_failures;
 mod counter;
 mod flag;
+mod published;
 mod session_limit;
 mod wait_registry;
 
@@ -23,5 +24,6 @@ pub use availability::ServerAvailability;
 pub use connect_failures::ConnectFailures;
 pub use counter::{Counter, Gauge};
 pub use flag::Flag;
+pub use published::Published;
 pub use session_limit::SessionLimit;
 pub use wait_registry::WaitRegistry;

@@ -11,7 +11,7 @@ use crossbeam_channel::Sender;
 use super::exchange::Exchange;
 use crate::config::AccessLog;
 use crate::logic::session::Summary;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ServerShared, Snapshot};
 
 /// An ended session, for the access log.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct AccessRecord {
     pub client: Option<SocketAddr>,
     /// Index of the frontend.
     pub frontend: u16,
-    /// Index of the server in the frontend's backend, if one was chosen.
-    pub server: Option<u16>,
+    /// Its server, if one was chosen.
+    pub server: Option<Arc<ServerShared>>,
     /// Its outcome, times and bytes.
     pub summary: Summary,
     /// Its first request, in HTTP mode.

@@ -72,30 +72,29 @@ impl Accounting {
 
     /// A session was given a server. During a shortage that happens again and again without a
     /// connect: then it is counted by [`Accounting::attempt_made`] alone.
-    pub fn server_taken<E: Engine>(&self, entry: &mut Slot<E>, config: &LocalConfig) {
+    pub fn server_taken<E: Engine>(&self, entry: &mut Slot<E>) {
         if !entry.short {
-            self.attempt_made(entry, config);
+            self.attempt_made(entry);
         }
     }
 
     /// A session connects or connected to its server. Each attempt is counted once.
-    pub fn attempt_made<E: Engine>(&self, entry: &mut Slot<E>, config: &LocalConfig) {
-        let is_counted = entry.counted_for == entry.server;
+    pub fn attempt_made<E: Engine>(&self, entry: &mut Slot<E>) {
+        let id = entry.server.as_ref().map(|server| server.id);
+        let is_counted = entry.counted_for == id;
         entry.short = false;
-        entry.counted_for = entry.server;
-        let Some(taken) = entry.server.filter(|_| !is_counted) else {
+        entry.counted_for = id;
+        let Some(taken) = entry.server.as_ref().filter(|_| !is_counted) else {
             return;
         };
-        let backend = entry.route.backend;
-        let counters = &config.server(backend, taken).counters[self.worker];
+        let counters = &taken.counters[self.worker];
         counters.sessions_started.add(1);
         if let Some(left) = entry.tried.last() {
             counters.retries.add(1);
             self.counters().retries.add(1);
-            if taken == *left {
+            if taken.id == left.id {
                 counters.reconnects.add(1);
             } else {
-                let left = config.server(backend, *left);
                 left.counters[self.worker].redispatches.add(1);
             }
         }
@@ -117,10 +116,9 @@ impl Accounting {
     ) {
         self.count_bytes(entry, config);
         self.counters().sessions_ended.add(1);
-        let Some(server) = entry.server else {
+        let Some(server) = &entry.server else {
             return;
         };
-        let server = config.server(entry.route.backend, server);
         server.counters[self.worker].times.record(summary);
         if summary.outcome.is_connect_failure() {
             self.connect_failed(server);
@@ -188,8 +186,8 @@ impl Accounting {
         let frontend = &config.frontend(entry.route.frontend).counters[self.worker];
         frontend.bytes_from_clients.add(from_client);
         frontend.bytes_from_servers.add(from_server);
-        if let Some(server) = entry.server {
-            let server = &config.server(entry.route.backend, server).counters[self.worker];
+        if let Some(server) = &entry.server {
+            let server = &server.counters[self.worker];
             server.bytes_from_clients.add(from_client);
             server.bytes_from_server.add(from_server);
         }

@@ -134,7 +134,8 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Begins all accepts anew. The kernel wakes one accept for each connection, and if that is one
-    /// of another process that is being cancelled, nobody takes the connection before the next one comes.
+    /// of another process that is being cancelled, the connection stays in the kernel's queue until the next one
+    /// comes.
     pub(super) fn accept_anew(&mut self) {
         self.acceptor.cancel_all(&mut self.engine);
     }

@@ -73,13 +73,13 @@ impl<E: Engine> Worker<E> {
             self.renew(slot);
             let queue_key = self.queue_key_of(&self.sessions[slot]);
             let session = (slot, self.queued_since(slot));
-            (self.waiting).push(queue_key, End::Back, session, &self.configs);
+            (self.waiting).push(&queue_key, End::Back, session, &self.configs);
             queue_keys.push(queue_key);
         }
         let by_target = |queue_key: QueueKey| (queue_key.target(&self.configs), queue_key);
         let changed: BTreeMap<_, _> = queue_keys.into_iter().map(by_target).collect();
         for queue_key in changed.into_values() {
-            self.waiting.publish(queue_key, &self.configs);
+            self.waiting.publish(&queue_key, &self.configs);
         }
     }
 
@@ -95,23 +95,13 @@ impl<E: Engine> Worker<E> {
         if old_view.mode != new_view.mode || old_view.sticky != new_view.sticky {
             return;
         }
-        let moved = |server: u16| {
-            let server = &old_view.servers[usize::from(server)];
-            let mut servers = new_view.servers.iter();
-            let index = servers.position(|candidate| Arc::ptr_eq(candidate, server))?;
-            Some(index as u16)
-        };
+        let members = self.configs.refresh(new).members();
+        let is_there = |server: &Arc<ServerShared>| members.index_of(server).is_some();
         let entry = &mut self.sessions[slot];
         debug_assert!(entry.server.is_none(), "it has a server");
-        let (before, lately) = entry.tried.split_at(entry.tried_before);
-        let mut tried: Vec<u16> = before.iter().copied().filter_map(moved).collect();
-        let tried_before = tried.len();
-        tried.extend(lately.iter().copied().filter_map(moved));
-        (entry.tried, entry.tried_before) = (tried, tried_before);
-        entry.pinned_server = entry.pinned_server.and_then(moved);
-        entry.counted_for = entry.counted_for.and_then(moved);
+        entry.pinned_server = entry.pinned_server.take().filter(is_there);
         if let Some(http) = &mut entry.http {
-            http.cookie_server = http.cookie_server.and_then(moved);
+            http.cookie_server = http.cookie_server.take().filter(is_there);
         }
         entry.route = new;
         let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];
@@ -129,7 +119,6 @@ impl<E: Engine> Worker<E> {
 struct RouteView<'a> {
     mode: Mode,
     sticky: Option<&'a Sticky>,
-    servers: &'a [Arc<ServerShared>],
 }
 
 impl<'a> RouteView<'a> {
@@ -139,7 +128,6 @@ impl<'a> RouteView<'a> {
         RouteView {
             mode: config.frontends[usize::from(route.frontend)].mode,
             sticky: config.backends[backend].sticky.as_ref(),
-            servers: &local.snapshot.backends[backend].servers,
         }
     }
 }

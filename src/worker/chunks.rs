@@ -1,4 +1,5 @@
-//! The buffers of one direction of a session: what was received and is to be sent.
+//! The buffers of one direction of a session: what was received and is to be sent. The lengths of chunks are
+//! kept here alone; the session knows only whether there are any.
 
 use crate::io::Chunk;
 
@@ -130,13 +131,14 @@ impl<B> Chunks<B> {
         Some((buffer, Chunk { start, len }))
     }
 
-    /// The send of the oldest chunk ended; `sent` bytes of it were taken.
-    pub fn end_send(&mut self, buffer: B, sent: u32) {
+    /// The send of the oldest chunk ended; `sent` bytes of it were taken. Returns how many are left.
+    pub fn end_send(&mut self, buffer: B, sent: u32) -> u32 {
         self.sending = false;
         let part = &mut self.parts[0];
         part.start += sent;
         part.len -= sent;
         part.buffer = Some(buffer);
+        part.len
     }
 
     /// Removes the oldest chunk.
@@ -168,12 +170,12 @@ mod tests {
         let (_, _, len) = chunks.newest_mut().unwrap();
         *len += 7;
         assert!(chunks.begin_send().is_none(), "one at a time");
-        chunks.end_send("a", 10);
+        assert_eq!(chunks.end_send("a", 10), 5);
         assert_eq!(chunks.begin_send(), Some(("a", chunk(50, 5))));
-        chunks.end_send("a", 5);
+        assert_eq!(chunks.end_send("a", 5), 0);
         assert_eq!(chunks.pop(), Some("a"));
         assert_eq!(chunks.begin_send(), Some(("b", chunk(40, 8))));
-        chunks.end_send("b", 8);
+        assert_eq!(chunks.end_send("b", 8), 0);
         assert_eq!(chunks.pop(), Some("b"));
         assert_eq!(chunks.pop(), None);
     }
@@ -184,7 +186,7 @@ mod tests {
         let mut chunks = Chunks::default();
         chunks.push("a", chunk(40, 15)).unwrap();
         let _ = chunks.begin_send();
-        chunks.end_send("a", 10);
+        let _ = chunks.end_send("a", 10);
         chunks.push("b", chunk(40, 8)).unwrap();
         assert!(!chunks.newest_is_shrunk());
         chunks.shrink(|buffer, chunk| match buffer {
@@ -198,7 +200,7 @@ mod tests {
         assert!(!chunks.newest_is_shrunk());
         assert_eq!(chunks.begin_send(), Some(("less", chunk(0, 5))));
         assert!(!chunks.is_waiting() && !chunks.is_empty());
-        chunks.end_send("less", 5);
+        assert_eq!(chunks.end_send("less", 5), 0);
         assert!(chunks.is_waiting());
         assert_eq!(chunks.pop(), Some("less"));
         assert_eq!(chunks.pop(), Some("more"));

@@ -123,7 +123,7 @@ impl<E: Engine> Worker<E> {
         let start = HEADROOM_BYTES;
         let chunk = Chunk { start, len };
         // An interim response that waits for room is no part of the head.
-        let joined = entry.session.head_buffered(from).is_some_and(|len| len > 0);
+        let joined = entry.session.has_head_part(from);
         if joined && from == Side::Client {
             self.resume_preface(slot, buffer, len);
             return;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::local_backend::LocalBackend;
 use super::sticky::Cookie;
 use crate::config::{AccessLog, Frontend, Mode};
-use crate::logic::balance::{Algorithm, Balancer};
+use crate::logic::balance::Algorithm;
 use crate::logic::session::{Policy, Protocol};
-use crate::snapshot::{FrontendShared, ServerShared, Snapshot};
+use crate::snapshot::{FrontendShared, Snapshot};
 
 /// The index of a configuration in a worker's [`ConfigGenerations`].
 pub type ConfigIndex = u32;
@@ -33,7 +34,7 @@ pub struct LocalConfig {
     /// Rules of the session's state machine, by index of the frontend.
     pub policies: Vec<Policy>,
     /// By index of the backend.
-    pub balancers: Vec<Balancer>,
+    pub backends: Vec<LocalBackend>,
     /// Sticky cookies, by index of the backend.
     pub cookies: Vec<Option<Cookie>>,
     /// Whether the client's address is needed, for the log or for hashing, by index of the frontend.
@@ -45,19 +46,19 @@ pub struct LocalConfig {
 impl LocalConfig {
     fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
         let config = &snapshot.config;
-        let balancers = config.backends.iter().map(|backend| {
-            let servers = backend.servers.iter();
-            let names: Vec<&str> = servers.map(|server| server.name.as_str()).collect();
-            Balancer::new(backend.balance, &names, seed)
-        });
+        let backends = config.backends.iter().zip(&snapshot.backends);
+        let backends =
+            backends.map(|(backend, shared)| LocalBackend::new(shared, backend.balance, seed));
         let logged = config.global.access_log != AccessLog::Off;
         let wants_client = config.frontends.iter().map(|frontend| {
             logged || config.backends[frontend.backend].balance == Algorithm::SourceHash
         });
         LocalConfig {
             policies: config.frontends.iter().map(policy).collect(),
-            balancers: balancers.collect(),
-            cookies: config.backends.iter().map(Cookie::of).collect(),
+            backends: backends.collect(),
+            cookies: (config.backends.iter())
+                .map(|backend| backend.sticky.as_ref().map(Cookie::new))
+                .collect(),
             wants_client: wants_client.collect(),
             users: 0,
             snapshot,
@@ -67,11 +68,6 @@ impl LocalConfig {
     /// Whether ended sessions are logged.
     pub fn is_logged(&self) -> bool {
         self.snapshot.config.global.access_log != AccessLog::Off
-    }
-
-    /// The server at these positions.
-    pub fn server(&self, backend: u32, server: u16) -> &Arc<ServerShared> {
-        self.snapshot.server(backend as usize, usize::from(server))
     }
 
     /// The frontend at this position, as all workers share it.
@@ -123,6 +119,13 @@ impl ConfigGenerations {
     /// The frontend of this route, as all workers share it.
     pub fn frontend(&self, route: Route) -> &Arc<FrontendShared> {
         self[route.config].frontend(route.frontend)
+    }
+
+    /// Looks for a change of the servers of a route's backend.
+    pub fn refresh(&mut self, route: Route) -> &mut LocalBackend {
+        let backend = &mut self[route.config].backends[route.backend as usize];
+        backend.refresh();
+        backend
     }
 
     /// The route of the same frontend in the newest configuration, if that has it.

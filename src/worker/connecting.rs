@@ -1,5 +1,5 @@
 //! Connecting to a server. One attempt of a session connects to the server's addresses in turn, until
-//! one connect succeeds; the session is told only how the attempt ended.
+//! one connect succeeds; the session gets one event, of the end of the attempt.
 //!
 //! The first address is the one that worked last. If the attempt times out at an address, the next
 //! attempt, of whatever session, begins with the address after it.
@@ -12,7 +12,7 @@ use crate::logic::session::{ConnectFault, Fault, Side, Use};
 impl<E: Engine> Worker<E> {
     /// Begins an attempt. Returns why it failed, if it did at once.
     pub(super) fn begin_attempt(&mut self, slot: usize) -> Option<ConnectFault> {
-        let Some(server) = self.server_of(&self.sessions[slot]) else {
+        let Some(server) = &self.sessions[slot].server else {
             debug_assert!(false, "a connect without a server");
             return Some(ConnectFault::Fault(Fault::Other));
         };
@@ -58,7 +58,7 @@ impl<E: Engine> Worker<E> {
     ) -> Option<Result<(), ConnectFault>> {
         let entry = &self.sessions[slot];
         let attempt = entry.attempt;
-        let addresses = self.server_of(entry).map(|server| &server.addresses);
+        let addresses = entry.server.as_ref().map(|server| &server.addresses);
         let fault = match result {
             Ok(()) => {
                 addresses.inspect(|addresses| addresses.prefer(attempt.index));
@@ -92,18 +92,17 @@ impl<E: Engine> Worker<E> {
     /// Counts the attempt, which goes to the session's server, unless it is counted.
     fn count_attempt(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
-        let config = &self.configs[entry.route.config];
-        self.reporting.accounting.attempt_made(entry, config);
+        self.reporting.accounting.attempt_made(entry);
     }
 
     /// The address that the attempt has come to; `None`: all were tried.
     fn address_of_attempt(&self, slot: usize) -> Option<std::net::SocketAddr> {
         let entry = &self.sessions[slot];
         let Attempt { index, tried } = entry.attempt;
-        self.server_of(entry)?.addresses.get(index, tried)
+        entry.server.as_ref()?.addresses.get(index, tried)
     }
 
-    /// Tells the two meanings of EADDRNOTAVAIL apart: all local ports are in use, or the host has no
+    /// Distinguishes the two meanings of EADDRNOTAVAIL: all local ports are in use, or the host has no
     /// address of the server's family.
     fn distinguish(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
         match (fault, self.address_of_attempt(slot)) {
@@ -134,17 +133,8 @@ impl<E: Engine> Worker<E> {
     /// Whether balancing could choose another server for the session, one that it has not tried.
     fn another_is_left(&self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
-        let config = &self.configs[entry.route.config];
-        let backend = entry.route.backend as usize;
-        let servers = config.snapshot.config.backends[backend].servers.iter();
-        let shared = config.snapshot.backends[backend].servers.iter();
-        (0..)
-            .zip(servers.zip(shared))
-            .any(|(index, (server, shared))| {
-                let is_new = entry.server != Some(index) && !entry.tried_lately().contains(&index);
-                let availability = &shared.availability;
-                let takes_sessions = availability.is_usable() && availability.weight() > 0;
-                is_new && takes_sessions && !server.backup && shared.session_limit.free() > 0
-            })
+        let backend = &self.configs[entry.route.config].backends[entry.route.backend as usize];
+        let tried = entry.tried_lately().iter().chain(&entry.server);
+        backend.has_another(|server| tried.clone().any(|tried| tried.id == server.id))
     }
 }

@@ -4,7 +4,7 @@ use super::config_generations::ConfigGenerations;
 use super::notices::Notices;
 use crate::logic::time::Instant;
 
-/// Lent to a part for one call.
+/// Borrowed by a part for one call.
 pub struct Context<'a, E> {
     pub engine: &'a mut E,
     pub configs: &'a mut ConfigGenerations,

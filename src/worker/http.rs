@@ -4,6 +4,8 @@
 //! `logic::http` parses and edits heads, `logic::session` decides what follows; here are the bytes, in
 //! the buffers in which they came.
 
+use std::sync::Arc;
+
 use super::Worker;
 use super::exchange::{RequestCookie, ResponseCookie};
 use crate::config::{HttpMode, Inspect, Mode};
@@ -28,8 +30,8 @@ impl<E: Engine> Worker<E> {
             Mode::Tcp => None,
         };
         debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
-        // No chunk has this length, so its send is refused, which ends the session.
-        found.unwrap_or(ResponseHead::Whole { len: 0 })
+        // Without a chunk its send is refused, which ends the session.
+        found.unwrap_or(ResponseHead::Whole)
     }
 
     /// How the session's frontend reads the bytes.
@@ -48,6 +50,7 @@ impl<E: Engine> Worker<E> {
         searched: &mut u32,
     ) -> Option<PrefaceDecision> {
         let entry = &mut self.sessions[slot];
+        self.configs.refresh(entry.route);
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
         let cookie = config.cookies[backend].as_ref();
@@ -64,18 +67,18 @@ impl<E: Engine> Worker<E> {
             RequestScan::Whole(head) => head,
         };
         http.note_request(&head, config.is_logged());
-        if let Some(cookie) = cookie {
+        if cookie.is_some() {
             http.exchange.response_cookie = ResponseCookie::None;
-            let server = head.cookie.map(|value| cookie.servers.get(value));
-            let servers = &config.snapshot.backends[backend].servers;
-            http.exchange.request_cookie = match server {
+            let members = config.backends[backend].members();
+            let member = head.cookie.map(|value| members.by_cookie(value));
+            http.exchange.request_cookie = match member {
                 None => RequestCookie::None,
                 Some(None) => RequestCookie::Invalid,
-                Some(Some(index)) if !servers[usize::from(*index)].availability.is_usable() => {
+                Some(Some(member)) if !member.server.availability.is_usable() => {
                     RequestCookie::Down
                 }
-                Some(Some(index)) => {
-                    http.cookie_server = Some(*index);
+                Some(Some(member)) => {
+                    http.cookie_server = Some(Arc::clone(&member.server));
                     RequestCookie::Valid
                 }
             };
@@ -83,15 +86,13 @@ impl<E: Engine> Worker<E> {
         let close = mode.inspect == Inspect::Close;
         let mixed = cookie.is_some() && head.through_proxy && !close;
         let head_len = head.head.len() as u32;
-        let len = if head.rewrite(close, &mut self.scratch) {
-            self.replace_head(slot, Side::Client, head_len)?
-        } else {
-            chunk.len
-        };
+        if head.rewrite(close, &mut self.scratch) {
+            self.replace_head(slot, Side::Client, head_len)?;
+        }
         if mixed {
             self.note_mixed_users(slot);
         }
-        Some(PrefaceDecision::Complete { len })
+        Some(PrefaceDecision::Complete)
     }
 
     fn read_response(&mut self, slot: usize, mode: HttpMode) -> Option<ResponseHead> {
@@ -113,7 +114,6 @@ impl<E: Engine> Worker<E> {
         let http = entry.http.as_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
-        let whole = ResponseHead::Whole { len: chunk.len };
         let unfinished = |head| {
             Some(ServerHead {
                 head,
@@ -124,25 +124,28 @@ impl<E: Engine> Worker<E> {
             ResponseScan::Partial => return unfinished(ResponseHead::Partial),
             ResponseScan::Interim { len } => {
                 http.searched = 0;
-                return unfinished(self.split(slot, len).unwrap_or(whole));
+                let interim = self.split(slot, len);
+                return unfinished(interim.unwrap_or(ResponseHead::Whole));
             }
             ResponseScan::Opaque => {
                 let counters = &config.frontend(entry.route.frontend).counters;
                 counters[self.index].unparsed_responses.add(1);
-                return unfinished(whole);
+                return unfinished(ResponseHead::Whole);
             }
             ResponseScan::Whole(head) => head,
         };
         let more_to_come = !head.is_whole(http.method(), &bytes[head.head.len()..]);
         http.exchange.status = head.status;
-        let server = entry
-            .server
-            .filter(|server| http.cookie_server != Some(*server));
-        let set_cookie = cookie.zip(server);
+        let named = http.cookie_server.as_ref().map(|server| server.id);
+        let chosen = entry.server.as_ref().map(|server| server.id);
+        let unnamed = http.chosen.as_ref().filter(|_| chosen != named);
+        let set_cookie = cookie.zip(unnamed);
+        if let Some((cookie, server)) = set_cookie {
+            cookie.write(&server.cookie, &mut self.set_cookie);
+        }
         let edit = ResponseEdit {
             cookie: cookie.map(|cookie| cookie.name.as_str()),
-            set_cookie: set_cookie
-                .map(|(cookie, server)| cookie.set_cookies[usize::from(server)].as_str()),
+            set_cookie: set_cookie.map(|_| self.set_cookie.as_str()),
             close: mode.inspect == Inspect::Close,
             method: http.method(),
         };
@@ -156,18 +159,18 @@ impl<E: Engine> Worker<E> {
         if !config.is_logged() {
             entry.http = None;
         }
-        let head = if rewritten.changed {
-            let len = self.replace_head(slot, Side::Server, head_len)?;
-            ResponseHead::Whole { len }
-        } else {
-            whole
-        };
-        Some(ServerHead { head, more_to_come })
+        if rewritten.changed {
+            self.replace_head(slot, Side::Server, head_len)?;
+        }
+        Some(ServerHead {
+            head: ResponseHead::Whole,
+            more_to_come,
+        })
     }
 
-    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. Returns the length
-    /// of the chunk then.
-    fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<u32> {
+    /// Replaces the first `head_len` bytes of the newest chunk by the rewritten head. `None`: there is no room
+    /// for it.
+    fn replace_head(&mut self, slot: usize, from: Side, head_len: u32) -> Option<()> {
         let chunks = &mut self.sessions[slot].chunks[from.index()];
         let (buffer, start, len) = chunks.newest_mut()?;
         let new_len = self.scratch.len() as u32;
@@ -176,7 +179,7 @@ impl<E: Engine> Worker<E> {
         self.engine.write(buffer, new_start, &self.scratch);
         *start = new_start;
         *len = *len - head_len + new_len;
-        Some(*len)
+        Some(())
     }
 
     /// Makes a chunk of the interim responses, the first `len` bytes, and another of what follows them.
@@ -188,7 +191,8 @@ impl<E: Engine> Worker<E> {
             start: *start + len,
             len: *chunk_len - len,
         };
-        if rest.len > 0 {
+        let more = rest.len > 0;
+        if more {
             let mut other = self.engine.take_buffer()?;
             self.engine.copy(buffer, rest, &mut other, HEADROOM_BYTES);
             *chunk_len = len;
@@ -196,12 +200,11 @@ impl<E: Engine> Worker<E> {
             let pushed = chunks.push(other, Chunk { start, ..rest });
             debug_assert!(pushed.is_ok(), "a head is the only chunk");
         }
-        Some(ResponseHead::Interim { len })
+        Some(ResponseHead::Interim { more })
     }
 
-    /// Makes a response of ours the only chunk from the server. Returns its length; 0: there is no
-    /// buffer for it.
-    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> u32 {
+    /// Makes a response of ours the only chunk from the server. False: there is no buffer for it.
+    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> bool {
         let entry = &mut self.sessions[slot];
         let counters = &self.configs.frontend(entry.route).counters[self.index];
         counters.answers[response.index()].add(1);
@@ -214,14 +217,14 @@ impl<E: Engine> Worker<E> {
         }
         entry.preface = None;
         let Some(mut buffer) = self.engine.take_buffer() else {
-            return 0;
+            return false;
         };
         let (start, len) = (HEADROOM_BYTES, text.len() as u32);
         self.engine.write(&mut buffer, start, text.as_bytes());
         let chunks = &mut entry.chunks[Side::Server.index()];
         let pushed = chunks.push(buffer, Chunk { start, len });
         debug_assert!(pushed.is_ok(), "the server was left");
-        len
+        pushed.is_ok()
     }
 
     /// A proxy in front of us may send requests of several users over one connection; all of them would

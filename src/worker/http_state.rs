@@ -1,8 +1,12 @@
 //! What a session in HTTP mode keeps of its first request.
 
+use std::sync::Arc;
+
 use super::exchange::Exchange;
+use crate::config::Server;
 use crate::logic::http::{Refusal, RequestHead};
 use crate::logic::session::Protocol;
+use crate::snapshot::ServerShared;
 
 /// The longest method that [`crate::logic::http::scan_request`] takes.
 const METHOD_LEN_MAX: usize = 32;
@@ -17,7 +21,9 @@ pub struct Http {
     /// How many bytes of the response were searched for the end of its head.
     pub searched: u32,
     /// The server that the client's cookie names.
-    pub cookie_server: Option<u16>,
+    pub cookie_server: Option<Arc<ServerShared>>,
+    /// What is configured of the chosen server, if there is a sticky cookie.
+    pub chosen: Option<Arc<Server>>,
     method: [u8; METHOD_LEN_MAX],
     method_len: u8,
     pub exchange: Exchange,

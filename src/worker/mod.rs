@@ -29,7 +29,6 @@ mod accounting;
 mod admission;
 mod adopt;
 mod attempt;
-mod backend_view;
 mod chunks;
 mod command;
 mod completions;
@@ -41,6 +40,7 @@ mod exchange;
 mod http;
 mod http_state;
 mod listener;
+mod local_backend;
 mod notices;
 mod operations;
 mod outgoing;
@@ -76,7 +76,9 @@ pub use exchange::Exchange;
 use notices::Notices;
 use outgoing::Outgoing;
 use reporting::Reporting;
-pub use session_commands::{Filter, Reply, Report, SessionCommand, SessionId, SessionInfo, Task};
+pub use session_commands::{
+    Filter, Report, ReportCallback, SessionCommand, SessionId, SessionInfo, Task,
+};
 use slot::Slot;
 use stalled::Stalled;
 use token::Key;
@@ -126,6 +128,8 @@ pub struct Worker<E: Engine> {
     timers: TimerWheel,
     /// Memory in which heads are rewritten.
     scratch: Vec<u8>,
+    /// Memory in which a Set-Cookie line is written.
+    set_cookie: String,
     acceptor: Acceptor<E>,
     waiting: WaitingSessions,
     notices: Notices,
@@ -133,7 +137,7 @@ pub struct Worker<E: Engine> {
     sends: Vec<Outgoing<E>>,
     /// Receives that found no buffer, the oldest first.
     starved: VecDeque<(Key, Side)>,
-    /// Directions that hold bytes which cannot be sent yet.
+    /// Directions with buffered bytes that cannot be sent yet.
     stalled: Stalled,
     stop: StopState,
     reporting: Reporting,
@@ -151,6 +155,7 @@ impl<E: Engine> Worker<E> {
             sessions: Slab::new(),
             generation: 0,
             scratch: Vec::new(),
+            set_cookie: String::new(),
             acceptor: Acceptor::new(setup.index, &setup.shared),
             waiting: WaitingSessions::new(setup.index),
             notices: Notices::new(setup.index, Arc::clone(&setup.shared)),

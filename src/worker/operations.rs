@@ -42,10 +42,10 @@ impl<E: Engine> Worker<E> {
                 return Some(Reply::ResponseHead(self.read_response_head(slot)));
             }
             Action::PrepareError(response) => {
-                let len = self.prepare_error(slot, response);
-                return Some(Reply::ErrorPrepared { len });
+                let ready = self.prepare_error(slot, response);
+                return Some(Reply::ErrorPrepared { ready });
             }
-            Action::Send { to, len } => return self.send(slot, to, len),
+            Action::Send { to } => return self.send(slot, to),
             Action::Release { from } => {
                 if let Some(buffer) = self.sessions[slot].chunks[from.index()].pop() {
                     self.engine.release(buffer);
@@ -93,9 +93,9 @@ impl<E: Engine> Worker<E> {
         }
         let token = Owner::Session { key, side, used }.token();
         let entry = &self.sessions[key.slot as usize];
-        let how = match entry.session.head_buffered(from) {
-            Some(len) => Receive::Once(BUFFER_BYTES - len),
-            None => Receive::Stream,
+        let how = match entry.session.is_reading_head(from) {
+            true => Receive::Once(BUFFER_BYTES - entry.head_len(from)),
+            false => Receive::Stream,
         };
         if let Some(socket) = entry.socket(from) {
             self.engine.receive(socket, how, poll_first, token);

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use super::notices::Notices;
 use crate::logic::queues::Queues;
 use crate::logic::time::Instant;
-use crate::shared::{Freed, SessionLimit, Shared, WaitRegistry};
+use crate::shared::{Freed, Shared};
 use crate::snapshot::FrontendShared;
+use crate::sync::{SessionLimit, WaitRegistry};
 
 /// A limit of the number of sessions.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl PausedListeners {
     /// Ends the pause of a listener, if it is paused.
     pub fn end(&mut self, index: usize) {
         if let Some(Pause { limit, .. }) = self.pauses.get_mut(index).and_then(Option::take) {
-            self.queues.remove(limit.queue(), (), index as u32);
+            self.queues.remove(limit.queue(), &(), index as u32);
             self.publish(&limit);
         }
     }
@@ -88,7 +89,7 @@ impl PausedListeners {
     /// The listener that has waited longest for a slot of this limit, if one is free.
     pub fn next(&self, limit: &Limit) -> Option<usize> {
         let is_free = limit.sessions(&self.shared).free() > 0;
-        let first = self.queues.first(limit.queue(), ());
+        let first = self.queues.first(limit.queue(), &());
         first.filter(|_| is_free).map(|index| index as usize)
     }
 
@@ -101,7 +102,7 @@ impl PausedListeners {
 
     /// Publishes to the other workers since when a listener of this one waits for this limit.
     fn publish(&self, limit: &Limit) {
-        let first = self.queues.first(limit.queue(), ());
+        let first = self.queues.first(limit.queue(), &());
         let pause = first.and_then(|index| self.pauses[index as usize].as_ref());
         let since = pause.map(|pause| pause.since);
         limit.waiting(&self.shared).publish(self.worker, since);

@@ -26,7 +26,7 @@ impl<E: Engine> Worker<E> {
         let decision = decision.unwrap_or(PrefaceDecision::Refused(Refusal::Close));
         match decision {
             PrefaceDecision::Incomplete => self.keep_preface(slot, searched),
-            PrefaceDecision::Complete { .. } | PrefaceDecision::Refused(_) => {
+            PrefaceDecision::Complete | PrefaceDecision::Refused(_) => {
                 self.sessions[slot].preface = None;
             }
         }

@@ -25,6 +25,9 @@ impl<E: Engine> Worker<E> {
             match self.notices.next() {
                 None => return,
                 Some(Freed::Server(server)) => self.serve_server(&server),
+                Some(Freed::Queue(queue)) => {
+                    self.serve(Target::Any(queue.id), None);
+                }
                 Some(Freed::Frontend(frontend)) => {
                     self.resume_paused(&Limit::Frontend(frontend));
                 }
@@ -38,7 +41,7 @@ impl<E: Engine> Worker<E> {
         QueueKey {
             config: entry.route.config,
             backend: entry.route.backend as usize,
-            server: entry.pinned_server,
+            server: entry.pinned_server.clone(),
         }
     }
 
@@ -48,25 +51,28 @@ impl<E: Engine> Worker<E> {
         let queue_key = self.queue_key_of(entry);
         let end = self.waiting.end_for(self.key(slot));
         let session = (slot, self.queued_since(slot));
-        self.waiting.push(queue_key, end, session, &self.configs);
-        self.waiting.publish(queue_key, &self.configs);
+        let route = entry.route;
+        self.waiting.push(&queue_key, end, session, &self.configs);
+        self.waiting.publish(&queue_key, &self.configs);
+        // Only now: a change of the servers from here on is followed by a notice to this worker.
+        self.configs.refresh(route);
         let notices = &mut self.notices;
-        self.waiting.look_again(queue_key, &self.configs, notices);
+        self.waiting.look_again(&queue_key, &self.configs, notices);
     }
 
     /// A session no longer waits. If there is a free slot for it, its worker was notified, and passes
     /// that on.
     pub(super) fn dequeue(&mut self, slot: usize) {
         let queue_key = self.queue_key_of(&self.sessions[slot]);
-        self.waiting.remove(queue_key, slot, &self.configs);
-        self.waiting.publish(queue_key, &self.configs);
+        self.waiting.remove(&queue_key, slot, &self.configs);
+        self.waiting.publish(&queue_key, &self.configs);
     }
 
     /// A slot of this server may be free, or it went down: wakes sessions that are pinned to it, then
     /// those that wait for any server of its backend. What is not needed here is passed on.
     fn serve_server(&mut self, server: &Arc<ServerShared>) {
-        let before_pinned = self.serve(Target::Server(server.id), server);
-        let before_any = self.serve(Target::Any(server.queue.id), server);
+        let before_pinned = self.serve(Target::Server(server.id), Some(server));
+        let before_any = self.serve(Target::Any(server.queue.id), Some(server));
         // If this worker's sessions cannot have the slot, because their configuration does not have
         // the server, the next worker gets it.
         let (pinned, here) = (&server.waiting, self.index);
@@ -84,17 +90,18 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Wakes the sessions that wait for this, in each queue the longest waiting first, until one
-    /// finds no slot, or until a session of another worker has waited longer, which is returned.
-    fn serve(&mut self, target: Target, server: &ServerShared) -> Option<usize> {
+    /// finds no slot, or until a session of another worker has waited longer for a slot of this server; that
+    /// worker is returned.
+    fn serve(&mut self, target: Target, server: Option<&ServerShared>) -> Option<usize> {
         for queue_key in self.waiting.queues(target) {
-            while let Some(slot) = self.waiting.first(queue_key, &self.configs) {
+            while let Some(slot) = self.waiting.first(&queue_key, &self.configs) {
                 let key = self.key(slot);
-                self.waiting.begin_wake(queue_key, key, &self.configs);
+                self.waiting.begin_wake(&queue_key, key, &self.configs);
                 self.drive(slot, Event::SlotFreed);
-                if !self.waiting.end_wake(queue_key, &self.configs) {
+                if !self.waiting.end_wake(&queue_key, &self.configs) {
                     break;
                 }
-                if !server.is_open() {
+                if !server.is_some_and(ServerShared::is_open) {
                     continue;
                 }
                 let longest = queue_key.registry(&self.configs).longest_waiting();
@@ -103,7 +110,7 @@ impl<E: Engine> Worker<E> {
                 }
             }
             let notices = &mut self.notices;
-            (self.waiting).pass_on_if_empty(queue_key, &self.configs, notices);
+            (self.waiting).pass_on_if_empty(&queue_key, &self.configs, notices);
         }
         None
     }

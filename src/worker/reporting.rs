@@ -58,7 +58,7 @@ impl Reporting {
         let record = AccessRecord {
             client: entry.client,
             frontend: entry.route.frontend,
-            server: entry.server,
+            server: entry.server.clone().filter(|_| config.is_logged()),
             summary,
             exchange: entry.http.take().map(|http| http.exchange),
         };

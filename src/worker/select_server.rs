@@ -8,11 +8,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Worker;
-use super::backend_view::BackendView;
 use super::slot::Slot;
-use super::waiting::{QueueKey, notify_longest_waiting};
+use super::waiting::notify_longest_waiting;
 use crate::io::Engine;
-use crate::logic::balance::{self, Choice};
+use crate::logic::balance::Choice;
 use crate::logic::session::{self, ChooseReason, Side};
 use crate::snapshot::ServerShared;
 
@@ -20,13 +19,6 @@ use crate::snapshot::ServerShared;
 const RACES_MAX: usize = 8;
 
 impl<E: Engine> Worker<E> {
-    /// The server that a session was given, if any.
-    pub(super) fn server_of(&self, entry: &Slot<E>) -> Option<&Arc<ServerShared>> {
-        let config = &self.configs[entry.route.config];
-        let server = entry.server?;
-        Some(config.server(entry.route.backend, server))
-    }
-
     /// Chooses a server for a session, which gives back the one that it may have had.
     pub(super) fn choose(&mut self, slot: usize, reason: ChooseReason) -> session::Choice {
         self.leave_server(slot, reason == ChooseReason::Failed);
@@ -37,8 +29,8 @@ impl<E: Engine> Worker<E> {
             return session::Choice::Full;
         }
         match queue_key.server {
-            Some(server) => self.take_pinned(slot, queue_key, server),
-            None => self.take_balanced(slot, queue_key),
+            Some(server) => self.take_pinned(slot, &server),
+            None => self.take_balanced(slot),
         }
     }
 
@@ -46,41 +38,39 @@ impl<E: Engine> Worker<E> {
     /// it is not, or could not be reached, the session can have any server.
     fn pin(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
-        let config = &self.configs[entry.route.config];
-        let servers = &config.snapshot.backends[entry.route.backend as usize].servers;
-        let named = entry.http.as_ref().and_then(|http| http.cookie_server);
-        let tried = entry.tried_lately();
-        let pinned_server = named.filter(|server| {
-            let availability = &servers[usize::from(*server)].availability;
-            availability.is_usable() && !tried.contains(server)
-        });
-        entry.pinned_server = pinned_server;
+        let named = entry
+            .http
+            .as_ref()
+            .and_then(|http| http.cookie_server.as_ref());
+        let is_tried = |server: &ServerShared| {
+            let mut tried = entry.tried_lately().iter();
+            tried.any(|tried| tried.id == server.id)
+        };
+        let pinned = named.filter(|server| server.availability.is_usable() && !is_tried(server));
+        entry.pinned_server = pinned.cloned();
     }
 
-    fn take_pinned(&mut self, slot: usize, queue_key: QueueKey, server: u16) -> session::Choice {
-        let shared = &queue_key.backend(&self.configs).servers[usize::from(server)];
-        if !shared.session_limit.try_acquire() {
+    fn take_pinned(&mut self, slot: usize, server: &Arc<ServerShared>) -> session::Choice {
+        if !try_acquire(server) {
             return session::Choice::Full;
         }
-        self.server_acquired(slot, server);
+        self.server_acquired(slot, Arc::clone(server));
         session::Choice::Chosen
     }
 
-    fn take_balanced(&mut self, slot: usize, queue_key: QueueKey) -> session::Choice {
-        let entry = &mut self.sessions[slot];
-        let client = entry
-            .client
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
-        let config = &mut self.configs[queue_key.config];
-        let view = BackendView::of(&config.snapshot, queue_key.backend);
-        let balancer = &mut config.balancers[queue_key.backend];
+    fn take_balanced(&mut self, slot: usize) -> session::Choice {
         for _ in 0..RACES_MAX {
-            match balancer.choose(client, &view, entry.tried_lately()) {
-                Choice::Server(index) if view.shared[index].session_limit.try_acquire() => {
-                    self.server_acquired(slot, index as u16);
-                    return session::Choice::Chosen;
+            let entry = &self.sessions[slot];
+            let client = entry
+                .client
+                .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
+            let backend = self.configs.refresh(entry.route);
+            match backend.choose(client, entry.tried_lately()) {
+                Choice::Server(index) => {
+                    if self.take(slot, index) {
+                        return session::Choice::Chosen;
+                    }
                 }
-                Choice::Server(_) => {}
                 Choice::Full => return session::Choice::Full,
                 Choice::Tried => return session::Choice::AllTried,
                 Choice::None => return session::Choice::NoServer,
@@ -93,24 +83,32 @@ impl<E: Engine> Worker<E> {
     /// free slot.
     pub(super) fn choose_backup(&mut self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
-        let queue_key = self.queue_key_of(entry);
-        let snapshot = &self.configs[queue_key.config].snapshot;
-        let view = BackendView::of(snapshot, queue_key.backend);
-        let backup = balance::spare(&view, entry.tried_lately());
-        let taken = backup.filter(|index| view.shared[*index].session_limit.try_acquire());
-        if let Some(index) = taken {
-            self.server_acquired(slot, index as u16);
-        }
-        taken.is_some()
+        let backend = self.configs.refresh(entry.route);
+        let backup = backend.backup(entry.tried_lately());
+        backup.is_some_and(|index| self.take(slot, index))
     }
 
-    fn server_acquired(&mut self, slot: usize, server: u16) {
+    /// Takes a slot of the server of this index. False: another worker was first.
+    fn take(&mut self, slot: usize, index: usize) -> bool {
+        let route = self.sessions[slot].route;
+        let backend = &self.configs[route.config].backends[route.backend as usize];
+        let member = &backend.members().servers()[index];
+        if !try_acquire(&member.server) {
+            return false;
+        }
+        let server = Arc::clone(&member.server);
+        if let Some(http) = &mut self.sessions[slot].http {
+            http.chosen = Some(Arc::clone(&member.config));
+        }
+        self.server_acquired(slot, server);
+        true
+    }
+
+    fn server_acquired(&mut self, slot: usize, server: Arc<ServerShared>) {
         let entry = &mut self.sessions[slot];
         entry.server = Some(server);
         entry.has_server_slot = true;
-        let entry = &mut self.sessions[slot];
-        let config = &self.configs[entry.route.config];
-        self.reporting.accounting.server_taken(entry, config);
+        self.reporting.accounting.server_taken(entry);
     }
 
     /// Closes the connection to the server, if there is one, and gives its slot back. The session
@@ -121,7 +119,7 @@ impl<E: Engine> Worker<E> {
             self.engine.close(socket);
         }
         if std::mem::take(&mut entry.has_server_slot) {
-            let server = self.server_of(&self.sessions[slot]).map(Arc::clone);
+            let server = entry.server.clone();
             self.release_server_slot(server);
         }
     }
@@ -129,10 +127,10 @@ impl<E: Engine> Worker<E> {
     /// The same, and the session has no server any more. `failed`: it could not be reached.
     fn leave_server(&mut self, slot: usize, failed: bool) {
         self.close_server(slot);
-        if failed && let Some(server) = self.server_of(&self.sessions[slot]) {
+        let entry = &mut self.sessions[slot];
+        if failed && let Some(server) = &entry.server {
             self.reporting.accounting.connect_failed(server);
         }
-        let entry = &mut self.sessions[slot];
         let left = entry.server.take();
         if failed {
             entry.counted_for = None;
@@ -143,8 +141,7 @@ impl<E: Engine> Worker<E> {
     /// Gives back the slots of a session that ended.
     pub(super) fn release_slots(&mut self, entry: &Slot<E>) {
         if entry.has_server_slot {
-            let server = self.server_of(entry).map(Arc::clone);
-            self.release_server_slot(server);
+            self.release_server_slot(entry.server.clone());
         }
         let frontend = self.configs.frontend(entry.route);
         self.acceptor.release_slots(frontend, &mut self.notices);
@@ -158,4 +155,17 @@ impl<E: Engine> Worker<E> {
         server.session_limit.release();
         notify_longest_waiting(&server, &mut self.notices);
     }
+}
+
+/// Takes a slot of a server, unless the server was removed meanwhile. Either the control plane, which forgets
+/// removed servers without sessions, sees the slot, or this sees that the server was removed.
+fn try_acquire(server: &ServerShared) -> bool {
+    if !server.session_limit.try_acquire() {
+        return false;
+    }
+    let is_leaving = server.availability.is_leaving();
+    if is_leaving {
+        server.session_limit.release();
+    }
+    !is_leaving
 }

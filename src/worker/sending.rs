@@ -22,18 +22,13 @@ pub(super) enum Next {
 }
 
 impl<E: Engine> Worker<E> {
-    /// Takes the oldest chunk for a send at the end of the turn. If its length is not what the session
-    /// counts, nothing is sent: it would be the wrong bytes.
-    pub(super) fn send(&mut self, slot: usize, to: Side, len: u32) -> Option<Reply> {
+    /// Takes the oldest chunk for a send at the end of the turn.
+    pub(super) fn send(&mut self, slot: usize, to: Side) -> Option<Reply> {
         let key = self.key(slot);
         let chunks = &mut self.sessions[slot].chunks[to.other().index()];
         let Some((buffer, chunk)) = chunks.begin_send() else {
             return Some(Reply::SendRefused { to });
         };
-        if chunk.len != len {
-            chunks.end_send(buffer, 0);
-            return Some(Reply::SendRefused { to });
-        }
         let buffer = SendBuffer { buffer, chunk };
         self.sends.push(Outgoing { key, to, buffer });
         None
@@ -80,12 +75,12 @@ impl<E: Engine> Worker<E> {
             self.engine.release(buffer);
             return;
         };
-        slot.chunks[to.other().index()].end_send(buffer, len.unwrap_or(0));
+        let left = slot.chunks[to.other().index()].end_send(buffer, len.unwrap_or(0));
         let event = match len {
-            Ok(len) => WriteEvent::Sent { len },
+            Ok(len) => WriteEvent::Sent { len, left },
             // No room now, or the kernel is short of memory for it: wait for room.
             Err(fault) if fault == io::Fault::WouldBlock || fault.is_shortage() => {
-                WriteEvent::Sent { len: 0 }
+                WriteEvent::Sent { len: 0, left }
             }
             Err(fault) => WriteEvent::Failed(fault.into()),
         };

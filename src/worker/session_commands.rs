@@ -81,7 +81,7 @@ pub struct Report {
 }
 
 /// Called with the report of a worker. It must not block.
-pub type Reply = Arc<dyn Fn(Report) + Send + Sync>;
+pub type ReportCallback = Arc<dyn Fn(Report) + Send + Sync>;
 
 /// A command on open sessions, for each worker.
 #[derive(Clone)]
@@ -91,7 +91,7 @@ pub struct SessionCommand {
     /// With which sessions.
     pub filter: Filter,
     /// Called once by each worker, when it has finished.
-    pub reply: Reply,
+    pub done: ReportCallback,
 }
 
 impl SessionCommand {
@@ -105,7 +105,7 @@ impl SessionCommand {
                 connected_to,
                 ..Filter::default()
             },
-            reply: Arc::new(|_| {}),
+            done: Arc::new(|_| {}),
         }
     }
 }

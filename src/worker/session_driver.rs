@@ -55,8 +55,8 @@ impl<E: Engine> Worker<E> {
         self.drive(slot, Event::Accepted);
     }
 
-    /// Tells a session what happened and carries out its actions, then tells it their result and
-    /// carries out what follows from that, until it waits for something else.
+    /// Delivers an event to a session and carries out its actions; then delivers their result and carries
+    /// out what follows from that, until the session waits for the next event.
     pub(super) fn drive(&mut self, slot: usize, event: Event) {
         let mut actions = Actions::new();
         let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);

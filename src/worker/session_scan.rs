@@ -12,7 +12,7 @@ use crate::logic::session::{Event, Side};
 use crate::snapshot::ServerShared;
 
 /// Slots that are looked at in one turn: some ten microseconds, and a system call for each session
-/// whose client's address has to be asked for.
+/// whose client's address the kernel has to be asked for.
 const SLOTS_PER_TURN: usize = 128;
 
 /// Sessions that are ended in one turn. Each takes some ten microseconds of system calls, to cancel
@@ -39,7 +39,7 @@ impl<E: Engine> Worker<E> {
         if scan.slot < end {
             self.reporting.session_scans.push_back(scan);
         } else {
-            (scan.command.reply)(scan.report);
+            (scan.command.done)(scan.report);
         }
     }
 
@@ -80,7 +80,7 @@ impl<E: Engine> Worker<E> {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == name)
         };
         let is_connected_to = |wanted: &Arc<ServerShared>| {
-            let server = self.server_of(entry);
+            let server = entry.server.as_ref();
             let taken = server.is_some_and(|server| Arc::ptr_eq(server, wanted));
             taken && entry.session.is_connected()
         };
@@ -94,13 +94,11 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Names of a session's frontend and backend, and of its server if one was chosen.
-    fn names<'a>(&'a self, entry: &Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
+    fn names<'a>(&'a self, entry: &'a Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
         let config = &self.configs[entry.route.config].snapshot.config;
         let frontend = &config.frontends[usize::from(entry.route.frontend)];
         let backend = &config.backends[frontend.backend];
-        let server = entry
-            .server
-            .map(|server| &backend.servers[usize::from(server)]);
+        let server = entry.server.as_ref();
         let server = server.map(|server| server.name.as_str());
         (&frontend.name, &backend.name, server)
     }

@@ -1,11 +1,11 @@
 //! Distributes receive buffers when few are left.
 //!
-//! 1. A direction that holds bytes receives no more until they are sent: the last buffers are for
-//!    directions that hold none.
+//! 1. A direction with buffered bytes receives no more until they are sent: the last buffers are for
+//!    directions without any.
 //! 2. Bytes that cannot be sent yet are moved to memory of their size, if they are few.
 //! 3. Receives that found no buffer are repeated when there is one, in the order in which they
 //!    failed.
-//! 4. If there is none, the session whose bytes have been held longest is ended.
+//! 4. If there is none, the session whose bytes have been stalled longest is ended.
 //!
 //! While there are enough buffers, only the list of stalled directions is kept.
 
@@ -18,18 +18,18 @@ use crate::io::{Chunk, Engine};
 use crate::logic::session::{Event, KillReason, Side};
 use crate::logic::time::Instant;
 
-/// How long bytes must have been held before their session may be ended for its buffers, and how
+/// How long bytes must have been stalled before their session may be ended for its buffers, and how
 /// often receives that wait for a buffer are tried again, if nothing else happens.
 const BUFFER_PAUSE: Duration = Duration::from_millis(100);
 
 impl<E: Engine> Worker<E> {
-    /// Whether a receive has to wait until the bytes that its direction holds are sent. Then
+    /// Whether a receive has to wait until the buffered bytes of its direction are sent. Then
     /// [`Worker::resume_receive`] makes it.
     pub(super) fn holds_back(&mut self, slot: usize, from: Side) -> bool {
         let entry = &mut self.sessions[slot];
         // An incomplete head is not sent, so waiting for that would never end.
         let may_read = entry.chunks[from.index()].is_empty()
-            || entry.session.head_buffered(from).is_some()
+            || entry.session.is_reading_head(from)
             || !self.engine.is_short_of_buffers();
         if !may_read {
             entry.receive_waits[from.index()] = ReceiveWait::Send;
@@ -72,7 +72,7 @@ impl<E: Engine> Worker<E> {
     /// its buffer.
     fn shrink(&mut self, slot: usize, from: Side) {
         let entry = &mut self.sessions[slot];
-        if entry.session.head_buffered(from).is_none() {
+        if !entry.session.is_reading_head(from) {
             let engine = &mut self.engine;
             entry.chunks[from.index()].shrink(|buffer, chunk| engine.shrink(buffer, chunk));
         }
@@ -109,8 +109,8 @@ impl<E: Engine> Worker<E> {
         (!self.starved.is_empty()).then(|| self.now + BUFFER_PAUSE)
     }
 
-    /// Ends the session whose bytes have been held longest, and takes its buffers. False: none has
-    /// been held for [`BUFFER_PAUSE`].
+    /// Ends the session whose bytes have been stalled longest, and takes its buffers. False: none have
+    /// been stalled for [`BUFFER_PAUSE`].
     fn end_longest_stalled(&mut self) -> bool {
         self.reporting.warn_of_shortage(self.now, || {
             "all buffers are in use: receives wait for one".to_string()
@@ -155,8 +155,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Further bytes came: the direction leaves the list, and enters it anew if they are held, so that
-    /// they are examined too.
+    /// Further bytes came: removes the direction from the list. If they stall, it is added again, so that they
+    /// are examined too.
     pub(super) fn renew_stalled(&mut self, slot: usize, from: Side) {
         let noted = &mut self.sessions[slot].stalled[from.index()];
         if std::mem::take(noted) {

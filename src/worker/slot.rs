@@ -1,6 +1,7 @@
 //! What a worker keeps for one session beside its state machine: connections, buffers, its server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::chunks::Chunks;
@@ -9,6 +10,7 @@ use super::http_state::Http;
 use super::partial_preface::PartialPreface;
 use crate::io::Engine;
 use crate::logic::session::{Session, Side};
+use crate::snapshot::ServerShared;
 
 /// What a receive waits for that the session has ordered and the kernel does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,12 +33,12 @@ pub struct Slot<E: Engine> {
     pub generation: u16,
     /// Its frontend, and the configuration that it began with.
     pub route: Route,
-    /// Index of the chosen server in the frontend's backend.
-    pub server: Option<u16>,
+    /// The chosen server.
+    pub server: Option<Arc<ServerShared>>,
     /// It occupies a slot of that server.
     pub has_server_slot: bool,
-    /// Index of the server that its cookie names and that it has to use.
-    pub pinned_server: Option<u16>,
+    /// The server that its cookie names and that it has to use.
+    pub pinned_server: Option<Arc<ServerShared>>,
     /// What a receive waits for, by side.
     pub receive_waits: [ReceiveWait; 2],
     /// Whether it is in the list of stalled directions, by the side that bytes come from.
@@ -48,13 +50,13 @@ pub struct Slot<E: Engine> {
     /// Kernel pipes, by the side that bytes come from.
     pub pipes: [Option<E::Pipe>; 2],
     /// Servers whose connect failed, in order.
-    pub tried: Vec<u16>,
+    pub tried: Vec<Arc<ServerShared>>,
     /// How many of those failed before the last pause: they may be tried again.
     pub tried_before: usize,
     /// The newest attempt to connect.
     pub attempt: Attempt,
-    /// The server whose counters have the current attempt.
-    pub counted_for: Option<u16>,
+    /// The server whose counters have the current attempt, by [`ServerShared::id`].
+    pub counted_for: Option<u64>,
     /// The last attempt failed for a shortage, so the next one may, too. It is counted once it has
     /// ended otherwise.
     pub short: bool,
@@ -70,8 +72,20 @@ pub struct Slot<E: Engine> {
 
 impl<E: Engine> Slot<E> {
     /// Servers that are not tried again without a pause.
-    pub fn tried_lately(&self) -> &[u16] {
+    pub fn tried_lately(&self) -> &[Arc<ServerShared>] {
         &self.tried[self.tried_before..]
+    }
+
+    /// How many bytes of a head, or another preface, of this side are kept: in the newest chunk, or beside the
+    /// chunks.
+    pub fn head_len(&self, from: Side) -> u32 {
+        let preface = self.preface.as_ref().filter(|_| from == Side::Client);
+        match (preface, self.chunks[from.index()].newest()) {
+            _ if !self.session.has_head_part(from) => 0,
+            (Some(preface), _) => preface.bytes.len() as u32,
+            (None, Some((_, chunk))) => chunk.len,
+            (None, None) => 0,
+        }
     }
 
     /// The connection of this side, if it is open.

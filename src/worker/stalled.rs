@@ -1,4 +1,4 @@
-//! Stalled directions: those that hold bytes which cannot be sent yet, because the peer does not
+//! Stalled directions: those with buffered bytes that cannot be sent yet, because the peer does not
 //! read, there is no server yet, or a head is incomplete. The longest stalled is first.
 //!
 //! A linked list within a table by slot and side: adding and removing cost the same whatever their

@@ -9,67 +9,67 @@
 
 use std::sync::Arc;
 
-use super::backend_view::BackendView;
 use super::config_generations::{ConfigGenerations, ConfigIndex};
+use super::local_backend::LocalBackend;
 use super::notices::Notices;
 use super::token::Key;
 use crate::logic::queues::Queues;
 use crate::logic::time::Instant;
-use crate::shared::{Freed, WaitRegistry};
-use crate::snapshot::{BackendShared, ServerShared};
+use crate::shared::Freed;
+use crate::snapshot::{QueueShared, ServerShared};
+use crate::sync::WaitRegistry;
 
 /// Identifies a queue of one worker. Sessions of different configurations wait in different queues:
 /// some may be able to continue where others are not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct QueueKey {
     /// The configuration of the sessions.
     pub config: ConfigIndex,
     /// Index of the backend in it.
     pub backend: usize,
-    /// Index of the server that they wait for; `None`: any.
-    pub server: Option<u16>,
+    /// The server that they are pinned to; `None`: they wait for any.
+    pub server: Option<Arc<ServerShared>>,
 }
+
+impl PartialEq for QueueKey {
+    fn eq(&self, other: &Self) -> bool {
+        let id = |key: &Self| key.server.as_ref().map(|server| server.id);
+        (self.config, self.backend, id(self)) == (other.config, other.backend, id(other))
+    }
+}
+
+impl Eq for QueueKey {}
 
 impl QueueKey {
     /// The backend that its sessions wait for.
-    pub fn backend(self, configs: &ConfigGenerations) -> &BackendShared {
-        &configs[self.config].snapshot.backends[self.backend]
+    pub fn backend<'a>(&self, configs: &'a ConfigGenerations) -> &'a LocalBackend {
+        &configs[self.config].backends[self.backend]
     }
 
-    /// The server that its sessions are pinned to.
-    fn server(self, configs: &ConfigGenerations) -> Option<&Arc<ServerShared>> {
-        let server = self.server?;
-        Some(&self.backend(configs).servers[usize::from(server)])
+    /// The queue of that backend, as all workers share it.
+    fn queue<'a>(&self, configs: &'a ConfigGenerations) -> &'a Arc<QueueShared> {
+        &self.backend(configs).shared.queue
     }
 
     /// Which workers have sessions that wait for the same.
-    pub fn registry(self, configs: &ConfigGenerations) -> &WaitRegistry {
-        match self.server(configs) {
-            None => &self.backend(configs).queue.waiting,
+    pub fn registry<'a>(&'a self, configs: &'a ConfigGenerations) -> &'a WaitRegistry {
+        match &self.server {
+            None => &self.queue(configs).waiting,
             Some(server) => &server.waiting,
         }
     }
 
     /// What its sessions wait for.
-    pub fn target(self, configs: &ConfigGenerations) -> Target {
-        match self.server(configs) {
-            None => Target::Any(self.backend(configs).queue.id),
+    pub fn target(&self, configs: &ConfigGenerations) -> Target {
+        match &self.server {
+            None => Target::Any(self.queue(configs).id),
             Some(server) => Target::Server(server.id),
         }
     }
 
     /// Whether a new session would have to wait in it now.
-    pub fn is_full(self, configs: &ConfigGenerations) -> bool {
-        BackendView::of(&configs[self.config].snapshot, self.backend).is_full(self.server)
-    }
-
-    /// A server of the backend that has a slot for any session.
-    fn server_for_any(self, configs: &ConfigGenerations) -> Option<&Arc<ServerShared>> {
-        if self.is_full(configs) {
-            return None;
-        }
-        let mut servers = self.backend(configs).servers.iter();
-        servers.find(|server| server.is_open_to_any())
+    pub fn is_full(&self, configs: &ConfigGenerations) -> bool {
+        self.backend(configs).is_full(self.server.as_deref())
     }
 }
 
@@ -116,7 +116,7 @@ impl WaitingSessions {
     /// Adds a session that has waited since this time. [`WaitingSessions::publish`] has to follow.
     pub fn push(
         &mut self,
-        queue_key: QueueKey,
+        queue_key: &QueueKey,
         end: End,
         (slot, since): (usize, Instant),
         configs: &ConfigGenerations,
@@ -127,22 +127,24 @@ impl WaitingSessions {
         self.since[slot] = since;
         let target = queue_key.target(configs);
         match end {
-            End::Front => self.queues.push_first(target, queue_key, slot as u32),
-            End::Back => self.queues.push(target, queue_key, slot as u32),
+            End::Front => self
+                .queues
+                .push_first(target, queue_key.clone(), slot as u32),
+            End::Back => self.queues.push(target, queue_key.clone(), slot as u32),
         }
-        let waiting = &queue_key.backend(configs).queue.sessions_waiting[self.worker];
+        let waiting = &queue_key.queue(configs).sessions_waiting[self.worker];
         waiting.set(waiting.get() + 1);
     }
 
     /// Removes a session, wherever it is in its queue. [`WaitingSessions::publish`] has to follow.
-    pub fn remove(&mut self, queue_key: QueueKey, slot: usize, configs: &ConfigGenerations) {
+    pub fn remove(&mut self, queue_key: &QueueKey, slot: usize, configs: &ConfigGenerations) {
         let target = queue_key.target(configs);
         self.queues.remove(target, queue_key, slot as u32);
         self.count_removed(queue_key, 1, configs);
     }
 
-    fn count_removed(&self, queue_key: QueueKey, count: usize, configs: &ConfigGenerations) {
-        let waiting = &queue_key.backend(configs).queue.sessions_waiting[self.worker];
+    fn count_removed(&self, queue_key: &QueueKey, count: usize, configs: &ConfigGenerations) {
+        let waiting = &queue_key.queue(configs).sessions_waiting[self.worker];
         waiting.set(waiting.get().saturating_sub(count as u64));
     }
 
@@ -152,7 +154,7 @@ impl WaitingSessions {
         let mut slots = Vec::new();
         let mut queue_keys = Vec::new();
         for (queue_key, members) in self.queues.take_all() {
-            self.count_removed(queue_key, members.len(), configs);
+            self.count_removed(&queue_key, members.len(), configs);
             queue_keys.push(queue_key);
             slots.extend(members.into_iter().map(|slot| slot as usize));
         }
@@ -161,7 +163,7 @@ impl WaitingSessions {
     }
 
     /// The session that has waited longest in a queue.
-    pub fn first(&self, queue_key: QueueKey, configs: &ConfigGenerations) -> Option<usize> {
+    pub fn first(&self, queue_key: &QueueKey, configs: &ConfigGenerations) -> Option<usize> {
         let first = self.queues.first(queue_key.target(configs), queue_key);
         first.map(|slot| slot as usize)
     }
@@ -175,7 +177,7 @@ impl WaitingSessions {
 
     /// Publishes to the other workers since when a session of this one, of whatever configuration,
     /// has waited for the same as those of this queue.
-    pub fn publish(&self, queue_key: QueueKey, configs: &ConfigGenerations) {
+    pub fn publish(&self, queue_key: &QueueKey, configs: &ConfigGenerations) {
         let firsts = self.queues.queues(queue_key.target(configs));
         let since = firsts.map(|(_, first)| self.since[first as usize]);
         queue_key
@@ -184,14 +186,14 @@ impl WaitingSessions {
     }
 
     /// Removes a session to wake it. Until [`WaitingSessions::end_wake`] it is the woken one.
-    pub fn begin_wake(&mut self, queue_key: QueueKey, key: Key, configs: &ConfigGenerations) {
+    pub fn begin_wake(&mut self, queue_key: &QueueKey, key: Key, configs: &ConfigGenerations) {
         self.remove(queue_key, key.slot as usize, configs);
         self.woken = Some(key);
     }
 
     /// The woken session has taken a slot, waits again, or has ended. False: it waits again in the
     /// same queue, because none is free for it.
-    pub fn end_wake(&mut self, queue_key: QueueKey, configs: &ConfigGenerations) -> bool {
+    pub fn end_wake(&mut self, queue_key: &QueueKey, configs: &ConfigGenerations) -> bool {
         self.publish(queue_key, configs);
         let woken = self.woken.take();
         woken.is_none_or(|key| self.first(queue_key, configs) != Some(key.slot as usize))
@@ -210,21 +212,22 @@ impl WaitingSessions {
     /// usable server may have gone down, before others could see that it waits.
     pub fn look_again(
         &self,
-        queue_key: QueueKey,
+        queue_key: &QueueKey,
         configs: &ConfigGenerations,
         notices: &mut Notices,
     ) {
         if queue_key.is_full(configs) {
             return;
         }
-        let server = queue_key.server(configs);
-        let server = server.or_else(|| queue_key.server_for_any(configs));
-        let (worker, server) = match server {
-            Some(server) if server.is_open() => (longest_waiting(server), server),
-            Some(server) => (None, server),
-            None => (None, &queue_key.backend(configs).servers[0]),
+        let server = queue_key.server.as_ref();
+        let server = server.or_else(|| queue_key.backend(configs).server_for_any());
+        let (worker, freed) = match server {
+            Some(server) if server.is_open() => {
+                (longest_waiting(server), Freed::Server(Arc::clone(server)))
+            }
+            Some(server) => (None, Freed::Server(Arc::clone(server))),
+            None => (None, Freed::Queue(Arc::clone(queue_key.queue(configs)))),
         };
-        let freed = Freed::Server(Arc::clone(server));
         notices.send(worker.unwrap_or(self.worker), freed);
     }
 
@@ -233,16 +236,16 @@ impl WaitingSessions {
     /// any server.
     pub fn pass_on_if_empty(
         &self,
-        queue_key: QueueKey,
+        queue_key: &QueueKey,
         configs: &ConfigGenerations,
         notices: &mut Notices,
     ) {
         if self.first(queue_key, configs).is_some() {
             return;
         }
-        let server = match queue_key.server(configs) {
+        let server = match &queue_key.server {
             None if !queue_key.registry(configs).any() => None,
-            None => queue_key.server_for_any(configs),
+            None => queue_key.backend(configs).server_for_any(),
             Some(server) => Some(server),
         };
         if let Some(server) = server.filter(|server| server.is_open()) {
@@ -256,9 +259,11 @@ impl WaitingSessions {
             let Some((queue_key, _)) = self.queues.queues(target).next() else {
                 continue;
             };
-            let backend = queue_key.backend(configs);
-            let server = queue_key.server(configs).unwrap_or(&backend.servers[0]);
-            notices.send(self.worker, Freed::Server(Arc::clone(server)));
+            let freed = match &queue_key.server {
+                Some(server) => Freed::Server(Arc::clone(server)),
+                None => Freed::Queue(Arc::clone(queue_key.queue(configs))),
+            };
+            notices.send(self.worker, freed);
         }
     }
 }

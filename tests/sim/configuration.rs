@@ -1,6 +1,6 @@
 //! Draws the configurations of a run, and its weather.
 
-use ringway::config::{self, Config};
+use ringway::config::{self, Address, Config, Server};
 
 use crate::kernel::Weather;
 use crate::random::Random;
@@ -167,6 +167,26 @@ fn backend(random: &mut Random, name: &str, first_port: u64, variety: Variety) -
         text += " },\n";
     }
     text + "]\n"
+}
+
+/// Draws servers that a backend may have beside those of its configuration.
+pub fn more_servers(random: &mut Random, backend: &str) -> Vec<Server> {
+    let first_port = if backend == "c" { 300 } else { 200 };
+    let mut servers = Vec::new();
+    for number in 1..=4 {
+        if random.chance(40) {
+            let name = format!("d{number}");
+            servers.push(Server {
+                address: Address::Ip(([127, 0, 0, 1], first_port + number).into()),
+                weight: random.up_to(3) as u16,
+                sessions_max: random.chance(40).then(|| random.up_to(4) as u32),
+                backup: false,
+                cookie: format!("cookie-{name}"),
+                name,
+            });
+        }
+    }
+    servers
 }
 
 /// Draws how unfriendly the kernel is.

@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
-use ringway::config::{Config, Listen, Mode};
-use ringway::shared::{Counter, WorkerCounters};
-use ringway::snapshot::{FrontendCounters, Registry, ServerCounters, Snapshot};
+use ringway::config::{Backend, Config, Listen, Mode, Server};
+use ringway::shared::WorkerCounters;
+use ringway::snapshot::{
+    FrontendCounters, Member, MembersChange, Registry, ServerCounters, ServerShared, Snapshot,
+    Source,
+};
+use ringway::sync::Counter;
 use ringway::worker::Listening;
 
 use crate::kernel::Listener;
@@ -32,6 +36,12 @@ pub struct Control {
     snapshots: Vec<Weak<Snapshot>>,
     /// The same, so that nothing is forgotten and all counters can be added up.
     remembered: Option<Vec<Arc<Snapshot>>>,
+    /// All servers that there ever were, by their id, if anything is remembered.
+    servers: HashMap<u64, Arc<ServerShared>>,
+    /// Servers that backends ever had beside those of their configuration, by the name of the backend.
+    beside: HashMap<String, Vec<Server>>,
+    /// How often the servers of a backend have changed without a reload.
+    pub changes: u64,
     /// Numbers of open listeners, by port.
     listening: HashMap<u16, u64>,
     next_id: u64,
@@ -48,6 +58,9 @@ impl Control {
             newest: None,
             snapshots: Vec::new(),
             remembered: remembers.then(Vec::new),
+            servers: HashMap::new(),
+            beside: HashMap::new(),
+            changes: 0,
             listening: HashMap::new(),
             next_id: 0,
             workers,
@@ -75,18 +88,11 @@ impl Control {
             let bound = self.frontend_bounds.entry(frontend.name.clone());
             raise(bound.or_insert(Some(0)), frontend.sessions_max);
         }
-        for (backend, shared) in config.backends.iter().zip(&snapshot.backends) {
-            for (server, shared) in backend.servers.iter().zip(&shared.servers) {
-                let address = server.address.ip().expect("no host name");
-                let bound = self.server_bounds.entry(address);
-                raise(bound.or_insert(Some(0)), server.sessions_max);
-                if address.port() % 2 == 0 {
-                    // As if a name had two addresses.
-                    let all = vec![address, second_address(address)];
-                    shared.addresses.resolved(all);
-                }
-                shared.availability.publish(true, server.weight.into());
+        for shared in &snapshot.backends {
+            for member in shared.members().servers() {
+                appear(member, &mut self.server_bounds);
             }
+            self.remember(shared.members().all());
         }
         self.snapshots.push(Arc::downgrade(&snapshot));
         if let Some(remembered) = &mut self.remembered {
@@ -94,6 +100,58 @@ impl Control {
         }
         self.newest = Some(Arc::clone(&snapshot));
         snapshot
+    }
+
+    /// The backends of a configuration, with all servers that they ever had beside those of it.
+    pub fn backends_of(&self, snapshot: &Snapshot) -> Vec<Backend> {
+        let mut backends = snapshot.config.backends.clone();
+        for backend in &mut backends {
+            let beside = self.beside.get(&backend.name);
+            backend
+                .servers
+                .extend(beside.into_iter().flatten().cloned());
+        }
+        backends
+    }
+
+    fn remember<'a>(&mut self, members: impl Iterator<Item = &'a Member>) {
+        if self.remembered.is_some() {
+            let servers = members.map(|member| (member.server.id, Arc::clone(&member.server)));
+            self.servers.extend(servers);
+        }
+    }
+
+    /// Makes these servers those of a backend that its configuration does not have, and does what the health
+    /// thread does with them. The caller notifies the workers.
+    pub fn set_members(&mut self, backend: &str, servers: Vec<Server>) -> Vec<MembersChange> {
+        let beside = self.beside.entry(backend.to_owned()).or_default();
+        for server in &servers {
+            if beside.iter().all(|known| known.name != server.name) {
+                beside.push(server.clone());
+            }
+        }
+        let change = self
+            .registry
+            .set_members(backend, Source::Discovery, servers);
+        let change = change.expect("it has the backend");
+        let left = self.registry.drop_left();
+        let changes: Vec<_> = change.into_iter().chain(left).collect();
+        for change in &changes {
+            for member in &change.added {
+                appear(member, &mut self.server_bounds);
+            }
+            for member in &change.changed {
+                let address = member.config.address.ip().expect("no host name");
+                raise(
+                    self.server_bounds.entry(address).or_insert(Some(0)),
+                    member.config.sessions_max,
+                );
+            }
+            self.remember(change.members.all());
+            change.publish();
+            self.changes += 1;
+        }
+        changes
     }
 
     /// The listeners of each worker with the newest snapshot; `open` opens one.
@@ -160,10 +218,10 @@ impl Control {
                 assert!(!frontend.paused.any(), "somebody still waits to accept");
             }
             for backend in &snapshot.backends {
-                let mut servers = backend.servers.iter();
-                assert!(servers.all(|server| server.session_limit.used() == 0));
-                let mut servers = backend.servers.iter();
-                assert!(servers.all(|server| !server.waiting.any()));
+                for member in backend.members().all() {
+                    assert_eq!(member.server.session_limit.used(), 0);
+                    assert!(!member.server.waiting.any(), "somebody still waits");
+                }
                 assert!(!backend.queue.waiting.any(), "somebody still waits");
                 for waiting in &backend.queue.sessions_waiting {
                     assert_eq!(waiting.get(), 0);
@@ -173,7 +231,7 @@ impl Control {
         match self.remembered.take() {
             Some(remembered) => {
                 for (index, worker) in workers.iter().enumerate() {
-                    check_counters(worker, index, &remembered);
+                    check_counters(worker, index, &remembered, &self.servers);
                 }
             }
             None => assert_eq!(self.in_use().len(), 1, "an old configuration is kept"),
@@ -187,8 +245,28 @@ impl Control {
     }
 }
 
+/// What the health thread does with a server that is new, or new in a configuration.
+fn appear(member: &Member, server_bounds: &mut HashMap<SocketAddr, Highest>) {
+    let Member { server, config, .. } = member;
+    let address = config.address.ip().expect("no host name");
+    raise(
+        server_bounds.entry(address).or_insert(Some(0)),
+        config.sessions_max,
+    );
+    if address.port() % 2 == 0 {
+        // As if a name had two addresses.
+        (server.addresses).resolved(vec![address, second_address(address)]);
+    }
+    server.availability.publish(true, config.weight.into());
+}
+
 /// What is counted twice must agree.
-fn check_counters(worker: &WorkerCounters, index: usize, snapshots: &[Arc<Snapshot>]) {
+fn check_counters(
+    worker: &WorkerCounters,
+    index: usize,
+    snapshots: &[Arc<Snapshot>],
+    servers: &HashMap<u64, Arc<ServerShared>>,
+) {
     let mut frontends: Vec<_> = (snapshots.iter())
         .flat_map(|snapshot| &snapshot.frontends)
         .collect();
@@ -200,14 +278,8 @@ fn check_counters(worker: &WorkerCounters, index: usize, snapshots: &[Arc<Snapsh
             .map(|frontend| count(&frontend.counters[index]).get())
             .sum()
     };
-    let mut servers: Vec<_> = (snapshots.iter())
-        .flat_map(|snapshot| &snapshot.backends)
-        .flat_map(|backend| &backend.servers)
-        .collect();
-    servers.sort_by_key(|server| server.id);
-    servers.dedup_by_key(|server| server.id);
     let of_servers = |count: fn(&ServerCounters) -> &Counter| -> u64 {
-        let servers = servers.iter();
+        let servers = servers.values();
         servers
             .map(|server| count(&server.counters[index]).get())
             .sum()

@@ -33,7 +33,7 @@ pub struct Story<'a> {
     pub frontend: &'a Frontend,
     /// Of the same configuration.
     pub backend: &'a Backend,
-    /// It never had another.
+    /// It never had another, and the set of servers was always the same.
     pub settled: bool,
     /// Its worker had fewer buffers than sessions.
     pub few_buffers: bool,
@@ -90,6 +90,8 @@ impl Run {
             coverage.spliced += world.spliced;
             coverage.shrunk += world.shrunk;
         }
+        coverage.changes += self.control.changes;
+        coverage.leaving += self.leaving;
         coverage.mixed += self.mixed;
         coverage.named += self.named;
         coverage.reloads += self.control.check_end(&counters);
@@ -124,6 +126,11 @@ impl Run {
         let newest = self.control.newest();
         let one = self.control.reloads() == 0 && newest.config.frontends.len() == 1;
         let only = one.then_some(newest);
+        // Their servers, and those that they had beside these.
+        let snapshots = records.iter().map(|record| &record.snapshot).chain(only);
+        let backends: HashMap<u64, Vec<Backend>> = snapshots
+            .map(|snapshot| (snapshot.version, self.control.backends_of(snapshot)))
+            .collect();
         let model = Model {
             steady: self.flips == 0,
             calm: self.is_calm(),
@@ -152,8 +159,8 @@ impl Run {
                 server,
                 record,
                 frontend,
-                backend: &snapshot.config.backends[frontend.backend],
-                settled: client.settled,
+                backend: &backends[&snapshot.version][frontend.backend],
+                settled: client.settled && self.control.changes == 0,
                 few_buffers: world.weather.buffers_max < 1_000,
             };
             match frontend.mode {

@@ -1,6 +1,6 @@
 //! What streams begin with in HTTP mode: heads as programs send them, and what is none.
 
-use ringway::config::{Config, Mode};
+use ringway::config::{Config, Mode, Server};
 
 use crate::random::Random;
 
@@ -25,6 +25,11 @@ impl Heads {
             }
         }
         let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        self.learn_servers(servers);
+    }
+
+    /// Cookies are to name these servers too.
+    pub fn learn_servers<'a>(&mut self, servers: impl IntoIterator<Item = &'a Server>) {
         for server in servers {
             if !self.values.contains(&server.cookie) {
                 self.values.push(server.cookie.clone());

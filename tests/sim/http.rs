@@ -111,7 +111,10 @@ impl Exchange<'_> {
         let Some(request) = request else {
             assert!(server.is_none(), "a server got what is no request");
             if let Some(record) = record {
-                assert_eq!(record.server, None, "a server was chosen for no request");
+                assert!(
+                    record.server.is_none(),
+                    "a server was chosen for no request"
+                );
             }
             self.check_end(b"", &[], coverage);
             return;
@@ -285,7 +288,13 @@ impl Exchange<'_> {
             "{} for {named:?}",
             char::from(came)
         );
-        let Some(server) = record.server.map(usize::from) else {
+        let Some(server) = &record.server else {
+            return;
+        };
+        let mut servers = self.story.backend.servers.iter();
+        let found = servers.position(|known| known.name == server.name);
+        let Some(server) = found else {
+            assert!(!settled, "a server of another configuration");
             return;
         };
         if let Some(named) = named.filter(|_| came == b'V' && self.is_steady()) {

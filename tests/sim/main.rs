@@ -38,6 +38,10 @@ struct Coverage {
     broken: u64,
     codes: HashMap<String, u64>,
     reloads: u64,
+    /// Changes of the set of servers of a backend.
+    changes: u64,
+    /// Turns in which a server that was removed had sessions.
+    leaving: u64,
     /// Turns in which sessions of several configurations were open.
     mixed: u64,
     /// Turns in which a session waited for the server of its cookie.
@@ -56,6 +60,8 @@ impl Coverage {
         assert!(self.broken > RUNS / 10, "{self:?}");
         assert!(self.spliced > 1_000_000, "{self:?}");
         assert!(self.reloads > RUNS / 2, "{self:?}");
+        assert!(self.changes > RUNS, "{self:?}");
+        assert!(self.leaving > RUNS, "{self:?}");
         assert!(self.mixed > RUNS, "{self:?}");
         assert!(self.named > RUNS, "{self:?}");
         assert!(self.shrunk > RUNS, "{self:?}");

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringway::shared::Shared;
-use ringway::snapshot::{BackendShared, ServerShared};
+use ringway::snapshot::{BackendShared, Member, ServerShared};
 use ringway::worker::{Adoption, Command, LogBatch, LogSink, SessionCommand, Setup, Worker};
 
 use crate::Coverage;
-use crate::configuration::{Looked, Protocol, Theme, Variety, configuration, weather};
+use crate::configuration::{
+    Looked, Protocol, Theme, Variety, configuration, more_servers, weather,
+};
 use crate::control::Control;
 use crate::heads::Heads;
 use crate::kernel::{Kernel, Listener, World};
@@ -51,10 +53,14 @@ pub struct Run {
     theme: Theme,
     /// Percent of turns in which another configuration is taken.
     reloads: u64,
+    /// Percent of turns in which a backend gets other servers.
+    changes: u64,
     /// The workers were told to stop.
     stopping: bool,
     /// Turns in which a worker used several configurations.
     pub mixed: u64,
+    /// Turns in which a server that was removed had sessions.
+    pub leaving: u64,
     /// Turns in which a session waited for the server of its cookie.
     pub named: u64,
     /// Turns for which somebody waits for a backend of this name though all its servers are down.
@@ -76,7 +82,7 @@ impl Run {
                 0
             }
         };
-        let (flips, reloads) = (percent(20), percent(5));
+        let (flips, reloads, changes) = (percent(20), percent(5), percent(10));
         let theme = Theme {
             looked: Looked::from(&mut random),
             protocol: if random.chance(50) {
@@ -151,8 +157,10 @@ impl Run {
             flips,
             theme,
             reloads,
+            changes,
             stopping: false,
             mixed: 0,
+            leaving: 0,
             named: 0,
             turns_in_vain: HashMap::new(),
             turns_in_vain_alone: HashMap::new(),
@@ -278,6 +286,10 @@ impl Run {
         if reloads && !self.stopping && self.control.reloads() < RELOADS_MAX {
             self.reload();
         }
+        let changes = self.world.borrow_mut().random.chance(self.changes);
+        if changes {
+            self.set_members();
+        }
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
                 let started = || counters.sessions_started.get();
@@ -296,6 +308,10 @@ impl Run {
             .iter()
             .any(|worker| worker.snapshots_in_use() > 1);
         self.mixed += u64::from(mixed);
+        let mut backends = self.control.newest().backends.iter();
+        let leaves = |member: &Member| member.server.session_limit.used() > 0;
+        let leaving = backends.any(|backend| backend.members().leaving().iter().any(leaves));
+        self.leaving += u64::from(leaving);
         self.control.check_bounds(self.shared.session_limit.used());
     }
 
@@ -303,17 +319,43 @@ impl Run {
     fn flip(&mut self) {
         let snapshot = Arc::clone(self.control.newest());
         let backend = self.draw(snapshot.backends.len() as u64) as usize;
-        let written = &snapshot.config.backends[backend].servers;
-        let index = self.draw(written.len() as u64) as usize;
-        let server = snapshot.server(backend, index);
+        let members = snapshot.backends[backend].members();
+        let members: Vec<&Member> = members.all().collect();
+        let index = self.draw(members.len() as u64) as usize;
+        let Member { server, config, .. } = members[index];
         let usable = self.draw(100) < 50;
-        let weight = u32::from(written[index].weight) * self.draw(4) as u32;
+        let weight = u32::from(config.weight) * self.draw(4) as u32;
         server.availability.publish(usable, weight);
         if !usable && self.draw(100) < 30 {
             self.cut = true;
             self.order(|| Command::Sessions(SessionCommand::shutdown_sessions_of(server)));
         }
         self.shared.notify_waiters(server);
+        self.turns_in_vain.clear();
+        self.turns_in_vain_alone.clear();
+    }
+
+    /// Servers of a backend come and go.
+    fn set_members(&mut self) {
+        let snapshot = Arc::clone(self.control.newest());
+        let backend = self.draw(snapshot.config.backends.len() as u64) as usize;
+        let backend = &snapshot.config.backends[backend].name;
+        let servers = {
+            let world = &mut *self.world.borrow_mut();
+            let servers = more_servers(&mut world.random, backend);
+            if let Some(heads) = &mut world.heads {
+                heads.learn_servers(&servers);
+            }
+            servers
+        };
+        for change in self.control.set_members(backend, servers) {
+            for member in &change.removed {
+                if member.server.waiting.any() {
+                    self.shared.notify_waiters(&member.server);
+                }
+            }
+            self.shared.notify_queue(&change.backend().queue);
+        }
         self.turns_in_vain.clear();
         self.turns_in_vain_alone.clear();
     }
@@ -325,7 +367,7 @@ impl Run {
         let newest = self.control.newest();
         for (written, backend) in newest.config.backends.iter().zip(&newest.backends) {
             let waits = backend.queue.waiting.any();
-            let same = |other: &&BackendShared| Arc::ptr_eq(&other.queue, &backend.queue);
+            let same = |other: &&Arc<BackendShared>| Arc::ptr_eq(&other.queue, &backend.queue);
             if !waits || all().any(|other| same(&other) && other.has_usable()) {
                 self.turns_in_vain.remove(&written.name);
                 continue;
@@ -334,10 +376,10 @@ impl Run {
             *turns += 1;
             assert!(*turns <= TURNS_TO_LEAVE, "somebody waits for no server");
         }
-        let servers = all().flat_map(|backend| &backend.servers);
-        let mut named: Vec<&ServerShared> = (servers.filter(|server| server.waiting.any()))
-            .map(|server| &**server)
-            .collect();
+        let members: Vec<_> = all().map(|backend| backend.members()).collect();
+        let servers = members.iter().flat_map(|members| members.all());
+        let servers = servers.map(|member| &*member.server);
+        let mut named: Vec<&ServerShared> = servers.filter(|server| server.waiting.any()).collect();
         named.sort_by_key(|server| server.id);
         named.dedup_by_key(|server| server.id);
         self.named += u64::from(!named.is_empty());
@@ -372,9 +414,10 @@ impl Run {
             beside.push("a free place of the process".to_string());
         }
         for (written, backend) in newest.config.backends.iter().zip(&newest.backends) {
-            let servers = written.servers.iter().zip(&backend.servers);
-            for (server, shared) in servers.filter(|(server, _)| !server.backup) {
-                let name = format!("{}/{}", written.name, server.name);
+            let members = backend.members();
+            for member in members.servers().iter().filter(|member| !member.backup) {
+                let shared = &member.server;
+                let name = format!("{}/{}", written.name, shared.name);
                 if shared.waiting.any() && shared.is_open() {
                     beside.push(format!("{name}, bound to it"));
                 }

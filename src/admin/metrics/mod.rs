@@ -138,12 +138,13 @@ fn add<'a, T>(
 
 /// Adds the histograms of all servers.
 fn add_histograms(families: &mut Vec<MetricFamily>, snapshot: &Snapshot) {
-    let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
-    let servers = backends.flat_map(|(backend, shared)| {
-        let servers = backend.servers.iter().zip(&shared.servers);
-        servers.map(|(server, shared)| {
-            let labels = server_labels(&backend.name, &server.name);
-            (labels, &shared.counters)
+    let members = snapshot.backends.iter().map(|backend| backend.members());
+    let members: Vec<_> = members.collect();
+    let backends = snapshot.config.backends.iter().zip(&members);
+    let servers = backends.flat_map(|(backend, members)| {
+        members.all().map(|member| {
+            let labels = server_labels(&backend.name, &member.server.name);
+            (labels, &member.server.counters)
         })
     });
     let servers: Vec<_> = servers.collect();

@@ -41,6 +41,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Checker {
     /// By [`crate::snapshot::ServerShared::id`].
     pub(super) targets: HashMap<u64, Target>,
+    /// The version of the configuration that it has.
+    pub(super) version: u64,
     /// By index of the backend.
     pub(super) pools: Vec<Pool>,
     pub(super) agenda: Agenda,
@@ -50,7 +52,7 @@ pub struct Checker {
     /// Host names that are being resolved, by the id of the server.
     pub(super) lookups: JoinSet<(u64, Answer)>,
     pub(super) statuses: Statuses,
-    workers: WorkerHandles,
+    pub(super) workers: WorkerHandles,
     pub(super) journal: Journal,
     /// Servers without a first result.
     pub(super) awaited: usize,
@@ -79,6 +81,7 @@ impl Checker {
     ) -> Self {
         let mut checker = Checker {
             targets: HashMap::new(),
+            version: 0,
             pools: Vec::new(),
             agenda: Agenda::default(),
             limiter: Limiter::default(),
@@ -120,6 +123,10 @@ impl Checker {
                     }
                     Some(HealthCommand::Adopt { snapshot, done }) => {
                         self.adopt(&snapshot, self.now());
+                        let _ = done.send(());
+                    }
+                    Some(HealthCommand::SetMembers { change, changes, done }) => {
+                        self.set_members(&change, &changes, self.now());
                         let _ = done.send(());
                     }
                     Some(HealthCommand::Stop) | None => return,
@@ -361,11 +368,11 @@ impl Checker {
         let health = &target.health;
         let availability = &target.shared.availability;
         let (usable, weight) = (health.is_usable(), health.weight(now));
+        let (was_usable, old_weight) = availability.published();
         let balanced = |usable, weight| usable && weight > 0;
-        let turned = usable != availability.is_usable()
-            || balanced(usable, weight)
-                != balanced(availability.is_usable(), availability.weight());
-        if turned || weight != availability.weight() {
+        let turned =
+            usable != was_usable || balanced(usable, weight) != balanced(was_usable, old_weight);
+        if turned || weight != old_weight {
             availability.publish(usable, weight);
         }
         self.statuses.publish(&target.shared, health, now);

@@ -77,6 +77,11 @@ impl Agenda {
         self.0.retain(|Reverse((_, id, _))| wanted(*id));
     }
 
+    /// How many things are due, with those that are not true any more.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// When the next thing is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((due, ..))| *due)

@@ -1,4 +1,4 @@
-//! Takes a new snapshot: a server that stays keeps its health and its phase in the schedule, with the probe and
+//! Takes a new snapshot, or another set of servers of one backend: a server that stays keeps its health and its phase in the schedule, with the probe and
 //! the intervals of the new configuration. A new server counts as up and is probed at once. A server that is
 //! gone is forgotten.
 
@@ -9,10 +9,18 @@ use super::checker::Checker;
 use super::probe::Probe;
 use super::schedule;
 use super::target::{Pool, Target};
-use crate::config::Backend;
+use crate::config::{Backend, Server};
+use crate::control::server_change::ServerChange;
 use crate::logic::health::{CheckRules, Health, Rules};
 use crate::logic::time::Instant;
-use crate::snapshot::{ServerShared, Snapshot};
+use crate::snapshot::{Member, MembersChange, Snapshot};
+
+/// What is due for servers that are gone is removed when more is due than this for each server there is, and
+/// [`AGENDA_MIN`].
+const AGENDA_FACTOR: usize = 4;
+
+/// See [`AGENDA_FACTOR`].
+const AGENDA_MIN: usize = 1024;
 
 impl Checker {
     /// Checks the servers of this snapshot from now on.
@@ -20,22 +28,24 @@ impl Checker {
         let config = &snapshot.config;
         let mut targets = std::mem::take(&mut self.targets);
         let pools = std::mem::take(&mut self.pools);
-        let is_new = |server: &&Arc<ServerShared>| !targets.contains_key(&server.id);
         let backends = config.backends.iter().zip(&snapshot.backends);
-        let checked = backends.filter(|(backend, _)| backend.health_check.is_some());
-        let new_count = checked.flat_map(|(_, shared)| shared.servers.iter());
+        let members = backends.map(|(backend, shared)| (backend, shared.members()));
+        let members: Vec<_> = members.collect();
+        let checked = (members.iter()).filter(|(backend, _)| backend.health_check.is_some());
+        let new_count = checked.flat_map(|(_, members)| members.all());
+        let is_new = |member: &&Member| !targets.contains_key(&member.server.id);
         let new_count = new_count.filter(is_new).count();
         let mut new_index = 0;
-        for (index, backend) in config.backends.iter().enumerate() {
+        self.version = snapshot.version;
+        for (index, (backend, members)) in members.iter().enumerate() {
             let shared = &snapshot.backends[index];
             self.pools.push(Pool::new(backend, shared));
-            for server in 0..shared.servers.len() {
-                let place = (index, server);
-                match targets.remove(&shared.servers[server].id) {
-                    Some(target) => self.keep(target, snapshot, place, now),
+            for member in members.all() {
+                match targets.remove(&member.server.id) {
+                    Some(target) => self.keep(target, (index, backend), member, now),
                     None => {
                         let due = now + schedule::first(new_index, new_count);
-                        self.add(snapshot, place, now, due);
+                        self.add((index, backend), member, now, due);
                         new_index += usize::from(backend.health_check.is_some());
                     }
                 }
@@ -49,6 +59,67 @@ impl Checker {
         self.statuses.retain(|id| targets.contains_key(&id));
         self.inherit_pools(&pools, now);
         self.end_first_round_if_complete();
+    }
+
+    /// Checks the servers of another set from now on, and gives that to the workers. What is of other backends
+    /// is not looked at. Servers that leave are still checked, until they are dropped.
+    pub fn set_members(
+        &mut self,
+        change: &MembersChange,
+        changes: &[(u64, ServerChange)],
+        now: Instant,
+    ) {
+        // A newer configuration is about to come: with that come all servers of this set.
+        let is_current = change.snapshot.version == self.version;
+        let index = change.backend;
+        if is_current {
+            let backend = (index, &change.snapshot.config.backends[index]);
+            let count = change.added.len();
+            for (new_index, member) in change.added.iter().enumerate() {
+                match self.targets.remove(&member.server.id) {
+                    Some(target) => self.keep(target, backend, member, now),
+                    None => {
+                        let due = now + schedule::first(new_index, count);
+                        self.add(backend, member, now, due);
+                    }
+                }
+            }
+            for member in &change.changed {
+                if let Some(target) = self.targets.remove(&member.server.id) {
+                    self.keep(target, backend, member, now);
+                }
+            }
+            for member in &change.dropped {
+                self.forget(member.server.id);
+            }
+            for (server, change) in changes {
+                self.apply_change(*server, change);
+            }
+        }
+        change.publish();
+        let shared = self.workers.shared();
+        for Member { server, .. } in &change.removed {
+            if server.waiting.any() {
+                shared.notify_waiters(server);
+            }
+        }
+        shared.notify_queue(&change.backend().queue);
+        if is_current {
+            self.update_pool(index, now);
+            self.end_first_round_if_complete();
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some(gone) = self.targets.remove(&id) {
+            self.awaited -= usize::from(gone.awaited);
+        }
+        self.statuses.forget(id);
+        // What is due for servers that are gone is passed over then. Where many are, it is removed before.
+        if self.agenda.len() > AGENDA_FACTOR * self.targets.len() + AGENDA_MIN {
+            let targets = &self.targets;
+            self.agenda.retain(|id| targets.contains_key(&id));
+        }
     }
 
     /// A backend that existed before is re-evaluated, so that gaining or losing its last usable server is
@@ -71,16 +142,15 @@ impl Checker {
 
     fn add(
         &mut self,
-        snapshot: &Snapshot,
-        (index, server): (usize, usize),
+        (index, backend): (usize, &Backend),
+        member: &Member,
         now: Instant,
         due: Instant,
     ) {
-        let backend = &snapshot.config.backends[index];
-        let shared = Arc::clone(snapshot.server(index, server));
+        let shared = Arc::clone(&member.server);
         let id = shared.id;
-        let probe = probe(backend, server, &shared);
-        let mut health = Health::new(rules(backend, server), now);
+        let probe = probe(backend, member);
+        let mut health = Health::new(rules(backend, &member.config), now);
         let is_resolved = shared.addresses.is_resolved();
         let change = if is_resolved {
             None
@@ -92,9 +162,9 @@ impl Checker {
         let target = Target {
             backend: index,
             shared,
-            name: name(backend, server),
+            name: format!("{}/{}", backend.name, member.config.name),
             health,
-            address: backend.servers[server].address.clone(),
+            address: member.config.address.clone(),
             resolving: false,
             probe,
             phase: schedule::phase(self.phases),
@@ -105,7 +175,7 @@ impl Checker {
             connect_failed: false,
             connect_failed_at: None,
             awaited,
-            weight_configured: backend.servers[server].weight.into(),
+            weight_configured: member.config.weight.into(),
             weight_set: None,
             by: None,
         };
@@ -123,14 +193,13 @@ impl Checker {
     fn keep(
         &mut self,
         mut target: Target,
-        snapshot: &Snapshot,
-        (index, server): (usize, usize),
+        (index, backend): (usize, &Backend),
+        member: &Member,
         now: Instant,
     ) {
-        let backend = &snapshot.config.backends[index];
         let id = target.shared.id;
         target.backend = index;
-        let probe = probe(backend, server, &target.shared);
+        let probe = probe(backend, member);
         let probe_changed = target.probe.as_deref() != probe.as_deref();
         if probe_changed {
             target.probe = probe;
@@ -139,7 +208,7 @@ impl Checker {
         if target.probe.is_none() && std::mem::take(&mut target.awaited) {
             self.awaited -= 1;
         }
-        let mut rules = rules(backend, server);
+        let mut rules = rules(backend, &member.config);
         target.weight_configured = rules.weight;
         if let Some(weight) = target.weight_set {
             rules.weight = weight;
@@ -164,18 +233,14 @@ impl Checker {
     }
 }
 
-fn name(backend: &Backend, server: usize) -> String {
-    format!("{}/{}", backend.name, backend.servers[server].name)
-}
-
-fn probe(backend: &Backend, server: usize, shared: &ServerShared) -> Option<Arc<Probe>> {
+fn probe(backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
     let check = backend.health_check.as_ref()?;
-    let written = &backend.servers[server].address;
-    let probe = Probe::new(check, written, &shared.addresses.all());
+    let written = &member.config.address;
+    let probe = Probe::new(check, written, &member.server.addresses.all());
     Some(Arc::new(probe))
 }
 
-fn rules(backend: &Backend, server: usize) -> Rules {
+fn rules(backend: &Backend, server: &Server) -> Rules {
     let check = backend.health_check.as_ref();
     Rules {
         check: check.map(|check| CheckRules {
@@ -185,7 +250,7 @@ fn rules(backend: &Backend, server: usize) -> Rules {
             fast_interval: check.fast_interval,
             down_interval: check.down_interval,
         }),
-        weight: backend.servers[server].weight.into(),
+        weight: server.weight.into(),
         slow_start: backend.slow_start,
     }
 }

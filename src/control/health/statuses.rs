@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::control::server_change::{Attribution, ServerChange};
 use crate::logic::health::{self, AdminState, Cause, Change, OperationalState};
 use crate::logic::time::Instant;
-use crate::snapshot::{ServerShared, Snapshot};
+use crate::snapshot::{MembersChange, ServerShared, Snapshot};
 
 /// A command to the health thread.
 #[derive(Debug)]
@@ -23,6 +23,13 @@ pub(super) enum HealthCommand {
     },
     Adopt {
         snapshot: Arc<Snapshot>,
+        done: oneshot::Sender<()>,
+    },
+    /// Checks the servers of another set, applies the changes of operators, by [`ServerShared::id`], and then
+    /// publishes the set.
+    SetMembers {
+        change: Box<MembersChange>,
+        changes: Vec<(u64, ServerChange)>,
         done: oneshot::Sender<()>,
     },
     Stop,
@@ -106,9 +113,13 @@ impl Statuses {
     /// The status of a server; of one that is not in use, nothing is known.
     pub fn server(&self, server: &ServerShared) -> ServerStatus {
         let status = self.entries().get(&server.id).cloned();
+        let status = status.unwrap_or_else(|| ServerStatus::new(server.availability.weight()));
+        let is_leaving = server.availability.is_leaving();
         ServerStatus {
             connects_failed: server.connect_failures.count(),
-            ..status.unwrap_or_else(|| ServerStatus::new(server.availability.weight()))
+            usable: status.usable && !is_leaving,
+            balanced: status.balanced && !is_leaving,
+            ..status
         }
     }
 
@@ -141,6 +152,24 @@ impl Statuses {
         let _ = is_done.await;
     }
 
+    /// Makes the health thread check the servers of another set, apply the changes of operators, by
+    /// [`ServerShared::id`], and then give the set to the workers. Sets of a backend take effect in the order of
+    /// the calls. This one is in effect when the receiver resolves.
+    pub(in crate::control) fn set_members(
+        &self,
+        change: MembersChange,
+        changes: Vec<(u64, ServerChange)>,
+    ) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
+        // The health thread ends with the process only.
+        let _ = self.0.commands.send(HealthCommand::SetMembers {
+            change: Box::new(change),
+            changes,
+            done,
+        });
+        is_done
+    }
+
     /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.
     fn entries(&self) -> MutexGuard<'_, HashMap<u64, ServerStatus>> {
         let entries = self.0.servers.lock();
@@ -150,6 +179,11 @@ impl Statuses {
     /// Forgets servers whose id is not `wanted`.
     pub(super) fn retain(&self, wanted: impl Fn(u64) -> bool) {
         self.entries().retain(|id, _| wanted(*id));
+    }
+
+    /// Forgets one server.
+    pub(super) fn forget(&self, id: u64) {
+        self.entries().remove(&id);
     }
 
     /// Only the health thread calls this.

@@ -51,17 +51,17 @@ pub struct Target {
 pub struct Pool {
     pub name: String,
     pub on_down: OnDown,
-    pub shared: BackendShared,
+    pub shared: Arc<BackendShared>,
     /// Since when no server of it is usable, if so.
     pub lost_since: Option<Instant>,
 }
 
 impl Pool {
-    pub fn new(backend: &Backend, shared: &BackendShared) -> Self {
+    pub fn new(backend: &Backend, shared: &Arc<BackendShared>) -> Self {
         Pool {
             name: backend.name.clone(),
             on_down: backend.on_down,
-            shared: shared.clone(),
+            shared: Arc::clone(shared),
             lost_since: None,
         }
     }

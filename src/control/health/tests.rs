@@ -98,7 +98,7 @@ async fn the_first_round_finds_who_is_up() {
     health.first_round().await;
 
     let statuses = health.statuses();
-    let [alive, dead] = [0, 1].map(|index| statuses.server(snapshot.server(0, index)));
+    let [alive, dead] = [0, 1].map(|index| statuses.server(&snapshot.server(0, index)));
     assert_eq!(
         (alive.operational.as_str(), alive.admin.as_str()),
         ("up", "ready")
@@ -109,7 +109,8 @@ async fn the_first_round_finds_who_is_up() {
     assert_eq!(dead.cause, "L4CON connection refused");
     assert!(!dead.usable && dead.checks_passed == 0 && dead.checks_failed > 0);
     assert!(dead.changed > alive.changed);
-    let usable = snapshot.backends[0].servers.iter();
+    let members = snapshot.backends[0].members();
+    let usable = members.servers().iter().map(|member| &member.server);
     let usable: Vec<_> = usable
         .map(|server| server.availability.is_usable())
         .collect();
@@ -123,7 +124,7 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
         let (mut health, _, snapshot) = start(&server("a", &listener), check);
         health.first_round().await;
         let statuses = health.statuses().clone();
-        let server = snapshot.server(0, 0);
+        let server = &snapshot.server(0, 0);
         let availability = &server.availability;
         for (state, word, usable, balanced) in [
             (AdminState::Drain, "drain", true, false),
@@ -177,7 +178,7 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     let complete = tokio::time::timeout(Duration::from_secs(10), complete).await;
     complete.expect("the round is complete").unwrap();
     let statuses = health.statuses().clone();
-    let status = |index| statuses.server(snapshot.server(0, index));
+    let status = |index| statuses.server(&snapshot.server(0, index));
     assert_eq!(
         (status(0).admin.as_str(), status(0).usable),
         ("maint", false)
@@ -196,7 +197,7 @@ async fn a_server_in_maintenance_is_not_probed_and_not_waited_for() {
     assert!(is_untouched(&resting));
     let ready = change(Some(AdminState::Ready), None);
     statuses
-        .apply_change(next.server(0, 0), ready)
+        .apply_change(&next.server(0, 0), ready)
         .await
         .unwrap();
     until("it is probed", || !is_untouched(&resting)).await;
@@ -209,7 +210,7 @@ async fn failed_connects_are_counted_and_bring_a_probe() {
     let (mut health, shared, snapshot) = start(&server("a", &listener), check);
     health.first_round().await;
     let statuses = health.statuses();
-    let first = snapshot.server(0, 0);
+    let first = &snapshot.server(0, 0);
     assert_eq!(statuses.server(first).checks_passed, 1);
     for probes in 2..5 {
         shared.connect_failed(first);
@@ -223,7 +224,7 @@ async fn failed_connects_are_counted_and_bring_a_probe() {
 
     let (mut health, shared, snapshot) = start(&server("a", &listener), "");
     health.first_round().await;
-    let first = snapshot.server(0, 0);
+    let first = &snapshot.server(0, 0);
     shared.connect_failed(first);
     assert_eq!(health.statuses().server(first).connects_failed, 1);
 }

@@ -5,7 +5,7 @@
 
 use super::generator::Generator;
 use super::load::Load;
-use super::rules::{Open, Servers};
+use super::rules::{Open, Servers, moved_start};
 
 /// The algorithm `least_conn`. Its state is where to begin, so that equals take turns.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ impl LeastConn {
         Self {
             start: generator.below(count as u64) as usize,
         }
+    }
+
+    pub(super) fn update(&mut self, former: &[Option<usize>]) {
+        self.start = moved_start(self.start, former);
     }
 
     pub(super) fn choose<S: Servers>(&mut self, open: &Open<'_, S>) -> Option<usize> {
@@ -97,5 +101,16 @@ mod tests {
             ],
             [100, 300, 600]
         );
+    }
+    #[test]
+    fn equals_take_their_turns_when_the_set_changes() {
+        let servers = Table::new([1; 4].map(server));
+        let mut least_conn = balancer(Algorithm::LeastConn, &servers);
+        let chosen = pick(&mut least_conn, &servers);
+        let next = (chosen + 1) % 4;
+        // In reverse order.
+        let former = [Some(3), Some(2), Some(1), Some(0)];
+        least_conn.update(&servers.names(), &former);
+        assert_eq!(former[pick(&mut least_conn, &servers)], Some(next));
     }
 }

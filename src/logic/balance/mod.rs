@@ -73,6 +73,21 @@ impl Balancer {
         }
     }
 
+    /// Goes on with another set of servers, in an order of its own: `names`, and for each the index that it had
+    /// in the old set, if it was there. The state of those that stay is kept.
+    ///
+    /// # Panics
+    ///
+    /// If there are more names than former indices, or one of these was none.
+    pub fn update(&mut self, names: &[&str], former: &[Option<usize>]) {
+        match self {
+            Self::RoundRobin(algorithm) => algorithm.update(former),
+            Self::LeastConn(algorithm) => algorithm.update(former),
+            Self::Random(_) | Self::First(_) => {}
+            Self::SourceHash(algorithm) => *algorithm = SourceHash::new(names),
+        }
+    }
+
     /// Chooses a server for a session of `client` that failed to connect to those in `tried`.
     ///
     /// # Panics

@@ -17,11 +17,14 @@
 //! get. After a change, choices are exact again within a few cycles, and off by a turn or two
 //! until then.
 //!
+//! When the set of servers changes, those that stay keep their balances. A new one begins with the mean of
+//! them, so that it has no precedence and owes nothing.
+//!
 //! A server that is not open neither earns nor pays. It comes back with the fraction of a turn that
 //! it left with, and so gets no burst for the time that it missed.
 
 use super::generator::Generator;
-use super::rules::{Open, Servers};
+use super::rules::{Open, Servers, moved_start};
 
 /// Balances count in parts of a unit of weight, so that conversion keeps fractions.
 const PARTS: i64 = 1 << 10;
@@ -51,6 +54,19 @@ impl RoundRobin {
             start: generator.below(count as u64) as usize,
             generator,
         }
+    }
+
+    pub(super) fn update(&mut self, former: &[Option<usize>]) {
+        let kept = || former.iter().flatten().map(|index| self.balances[*index]);
+        let mean = kept().sum::<i64>() / kept().count().max(1) as i64;
+        let balance = |former: &Option<usize>| former.map_or(mean, |index| self.balances[index]);
+        let balances = former.iter().map(balance).collect();
+        self.start = match kept().next() {
+            Some(_) => moved_start(self.start, former),
+            // Workers begin at different servers, as they did with the first set.
+            None => self.generator.below(former.len() as u64) as usize,
+        };
+        self.balances = balances;
     }
 
     pub(super) fn choose<S: Servers>(&mut self, open: &Open<'_, S>) -> Option<usize> {
@@ -271,6 +287,39 @@ mod tests {
         let others: u32 = counts.iter().sum::<u32>() - counts[2];
         for index in [0, 1, 3, 4] {
             assert!(counts[index].abs_diff(others / 4) <= 30, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn servers_that_come_and_go_leave_the_others_their_turns() {
+        let mut servers = Table::new([1; 6].map(server));
+        let mut balancer = round_robin(&servers, 7);
+        counts(&mut balancer, &servers, 100 * 6 + 4);
+        // The second and the fifth are gone; a new one is first, another last; the rest is reversed.
+        let former = [None, Some(5), Some(3), Some(2), Some(0), None];
+        balancer.update(&servers.names(), &former);
+        let cycles = counts(&mut balancer, &servers, 6 * 10);
+        assert!(cycles.iter().all(|n| n.abs_diff(10) <= 1), "{cycles:?}");
+        servers = Table::new([3, 1].map(server));
+        balancer.update(&servers.names(), &[Some(4), None]);
+        counts(&mut balancer, &servers, 8);
+        assert_eq!(counts(&mut balancer, &servers, 8), [6, 2]);
+        // None is left of the old ones, then none at all, then there are some again.
+        balancer.update(&servers.names(), &[None, None]);
+        balancer.update(&[], &[]);
+        balancer.update(&servers.names(), &[None, None]);
+        assert_eq!(counts(&mut balancer, &servers, 4), [3, 1]);
+    }
+
+    #[test]
+    fn what_a_server_owes_moves_with_it() {
+        let servers = Table::new([1, 1].map(server));
+        for seed in 0..20 {
+            let mut balancer = round_robin(&servers, seed);
+            let first = pick(&mut balancer, &servers);
+            // They change places, so the index of the one that had its turn is that of the other.
+            balancer.update(&servers.names(), &[Some(1), Some(0)]);
+            assert_eq!(pick(&mut balancer, &servers), first, "seed {seed}");
         }
     }
 

@@ -148,6 +148,16 @@ pub(super) fn survey<'a, S: Servers>(servers: &'a S, tried: &'a [u16]) -> Survey
     })
 }
 
+/// Where an algorithm that goes around the servers goes on in another set, in which each server has the
+/// `former` index: at the server at which it was, or at the next one behind it that stays.
+pub(super) fn moved_start(start: usize, former: &[Option<usize>]) -> usize {
+    let stays = former.iter().enumerate();
+    let stays = stays.filter_map(|(index, former)| Some(((*former)?, index)));
+    let behind = |former: usize| (former < start, former);
+    let next = stays.min_by_key(|(former, _)| behind(*former));
+    next.map_or(0, |(_, index)| index)
+}
+
 fn is_in(tried: &[u16], index: usize) -> bool {
     tried.iter().any(|&one| usize::from(one) == index)
 }

@@ -392,6 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn the_name_decides_at_whatever_index_a_server_is() {
+        let servers = Table::new([1; 3].map(server));
+        let mut balancer = Balancer::new(Algorithm::SourceHash, &["a", "b", "c"], 0);
+        let before: Vec<usize> = (0..100)
+            .map(|number| pick_for(&mut balancer, client(number), &servers))
+            .collect();
+        balancer.update(&["c", "a", "b"], &[Some(2), Some(0), Some(1)]);
+        for (number, before) in (0..).zip(before) {
+            let after = pick_for(&mut balancer, client(number), &servers);
+            assert_eq!(after, (before + 1) % 3);
+        }
+    }
+
+    #[test]
     fn a_rising_weight_only_attracts() {
         let mut servers = Table::new([100; 4].map(server));
         servers[2].weight = 0;

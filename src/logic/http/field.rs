@@ -56,7 +56,7 @@ impl Field {
             .map_or(Self::Other, |&(_, field)| field)
     }
 
-    /// Whether it tells how long the connection is kept: what `Connection: close` takes the place
+    /// Whether it says how long the connection is kept: what `Connection: close` takes the place
     /// of.
     pub fn keeps_connection(self) -> bool {
         matches!(

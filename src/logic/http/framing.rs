@@ -9,7 +9,7 @@ use super::field;
 /// What a chunked body ends with, if it has no trailer.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What the lines of Content-Length and Transfer-Encoding told until now.
+/// What is known from the lines of Content-Length and Transfer-Encoding so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Framing {
     length: Option<u64>,
@@ -41,7 +41,7 @@ impl Framing {
     }
 
     /// Whether `body`, which is all that came behind a head with these fields, is the whole body.
-    /// Without a length only the end of a connection tells, so it is never said to be.
+    /// Without a length, only the end of the connection ends it, so it is never known to be whole.
     pub fn is_whole(self, body: &[u8]) -> bool {
         match (self.length, self.chunked) {
             (Some(length), false) => !self.faulty && body.len() as u64 >= length,

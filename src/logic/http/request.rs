@@ -31,7 +31,7 @@ pub struct RequestHead<'b> {
     /// The value of the sticky cookie, if there is one; the first wins. It may be empty, and quotes
     /// are part of it.
     pub cookie: Option<&'b [u8]>,
-    /// Whether a proxy passed it on, as Via, Forwarded or X-Forwarded-For tell: later requests of
+    /// Whether a proxy passed it on, as Via, Forwarded or X-Forwarded-For say: later requests of
     /// the connection may be those of other users.
     pub through_proxy: bool,
     /// Whether the connection may become something else: CONNECT, or both `Upgrade` and
@@ -139,7 +139,7 @@ fn refusal_of(request: &[u8]) -> Refusal {
     request_line::refuse_opening(request).unwrap_or(Refusal::Malformed)
 }
 
-/// What the lines of a head told until now.
+/// What is known from the lines of a head so far.
 #[derive(Default)]
 struct Facts<'b> {
     method: &'b [u8],

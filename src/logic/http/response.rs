@@ -201,7 +201,7 @@ fn sets_cookie(text: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// What the lines of a head told until now.
+/// What is known from the lines of a head so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Facts {
     /// Those of Set-Cookie, and those in which a browser may find one.

@@ -26,7 +26,7 @@ pub enum Action {
     WatchClient,
     /// Receive into fresh buffers, at most one buffer's worth in all, which are appended to the
     /// chunks from this side. The rest of a head goes behind the part of it that is buffered
-    /// ([`Session::head_buffered`](super::Session::head_buffered)).
+    /// ([`Session::has_head_part`](super::Session::has_head_part)).
     Receive {
         /// The side to read.
         from: Side,
@@ -46,12 +46,10 @@ pub enum Action {
     /// [`Reply::ErrorPrepared`](super::Reply::ErrorPrepared).
     PrepareError(ErrorResponse),
     /// Send the rest of the oldest chunk from the other side. Replied to by
-    /// [`Reply::SendRefused`](super::Reply::SendRefused) only if its length is not `len`.
+    /// [`Reply::SendRefused`](super::Reply::SendRefused) only if there is none.
     Send {
         /// The side to write.
         to: Side,
-        /// What remains of the oldest chunk.
-        len: u32,
     },
     /// Release the buffer of the oldest chunk: it was sent, or is not needed.
     Release {

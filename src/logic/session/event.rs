@@ -1,4 +1,4 @@
-//! What a session is told by the worker whenever it happens: [`Event`].
+//! What happens to a session, as the worker delivers it: [`Event`].
 
 use super::side::Side;
 use super::termination::KillReason;
@@ -84,6 +84,8 @@ pub enum WriteEvent {
     Sent {
         /// How many; 0: the socket had no room after all.
         len: u32,
+        /// How many bytes of the chunk are left.
+        left: u32,
     },
     /// The connection was reset, or cannot be written for another reason.
     Failed(Fault),

@@ -24,7 +24,7 @@
 //!   A client that leaves, a kill, a timeout: any state --> Closing
 //! ```
 //!
-//! A session does no I/O and reads no clock. The worker tells it what happened with
+//! A session does no I/O and reads no clock. The worker delivers each event with
 //! [`Session::handle`], carries out the [`Action`]s it gets, in order, delivers the result of an
 //! action that has one at once with [`Session::reply`], and asks for its [`Session::deadline`]. A
 //! slot is freed exactly when the session is closing and the kernel holds no operation for it: then
@@ -185,11 +185,12 @@ impl Session {
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
             State::ReadingPreface { .. } => self.on_reading_preface(now, event, out),
-            State::Choosing => self.on_choosing(event, out),
+            State::Choosing => self.on_choosing(TerminationPhase::Connect, event, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
-            State::ChoosingBackup => self.on_choosing_backup(event, out),
-            State::Pausing { .. } => self.on_pausing(event, out),
-            State::Backoff { since, .. } => self.on_backoff(now, since, event, policy, out),
+            State::ChoosingBackup => self.on_choosing(TerminationPhase::Queue, event, out),
+            State::Pausing { .. } | State::Backoff { .. } => {
+                self.on_pausing(now, event, policy, out);
+            }
             State::Connecting { since, abandoned } => {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }
@@ -218,7 +219,7 @@ impl Session {
             Reply::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
             Reply::Preface(decision) => self.on_preface(now, decision, out),
             Reply::ResponseHead(head) => self.on_response_head(now, head, out),
-            Reply::ErrorPrepared { len } => self.on_error_prepared(len, out),
+            Reply::ErrorPrepared { ready } => self.on_error_prepared(ready, out),
             Reply::SplicedIn { from, result } => self.on_spliced_in(now, from, result, out),
             Reply::SplicedOut { from, result } => self.on_spliced_out(now, from, result, out),
             Reply::Unsent { len } => self.on_unsent(now, len, out),
@@ -315,10 +316,15 @@ impl Session {
         }
     }
 
-    /// If a head (or another preface) of this side is being read: how many bytes of it are buffered.
-    /// They are in one piece.
-    pub fn head_buffered(&self, from: Side) -> Option<u32> {
-        self.pipes[from.index()].head_buffered()
+    /// Whether a head, or another preface, of this side is being read. What is buffered of it is in one
+    /// piece.
+    pub fn is_reading_head(&self, from: Side) -> bool {
+        self.pipes[from.index()].in_head()
+    }
+
+    /// Whether a part of a head that is being read is buffered.
+    pub fn has_head_part(&self, from: Side) -> bool {
+        self.pipes[from.index()].has_head_part()
     }
 
     fn pipe(&mut self, from: Side) -> &mut Pipe {

@@ -11,11 +11,16 @@ use super::{Policy, RETRY_PAUSE, SHORTAGE_PAUSE, Session, State};
 use crate::logic::time::Instant;
 
 impl Session {
-    pub(super) fn on_choosing(&mut self, event: Event, out: &mut Actions) {
+    /// An event while a server or a backup is chosen, `phase` of the session: the reply comes before any other
+    /// event but the first of the session.
+    pub(super) fn on_choosing(&mut self, phase: TerminationPhase, event: Event, out: &mut Actions) {
         match event {
-            Event::Accepted => out.push(Action::Choose(ChooseReason::New)),
-            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
-            Event::SlotFreed
+            Event::Accepted if self.state == State::Choosing => {
+                out.push(Action::Choose(ChooseReason::New));
+            }
+            Event::Killed(reason) => self.kill(reason, phase, out),
+            Event::Accepted
+            | Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
             | Event::Read { .. }
@@ -92,21 +97,6 @@ impl Session {
         }
     }
 
-    pub(super) fn on_choosing_backup(&mut self, event: Event, out: &mut Actions) {
-        match event {
-            Event::Killed(reason) => self.kill(reason, TerminationPhase::Queue, out),
-            Event::Accepted
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_)
-            | Event::Read { .. }
-            | Event::Write { .. }
-            | Event::Watch(_)
-            | Event::CancelEnded { .. }
-            | Event::TimedOut => self.impossible(event, out),
-        }
-    }
-
     pub(super) fn on_backup_choice(&mut self, now: Instant, chosen: bool, out: &mut Actions) {
         if chosen {
             self.connect(now, out);
@@ -116,13 +106,16 @@ impl Session {
         }
     }
 
-    pub(super) fn on_pausing(&mut self, event: Event, out: &mut Actions) {
+    /// An event during a pause before a server is chosen again.
+    pub(super) fn on_pausing(
+        &mut self,
+        now: Instant,
+        event: Event,
+        policy: &Policy,
+        out: &mut Actions,
+    ) {
         match event {
-            Event::TimedOut => {
-                self.state = State::Choosing;
-                out.push(Action::ForgetTried);
-                out.push(Action::Choose(ChooseReason::New));
-            }
+            Event::TimedOut => self.pause_over(now, policy, out),
             Event::Watch(WatchEvent::Gone { armed }) => {
                 self.client_gone(armed, TerminationPhase::Connect, out);
             }
@@ -138,37 +131,19 @@ impl Session {
         }
     }
 
-    pub(super) fn on_backoff(
-        &mut self,
-        now: Instant,
-        since: Instant,
-        event: Event,
-        policy: &Policy,
-        out: &mut Actions,
-    ) {
-        match event {
-            Event::TimedOut if now >= since + policy.connect_timeout => {
+    /// Chooses a server again, unless there has been a shortage for too long.
+    fn pause_over(&mut self, now: Instant, policy: &Policy, out: &mut Actions) {
+        if let State::Backoff { since, .. } = self.state {
+            if now >= since + policy.connect_timeout {
                 let (who, response) = (TerminationCause::Resource, ErrorResponse::Unavailable);
-                self.fail(now, who, TerminationPhase::Connect, response, out);
+                return self.fail(now, who, TerminationPhase::Connect, response, out);
             }
-            Event::TimedOut => {
-                self.backoff_since = Some(since);
-                self.state = State::Choosing;
-                out.push(Action::Choose(ChooseReason::New));
-            }
-            Event::Watch(WatchEvent::Gone { armed }) => {
-                self.client_gone(armed, TerminationPhase::Connect, out);
-            }
-            Event::Watch(WatchEvent::Ended) => self.watching = false,
-            Event::Killed(reason) => self.kill(reason, TerminationPhase::Connect, out),
-            Event::Accepted
-            | Event::SlotFreed
-            | Event::Connected
-            | Event::ConnectFailed(_)
-            | Event::Read { .. }
-            | Event::Write { .. }
-            | Event::CancelEnded { .. } => self.impossible(event, out),
+            self.backoff_since = Some(since);
+        } else {
+            out.push(Action::ForgetTried);
         }
+        self.state = State::Choosing;
+        out.push(Action::Choose(ChooseReason::New));
     }
 
     pub(super) fn on_connecting(

@@ -18,6 +18,7 @@
 //!                  +---- small moves in a row, or no kernel pipe -----+
 //! ```
 
+mod head;
 mod splicing;
 
 use super::action::{Action, Actions, AfterSend};
@@ -49,7 +50,7 @@ pub(super) enum Progress {
     HeadTruncated,
     /// Its source has ended and every byte was sent.
     Finished,
-    /// What it was told does not agree with the bytes that it counts: an error of ours.
+    /// An event or a reply does not agree with what it has buffered: an error of ours.
     Inconsistent,
 }
 
@@ -72,12 +73,12 @@ pub(super) struct Pipe {
     has_pipe: bool,
     /// The last read left bytes in the socket, as far as the kernel reported.
     more: bool,
-    /// Unsent bytes of the oldest chunk.
-    oldest: u32,
-    /// Bytes of the chunk behind it.
-    behind: u32,
+    /// There is an oldest chunk, of which bytes are unsent. How many, the worker knows, which has them.
+    oldest: bool,
+    /// There is a chunk behind it.
+    behind: bool,
     /// Bytes in the kernel pipe.
-    in_pipe: u32,
+    pub in_pipe: u32,
     /// Bytes spliced since the last wait.
     burst: u32,
     /// Bytes read from the source so far.
@@ -99,71 +100,27 @@ impl Pipe {
             finished: false,
             has_pipe: false,
             more: false,
-            oldest: 0,
-            behind: 0,
+            oldest: false,
+            behind: false,
             in_pipe: 0,
             burst: 0,
             bytes: 0,
         }
     }
 
-    /// Bytes that were read and not yet sent.
-    pub fn buffered(&self) -> u32 {
-        self.oldest + self.behind + self.in_pipe
+    /// Whether there are bytes that were read and not yet sent.
+    pub fn has_buffered(&self) -> bool {
+        self.oldest || self.behind || self.in_pipe > 0
     }
 
     /// Begins to read; `likely`: bytes are probably there already. A head that is buffered is sent.
     pub fn start(&mut self, likely: bool, out: &mut Actions) {
-        if self.oldest > 0 {
+        if self.oldest {
             self.send(out);
         } else {
             self.more = likely;
         }
         self.receive(out);
-    }
-
-    /// A head is next: nothing was received before it but interim responses, and those were sent.
-    pub fn awaits_head(&self) -> bool {
-        self.mode == Mode::Head && self.oldest == 0
-    }
-
-    /// The head is not whole yet.
-    pub fn in_head(&self) -> bool {
-        self.mode == Mode::Head
-    }
-
-    /// Bytes of a head that is not whole yet, without the interim responses before it.
-    pub fn head_buffered(&self) -> Option<u32> {
-        self.in_head().then_some(self.behind)
-    }
-
-    /// The rest of the head has not come yet.
-    pub fn head_partial(&mut self, out: &mut Actions) -> Progress {
-        if !self.ended {
-            self.receive(out);
-        }
-        self.progress()
-    }
-
-    /// The chunk begins with `len` bytes of interim responses, which are sent at once.
-    pub fn head_interim(&mut self, len: u32, out: &mut Actions) -> Progress {
-        let Some(behind) = self.behind.checked_sub(len) else {
-            return Progress::Inconsistent;
-        };
-        self.oldest = len;
-        self.behind = behind;
-        self.send(out);
-        if behind == 0 && !self.ended {
-            self.receive(out);
-        }
-        Progress::Going
-    }
-
-    /// The head is whole; with what came after it, it is `len` bytes now. It is kept.
-    pub fn head_whole(&mut self, len: u32) {
-        self.mode = Mode::Buffers;
-        self.oldest = len;
-        self.behind = 0;
     }
 
     /// Sends what is buffered and receives what follows.
@@ -173,32 +130,26 @@ impl Pipe {
     }
 
     /// An error response is the only chunk: sends it.
-    pub fn send_only(&mut self, len: u32, out: &mut Actions) {
+    pub fn send_only(&mut self, out: &mut Actions) {
         self.mode = Mode::Buffers;
-        self.oldest = len;
+        self.oldest = true;
         self.send(out);
     }
 
-    /// A part of the error response was sent, or all of it ([`Progress::Finished`]).
-    pub fn sent_only(&mut self, len: u32, out: &mut Actions) -> Progress {
+    /// A part of the error response was sent and `left` bytes are left, or all of it was
+    /// ([`Progress::Finished`]).
+    pub fn sent_only(&mut self, left: u32, out: &mut Actions) -> Progress {
         self.writing = false;
-        let Some(unsent) = self.oldest.checked_sub(len) else {
+        if !self.oldest {
             return Progress::Inconsistent;
-        };
-        self.oldest = unsent;
-        if unsent == 0 {
+        }
+        self.oldest = left > 0;
+        if left == 0 {
             out.push(Action::Release { from: self.from });
             return Progress::Finished;
         }
         self.poll_write(out);
         Progress::Going
-    }
-
-    /// Releases the beginning of a head that will not become whole.
-    pub fn drop_head(&mut self, out: &mut Actions) {
-        if std::mem::take(&mut self.behind) > 0 {
-            out.push(Action::Release { from: self.from });
-        }
     }
 
     /// Bytes came that will not be sent: they are released, or kept behind a chunk that is still
@@ -207,7 +158,7 @@ impl Pipe {
         self.reading = info.armed;
         self.bytes += u64::from(info.len);
         if self.writing {
-            self.behind += info.len;
+            self.behind = true;
         } else {
             out.push(Action::Release { from: self.from });
         }
@@ -231,17 +182,17 @@ impl Pipe {
         }
         self.more = more;
         if self.mode == Mode::Head {
-            self.behind += len;
-            if self.oldest == 0 {
+            self.behind = true;
+            if !self.oldest {
                 self.read_head(out);
             }
             return true;
         }
-        if self.oldest == 0 {
-            self.oldest = len;
-        } else {
+        if self.oldest {
             // What one receive brings fits into one chunk, and it began while none was behind.
-            self.behind += len;
+            self.behind = true;
+        } else {
+            self.oldest = true;
         }
         if full && !armed && self.mode == Mode::Buffers {
             self.mode = Mode::Draining;
@@ -267,21 +218,21 @@ impl Pipe {
         self.progress()
     }
 
-    /// The kernel took `len` bytes of the oldest chunk.
-    pub fn sent(&mut self, len: u32, out: &mut Actions) -> Progress {
+    /// A send ended, and `left` bytes of the oldest chunk are left.
+    pub fn sent(&mut self, left: u32, out: &mut Actions) -> Progress {
         self.writing = false;
-        let Some(unsent) = self.oldest.checked_sub(len) else {
+        if !self.oldest {
             return Progress::Inconsistent;
-        };
-        self.oldest = unsent;
-        if unsent > 0 {
+        }
+        self.oldest = left > 0;
+        if left > 0 {
             // It took less than all, so there is no more room.
             self.poll_write(out);
             return Progress::Going;
         }
         out.push(Action::Release { from: self.from });
         if self.mode == Mode::Head {
-            if self.behind > 0 {
+            if self.behind {
                 // What came behind the interim responses may be a whole head.
                 self.read_head(out);
                 return Progress::Going;
@@ -289,7 +240,7 @@ impl Pipe {
             return self.progress();
         }
         self.oldest = std::mem::take(&mut self.behind);
-        if self.oldest > 0 {
+        if self.oldest {
             self.send(out);
         } else if self.mode == Mode::Draining && !self.ended {
             self.mode = Mode::Splicing { small: 0 };
@@ -301,9 +252,9 @@ impl Pipe {
 
     /// What it does when the send that is in flight has taken all its bytes.
     pub fn after_send(&self) -> AfterSend {
-        if self.ended && !self.reset && self.behind == 0 && self.mode != Mode::Head {
+        if self.ended && !self.reset && !self.behind && self.mode != Mode::Head {
             AfterSend::End
-        } else if self.reading && self.behind == 0 {
+        } else if self.reading && !self.behind {
             AfterSend::Nothing
         } else {
             AfterSend::More
@@ -315,7 +266,7 @@ impl Pipe {
         self.writing = false;
         if self.in_pipe > 0 {
             self.splice_out(out);
-        } else if self.oldest > 0 {
+        } else if self.oldest {
             self.send(out);
         }
     }
@@ -326,7 +277,7 @@ impl Pipe {
         self.finished = true;
         self.mode = Mode::Buffers;
         for chunk in [&mut self.oldest, &mut self.behind] {
-            if std::mem::take(chunk) > 0 {
+            if std::mem::take(chunk) {
                 out.push(Action::Release { from: self.from });
             }
         }
@@ -341,7 +292,7 @@ impl Pipe {
     fn progress(&self) -> Progress {
         if self.ended && self.awaits_head() {
             Progress::HeadTruncated
-        } else if self.ended && self.buffered() == 0 {
+        } else if self.ended && !self.has_buffered() {
             Progress::Finished
         } else {
             Progress::Going
@@ -350,7 +301,7 @@ impl Pipe {
 
     fn receive_if_room(&mut self, out: &mut Actions) {
         let buffers = matches!(self.mode, Mode::Buffers);
-        if buffers && !self.reading && !self.ended && self.behind == 0 {
+        if buffers && !self.reading && !self.ended && !self.behind {
             self.receive(out);
         }
     }
@@ -361,13 +312,6 @@ impl Pipe {
         out.push(Action::Receive {
             from: self.from,
             poll_first: !self.more,
-        });
-    }
-
-    fn read_head(&mut self, out: &mut Actions) {
-        out.push(match self.from {
-            Side::Client => Action::ReadPreface,
-            Side::Server => Action::ReadResponseHead,
         });
     }
 
@@ -388,7 +332,6 @@ impl Pipe {
         self.writing = true;
         out.push(Action::Send {
             to: self.from.other(),
-            len: self.oldest,
         });
     }
 

@@ -56,8 +56,8 @@ impl Session {
     ) {
         match decision {
             PrefaceDecision::Incomplete => self.pipe(Side::Client).receive(out),
-            PrefaceDecision::Complete { len } => {
-                self.pipe(Side::Client).head_whole(len);
+            PrefaceDecision::Complete => {
+                self.pipe(Side::Client).head_whole();
                 self.state = State::Choosing;
                 out.push(Action::Choose(ChooseReason::New));
             }

@@ -58,11 +58,11 @@ impl Session {
 
     fn on_written(&mut self, now: Instant, to: Side, event: WriteEvent, out: &mut Actions) {
         match event {
-            WriteEvent::Sent { len } => {
+            WriteEvent::Sent { len, left } => {
                 if len > 0 {
                     self.last_activity = now;
                 }
-                let progress = self.pipe(to.other()).sent(len, out);
+                let progress = self.pipe(to.other()).sent(left, out);
                 self.go_on(now, to.other(), progress, out);
             }
             WriteEvent::Failed(fault) => self.sink_failed(now, to, fault, out),
@@ -78,12 +78,12 @@ impl Session {
                 let progress = pipe.head_partial(out);
                 self.go_on(now, Side::Server, progress, out);
             }
-            ResponseHead::Interim { len } => {
-                let progress = pipe.head_interim(len, out);
+            ResponseHead::Interim { more } => {
+                let progress = pipe.head_interim(more, out);
                 self.go_on(now, Side::Server, progress, out);
             }
-            ResponseHead::Whole { len } => {
-                pipe.head_whole(len);
+            ResponseHead::Whole => {
+                pipe.head_whole();
                 pipe.send_and_receive(out);
             }
         }
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Everything that side `to` gets was sent, but for the end of the stream if that was not passed
-    /// on yet (`end`). It may still be sending, which nobody reads any more.
+    /// on yet (`end`). It may still be sending; what it sends is not needed any more.
     fn all_sent(&mut self, now: Instant, to: Side, end: Option<Action>, out: &mut Actions) {
         if to == Side::Client && !self.in_flight(Side::Server) {
             out.push(Action::LeaveServer);
@@ -215,13 +215,13 @@ impl Session {
     fn idle_too_long(&mut self, out: &mut Actions) {
         let from_client = &self.pipes[Side::Client.index()];
         let from_server = &self.pipes[Side::Server.index()];
-        let client_is_silent = !from_client.ended && from_client.buffered() == 0;
-        let who = if from_server.buffered() > 0 || client_is_silent {
+        let client_is_silent = !from_client.ended && !from_client.has_buffered();
+        let who = if from_server.has_buffered() || client_is_silent {
             TerminationCause::ClientTimeout
         } else {
             TerminationCause::ServerTimeout
         };
-        let mode = if from_client.buffered() + from_server.buffered() > 0 {
+        let mode = if from_client.has_buffered() || from_server.has_buffered() {
             // An ordinary close would look like the end of the stream to a peer that lost bytes.
             CloseMode::Reset
         } else {

@@ -25,8 +25,8 @@ pub enum Reply {
     /// To [`Action::PrepareError`](super::Action::PrepareError): the response is the oldest chunk
     /// from the server now.
     ErrorPrepared {
-        /// Its bytes; 0: there was no buffer for it.
-        len: u32,
+        /// False: there was no buffer for it.
+        ready: bool,
     },
     /// To [`Action::SpliceIn`](super::Action::SpliceIn).
     SplicedIn {
@@ -47,8 +47,7 @@ pub enum Reply {
         /// Bytes that the peer has not acknowledged; the end of the stream counts as 1 more.
         len: u32,
     },
-    /// To [`Action::Send`](super::Action::Send), if the oldest chunk has another length than the
-    /// session counted: an error of ours. Nothing is sent.
+    /// To [`Action::Send`](super::Action::Send), if there is no chunk: an error of ours.
     SendRefused {
         /// The side that was to be written.
         to: Side,
@@ -74,10 +73,7 @@ pub enum PrefaceDecision {
     /// More has to be read.
     Incomplete,
     /// All is there, edited as necessary; or it is passed on as it is.
-    Complete {
-        /// Bytes of the chunk now: the preface and what came after it.
-        len: u32,
-    },
+    Complete,
     /// The client gets no server.
     Refused(Refusal),
 }
@@ -97,16 +93,13 @@ pub enum ResponseHead {
     /// The head is not complete.
     Partial,
     /// Interim responses, after which the next head begins. They are the oldest chunk now, and
-    /// what follows them is the chunk behind it.
+    /// what follows them, if anything came, is the chunk behind it.
     Interim {
-        /// Bytes of the oldest chunk.
-        len: u32,
+        /// There is a chunk behind it.
+        more: bool,
     },
     /// A whole head, edited as necessary, or something that is passed on as it is.
-    Whole {
-        /// Bytes of the chunk now: the head and what came after it.
-        len: u32,
-    },
+    Whole,
 }
 
 /// Result of one splice.

@@ -1,4 +1,4 @@
-//! What a session tells of itself, for queues, counters, logs and operators.
+//! What can be read of a session, for queues, counters, logs and operators.
 
 use std::time::Duration;
 

@@ -91,9 +91,9 @@ impl Session {
         }
     }
 
-    pub(super) fn on_error_prepared(&mut self, len: u32, out: &mut Actions) {
-        if len > 0 {
-            self.pipe(Side::Server).send_only(len, out);
+    pub(super) fn on_error_prepared(&mut self, ready: bool, out: &mut Actions) {
+        if ready {
+            self.pipe(Side::Server).send_only(out);
         } else {
             self.close(CloseMode::Reset, out);
         }
@@ -102,7 +102,7 @@ impl Session {
     pub(super) fn on_sending_error(&mut self, since: Instant, event: Event, out: &mut Actions) {
         match event {
             Event::Write { to, event } => match event {
-                WriteEvent::Sent { len } => match self.pipe(to.other()).sent_only(len, out) {
+                WriteEvent::Sent { left, .. } => match self.pipe(to.other()).sent_only(left, out) {
                     Progress::Going | Progress::HeadTruncated => {}
                     Progress::Finished => {
                         out.push(Action::ShutdownWrite { to });

@@ -40,6 +40,8 @@ struct Story {
     session: Session,
     policy: Policy,
     now: Instant,
+    /// Lengths of the chunks from each side, the oldest first, as a worker keeps them.
+    chunks: [Vec<u32>; 2],
 }
 
 impl Story {
@@ -60,12 +62,17 @@ impl Story {
             session: Session::new(at(0), &policy),
             policy,
             now: at(0),
+            chunks: [Vec::new(), Vec::new()],
         }
     }
 
     /// Bytes read from `from` that were not sent yet.
     fn buffered(&self, from: Side) -> u32 {
-        self.session.pipes[from.index()].buffered()
+        let chunks: u32 = self.chunks[from.index()].iter().sum();
+        let pipe = &self.session.pipes[from.index()];
+        let buffered = chunks + pipe.in_pipe;
+        assert_eq!(pipe.has_buffered(), buffered > 0);
+        buffered
     }
 
     /// One in HTTP mode that has a request of 40 bytes, without a server yet.
@@ -86,12 +93,76 @@ impl Story {
     /// Delivers one event or reply; the actions in short form.
     fn on(&mut self, step: Step) -> String {
         let mut out = Actions::new();
-        match step {
+        match self.keep_chunks(step) {
             Step::Event(event) => self.session.handle(self.now, event, &self.policy, &mut out),
-            Step::Reply(reply) => self.session.reply(self.now, reply, &self.policy, &mut out),
+            Step::Reply(reply) | Step::Chunk(reply, _) => {
+                self.session.reply(self.now, reply, &self.policy, &mut out);
+            }
         }
-        let actions: Vec<String> = out.as_slice().iter().map(short).collect();
+        let mut actions = Vec::new();
+        for action in out.as_slice() {
+            actions.push(match *action {
+                Action::Send { to } => {
+                    let len = self.chunks[to.other().index()].first();
+                    format!("{}:{}", short(action), len.expect("a chunk to send"))
+                }
+                _ => short(action),
+            });
+            if let Action::Release { from } = *action {
+                self.chunks[from.index()].remove(0);
+            }
+        }
         actions.join(" ")
+    }
+
+    /// Does to the chunks what a worker does before it delivers this, and says what is left of them.
+    fn keep_chunks(&mut self, step: Step) -> Step {
+        let [from_client, from_server] = &mut self.chunks;
+        match step {
+            Step::Event(Event::Read {
+                from,
+                event: ReadEvent::Received(info),
+            }) => {
+                let is_joined = self.session.has_head_part(from);
+                let chunks = &mut self.chunks[from.index()];
+                let count = chunks.len();
+                match chunks.last_mut() {
+                    Some(newest) if is_joined || count == 2 => *newest += info.len,
+                    Some(_) | None => chunks.push(info.len),
+                }
+            }
+            Step::Event(Event::Write {
+                to,
+                event: WriteEvent::Sent { len, .. },
+            }) => {
+                let oldest = self.chunks[to.other().index()].first_mut();
+                let left = oldest.map_or(0, |oldest| {
+                    *oldest -= len;
+                    *oldest
+                });
+                return write(to, WriteEvent::Sent { len, left });
+            }
+            Step::Chunk(Reply::ResponseHead(ResponseHead::Interim { .. }), len) => {
+                let newest = from_server.pop().unwrap_or(len);
+                from_server.push(len);
+                let more = newest > len;
+                if more {
+                    from_server.push(newest - len);
+                }
+                return Step::Reply(Reply::ResponseHead(ResponseHead::Interim { more }));
+            }
+            Step::Chunk(Reply::ErrorPrepared { ready: true }, len) => from_server.push(len),
+            Step::Chunk(Reply::Preface(_), len) => {
+                from_client.pop();
+                from_client.push(len);
+            }
+            Step::Chunk(Reply::ResponseHead(_), len) => {
+                from_server.pop();
+                from_server.push(len);
+            }
+            Step::Event(_) | Step::Reply(_) | Step::Chunk(..) => {}
+        }
+        step
     }
 
     /// Delivers events and replies whose actions are of no interest.
@@ -135,7 +206,7 @@ fn short(action: &Action) -> String {
         Action::ReadPreface => "read-c".to_string(),
         Action::ReadResponseHead => "read-s".to_string(),
         Action::PrepareError(response) => format!("error-{}", response.status()),
-        Action::Send { to, len } => format!("send-{}:{len}", side(*to)),
+        Action::Send { to } => format!("send-{}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),
         Action::SpliceOut { from, len } => format!("out-{}:{len}", side(*from)),
@@ -151,11 +222,13 @@ fn short(action: &Action) -> String {
     }
 }
 
-/// What a session is told: an event, or the reply to its last action.
+/// What is delivered to a session: an event, or the reply to its last action.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Event(Event),
     Reply(Reply),
+    /// A reply, and how many bytes a chunk has then.
+    Chunk(Reply, u32),
 }
 
 const ACCEPTED: Step = Step::Event(Event::Accepted);
@@ -215,7 +288,8 @@ const fn readable(from: Side) -> Step {
 }
 
 const fn sent(to: Side, len: u32) -> Step {
-    write(to, WriteEvent::Sent { len })
+    // What is left is known when it is delivered.
+    write(to, WriteEvent::Sent { len, left: 0 })
 }
 
 const fn send_failed(to: Side, fault: Fault) -> Step {
@@ -245,7 +319,7 @@ const fn killed(reason: KillReason) -> Step {
 }
 
 const fn preface(len: u32) -> Step {
-    Step::Reply(Reply::Preface(PrefaceDecision::Complete { len }))
+    Step::Chunk(Reply::Preface(PrefaceDecision::Complete), len)
 }
 
 const fn refused(refusal: Refusal) -> Step {
@@ -253,15 +327,18 @@ const fn refused(refusal: Refusal) -> Step {
 }
 
 const fn interim(len: u32) -> Step {
-    Step::Reply(Reply::ResponseHead(ResponseHead::Interim { len }))
+    // Whether there is more is known when it is delivered.
+    let more = false;
+    Step::Chunk(Reply::ResponseHead(ResponseHead::Interim { more }), len)
 }
 
 const fn whole_head(len: u32) -> Step {
-    Step::Reply(Reply::ResponseHead(ResponseHead::Whole { len }))
+    Step::Chunk(Reply::ResponseHead(ResponseHead::Whole), len)
 }
 
 const fn prepared(len: u32) -> Step {
-    Step::Reply(Reply::ErrorPrepared { len })
+    let ready = len > 0;
+    Step::Chunk(Reply::ErrorPrepared { ready }, len)
 }
 
 const fn spliced_in(from: Side, result: SpliceResult) -> Step {

@@ -82,7 +82,7 @@ impl Pipe {
 
     /// Moves bytes into the kernel pipe, but never past bytes that are still buffered.
     pub(super) fn splice_in(&mut self, out: &mut Actions) -> Progress {
-        if self.buffered() > 0 {
+        if self.has_buffered() {
             return Progress::Inconsistent;
         }
         out.push(Action::SpliceIn {

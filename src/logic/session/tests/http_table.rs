@@ -335,8 +335,6 @@ const FOUND: &[(&str, Step, Cells)] = &[
         interim(10),
         &[(RESPONSE, "relaying: send-c:10 recv-s")],
     ),
-    // More than came.
-    ("an interim response of 11 bytes", interim(11), &[]),
     (
         "a response",
         whole_head(9),

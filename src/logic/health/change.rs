@@ -1,0 +1,118 @@
+//! A change of a server's state, and what led to it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::states::{AdminState, OperationalState};
+
+/// What a probe found, or why else a state changed. Its text begins with HAProxy's name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// There is no result yet.
+    Initial,
+    /// The connection stood.
+    L4Ok,
+    /// It did not stand in time.
+    L4Timeout,
+    /// It was refused, or there is no way there.
+    L4Connect(&'static str),
+    /// The status was among the expected ones.
+    L7Ok(u16),
+    /// No status line came in time.
+    L7Timeout,
+    /// The status was another.
+    L7Status(u16),
+    /// The answer was not HTTP, or broke off.
+    L7Response(&'static str),
+    /// This host could not probe: it says nothing about the server.
+    Socket(&'static str),
+    /// The operator.
+    Operator,
+    /// A configuration that says something else about its checks.
+    Configuration,
+    /// Its host name could not be resolved.
+    Resolve,
+    /// Its host name could be resolved at last.
+    Resolved,
+}
+
+impl Cause {
+    /// Whether a probe with this result passed; `None`: it says nothing about the server.
+    pub const fn passed(self) -> Option<bool> {
+        match self {
+            Cause::L4Ok | Cause::L7Ok(_) => Some(true),
+            Cause::L4Timeout
+            | Cause::L4Connect(_)
+            | Cause::L7Timeout
+            | Cause::L7Status(_)
+            | Cause::L7Response(_) => Some(false),
+            Cause::Initial
+            | Cause::Socket(_)
+            | Cause::Operator
+            | Cause::Configuration
+            | Cause::Resolve
+            | Cause::Resolved => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Initial => f.write_str("INI"),
+            Cause::L4Ok => f.write_str("L4OK"),
+            Cause::L4Timeout => f.write_str("L4TOUT"),
+            Cause::L4Connect(why) => write!(f, "L4CON {why}"),
+            Cause::L7Ok(status) => write!(f, "L7OK {status}"),
+            Cause::L7Timeout => f.write_str("L7TOUT"),
+            Cause::L7Status(status) => write!(f, "L7STS {status}"),
+            Cause::L7Response(why) => write!(f, "L7RSP {why}"),
+            Cause::Socket(why) => write!(f, "SOCKERR {why}"),
+            Cause::Operator => f.write_str("operator"),
+            Cause::Configuration => f.write_str("configuration"),
+            Cause::Resolve => f.write_str("RESOLVE"),
+            Cause::Resolved => f.write_str("resolved"),
+        }
+    }
+}
+
+/// A change of the operational or of the administrative state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The old state and the new one.
+    pub transition: Transition,
+    /// What led to it.
+    pub cause: Cause,
+    /// Equal results in a row that led to it; 0 if it was not a probe.
+    pub results: u32,
+    /// How long the old state had lasted.
+    pub lasted: Duration,
+}
+
+/// From one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Of the operational state.
+    Operational(OperationalState, OperationalState),
+    /// Of the administrative state.
+    Admin(AdminState, AdminState),
+}
+
+impl Transition {
+    /// Whether the server went down.
+    pub const fn is_down(self) -> bool {
+        match self {
+            Transition::Operational(_, OperationalState::Down) => true,
+            Transition::Operational(_, OperationalState::Unchecked | OperationalState::Up)
+            | Transition::Admin(_, _) => false,
+        }
+    }
+
+    /// The names of both states in logs and statistics.
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Transition::Operational(from, to) => (from.as_str(), to.as_str()),
+            Transition::Admin(from, to) => (from.as_str(), to.as_str()),
+        }
+    }
+}

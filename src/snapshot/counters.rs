@@ -1,0 +1,107 @@
+//! What each worker counts for each frontend and each server.
+
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
+use crate::logic::session::{ErrorResponse, Summary};
+use crate::sync::Counter;
+
+/// What one worker counts for one frontend.
+#[derive(Debug, Default)]
+pub struct FrontendCounters {
+    /// Sessions that began.
+    pub sessions_started: Counter,
+    /// Bytes read from clients.
+    pub bytes_from_clients: Counter,
+    /// Bytes read from servers.
+    pub bytes_from_servers: Counter,
+    /// Answers of our own, by [`ErrorResponse::index`].
+    pub answers: [Counter; ErrorResponse::ALL.len()],
+    /// Responses of servers that were relayed unchanged, because they are not HTTP or their head is
+    /// too long.
+    pub unparsed_responses: Counter,
+    /// Requests for a backend with a sticky cookie that came through a proxy, which may put
+    /// several users on one connection.
+    pub requests_via_proxy: Counter,
+}
+
+/// What one worker counts for one server.
+#[derive(Debug, Default)]
+pub struct ServerCounters {
+    /// Sessions that it was given, with those that got another server after a failed connect.
+    pub sessions_started: Counter,
+    /// Bytes read from clients for it.
+    pub bytes_from_clients: Counter,
+    /// Bytes read from it.
+    pub bytes_from_server: Counter,
+    /// Connect attempts to it that failed.
+    pub connect_failures: Counter,
+    /// Connect attempts to it that were not the first of their session.
+    pub retries: Counter,
+    /// Those of them that followed a failed one to this same server.
+    pub reconnects: Counter,
+    /// Connect attempts to other servers that followed a failed one to this.
+    pub redispatches: Counter,
+    /// How long its sessions took.
+    pub times: Times,
+}
+
+/// How often a duration fell into each bucket of a scale, as one worker counts it.
+#[derive(Debug)]
+pub struct Histogram<const BUCKETS: usize> {
+    /// By index of the bucket.
+    pub counts: [Counter; BUCKETS],
+    /// All durations together, in microseconds.
+    pub sum: Counter,
+}
+
+impl<const BUCKETS: usize> Default for Histogram<BUCKETS> {
+    fn default() -> Self {
+        Histogram {
+            counts: std::array::from_fn(|_| Counter::default()),
+            sum: Counter::default(),
+        }
+    }
+}
+
+impl<const BUCKETS: usize> Histogram<BUCKETS> {
+    fn record(&self, scale: Scale<BUCKETS>, duration: Duration) {
+        self.counts[scale.bucket(duration)].add(1);
+        self.sum.add(duration.as_micros() as u64);
+    }
+}
+
+/// Durations of the ended sessions of a server that were connected to it.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// In the queue, on the scale [`QUEUE`].
+    pub queue: Histogram<{ QUEUE.buckets() }>,
+    /// From the first choice of a server to the connection, on the scale [`CONNECT`].
+    pub connect: Histogram<{ CONNECT.buckets() }>,
+    /// From accept to the end, on the scale [`SESSION`].
+    pub session: Histogram<{ SESSION.buckets() }>,
+}
+
+// There is one for each server and worker.
+const _: () = assert!(size_of::<Times>() < 1024);
+
+impl Times {
+    /// Counts a session that ended. One that never was connected is not counted.
+    pub fn record(&self, summary: &Summary) {
+        if let Some(connect) = summary.connect {
+            self.queue.record(QUEUE, summary.waited);
+            self.connect.record(CONNECT, connect);
+            self.session.record(SESSION, summary.total);
+        }
+    }
+}
+
+/// One element for each worker, which alone writes it, in cache lines of its own.
+pub type ByWorker<T> = Box<[CachePadded<T>]>;
+
+/// One element for each of this many workers.
+pub(super) fn by_worker<T: Default>(workers: usize) -> ByWorker<T> {
+    (0..workers).map(|_| CachePadded::default()).collect()
+}

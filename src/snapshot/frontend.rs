@@ -1,0 +1,17 @@
+//! A frontend as all workers share it.
+
+use super::counters::{ByWorker, FrontendCounters};
+use crate::sync::{SessionLimit, WaitRegistry};
+
+/// A frontend as all workers share it. A reload keeps the object if the name is the same.
+#[derive(Debug)]
+pub struct FrontendShared {
+    /// Unique in this process.
+    pub id: u64,
+    /// Its open sessions.
+    pub session_limit: SessionLimit,
+    /// Workers with listeners that accept nothing because this limit is reached.
+    pub paused: WaitRegistry,
+    /// What each worker counts.
+    pub counters: ByWorker<FrontendCounters>,
+}
