@@ -8,6 +8,7 @@ pub(crate) mod active;
 mod adopting;
 pub(crate) mod api;
 pub(crate) mod binding;
+pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod journal;
