@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
-    AccessLog, Algorithm, Backend, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown,
-    Server, Sticky, Timeouts, defaults,
+    AccessLog, Algorithm, Backend, Config, EngineChoice, Frontend, Global, HttpMode, Listen, Mode,
+    OnDown, Server, Sticky, Timeouts, defaults,
 };
 
 impl Config {
@@ -107,6 +107,7 @@ impl Default for Global {
     fn default() -> Self {
         Self {
             workers: None,
+            engine: EngineChoice::Auto,
             sessions_max: None,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
             shutdown_grace: defaults::SHUTDOWN_GRACE,
