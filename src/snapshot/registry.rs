@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::Snapshot;
 use super::backend::{BackendShared, Member, Members};
 use super::change::{MembersChange, Source, UnknownBackend};
-use super::counters::by_worker;
+use super::counters::{ServerCounters, by_worker};
 use super::frontend::FrontendShared;
 use super::server::{QueueShared, ServerShared};
 use crate::config::{Address, Backend, Config, Server};
@@ -193,7 +193,9 @@ impl Registry {
         let gone = before.leaving().iter().filter(is_gone);
         let (dropped, mut leaving): (Vec<Member>, Vec<Member>) = gone.cloned().partition(has_left);
         leaving.extend(removed.iter().cloned());
+        let queue = &snapshot.backends[index].queue;
         for member in &dropped {
+            queue.forgotten.add(&member.server.counters);
             let Server { name, address, .. } = &*member.config;
             (self.servers).remove(&(backend.clone(), name.clone(), address.clone()));
         }
@@ -247,6 +249,7 @@ impl Registry {
             waiting: WaitRegistry::new(workers),
             sessions_waiting: by_worker(workers),
             downs: Counter::default(),
+            forgotten: ServerCounters::default(),
         });
         let written = backend.servers.iter().cloned().map(Arc::new);
         let written: Vec<_> = written.collect();

@@ -170,6 +170,8 @@ fn a_server_that_is_removed_leaves_when_its_last_session_has_ended() {
     let dropped = registry.drop_left();
     assert_eq!(names(&dropped[0].dropped), ["d1"]);
     dropped[0].publish();
+    let forgotten = &snapshot.backends[0].queue.forgotten;
+    assert_eq!(forgotten.sessions_started.get(), 1, "the backend had it");
     let members = snapshot.backends[0].members();
     assert_eq!(members.all().count(), 1);
     assert!(registry.drop_left().is_empty());
