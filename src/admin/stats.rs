@@ -22,7 +22,7 @@ use crate::control::api::rfc3339;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
 use crate::snapshot::{ServerShared, Snapshot};
-use crate::sync::SessionLimit;
+use crate::sync::{Counter, SessionLimit};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -176,7 +176,13 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
     let servers: Vec<ServerStats> = (members.all())
         .map(|member| self::server(state, &member.config, &member.server))
         .collect();
-    let total = |of: fn(&ServerStats) -> u64| servers.iter().map(of).sum();
+    let total = |of: fn(&ServerStats) -> u64, forgotten: &Counter| -> u64 {
+        servers.iter().map(of).sum::<u64>() + forgotten.get()
+    };
+    let forgotten = &shared.queue.forgotten;
+    let current = servers
+        .iter()
+        .map(|server| u64::from(server.sessions.current));
     let usable = |backup| {
         let of_kind = servers.iter().filter(|server| server.backup == backup);
         of_kind.filter(|server| server.usable).count()
@@ -190,16 +196,25 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
         backup,
         sessions_waiting: waiting.map(|worker| worker.get()).sum(),
         sessions: BackendSessions {
-            current: total(|server| server.sessions.current.into()),
-            total: total(|server| server.sessions.total),
+            current: current.sum(),
+            total: total(|server| server.sessions.total, &forgotten.sessions_started),
             rate: tenths(servers.iter().map(|server| server.sessions.rate).sum()),
         },
-        bytes_from_clients: total(|server| server.bytes_from_client),
-        bytes_from_servers: total(|server| server.bytes_from_server),
-        connect_failures: total(|server| server.connect_failures),
-        retries: total(|server| server.retries),
-        reconnects: total(|server| server.reconnects),
-        redispatches: total(|server| server.redispatches),
+        bytes_from_clients: total(
+            |server| server.bytes_from_client,
+            &forgotten.bytes_from_clients,
+        ),
+        bytes_from_servers: total(
+            |server| server.bytes_from_server,
+            &forgotten.bytes_from_server,
+        ),
+        connect_failures: total(
+            |server| server.connect_failures,
+            &forgotten.connect_failures,
+        ),
+        retries: total(|server| server.retries, &forgotten.retries),
+        reconnects: total(|server| server.reconnects, &forgotten.reconnects),
+        redispatches: total(|server| server.redispatches, &forgotten.redispatches),
         downs: shared.queue.downs.get(),
         servers,
     }

@@ -24,6 +24,7 @@ mod rules;
 mod states;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::time::Duration;
 
@@ -31,10 +32,7 @@ use super::time::Instant;
 pub use change::{Cause, Change, Transition};
 pub use rules::{CheckRules, Rules};
 pub use states::{AdminState, Operational, OperationalState};
-
-/// Parts of a weight in which slow start moves. Weights of a backend with slow start are counted
-/// in these parts, so that a weight of 1 can rise too.
-pub const WEIGHT_PARTS: u32 = 64;
+pub use weight::WEIGHT_PARTS;
 
 /// The state of one server.
 #[derive(Clone, Debug)]
@@ -252,38 +250,6 @@ impl Health {
         }
     }
 
-    /// The weight for balancing: comparable among the servers of a backend, in [`WEIGHT_PARTS`] of
-    /// the one that was set if the backend has slow start; 0 while it drains.
-    pub fn weight(&self, now: Instant) -> u32 {
-        match (self.admin, self.rules.slow_start) {
-            (AdminState::Drain, _) => 0,
-            (AdminState::Ready | AdminState::Maint, None) => self.rules.weight,
-            (AdminState::Ready | AdminState::Maint, Some(_)) => self.rules.weight * self.parts(now),
-        }
-    }
-
-    /// What balancing would go by if the server were ready, in the unit of the configuration,
-    /// rounded up.
-    pub fn weight_shown(&self, now: Instant) -> u32 {
-        (self.rules.weight * self.parts(now)).div_ceil(WEIGHT_PARTS)
-    }
-
-    /// Sets the weight, 0..=256, at once but for what slow start withholds. Returns the one
-    /// before, if that was another.
-    pub fn set_weight(&mut self, weight: u32) -> Option<u32> {
-        let before = std::mem::replace(&mut self.rules.weight, weight);
-        (before != weight).then_some(before)
-    }
-
-    /// When the weight should be looked at again, while it rises.
-    pub fn next_rise(&self, now: Instant) -> Option<Instant> {
-        /// Finer steps make no difference that could be seen.
-        const STEP_MIN: Duration = Duration::from_millis(10);
-        let slow_start = self.rules.slow_start?;
-        let step = (slow_start / WEIGHT_PARTS).max(STEP_MIN);
-        (self.is_usable() && self.parts(now) < WEIGHT_PARTS).then(|| now + step)
-    }
-
     /// How long from one probe to the next; `None`: there are none.
     pub fn interval(&self) -> Option<Duration> {
         let check = self.rules.check.as_ref()?;
@@ -310,15 +276,5 @@ impl Health {
             return false;
         };
         self.counter != 0 && (self.counter != check.counter_max() || self.last_passed.is_none())
-    }
-
-    /// How far the weight has risen, 1..=[`WEIGHT_PARTS`].
-    fn parts(&self, now: Instant) -> u32 {
-        let (Some(slow_start), Some(since)) = (self.rules.slow_start, self.back_since) else {
-            return WEIGHT_PARTS;
-        };
-        let passed = now.duration_since(since).as_nanos();
-        let parts = passed * u128::from(WEIGHT_PARTS) / slow_start.as_nanos().max(1);
-        parts.clamp(1, u128::from(WEIGHT_PARTS)) as u32
     }
 }

@@ -48,6 +48,26 @@ pub struct ServerCounters {
     pub times: Times,
 }
 
+impl ServerCounters {
+    /// Adds what all workers counted for a server, but for how long its sessions took.
+    pub(super) fn add(&self, server: &ByWorker<ServerCounters>) {
+        for worker in server {
+            let pairs = [
+                (&self.sessions_started, &worker.sessions_started),
+                (&self.bytes_from_clients, &worker.bytes_from_clients),
+                (&self.bytes_from_server, &worker.bytes_from_server),
+                (&self.connect_failures, &worker.connect_failures),
+                (&self.retries, &worker.retries),
+                (&self.reconnects, &worker.reconnects),
+                (&self.redispatches, &worker.redispatches),
+            ];
+            for (sum, counter) in pairs {
+                sum.add(counter.get());
+            }
+        }
+    }
+}
+
 /// How often a duration fell into each bucket of a scale, as one worker counts it.
 #[derive(Debug)]
 pub struct Histogram<const BUCKETS: usize> {

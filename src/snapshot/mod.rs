@@ -15,6 +15,7 @@ mod backend;
 mod change;
 mod counters;
 mod frontend;
+mod objects;
 mod registry;
 mod server;
 

@@ -1,4 +1,4 @@
-//! Makes snapshots and sets of servers, and knows which shared objects stay the same.
+//! Makes snapshots and sets of servers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -6,16 +6,9 @@ use std::sync::{Arc, Weak};
 use super::Snapshot;
 use super::backend::{BackendShared, Member, Members};
 use super::change::{MembersChange, Source, UnknownBackend};
-use super::counters::by_worker;
-use super::frontend::FrontendShared;
-use super::server::{QueueShared, ServerShared};
-use crate::config::{Address, Backend, Config, Server};
-use crate::sync::{
-    Addresses, ConnectFailures, Counter, ServerAvailability, SessionLimit, WaitRegistry,
-};
-
-/// What identifies a server: names of its backend and its own, and its address.
-type ServerKey = (String, String, Address);
+use super::objects::Objects;
+use super::server::QueueShared;
+use crate::config::{Backend, Config, Server};
 
 /// The newest state of one backend.
 #[derive(Debug)]
@@ -27,21 +20,12 @@ struct Current {
     members: Arc<Members>,
 }
 
-/// The shared objects that are in use anywhere in the process. If a configuration drops one and a later
-/// one has it again, that is the same object if a session still uses it, so that its limits hold for
-/// both.
+/// Makes snapshots of configurations, and the sets of servers of their backends, of the same shared objects.
 #[derive(Debug)]
 pub struct Registry {
-    workers: usize,
+    objects: Objects,
     /// Of the newest snapshot.
     version: u64,
-    /// Of the newest server.
-    server_id: u64,
-    /// Of the newest frontend or backend.
-    id: u64,
-    frontends: HashMap<String, Weak<FrontendShared>>,
-    queues: HashMap<String, Weak<QueueShared>>,
-    servers: HashMap<ServerKey, Weak<ServerShared>>,
     newest: Weak<Snapshot>,
     /// The backends of the newest snapshot, by name.
     current: HashMap<String, Current>,
@@ -58,13 +42,8 @@ impl Registry {
     /// For a process with this number of workers.
     pub fn new(workers: usize) -> Self {
         Registry {
-            workers,
+            objects: Objects::new(workers),
             version: 0,
-            server_id: 0,
-            id: 0,
-            frontends: HashMap::new(),
-            queues: HashMap::new(),
-            servers: HashMap::new(),
             newest: Weak::new(),
             current: HashMap::new(),
             added: HashMap::new(),
@@ -78,7 +57,7 @@ impl Registry {
     pub fn snapshot(&mut self, config: Config) -> Arc<Snapshot> {
         self.version += 1;
         let frontends = config.frontends.iter();
-        let frontends = frontends.map(|frontend| self.frontend(&frontend.name));
+        let frontends = frontends.map(|frontend| self.objects.frontend(&frontend.name));
         let frontends: Vec<_> = frontends.collect();
         for (shared, frontend) in frontends.iter().zip(&config.frontends) {
             shared.session_limit.set_max(frontend.sessions_max);
@@ -94,9 +73,7 @@ impl Registry {
         added.retain(|backend, _| current.contains_key(backend));
         self.leaving.retain(|backend| current.contains_key(backend));
         drop(old);
-        self.frontends.retain(|_, found| found.strong_count() > 0);
-        self.queues.retain(|_, found| found.strong_count() > 0);
-        self.servers.retain(|_, found| found.strong_count() > 0);
+        self.objects.forget_unused();
         let ids = frontends.iter().map(|frontend| frontend.id);
         let snapshot = Arc::new(Snapshot {
             index_by_id: ids.zip(0..).collect(),
@@ -193,9 +170,10 @@ impl Registry {
         let gone = before.leaving().iter().filter(is_gone);
         let (dropped, mut leaving): (Vec<Member>, Vec<Member>) = gone.cloned().partition(has_left);
         leaving.extend(removed.iter().cloned());
+        let queue = &snapshot.backends[index].queue;
         for member in &dropped {
-            let Server { name, address, .. } = &*member.config;
-            (self.servers).remove(&(backend.clone(), name.clone(), address.clone()));
+            queue.forgotten.add(&member.server.counters);
+            self.objects.forget(&backend, &member.config);
         }
         if leaving.is_empty() {
             self.leaving.remove(&backend);
@@ -220,18 +198,6 @@ impl Registry {
         }
     }
 
-    fn frontend(&mut self, name: &str) -> Arc<FrontendShared> {
-        let workers = self.workers;
-        self.id += 1;
-        let id = self.id;
-        find_or_make(&mut self.frontends, name.to_owned(), || FrontendShared {
-            id,
-            session_limit: SessionLimit::new(None),
-            paused: WaitRegistry::new(workers),
-            counters: by_worker(workers),
-        })
-    }
-
     /// The backend of this index. Servers that were leaving `before` still are, unless they are back.
     fn backend(
         &mut self,
@@ -239,15 +205,7 @@ impl Registry {
         backend: &Backend,
         before: Option<&Members>,
     ) -> BackendShared {
-        let workers = self.workers;
-        self.id += 1;
-        let id = self.id;
-        let queue = find_or_make(&mut self.queues, backend.name.clone(), || QueueShared {
-            id,
-            waiting: WaitRegistry::new(workers),
-            sessions_waiting: by_worker(workers),
-            downs: Counter::default(),
-        });
+        let queue = self.objects.queue(&backend.name);
         let written = backend.servers.iter().cloned().map(Arc::new);
         let written: Vec<_> = written.collect();
         let servers = self.merge(&backend.name, &written, &queue);
@@ -286,58 +244,16 @@ impl Registry {
             .filter(|server| names.insert(server.name.as_str()));
         first
             .map(|config| {
-                let server = self.server(backend, config, queue);
+                let server = self.objects.server(backend, config, queue);
                 Member::new(server, Arc::clone(config))
             })
             .collect()
-    }
-
-    fn server(
-        &mut self,
-        backend: &str,
-        server: &Server,
-        queue: &Arc<QueueShared>,
-    ) -> Arc<ServerShared> {
-        let key = (
-            backend.to_owned(),
-            server.name.clone(),
-            server.address.clone(),
-        );
-        let id = self.server_id + 1;
-        let workers = self.workers;
-        let shared = find_or_make(&mut self.servers, key, || ServerShared {
-            id,
-            name: server.name.clone(),
-            addresses: Addresses::new(server.address.ip().into_iter().collect()),
-            session_limit: SessionLimit::new(None),
-            availability: ServerAvailability::new(server.weight.into()),
-            waiting: WaitRegistry::new(workers),
-            queue: Arc::clone(queue),
-            connect_failures: ConnectFailures::default(),
-            counters: by_worker(workers),
-        });
-        self.server_id = self.server_id.max(shared.id);
-        shared.session_limit.set_max(server.sessions_max);
-        shared
     }
 }
 
 /// Whether the last session of a server that was removed has ended.
 fn has_left(member: &Member) -> bool {
     member.server.session_limit.used() == 0
-}
-
-fn find_or_make<K: Eq + std::hash::Hash, T>(
-    known: &mut HashMap<K, Weak<T>>,
-    key: K,
-    make: impl FnOnce() -> T,
-) -> Arc<T> {
-    let entry = known.entry(key).or_default();
-    entry.upgrade().unwrap_or_else(|| {
-        let made = Arc::new(make());
-        *entry = Arc::downgrade(&made);
-        made
-    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub struct QueueShared {
     pub sessions_waiting: ByWorker<Gauge>,
     /// Times that the last usable server was lost; the health thread counts them.
     pub downs: Counter,
+    /// What was counted for servers of the backend that were removed and are forgotten, so that its sums only
+    /// grow. The control plane counts it.
+    pub forgotten: ServerCounters,
 }
 
 /// A server as all workers share it: its addresses, sessions, health and counters. What refers to a server

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::accepted::{Admission, Queued};
 use super::command::Listening;
 use super::config_generations::{ConfigGenerations, Route};
 use super::context::{Context, StopState};
 use super::listener::Listener;
 use super::notices::Notices;
 use super::paused::{Limit, PausedListeners, notify_next};
-use crate::io::{Engine, Fault};
+use crate::io::Engine;
 use crate::logic::time::Instant;
 use crate::shared::Shared;
 use crate::snapshot::FrontendShared;
@@ -27,29 +28,6 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// With fewer free slots than this, connections are accepted one at a time: a multishot accept
 /// takes every connection of the kernel's queue before it can be cancelled.
 const MULTISHOT_SLOTS_MIN: u32 = 1024;
-
-/// What becomes of an accepted connection. Decided before anything is allocated for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// A session of this route begins: its slots of both limits are taken.
-    Begin(Route),
-    /// It waits at its listener for slots.
-    Park,
-    /// It is reset: the worker begins no more sessions.
-    Reject,
-}
-
-/// What is in the kernel's queue of a listener that is to be closed.
-pub enum Queued<S> {
-    /// A connection. There may be more.
-    Connection(S),
-    /// Nothing that this worker should take: the listener can be closed.
-    Nothing,
-    /// It cannot be looked at now, and the listener stays open.
-    NotNow,
-    /// The same, because the kernel is short of this.
-    Shortage(Fault),
-}
 
 /// The listeners of one worker.
 pub struct Acceptor<E: Engine> {

@@ -2,7 +2,8 @@
 //! and close.
 
 use super::Worker;
-use super::acceptor::{Acceptor, Admission, Queued};
+use super::accepted::{Admission, Queued};
+use super::acceptor::Acceptor;
 use super::command::Release;
 use super::context::Context;
 use super::paused::Limit;

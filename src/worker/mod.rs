@@ -12,7 +12,7 @@
 //! | `acceptor` | the listeners (`listener`), those paused at a limit (`paused`) | `admission` |
 //! | `waiting` | queues of sessions that wait for a server | `queueing`, `select_server` |
 //! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
-//! | `config_generations` | the configurations in use | `adopt` |
+//! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
 //! `preface` reads what a client must send before a server is chosen, `http` reads and edits heads;
@@ -23,6 +23,7 @@
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
 
+mod accepted;
 mod acceptor;
 mod access;
 mod accounting;

@@ -61,6 +61,8 @@ pub struct Run {
     pub mixed: u64,
     /// Turns in which a server that was removed had sessions.
     pub leaving: u64,
+    /// Open sessions of servers that were removed, by id.
+    sessions_leaving: HashMap<u64, u32>,
     /// Turns in which a session waited for the server of its cookie.
     pub named: u64,
     /// Turns for which somebody waits for a backend of this name though all its servers are down.
@@ -161,6 +163,7 @@ impl Run {
             stopping: false,
             mixed: 0,
             leaving: 0,
+            sessions_leaving: HashMap::new(),
             named: 0,
             turns_in_vain: HashMap::new(),
             turns_in_vain_alone: HashMap::new(),
@@ -308,10 +311,7 @@ impl Run {
             .iter()
             .any(|worker| worker.snapshots_in_use() > 1);
         self.mixed += u64::from(mixed);
-        let mut backends = self.control.newest().backends.iter();
-        let leaves = |member: &Member| member.server.session_limit.used() > 0;
-        let leaving = backends.any(|backend| backend.members().leaving().iter().any(leaves));
-        self.leaving += u64::from(leaving);
+        self.check_leaving();
         self.control.check_bounds(self.shared.session_limit.used());
     }
 
@@ -358,6 +358,22 @@ impl Run {
         }
         self.turns_in_vain.clear();
         self.turns_in_vain_alone.clear();
+    }
+
+    /// A server that was removed gets no sessions.
+    fn check_leaving(&mut self) {
+        let before = std::mem::take(&mut self.sessions_leaving);
+        for backend in &self.control.newest().backends {
+            for Member { server, .. } in backend.members().leaving() {
+                let used = server.session_limit.used();
+                if let Some(before) = before.get(&server.id) {
+                    assert!(used <= *before, "a session for a server that was removed");
+                }
+                self.sessions_leaving.insert(server.id, used);
+            }
+        }
+        let is_any = self.sessions_leaving.values().any(|used| *used > 0);
+        self.leaving += u64::from(is_any);
     }
 
     /// With no server left, those who wait for a place are sent away and not kept.

@@ -1,6 +1,7 @@
 //! Which objects stay the same when configurations and sets of servers change.
 
 use super::*;
+use crate::config::Address;
 use crate::config::{parse, system_resolver};
 
 /// A frontend of this name before a backend with these servers: name, port, `max_sessions`.
@@ -73,7 +74,11 @@ fn what_comes_back_is_itself_while_a_session_has_it() {
     assert_eq!(again.server(0, 1).session_limit.used(), 0, "nobody had it");
     drop((without, again));
     let last = registry.snapshot(config("f", "b", &[("s3", 3, 5)]));
-    assert_eq!(registry.servers.len(), 1, "nothing is kept for good");
+    assert_eq!(
+        registry.objects.servers_len(),
+        1,
+        "nothing is kept for good"
+    );
     assert_eq!(last.version, 6);
 }
 
@@ -170,6 +175,8 @@ fn a_server_that_is_removed_leaves_when_its_last_session_has_ended() {
     let dropped = registry.drop_left();
     assert_eq!(names(&dropped[0].dropped), ["d1"]);
     dropped[0].publish();
+    let forgotten = &snapshot.backends[0].queue.forgotten;
+    assert_eq!(forgotten.sessions_started.get(), 1, "the backend had it");
     let members = snapshot.backends[0].members();
     assert_eq!(members.all().count(), 1);
     assert!(registry.drop_left().is_empty());
@@ -267,8 +274,8 @@ fn sets_are_freed_by_the_registry_and_not_by_a_worker() {
     registry.drop_left();
     assert!(registry.retired.len() <= 1);
     assert!(
-        registry.servers.len() <= 3,
+        registry.objects.servers_len() <= 3,
         "{} servers",
-        registry.servers.len()
+        registry.objects.servers_len()
     );
 }

@@ -1,0 +1,134 @@
+//! The shared objects that are in use, and which stay the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use super::counters::{ServerCounters, by_worker};
+use super::frontend::FrontendShared;
+use super::server::{QueueShared, ServerShared};
+use crate::config::{Address, Server};
+use crate::sync::{
+    Addresses, ConnectFailures, Counter, ServerAvailability, SessionLimit, WaitRegistry,
+};
+
+/// What identifies a server: names of its backend and its own, and its address.
+type ServerKey = (String, String, Address);
+
+/// The shared objects that are in use anywhere in the process. If a configuration drops one and a later
+/// one has it again, that is the same object if a session still uses it, so that its limits hold for
+/// both.
+#[derive(Debug)]
+pub struct Objects {
+    workers: usize,
+    /// Of the newest server.
+    server_id: u64,
+    /// Of the newest frontend or backend.
+    id: u64,
+    frontends: HashMap<String, Weak<FrontendShared>>,
+    queues: HashMap<String, Weak<QueueShared>>,
+    servers: HashMap<ServerKey, Weak<ServerShared>>,
+}
+
+impl Objects {
+    /// None yet, for a process with this number of workers.
+    pub fn new(workers: usize) -> Self {
+        Objects {
+            workers,
+            server_id: 0,
+            id: 0,
+            frontends: HashMap::new(),
+            queues: HashMap::new(),
+            servers: HashMap::new(),
+        }
+    }
+
+    /// The frontend of this name.
+    pub fn frontend(&mut self, name: &str) -> Arc<FrontendShared> {
+        let workers = self.workers;
+        self.id += 1;
+        let id = self.id;
+        find_or_make(&mut self.frontends, name.to_owned(), || FrontendShared {
+            id,
+            session_limit: SessionLimit::new(None),
+            paused: WaitRegistry::new(workers),
+            counters: by_worker(workers),
+        })
+    }
+
+    /// The queue of the backend of this name.
+    pub fn queue(&mut self, backend: &str) -> Arc<QueueShared> {
+        let workers = self.workers;
+        self.id += 1;
+        let id = self.id;
+        find_or_make(&mut self.queues, backend.to_owned(), || QueueShared {
+            id,
+            waiting: WaitRegistry::new(workers),
+            sessions_waiting: by_worker(workers),
+            downs: Counter::default(),
+            forgotten: ServerCounters::default(),
+        })
+    }
+
+    /// The server of this configuration in the backend of this name. The limit of its sessions is in effect.
+    pub fn server(
+        &mut self,
+        backend: &str,
+        server: &Server,
+        queue: &Arc<QueueShared>,
+    ) -> Arc<ServerShared> {
+        let key = (
+            backend.to_owned(),
+            server.name.clone(),
+            server.address.clone(),
+        );
+        let id = self.server_id + 1;
+        let workers = self.workers;
+        let shared = find_or_make(&mut self.servers, key, || ServerShared {
+            id,
+            name: server.name.clone(),
+            addresses: Addresses::new(server.address.ip().into_iter().collect()),
+            session_limit: SessionLimit::new(None),
+            availability: ServerAvailability::new(server.weight.into()),
+            waiting: WaitRegistry::new(workers),
+            queue: Arc::clone(queue),
+            connect_failures: ConnectFailures::default(),
+            counters: by_worker(workers),
+        });
+        self.server_id = self.server_id.max(shared.id);
+        shared.session_limit.set_max(server.sessions_max);
+        shared
+    }
+
+    /// A server of the backend of this name is another one from now on, should it come back.
+    pub fn forget(&mut self, backend: &str, server: &Server) {
+        let Server { name, address, .. } = server;
+        let key = (backend.to_owned(), name.clone(), address.clone());
+        self.servers.remove(&key);
+    }
+
+    /// Forgets the objects that are used nowhere.
+    pub fn forget_unused(&mut self) {
+        self.frontends.retain(|_, found| found.strong_count() > 0);
+        self.queues.retain(|_, found| found.strong_count() > 0);
+        self.servers.retain(|_, found| found.strong_count() > 0);
+    }
+
+    /// How many servers are known.
+    #[cfg(test)]
+    pub fn servers_len(&self) -> usize {
+        self.servers.len()
+    }
+}
+
+fn find_or_make<K: Eq + std::hash::Hash, T>(
+    known: &mut HashMap<K, Weak<T>>,
+    key: K,
+    make: impl FnOnce() -> T,
+) -> Arc<T> {
+    let entry = known.entry(key).or_default();
+    entry.upgrade().unwrap_or_else(|| {
+        let made = Arc::new(make());
+        *entry = Arc::downgrade(&made);
+        made
+    })
+}
