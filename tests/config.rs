@@ -444,6 +444,7 @@ warning: this `cookie` has no effect: [backend.app] is not sticky
 fn the_printed_configuration_says_where_values_come_from() {
     let expected = r#"[global]
 workers = "auto"                      # default
+engine = "auto"                       # default
 # max_sessions                        # default: derived from the limit of open files
 shutdown_timeout = "30s"              # default
 shutdown_grace = "0s"                 # default
