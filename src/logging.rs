@@ -197,7 +197,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts it as `user`. Workers' warnings are told to `warned`, which must not block.
+    /// Starts it as `user`. Workers' warnings are passed to `warned`, which must not block.
     ///
     /// # Errors
     ///

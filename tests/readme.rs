@@ -164,12 +164,12 @@ fn every_command_line_is_valid() {
         match program.as_str() {
             "ringway" | "/usr/bin/ringway" => check_arguments(arguments),
             "cargo" if arguments[0] == "run" => check_arguments(after("--").expect("arguments")),
-            "docker" => check_arguments(after("target/release/ringway").expect("the program")),
-            "cargo" => assert_eq!(arguments, ["build", "--release"], "{line}"),
+            "docker" => check_arguments(after("target/dist/ringway").expect("the program")),
+            "cargo" => assert_eq!(arguments, ["build", "--profile", "dist"], "{line}"),
             // The last but one is a file that is there, or that earlier lines made.
             "install" => {
                 let from = &arguments[arguments.len() - 2];
-                let made = ["target/release/ringway", "ringway.toml"];
+                let made = ["target/dist/ringway", "ringway.toml"];
                 assert!(
                     made.contains(&from.as_str()) || root.join(from).exists(),
                     "{line}"

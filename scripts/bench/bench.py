@@ -121,7 +121,7 @@ def main():
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = results_directory(options)
-    binary = building.release(ROOT)
+    binary = building.dist(ROOT)
     variants = {f"{balancer}+{name}": building.variant(ROOT, patch)
                 for name, patch in options.variant for balancer in ("ringway", "ringway-http")}
     # First, so that samples are not lost where callgrind can't run.

@@ -13,10 +13,10 @@ def cargo_target(root):
     return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")).resolve()
 
 
-def release(root):
+def dist(root):
     """Builds the program and the baselines; returns the program's path."""
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--examples"], cwd=root, check=True)
-    return cargo_target(root) / "release" / "ringway"
+    subprocess.run(["cargo", "build", "--profile", "dist", "--quiet", "--bins", "--examples"], cwd=root, check=True)
+    return cargo_target(root) / "dist" / "ringway"
 
 
 def variant(root, patch):
@@ -37,9 +37,9 @@ def variant(root, patch):
         subprocess.run([*git, "add", "--quiet", "--detach", tree, "HEAD"], check=True)
         try:
             subprocess.run(["git", "-C", tree, "apply", patch], check=True)
-            subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "ringway", "--target-dir", target],
+            subprocess.run(["cargo", "build", "--profile", "dist", "--quiet", "--bin", "ringway", "--target-dir", target],
                            cwd=tree, check=True)
         finally:
             subprocess.run([*git, "remove", "--force", tree], check=True)
-    shutil.copy2(target / "release" / "ringway", built)
+    shutil.copy2(target / "dist" / "ringway", built)
     return built

@@ -197,7 +197,7 @@ fn without_port(host: &str) -> &str {
 /// Refuses actions that a page of another origin had a browser ask for.
 fn same_origin(wants: Wants, headers: &HeaderMap) -> Result<(), Refusal> {
     if wants == Wants::Read {
-        // What such a page is told, browsers keep from it.
+        // Browsers do not show such a page the answer.
         return Ok(());
     }
     let text = |value: &axum::http::HeaderValue| value.to_str().map(str::to_owned).ok();

@@ -168,7 +168,7 @@ fn late(why: &str) -> Refusal {
     Refusal::new(StatusCode::GATEWAY_TIMEOUT, why)
 }
 
-/// Worker, place and moment.
+/// Worker, slot, and when it began.
 fn shown(id: SessionId) -> String {
     format!("{}-{}-{}", id.worker, id.slot, id.started)
 }

@@ -1,4 +1,4 @@
-//! Section `[admin]`: where the process can be asked and told things, and who may.
+//! Section `[admin]`: the addresses of the admin listener, and who has access to it.
 //!
 //! Its keys belong together, so its reader, its checks and its part of the configuration are here;
 //! `read`, `validate` and the command line call them. It opens none of the files that it names.

@@ -23,7 +23,7 @@ use super::{Algorithm, Backend, OnDown, Server};
 #[derive(Default)]
 struct Seen<'r> {
     names: HashMap<&'r str, Span>,
-    /// By cookie value: name of the server, and the place of its cookie or else of its name.
+    /// By cookie value: name of the server, and the span of its cookie or else of its name.
     cookies: HashMap<String, (&'r str, Span)>,
 }
 
@@ -151,7 +151,7 @@ impl Check<'_, '_> {
     }
 
     /// Makes sure that a value of a cookie names one server of its backend, given by its name and
-    /// the place of the value.
+    /// the span of the value.
     fn unique_cookie<'r>(
         &mut self,
         cookie: &str,

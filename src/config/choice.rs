@@ -78,7 +78,7 @@ impl FromStr for Algorithm {
     }
 }
 
-/// The word of a choice; the tables name every variant, which a test checks.
+/// The name of a choice; the tables name every variant, which a test checks.
 pub(super) fn word<T: PartialEq>(names: &'static [(&'static str, T)], value: T) -> &'static str {
     names
         .iter()
@@ -86,7 +86,7 @@ pub(super) fn word<T: PartialEq>(names: &'static [(&'static str, T)], value: T) 
         .map_or("", |(word, _)| word)
 }
 
-/// A word out of `choices`; `what` names them in messages.
+/// A name out of `choices`; `what` names them in messages.
 pub(super) fn parse_choice<T: Copy>(
     what: &str,
     text: &str,

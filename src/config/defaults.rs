@@ -30,7 +30,7 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it still accepts after that signal, so that others notice first.
 pub(super) const SHUTDOWN_GRACE: Duration = Duration::ZERO;
 
-/// What the kernel allows unless told otherwise (net.core.somaxconn since Linux 5.4).
+/// What the kernel allows by default (net.core.somaxconn since Linux 5.4).
 pub(super) const BACKLOG: u32 = 4096;
 
 /// The weight of a server.

@@ -44,7 +44,7 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// The word of the configuration.
+    /// Its name in the configuration.
     pub fn as_str(&self) -> &'static str {
         match self {
             CheckKind::Tcp => "tcp",

@@ -25,7 +25,7 @@ pub enum Mode {
 }
 
 impl fmt::Display for Mode {
-    /// The word of the configuration.
+    /// Its name in the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Mode::Tcp => "tcp",

@@ -1,8 +1,7 @@
 //! The timeouts and retries of a frontend's sessions: from its backend, itself, `[defaults]`, or
-//! nobody.
+//! the built-in default.
 //!
-//! One place decides, for `validate`, which wants the values, and for `print`, which wants to say
-//! where they come from.
+//! `validate` takes the values from here, and `print` the sections that they come from.
 
 use std::time::Duration;
 

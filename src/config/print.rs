@@ -52,7 +52,7 @@ pub fn effective(loaded: &Loaded) -> String {
         let check = backend.health_check.as_ref();
         let check = check.zip(written.health_check.get());
         let sticky = backend.sticky.as_ref().zip(written.sticky.get());
-        // What is absent is told before the first section below this one begins.
+        // Absent keys are printed before the first section below this one begins.
         if check.is_none() {
             page.absent("health_check", "none, servers count as up");
         }

@@ -23,7 +23,7 @@ impl<'t> Lines<'t> {
         }
     }
 
-    /// The place after the last byte.
+    /// The position after the last byte.
     pub fn end(&self) -> Span {
         self.text.len()..self.text.len()
     }
@@ -53,7 +53,7 @@ impl<'t> Lines<'t> {
 
     /// The first line of a span, its index, and the part of the span in it.
     ///
-    /// A place on an empty line is moved to the end of the last line before it that has text,
+    /// A position on an empty line is moved to the end of the last line before it that has text,
     /// since there is nothing to show. Only the first line of a longer span is shown: it names the
     /// thing.
     fn locate(&self, span: &Span) -> (&'t str, usize, Span) {
@@ -88,7 +88,7 @@ pub(super) fn render(diagnostic: &Diagnostic, name: &str, lines: &Lines<'_>) -> 
     let (line, index, part) = lines.locate(&diagnostic.span);
     let line = printable(line);
     let mark = AnnotationKind::Primary.span(part).label(cure.as_str());
-    // Only that line is given to the renderer, which would otherwise walk the whole file each time.
+    // Only that line is given to the renderer, which would otherwise read the whole file each time.
     let snippet = Snippet::source(line)
         .line_start(index + 1)
         .path(name)

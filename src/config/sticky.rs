@@ -154,7 +154,7 @@ pub(super) fn validate_sticky(
     raw.cookie.get().map(|_| sticky)
 }
 
-/// Reports cookies that browsers drop without a word, so that no client would ever be bound.
+/// Reports cookies that browsers drop silently, so that no client would ever be bound to a server.
 fn refused_by_browsers(out: &mut Diagnostics, raw: &RawSticky, sticky: &Sticky) {
     if matches!(raw.secure, Field::Invalid) {
         return;

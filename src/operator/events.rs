@@ -9,7 +9,7 @@ use super::output::{Failure, say};
 use super::status::{list, word};
 use crate::printable;
 
-/// Prints events, and goes on unless told otherwise.
+/// Prints events, those since `since` first; then further ones as they come, unless `no_follow`.
 pub(super) async fn show(
     client: &Client,
     since: Option<u64>,

@@ -105,7 +105,7 @@ fn servers(stats: &Value, now: SystemTime) -> Table {
     table
 }
 
-/// Both states in a word or two: the operator's first, if it is not the usual one.
+/// Both states in short: the operator's first, if it is not the usual one.
 pub(super) fn state(server: &Value) -> String {
     let (state, admin) = (word(&server["state"]), word(&server["admin_state"]));
     let backup = match server["backup"].as_bool() {

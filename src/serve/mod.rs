@@ -61,7 +61,7 @@ pub struct Options {
     pub takeover: Option<PathBuf>,
 }
 
-/// Runs the balancer until a signal ends it. `started` is told the bound addresses once all are
+/// Runs the balancer until a signal ends it. `started` gets the bound addresses once all are
 /// open.
 ///
 /// # Errors

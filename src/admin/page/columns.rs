@@ -16,7 +16,7 @@ pub(super) enum Of {
 pub(super) struct Column {
     pub head: &'static str,
     pub title: &'static str,
-    /// The same in a word or two, where there are no heads.
+    /// The same in short, where the table has no header row.
     pub label: &'static str,
     /// Its width, as a class.
     pub width: &'static str,

@@ -85,7 +85,7 @@ async fn page(
         Err(refusal) => return Err(refusal),
     };
     let nonce = nonce()?;
-    // The tables come last, so that nothing in them is taken for a place.
+    // The tables come last, so that nothing in them is taken for a placeholder.
     let body = FRAME
         .replace("{{nonce}}", &nonce)
         .replacen("{{main}}", &main.into_string(), 1);

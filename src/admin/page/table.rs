@@ -246,7 +246,7 @@ pub(super) fn workers(view: &View, workers: &[(&Value, f64)]) -> Markup {
     }
 }
 
-/// The line of these rates: 60 places, the newest at the right, and the largest at the top.
+/// The sparkline of these rates: 60 points, the newest at the right, scaled to the largest.
 pub(super) fn points(rates: &str) -> String {
     const PLACES: usize = 60;
     let rates: Vec<f64> = rates

@@ -10,7 +10,7 @@ use crate::topics::fill;
 ///
 /// A key is named alone (`interval`) or behind its section (`health_check.interval`,
 /// `backend.health_check.interval`); the section may have a name (`backend.app.servers`). One that
-/// stands in several sections is told of for each.
+/// stands in several sections is described for each.
 pub fn help(name: &str) -> Option<String> {
     let paths = [Some(name.to_owned()), without_name(name)];
     let is_meant = |path: &str| paths.iter().flatten().any(|name| ends_with(path, name));
@@ -24,7 +24,7 @@ pub fn help(name: &str) -> Option<String> {
             tell_section(&mut text, section);
         }
         for key in section.keys {
-            // What is a section itself is told with the sections.
+            // A key that is a section itself is described with the sections.
             let is_section = matches!(key.value, Value::Section(_) | Value::NamedSections(_));
             let holders = holders(section);
             let is_meant = holders.iter().any(|holder| is_meant(&path(holder, key)));
@@ -119,7 +119,7 @@ fn tell_key(text: &mut String, sections: &[&Section], key: &Key) {
     paragraph(text, &told);
 }
 
-/// Begins what is told of something.
+/// Begins a description.
 fn heading(text: &mut String, title: &str) {
     if !text.is_empty() {
         text.push('\n');
@@ -132,7 +132,7 @@ fn paragraph(text: &mut String, told: &str) {
     fill(text, "  ", "  ", told);
 }
 
-/// A name, and what is told of it in a column of its own.
+/// A name, and its description in a column of its own.
 fn item(text: &mut String, column: usize, name: &str, told: &str) {
     let first = format!("  {name:<width$}", width = column - 2);
     fill(text, &first, &" ".repeat(column), told);
