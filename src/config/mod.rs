@@ -48,7 +48,7 @@ mod value;
 pub use crate::logic::balance::Algorithm;
 pub use address::Address;
 pub use admin::Admin;
-pub use choice::{AccessLog, OnDown};
+pub use choice::{AccessLog, EngineChoice, OnDown};
 pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{HttpMode, Inspect, Mode};

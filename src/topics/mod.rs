@@ -37,6 +37,7 @@ static TOPICS: &[Topic] = topics![
     "host-names",
     "health",
     "relaying",
+    "engines",
     "http-mode",
     "shortages",
     "limits",
