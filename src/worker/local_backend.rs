@@ -40,7 +40,7 @@ impl LocalBackend {
     }
 
     /// Looks for a change of its servers: one load, if there is none. It takes time linear in their number if
-    /// there is one; some ten microseconds for a thousand.
+    /// there is one: less than a millisecond for a thousand.
     pub fn refresh(&mut self) {
         let version = self.shared.version();
         if version != self.version {
