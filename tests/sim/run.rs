@@ -350,7 +350,8 @@ impl<E: Simulated> Run<E> {
             servers
         };
         for change in self.control.set_members(backend, servers) {
-            for member in &change.removed {
+            let concerned = change.removed.iter().chain(&change.changed);
+            for member in concerned.chain(&change.added) {
                 if member.server.waiting.any() {
                     self.shared.notify_waiters(&member.server);
                 }

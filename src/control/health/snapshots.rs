@@ -98,7 +98,9 @@ impl Checker {
         }
         change.publish();
         let shared = self.workers.shared();
-        for Member { server, .. } in &change.removed {
+        // Pinned sessions have no server any more, or one with a higher limit.
+        let concerned = change.removed.iter().chain(&change.changed);
+        for Member { server, .. } in concerned.chain(&change.added) {
             if server.waiting.any() {
                 shared.notify_waiters(server);
             }
