@@ -32,6 +32,7 @@ mod buffers;
 mod choosing;
 mod commands;
 mod container;
+mod discovery;
 mod first_answer;
 mod half_closed;
 mod health;
