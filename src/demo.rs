@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, EngineChoice};
 use crate::io::Listener;
 use crate::privileges;
 use crate::serve::{self, StartError};
@@ -34,13 +34,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 ///
 /// It could not start.
-pub fn run() -> Result<(), StartError> {
+pub fn run(engine: EngineChoice) -> Result<(), StartError> {
     let servers = start_servers()
         .map_err(|error| StartError::System("cannot start the demo's servers", error))?;
-    let config = configuration(&servers).map_err(|report| {
+    let mut config = configuration(&servers).map_err(|report| {
         let error = std::io::Error::other(report.to_string());
         StartError::System("the demo's configuration is not valid", error)
     })?;
+    config.global.engine = engine;
     serve::run(config, serve::Options::default(), |bound| {
         let address = bound.frontends[0][0];
         let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::io::{host, probe};
+use crate::config::EngineChoice;
+use crate::control::engine;
+use crate::io::{Features, SetupError, System, host, probe};
 
 /// Listen queue that frontends ask for by default.
 const BACKLOG: u64 = 4096;
@@ -60,9 +62,11 @@ impl Finding {
 
 /// Prints the report. Exit status 1 if the balancer can't run here.
 pub fn run() -> ExitCode {
+    let engine = engine::choose(EngineChoice::Auto);
     let findings = [
         kernel(&host::kernel_release(), host::kernel_version()),
-        io_uring(),
+        io_uring(probe::try_ring()),
+        epoll(System::try_one()),
         files(host::file_limits()),
         listen_queue(host::kernel_setting("/proc/sys/net/core/somaxconn")),
         ports(host::kernel_setting(
@@ -86,7 +90,9 @@ pub fn run() -> ExitCode {
         println!("\nThis host can't run ringway as it is.");
         ExitCode::FAILURE
     } else {
-        println!("\nThis host can run ringway.");
+        if let Ok((engine, _)) = engine {
+            println!("\nThis host can run ringway, on {engine}.");
+        }
         ExitCode::SUCCESS
     }
 }
@@ -96,22 +102,34 @@ fn kernel(release: &str, version: (u32, u32)) -> Finding {
     if version >= probe::KERNEL_MIN {
         Finding::good(format!("Linux {release}"))
     } else {
-        Finding::bad(
-            format!("Linux {release} is too old"),
+        Finding::advice(
+            format!("Linux {release} is too old for io_uring: epoll takes its place"),
             format!("use Linux {major}.{minor} or newer"),
         )
     }
 }
 
-fn io_uring() -> Finding {
-    match probe::try_ring() {
-        Ok(features) => Finding::good(format!("io_uring is allowed ({features})")),
-        Err(error) => {
-            let explained = probe::explain(&error);
-            let (what, rest) = explained.split_once('\n').unwrap_or((&explained, ""));
-            let rest: Vec<&str> = rest.lines().map(str::trim).collect();
-            Finding::bad(what.to_string(), rest.join("; "))
-        }
+fn io_uring(tried: Result<Features, SetupError>) -> Finding {
+    let error = match tried {
+        Ok(features) => return Finding::good(format!("io_uring is allowed ({features})")),
+        Err(error) => error,
+    };
+    let probe::Refusal { call, cause, cure } = probe::explain(&error);
+    if probe::is_refusal(&error) {
+        let text = format!("io_uring is refused ({call}): {cause}; epoll takes its place");
+        Finding::advice(text, cure)
+    } else {
+        Finding::bad(format!("io_uring fails ({call}): {cause}"), cure)
+    }
+}
+
+fn epoll(tried: Result<(), SetupError>) -> Finding {
+    match tried {
+        Ok(()) => Finding::good("epoll is allowed".to_string()),
+        Err(SetupError { step, error }) => Finding::bad(
+            format!("epoll fails ({step}: {error})"),
+            "raise the limit of open files (LimitNOFILE=, `ulimit -n`) or of memory".to_string(),
+        ),
     }
 }
 
@@ -185,10 +203,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_old_kernel_fails_and_a_new_one_does_not() {
-        assert_eq!(kernel("5.15.0", (5, 15)).level, Level::Bad);
+    fn an_old_kernel_is_told_and_a_new_one_is_good() {
+        assert_eq!(kernel("5.15.0", (5, 15)).level, Level::Advice);
         assert_eq!(kernel("6.1.0", (6, 1)).level, Level::Good);
         assert_eq!(kernel("7.0.1", (7, 0)).level, Level::Good);
+    }
+
+    #[test]
+    fn a_refused_ring_is_no_failure_and_a_shortage_is_one() {
+        let fails = |errno| {
+            io_uring(Err(SetupError {
+                step: "io_uring_setup",
+                error: std::io::Error::from_raw_os_error(errno),
+            }))
+        };
+        let (eperm, enomem) = (1, 12);
+        let refused = fails(eperm);
+        assert_eq!(refused.level, Level::Advice);
+        assert!(refused.text.contains("epoll takes its place"));
+        assert_eq!(fails(enomem).level, Level::Bad);
+        assert_eq!(io_uring(Ok(Features::default())).level, Level::Good);
+        assert_eq!(epoll(Ok(())).level, Level::Good);
     }
 
     #[test]

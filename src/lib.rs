@@ -1,4 +1,4 @@
-//! Ringway, a layer-4 TCP load balancer for Linux on io_uring.
+//! Ringway, a layer-4 TCP load balancer for Linux on io_uring, or on epoll where that is refused.
 //!
 //! # A byte's journey
 //!
@@ -19,6 +19,10 @@
 //!    kernel pipe and are not copied at all.
 //! 8. When both directions have ended the slot is freed: exactly when the session is closing and
 //!    the kernel holds no operation for it.
+//!
+//! That is the way with io_uring. The engine on epoll does steps 3 and 6 by other calls: it remembers for each
+//! socket what the kernel has reported, makes a receive once the socket is readable, into a buffer that it
+//! takes for that call, and a send when it is queued. Workers see no difference.
 //!
 //! # Who may use whom
 //!

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
             logged(None, || serve_simple(config, overrides))
         }
-        Command::Demo => logged(None, || finish(demo::run())),
+        Command::Demo { engine } => logged(None, || finish(demo::run(engine))),
         Command::Doctor => doctor::run(),
         Command::Operator(command) => operator::run(command),
         Command::Completions { shell } => print(&generate::completions(shell)),
@@ -181,8 +181,11 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
     if let Some(workers) = overrides.workers {
         config.global.workers = Some(usize::from(workers));
     }
+    if let Some(engine) = overrides.engine {
+        config.global.engine = engine;
+    }
     if let Some(address) = &overrides.admin {
-        let set = config.set_admin(address, &config::system_resolver);
+        let set = config.set_admin(address, overrides.admin_read_only, &config::system_resolver);
         set.map_err(|problem| format!("--admin {address}: {problem}"))?;
     }
     Ok(())

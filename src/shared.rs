@@ -124,7 +124,7 @@ impl Shared {
     /// The next notification of a worker. It looks after this whether a slot is free.
     pub fn next_freed(&self, worker: usize) -> Option<Freed> {
         let freed = self.freed[worker].1.try_recv().ok()?;
-        // Slots that become free from now on are notified again; those that were free before are seen.
+        // What becomes free from now on is followed by another notice; what was free before is seen now.
         self.registry(&freed).clear_notified(worker);
         Some(freed)
     }

@@ -22,8 +22,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 31;
-const INVALID_COUNT: usize = 95;
+const VALID_COUNT: usize = 32;
+const INVALID_COUNT: usize = 96;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -144,6 +144,7 @@ fn the_maximal_file_means_what_it_says() {
         listen: Some("127.0.0.1:8404".parse().unwrap()),
         socket: Some("/run/ringway/admin.sock".into()),
         token_file: Some("/etc/ringway/token".into()),
+        read_only: false,
         page: Some("/haproxy_stats".to_owned()),
     };
     assert_eq!(config.admin, Some(expected));
@@ -459,6 +460,7 @@ warning: this `cookie` has no effect: [backend.app] is not sticky
 fn the_printed_configuration_says_where_values_come_from() {
     let expected = r#"[global]
 workers = "auto"                      # default
+engine = "auto"                       # default
 # max_sessions                        # default: derived from the limit of open files
 shutdown_timeout = "30s"              # default
 shutdown_grace = "0s"                 # default
@@ -512,6 +514,7 @@ backup = false                        # default
 listen = "127.0.0.1:8404"             # resolved from localhost:8404
 # socket                              # default: none
 # token_file                          # default: none
+read_only = false                     # default
 # page                                # default: none"#;
     assert_eq!(admin, expected);
     let printed = config::effective(&valid("sticky"));

@@ -116,7 +116,7 @@ impl Engine for Still {
         self.accepting.insert(*listener, (token, multi));
     }
 
-    fn cancel_accept(&mut self, accepting: Token) {
+    fn cancel_accept(&mut self, _listener: &Self::Listener, accepting: Token) {
         self.accepting.retain(|_, (token, _)| *token != accepting);
         let socket = Err(Fault::Canceled);
         let more = false;

@@ -40,11 +40,16 @@ def names_of(known):
 
 
 def variant(text):
-    """A parser for NAME=PATCH."""
-    name, _, patch = text.partition("=")
-    if not name or not Path(patch).is_file():
-        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATCH with a file for PATCH")
-    return name, Path(patch).resolve()
+    """A parser for NAME=PATCH and NAME=COMMIT."""
+    name, _, source = text.partition("=")
+    if not name or not source:
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATCH or NAME=COMMIT")
+    if Path(source).is_file():
+        return name, Path(source).resolve()
+    commit = building.commit(ROOT, source)
+    if commit is None:
+        raise argparse.ArgumentTypeError(f"`{source}` is neither a file nor a commit")
+    return name, commit
 
 
 def arguments():
@@ -57,8 +62,9 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=2, help="length of a run (default %(default)s)")
     parser.add_argument("--only", type=names_of(Balancers.NAMES), default=Balancers.NAMES,
                         metavar="NAME,...", help=f"who takes part, of {', '.join(Balancers.NAMES)}")
-    parser.add_argument("--variant", type=variant, action="append", default=[], metavar="NAME=PATCH",
-                        help="also measure ringway with this patch applied, as ringway+NAME and ringway-http+NAME")
+    parser.add_argument("--variant", type=variant, action="append", default=[], metavar="NAME=SOURCE",
+                        help="also measure ringway with this patch applied, or of this commit, as ringway+NAME and "
+                             "ringway-http+NAME")
     parser.add_argument("--name", help="ending of the results' folder (default: the short revision)")
     parser.add_argument("--dry", action="store_true",
                         help="write to a temporary folder; allowed with uncommitted changes")
@@ -122,8 +128,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = results_directory(options)
     binary = building.dist(ROOT)
-    variants = {f"{balancer}+{name}": building.variant(ROOT, patch)
-                for name, patch in options.variant for balancer in ("ringway", "ringway-http")}
+    variants = {f"{balancer}+{name}": building.variant(ROOT, source)
+                for name, source in options.variant for balancer in ("ringway", "ringway-http")}
     # First, so that samples are not lost where callgrind can't run.
     instructions = scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else []
     cpus = sorted(os.sched_getaffinity(0))

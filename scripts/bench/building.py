@@ -19,27 +19,41 @@ def dist(root):
     return cargo_target(root) / "dist" / "ringway"
 
 
-def variant(root, patch):
-    """Builds the committed program with a patch applied; returns the program's path.
+def commit(root, name):
+    """The full name of a commit, None if there is none of this name."""
+    found = subprocess.run(["git", "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"],
+                           cwd=root, capture_output=True, text=True)
+    return found.stdout.strip() or None
 
-    What was built from the same sources and patch before is taken again.
+
+def variant(root, source):
+    """Builds another version of the program; returns its path.
+
+    `source` is the path of a patch on the committed program, or the name of a commit. What was built from the
+    same sources and patch before is taken again.
     """
+    is_patch = isinstance(source, Path)
+    commit = "HEAD" if is_patch else source
     sources = subprocess.run(
-        ["git", "rev-parse", "HEAD:src", "HEAD:Cargo.toml", "HEAD:Cargo.lock"],
+        ["git", "rev-parse", f"{commit}:src", f"{commit}:Cargo.toml", f"{commit}:Cargo.lock"],
         cwd=root, check=True, capture_output=True).stdout
-    key = hashlib.sha256(sources + patch.read_bytes()).hexdigest()[:16]
+    key = hashlib.sha256(sources + (source.read_bytes() if is_patch else b"")).hexdigest()[:16]
     target = cargo_target(root) / "variants"
     built = target / key
     if built.exists():
         return built
     with tempfile.TemporaryDirectory(prefix="ringway-variant-") as tree:
         git = ["git", "-C", root, "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", tree, "HEAD"], check=True)
+        subprocess.run([*git, "add", "--quiet", "--detach", tree, commit], check=True)
         try:
-            subprocess.run(["git", "-C", tree, "apply", patch], check=True)
-            subprocess.run(["cargo", "build", "--profile", "dist", "--quiet", "--bin", "ringway", "--target-dir", target],
-                           cwd=tree, check=True)
+            if is_patch:
+                subprocess.run(["git", "-C", tree, "apply", source], check=True)
+            # Before there was a profile for it, `release` made the fastest program.
+            has_dist = "[profile.dist]" in (Path(tree) / "Cargo.toml").read_text()
+            profile = "dist" if has_dist else "release"
+            subprocess.run(["cargo", "build", "--profile", profile, "--quiet", "--bin", "ringway",
+                            "--target-dir", target], cwd=tree, check=True)
         finally:
             subprocess.run([*git, "remove", "--force", tree], check=True)
-    shutil.copy2(target / "dist" / "ringway", built)
+    shutil.copy2(target / profile / "ringway", built)
     return built

@@ -9,7 +9,7 @@ except ImportError:
     pyplot = None
 
 COLORS = {
-    "ringway": "#0b6e4f", "ringway-http": "#0b6e4f", "haproxy": "#c1440e", "haproxy-http": "#c1440e",
+    "ringway": "#0b6e4f", "ringway-http": "#0b6e4f", "ringway-epoll": "#5aa98a", "ringway-epoll-http": "#5aa98a", "haproxy": "#c1440e", "haproxy-http": "#c1440e",
     "haproxy-splice": "#e39a63", "haproxy-forced": "#f2c9a8", "nginx-stream": "#4464ad", "relay-floor": "#8a8a8a",
     "relay-tokio": "#b5b5b5", "relay-tokio-uring": "#d6d6d6",
 }

@@ -173,16 +173,16 @@ def goals(summary):
     rows = []
     for name in summary.scenarios():
         cells = summary.of(name)
-        own = cells.get("ringway") or cells.get("ringway-http")
-        for goal in SCENARIOS[name].goals if own else ():
+        for goal in SCENARIOS[name].goals:
+            own = cells.get(goal.own) or cells.get(f"{goal.own}-http")
             rivals = [cells[rival] for rival in goal.against if rival in cells]
-            if not rivals:
+            if not own or not rivals:
                 continue
             best = min(rivals, key=Cell.median)
             ratio = own.ratio(best)
-            rows.append([SCENARIOS[name].about, best.balancer, number(own.median(), 1), number(best.median(), 1),
+            rows.append([SCENARIOS[name].about, own.balancer, best.balancer, number(own.median(), 1), number(best.median(), 1),
                          own.unit, number(goal.ratio), number(ratio), "yes" if ratio <= goal.ratio else "**no**"])
-    return markdown(["Scenario", "Against", "Ringway", "It", "Unit", "Asked", "Ratio", "Held"], rows, left=2)
+    return markdown(["Scenario", "Who", "Against", "Its value", "It", "Unit", "Asked", "Ratio", "Held"], rows, left=3)
 
 
 def calls(results):

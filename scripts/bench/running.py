@@ -255,7 +255,7 @@ class Balancers:
     # The baselines of benches/relays, which take no configuration.
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
     NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
-             "haproxy-http", "ringway-2", "haproxy-2", "direct"]
+             "ringway-epoll", "ringway-epoll-http", "haproxy-http", "ringway-2", "haproxy-2", "direct"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 
@@ -284,14 +284,15 @@ class Balancers:
         if name in self.RELAYS:
             relay = self.binary.parent / "examples" / name
             return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{server_port}"]
-        kind, _, mode = name.partition("+")[0].partition("-")
+        engine = ["--engine", "epoll"] if "-epoll" in name else []
+        kind, _, mode = name.partition("+")[0].replace("-epoll", "").partition("-")
         workers = 2 if mode == "2" else 1
         template = kind if mode in ("", "2") else f"{kind}-{mode}"
         template += {"ringway": ".toml", "nginx": ".conf", "haproxy": ".cfg"}[kind]
         values = {"LISTEN": port, "SERVER": server_port, "DIR": self.directory, "WORKERS": workers}
         config = fill(template, self.directory / template, values)
         if kind == "ringway":
-            return [self.variants.get(name, self.binary), "run", "-c", config]
+            return [self.variants.get(name, self.binary), "run", "-c", config, *engine]
         if kind == "nginx":
             return nginx_command(config, self.directory)
         return ["haproxy", "-db", "-f", config]

@@ -51,24 +51,33 @@ enum Wants {
     Act,
 }
 
+/// What the configuration says of rights over TCP.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    /// The token that allows everything.
+    pub token: Option<Token>,
+    /// Everybody may read, by any name of this host.
+    pub read_only: bool,
+}
+
 /// Checks requests before they reach a route.
 #[derive(Clone)]
-pub(super) struct Guard(Arc<Option<Token>>);
+pub(super) struct Guard(Arc<Rights>);
 
 impl Guard {
-    /// With the token of the configuration, if there is one.
-    pub fn new(token: Option<Token>) -> Self {
-        Guard(Arc::new(token))
+    /// With the rights of the configuration.
+    pub fn new(rights: Rights) -> Self {
+        Guard(Arc::new(rights))
     }
 
     /// Whether this request may read; for a route that has an answer for who may not.
     pub fn check_read(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Refusal> {
-        check(peer, self.0.as_ref().as_ref(), Wants::Read, headers)
+        check(peer, &self.0, Wants::Read, headers)
     }
 
     /// Whether actions are taken at all from there.
     pub fn takes_actions(&self, peer: Peer) -> bool {
-        matches!(peer, Peer::Local { .. }) || self.0.is_some()
+        matches!(peer, Peer::Local { .. }) || self.0.token.is_some()
     }
 
     /// Before a route that changes nothing.
@@ -98,7 +107,7 @@ async fn may_act(State(guard): State<Guard>, request: Request, next: Next) -> Re
 
 async fn pass(guard: &Guard, wants: Wants, request: Request, next: Next) -> Response {
     let refusal = match request.extensions().get::<Peer>() {
-        Some(peer) => check(*peer, guard.0.as_ref().as_ref(), wants, request.headers()),
+        Some(peer) => check(*peer, &guard.0, wants, request.headers()),
         // Every connection says who is behind it.
         None => Err(Refusal::new(
             StatusCode::FORBIDDEN,
@@ -112,16 +121,15 @@ async fn pass(guard: &Guard, wants: Wants, request: Request, next: Next) -> Resp
 }
 
 /// The rules.
-fn check(
-    peer: Peer,
-    token: Option<&Token>,
-    wants: Wants,
-    headers: &HeaderMap,
-) -> Result<(), Refusal> {
+fn check(peer: Peer, rights: &Rights, wants: Wants, headers: &HeaderMap) -> Result<(), Refusal> {
+    let token = rights.token.as_ref();
     let address = match peer {
         Peer::Local { .. } => return same_origin(wants, headers),
         Peer::Remote(address) => address,
     };
+    if rights.read_only && wants == Wants::Read {
+        return Ok(());
+    }
     let unauthorized = |why: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, why));
     let authorized = match (token, headers.get(header::AUTHORIZATION)) {
         (None, _) => false,
@@ -142,7 +150,7 @@ fn check(
         _ if authorized => Ok(()),
         (Wants::Act, None) => Err(Refusal::new(
             StatusCode::FORBIDDEN,
-            "over TCP this only reads: use the admin socket, or set token_file in [admin]",
+            "over TCP this only reads: use the admin socket, or set token_file in [admin] and not read_only",
         )),
         (Wants::Read, None) => Ok(()),
         (Wants::Read, Some(_)) if is_loopback(address.ip()) => Ok(()),
@@ -249,13 +257,20 @@ mod tests {
         token
     }
 
+    fn rights(token: Option<Token>) -> Rights {
+        Rights {
+            token,
+            read_only: false,
+        }
+    }
+
     /// The status of the refusal, 0 for none.
-    fn status(peer: Peer, token: Option<&Token>, wants: Wants, headers: &[(&str, &str)]) -> u16 {
+    fn status(peer: Peer, rights: &Rights, wants: Wants, headers: &[(&str, &str)]) -> u16 {
         let headers = headers.iter().map(|(name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             (name, HeaderValue::from_str(value).unwrap())
         });
-        let refusal = check(peer, token, wants, &headers.collect()).err();
+        let refusal = check(peer, rights, wants, &headers.collect()).err();
         refusal.map_or(0, |refusal| refusal.status.as_u16())
     }
 
@@ -263,11 +278,14 @@ mod tests {
     fn rights_follow_from_the_way_the_token_and_the_address() {
         let (near, far) = (remote("127.0.0.1:5"), remote("192.0.2.1:5"));
         let mapped = remote("[::ffff:127.0.0.1]:5");
-        let token = token();
-        let (none, some) = (None, Some(&token));
+        let (none, some) = (&rights(None), &rights(Some(token())));
+        let open = &Rights {
+            token: None,
+            read_only: true,
+        };
         let (right, wrong) = ("Bearer s3cret", "Bearer secret");
         // Who, whether there is a token, what is sent; answers to reading and to acting.
-        for (peer, token, sent, read, act) in [
+        for (peer, rights, sent, read, act) in [
             (LOCAL, none, None, 0, 0),
             (LOCAL, some, None, 0, 0),
             (LOCAL, some, Some(wrong), 0, 0),
@@ -283,17 +301,26 @@ mod tests {
             (far, some, None, 401, 401),
             (far, some, Some(right), 0, 0),
             (far, some, Some(wrong), 401, 401),
+            (LOCAL, open, None, 0, 0),
+            (near, open, None, 0, 403),
+            (far, open, None, 0, 403),
+            (far, open, Some(right), 0, 403),
         ] {
             let headers: Vec<_> = sent.iter().map(|sent| ("authorization", *sent)).collect();
-            let found = [Wants::Read, Wants::Act].map(|wants| status(peer, token, wants, &headers));
-            assert_eq!(found, [read, act], "{peer:?} {} {sent:?}", token.is_some());
+            let found =
+                [Wants::Read, Wants::Act].map(|wants| status(peer, rights, wants, &headers));
+            assert_eq!(found, [read, act], "{peer:?} {rights:?} {sent:?}");
         }
     }
 
     #[test]
     fn names_of_strangers_are_refused() {
         let near = remote("127.0.0.1:5");
-        let token = token();
+        let (none, token) = (rights(None), rights(Some(token())));
+        let open = Rights {
+            token: None,
+            read_only: true,
+        };
         for (host, expected) in [
             ("127.0.0.1:8404", 0),
             ("127.0.0.1", 0),
@@ -309,24 +336,25 @@ mod tests {
             ("", 421),
         ] {
             assert_eq!(
-                status(near, None, Wants::Read, &[("host", host)]),
+                status(near, &none, Wants::Read, &[("host", host)]),
                 expected,
                 "{host}"
             );
             assert_eq!(
-                status(LOCAL, None, Wants::Read, &[("host", host)]),
+                status(LOCAL, &none, Wants::Read, &[("host", host)]),
                 0,
                 "{host}"
             );
+            assert_eq!(status(near, &open, Wants::Read, &[("host", host)]), 0);
             let known = [("host", host), ("authorization", "Bearer s3cret")];
-            assert_eq!(status(near, Some(&token), Wants::Read, &known), 0, "{host}");
-            assert_eq!(status(near, Some(&token), Wants::Act, &known), 0, "{host}");
+            assert_eq!(status(near, &token, Wants::Read, &known), 0, "{host}");
+            assert_eq!(status(near, &token, Wants::Act, &known), 0, "{host}");
         }
     }
 
     #[test]
     fn pages_of_other_origins_may_not_act() {
-        let token = token();
+        let token = rights(Some(token()));
         let near = remote("127.0.0.1:5");
         for (name, value, expected) in [
             ("origin", "http://127.0.0.1:8404", 0),
@@ -346,9 +374,9 @@ mod tests {
                 (name, value),
             ];
             for peer in [near, LOCAL] {
-                let act = status(peer, Some(&token), Wants::Act, &headers);
+                let act = status(peer, &token, Wants::Act, &headers);
                 assert_eq!(act, expected, "{peer:?} {name}: {value}");
-                assert_eq!(status(peer, Some(&token), Wants::Read, &headers), 0);
+                assert_eq!(status(peer, &token, Wants::Read, &headers), 0);
             }
         }
     }

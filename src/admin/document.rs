@@ -36,6 +36,8 @@ pub(super) struct Process {
     pub version: &'static str,
     /// The process id.
     pub pid: u32,
+    /// By which interface of the kernel the workers move bytes: io_uring, epoll.
+    pub engine: &'static str,
     /// When the process started; RFC 3339, UTC.
     pub started: String,
     #[serde(skip)]

@@ -69,7 +69,7 @@ use crate::config;
 use crate::control::api::{Actions, StartError, TakeoverServer, binding, owner};
 use crate::privileges::User;
 use crate::token::Token;
-use access::Guard;
+use access::{Guard, Rights};
 use error::Refusal;
 pub use openapi::document as openapi;
 pub(crate) use server::DESCRIPTORS_MAX;
@@ -101,7 +101,7 @@ impl Serving {
 pub(crate) struct Admin {
     tcp: Option<(TcpListener, SocketAddr)>,
     unix: Option<(UnixListener, SocketFile)>,
-    token: Option<Token>,
+    rights: Rights,
     page: Option<String>,
 }
 
@@ -126,7 +126,10 @@ impl Admin {
         Ok(Admin {
             tcp,
             unix,
-            token,
+            rights: Rights {
+                token,
+                read_only: config.read_only,
+            },
             page,
         })
     }
@@ -149,7 +152,7 @@ impl Admin {
         let router = router(&Parts {
             state,
             actions: Arc::new(actions),
-            guard: Guard::new(self.token),
+            guard: Guard::new(self.rights),
             takeover,
             page: self.page,
         });

@@ -80,7 +80,7 @@ mod tests {
         let bound = Vec::new();
         let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));
         let reloader = crate::control::api::Reloader::new(active.clone()).0;
-        State::new(active, shared, Box::new(status), reloader)
+        State::new("epoll", active, shared, Box::new(status), reloader)
     }
 
     #[test]

@@ -18,6 +18,8 @@ type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
 
 /// The state that the routes show.
 pub(crate) struct State {
+    /// The name of the engine that the workers use.
+    pub(super) engine: &'static str,
     pub(super) active: watch::Receiver<Arc<Active>>,
     pub(super) shared: Arc<Shared>,
     pub(super) statuses: Statuses,
@@ -32,12 +34,14 @@ pub(crate) struct State {
 impl State {
     /// Of a process that starts now.
     pub fn new(
+        engine: &'static str,
         active: watch::Receiver<Arc<Active>>,
         shared: Arc<Shared>,
         statuses: Statuses,
         reloader: Reloader,
     ) -> Self {
         State {
+            engine,
             active,
             shared,
             statuses,

@@ -60,6 +60,7 @@ fn process(state: &State) -> Process {
     Process {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
+        engine: state.engine,
         started: rfc3339(state.started),
         started_at: state.started,
         uptime_s: state.clock.elapsed().as_secs(),
@@ -357,6 +358,7 @@ pub(super) mod tests {
         let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
         let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
         let mut state = State::new(
+            "io_uring",
             active.clone(),
             Arc::new(shared),
             statuses,
@@ -378,6 +380,7 @@ pub(super) mod tests {
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),
+                "engine": "io_uring",
                 "started": "1970-01-01T00:00:01.500Z",
                 "uptime_s": 0,
                 "now": stats["process"]["now"],
@@ -446,6 +449,7 @@ pub(super) mod tests {
             "process",
             "version",
             "pid",
+            "engine",
             "started",
             "uptime_s",
             "stopping",

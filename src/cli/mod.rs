@@ -8,6 +8,6 @@ mod operator;
 mod program;
 
 pub use file::File;
-pub use operator::{Command as OperatorCommand, Leave, Process, ServerName, Why};
+pub use operator::{Command as OperatorCommand, Leave, Process, ServerChange, ServerName};
 pub(crate) use program::HELP_TOPIC;
 pub use program::{Cli, Command, Overrides, Pool};

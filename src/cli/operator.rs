@@ -67,6 +67,14 @@ Examples:
   ringway events --no-follow
   ringway events --json";
 
+const HEALTHCHECK_EXAMPLES: &str = "\
+Examples:
+  ringway healthcheck
+  ringway healthcheck --ready --admin http://127.0.0.1:8404
+
+For HEALTHCHECK of a container, and for scripts that move an address to another host.
+Exit status: 0 it does, 1 it does not, or nobody answers: the reasons are printed.";
+
 /// What operators ask of a running process.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -92,64 +100,22 @@ pub enum Command {
     },
     /// Give a server no new sessions but those that a cookie leads there
     #[command(after_help = DRAIN_EXAMPLES)]
-    Drain {
-        /// The process
-        #[command(flatten)]
-        process: Process,
-        /// The server
-        #[arg(value_name = "BACKEND/SERVER")]
-        server: ServerName,
-        /// Why
-        #[command(flatten)]
-        why: Why,
-        /// What happens to open sessions
-        #[command(flatten)]
-        leave: Leave,
-    },
+    Drain(Leave),
     /// Give a server sessions again
     #[command(after_help = READY_EXAMPLES)]
-    Ready {
-        /// The process
-        #[command(flatten)]
-        process: Process,
-        /// The server
-        #[arg(value_name = "BACKEND/SERVER")]
-        server: ServerName,
-        /// Why
-        #[command(flatten)]
-        why: Why,
-    },
+    Ready(ServerChange),
     /// Give a server no new sessions at all, and do not check it
     #[command(after_help = MAINT_EXAMPLES)]
-    Maint {
-        /// The process
-        #[command(flatten)]
-        process: Process,
-        /// The server
-        #[arg(value_name = "BACKEND/SERVER")]
-        server: ServerName,
-        /// Why
-        #[command(flatten)]
-        why: Why,
-        /// What happens to open sessions
-        #[command(flatten)]
-        leave: Leave,
-    },
+    Maint(Leave),
     /// Set the weight of a server
     #[command(after_help = WEIGHT_EXAMPLES)]
     Weight {
-        /// The process
-        #[command(flatten)]
-        process: Process,
         /// The server
-        #[arg(value_name = "BACKEND/SERVER")]
-        server: ServerName,
+        #[command(flatten)]
+        change: ServerChange,
         /// Its share among the servers of its backend, 0 to 256; 0: no new balanced sessions
         #[arg(value_parser = clap::value_parser!(u16).range(0..=256))]
         weight: u16,
-        /// Why
-        #[command(flatten)]
-        why: Why,
     },
     /// List open sessions, the oldest first
     #[command(after_help = SESSIONS_EXAMPLES)]
@@ -197,6 +163,16 @@ pub enum Command {
         #[command(flatten)]
         process: Process,
     },
+    /// Say whether the running process is alive, or ready for clients
+    #[command(after_help = HEALTHCHECK_EXAMPLES)]
+    Healthcheck {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// Ask whether it takes sessions and has a server for every backend, too
+        #[arg(long)]
+        ready: bool,
+    },
     /// Show what happened last, and what happens
     #[command(after_help = EVENTS_EXAMPLES)]
     Events {
@@ -229,9 +205,15 @@ pub struct Process {
     pub file: File,
 }
 
-/// The reason that an operator gives for an action.
+/// A change of a server's state.
 #[derive(Args, Debug)]
-pub struct Why {
+pub struct ServerChange {
+    /// The process
+    #[command(flatten)]
+    pub process: Process,
+    /// The server
+    #[arg(value_name = "BACKEND/SERVER")]
+    pub server: ServerName,
     /// Why: it is shown beside the state
     #[arg(
         long,
@@ -242,9 +224,12 @@ pub struct Why {
     pub reason: String,
 }
 
-/// What happens to open sessions of a server that takes no new ones.
+/// A server takes no new sessions.
 #[derive(Args, Debug)]
 pub struct Leave {
+    /// The server
+    #[command(flatten)]
+    pub change: ServerChange,
     /// Close its open sessions
     #[arg(long)]
     pub close_sessions: bool,

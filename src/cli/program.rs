@@ -6,13 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 use super::file::File;
 use super::operator;
-use crate::config::{self, Algorithm};
+use crate::config::{self, Algorithm, EngineChoice};
 use crate::topics;
 
 /// The cookie of `ringway http` unless it is named.
 const STICKY_COOKIE: &str = "RINGWAY";
 
-/// A layer-4 TCP load balancer for Linux on io_uring.
+/// A layer-4 TCP load balancer for Linux on io_uring, or on epoll where that is refused.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version, about, after_help = topics_and_examples(), disable_help_subcommand = true)]
 pub struct Cli {
@@ -171,7 +171,11 @@ pub enum Command {
     },
     /// Three small servers and the balancer before them, to try it out
     #[command(after_help = DEMO_EXAMPLES)]
-    Demo,
+    Demo {
+        /// By which interface of the kernel workers move bytes: auto, io_uring, epoll
+        #[arg(long, value_name = "ENGINE", value_parser = engine, default_value_t = EngineChoice::Auto)]
+        engine: EngineChoice,
+    },
     /// Say whether this host can run the balancer, and what to change
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor,
@@ -236,9 +240,23 @@ pub struct Overrides {
     /// Worker threads [default: what the configuration says, else one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Address of the admin listener, on loopback unless there is a token [default: what the configuration says, else none]
+    /// By which interface of the kernel workers move bytes: auto, io_uring, epoll [default: what the configuration says, else auto]
+    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    pub engine: Option<EngineChoice>,
+    /// Address of the admin listener, on loopback unless it is read-only or there is a token [default: what the configuration says, else none]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
+    /// Let everybody who reaches the admin listener read, and nobody change anything over it
+    #[arg(long, requires = "admin")]
+    pub admin_read_only: bool,
+}
+
+fn engine(name: &str) -> Result<EngineChoice, String> {
+    let known = EngineChoice::NAMES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, engine)| *engine).ok_or_else(|| {
+        let names: Vec<&str> = EngineChoice::NAMES.iter().map(|(name, _)| *name).collect();
+        format!("one of {} is needed", names.join(", "))
+    })
 }
 
 fn balance(name: &str) -> Result<Algorithm, String> {

@@ -23,12 +23,15 @@ const OWN_PAGES: &[&str] = &["/", "/healthz", "/readyz", "/metrics", "/stats.csv
 /// Section `[admin]`; at least one of `listen` and `socket` is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it listens; port 0 lets the kernel choose. Beyond loopback there is a `token_file`.
+    /// Where it listens; port 0 lets the kernel choose. Beyond loopback there is a `token_file`, or it is
+    /// `read_only`.
     pub listen: Option<SocketAddr>,
     /// Path of a Unix socket, 1 to 107 bytes.
     pub socket: Option<PathBuf>,
     /// File with the token that actions over `listen` need; not yet read.
     pub token_file: Option<PathBuf>,
+    /// Over `listen` everybody may read and nobody may change anything. Then there is no `token_file`.
+    pub read_only: bool,
     /// A second path of the stats page: begins with `/`, and is none of the listener's own.
     pub page: Option<String>,
 }
@@ -40,6 +43,7 @@ impl Admin {
             listen: Some(listen),
             socket: None,
             token_file: None,
+            read_only: false,
             page: None,
         }
     }
@@ -53,6 +57,7 @@ pub(super) struct RawAdmin {
     pub listen: Field<RawListen>,
     pub socket: Field<PathBuf>,
     pub token_file: Field<PathBuf>,
+    pub read_only: Field<bool>,
     pub page: Field<String>,
 }
 
@@ -71,8 +76,19 @@ pub(super) fn validate_admin(
         out.error(raw.span.clone(), problem);
     }
     let token = !matches!(raw.token_file, Field::Absent);
+    let read_only = raw.read_only.get().copied().unwrap_or_default();
+    if let Some(written) = raw.read_only.written()
+        && read_only
+        && token
+    {
+        let problem = Problem::new(
+            "[admin] has `token_file` and is read-only",
+            "remove `token_file`: nobody can change anything over TCP; or remove `read_only`",
+        );
+        out.error(written.span(), problem);
+    }
     if let (Some(written), Some(listen)) = (raw.listen.written(), listen)
-        && let Err(problem) = check_reach(&listen, token)
+        && let Err(problem) = check_reach(&listen, token || read_only)
     {
         out.error(written.span(), problem);
     }
@@ -80,19 +96,22 @@ pub(super) fn validate_admin(
         listen,
         socket: raw.socket.get().cloned(),
         token_file: raw.token_file.get().cloned(),
+        read_only,
         page: raw.page.get().cloned(),
     }
 }
 
-/// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it.
-pub(super) fn check_reach(address: &SocketAddr, has_token: bool) -> Result<(), Problem> {
-    if has_token || address.ip().is_loopback() {
+/// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it, which has to
+/// be `limited` by a token or to reading.
+pub(super) fn check_reach(address: &SocketAddr, limited: bool) -> Result<(), Problem> {
+    if limited || address.ip().is_loopback() {
         return Ok(());
     }
     Err(Problem::new(
         format!("the admin listener on `{address}` is beyond loopback and has no token"),
         format!(
-            "add token_file = \"/etc/ringway/token\" to [admin], or write \"127.0.0.1:{}\"",
+            "add token_file = \"/etc/ringway/token\" to [admin], or read_only = true if everybody who \
+             reaches it may read; or write \"127.0.0.1:{}\"",
             address.port()
         ),
     ))
@@ -139,7 +158,8 @@ mod tests {
     fn the_admin_listener_is_put_elsewhere_or_refused() {
         let mut config = config();
         assert_eq!(config.admin, None);
-        config.set_admin("[::1]:0", &no_names).unwrap();
+        let set = |config: &mut Config, text| config.set_admin(text, false, &no_names);
+        set(&mut config, "[::1]:0").unwrap();
         let expected = Some(Admin::on("[::1]:0".parse().unwrap()));
         assert_eq!(config.admin, expected);
         for (text, sentence) in [
@@ -151,10 +171,12 @@ mod tests {
             ("127.0.0.1", "address without a port"),
             ("db:1", "cannot resolve `db`"),
         ] {
-            let problem = config.set_admin(text, &no_names).unwrap_err().to_string();
+            let problem = set(&mut config, text).unwrap_err().to_string();
             assert!(problem.contains(sentence), "{problem}");
             assert_eq!(config.admin, expected, "it stays");
         }
+        config.set_admin("0.0.0.0:8404", true, &no_names).unwrap();
+        assert!(config.admin.unwrap().read_only);
     }
 
     #[test]
@@ -164,12 +186,15 @@ mod tests {
             listen: None,
             socket: Some(PathBuf::from("/run/ringway/admin.sock")),
             token_file: Some(PathBuf::from("/etc/ringway/token")),
+            read_only: false,
             page: Some("/lb".to_owned()),
         };
         config.admin = Some(written.clone());
-        config.set_admin("10.0.0.1:8404", &no_names).unwrap();
+        config.set_admin("10.0.0.1:8404", false, &no_names).unwrap();
         let listen = Some("10.0.0.1:8404".parse().unwrap());
         assert_eq!(config.admin, Some(Admin { listen, ..written }));
+        let problem = config.set_admin("10.0.0.1:8404", true, &no_names);
+        assert!(problem.unwrap_err().to_string().contains("token_file"));
     }
 
     #[test]

@@ -33,6 +33,40 @@ impl fmt::Display for AccessLog {
     }
 }
 
+/// By which interface of the kernel workers move bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// io_uring where the kernel allows it, else epoll.
+    Auto,
+    /// io_uring, or the process does not start.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+impl EngineChoice {
+    /// The names in the configuration and on the command line.
+    pub const NAMES: &[(&str, EngineChoice)] = &[
+        ("auto", EngineChoice::Auto),
+        ("io_uring", EngineChoice::IoUring),
+        ("epoll", EngineChoice::Epoll),
+    ];
+}
+
+impl fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(EngineChoice::NAMES, *self))
+    }
+}
+
+impl FromStr for EngineChoice {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        parse_choice("engine", text, Self::NAMES)
+    }
+}
+
 /// What becomes of the open sessions of a server that goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDown {
@@ -128,6 +162,13 @@ mod tests {
         assert_eq!(Algorithm::NAMES.len(), 5);
         for access_log in [AccessLog::Text, AccessLog::Json, AccessLog::Off] {
             assert!(AccessLog::NAMES.contains(&(access_log.to_string().as_str(), access_log)));
+        }
+        for engine in [
+            EngineChoice::Auto,
+            EngineChoice::IoUring,
+            EngineChoice::Epoll,
+        ] {
+            assert_eq!(engine.to_string().parse::<EngineChoice>().unwrap(), engine);
         }
         for inspect in [Inspect::First, Inspect::Close] {
             assert!(Inspect::NAMES.contains(&(inspect.to_string().as_str(), inspect)));

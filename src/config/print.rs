@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::admin::RawAdmin;
 use super::discover::{Discover, DiscoverQuery, RawDiscover};
 use super::field::Field;
 use super::health_check::RawHealthCheck;
@@ -30,8 +31,7 @@ pub fn effective(loaded: &Loaded) -> String {
     let mut page = Page::default();
     global(&mut page, loaded, &config.global);
     if let Some(admin) = &config.admin {
-        let written = raw.admin.as_ref().and_then(|admin| admin.listen.get());
-        self::admin(&mut page, admin, written);
+        self::admin(&mut page, admin, raw.admin.as_ref());
     }
     for (frontend, written) in config.frontends.iter().zip(&raw.frontends) {
         self::frontend(&mut page, loaded, frontend, written);
@@ -88,6 +88,7 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
         .workers
         .map_or_else(|| quoted("auto"), |count| count.to_string());
     page.line("workers", workers, unwritten(&written.workers));
+    page.line("engine", quoted(global.engine), unwritten(&written.engine));
     page.limit(
         "max_sessions",
         global.sessions_max,
@@ -122,8 +123,9 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
     page.limit("group", group.map(quoted), &own);
 }
 
-fn admin(page: &mut Page, admin: &Admin, listen: Option<&RawListen>) {
+fn admin(page: &mut Page, admin: &Admin, written: Option<&RawAdmin>) {
     page.header("[admin]");
+    let listen = written.and_then(|written| written.listen.get());
     let host = listen.and_then(listen_host);
     match admin.listen {
         Some(address) => page.line(
@@ -135,6 +137,8 @@ fn admin(page: &mut Page, admin: &Admin, listen: Option<&RawListen>) {
     }
     page.limit("socket", file(admin.socket.as_ref()), "none");
     page.limit("token_file", file(admin.token_file.as_ref()), "none");
+    let comment = written.and_then(|written| unwritten(&written.read_only));
+    page.line("read_only", admin.read_only, comment);
     page.limit("page", admin.page.as_ref().map(quoted), "none");
 }
 

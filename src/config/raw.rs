@@ -17,7 +17,7 @@ use super::http_mode::RawMode;
 use super::identity::RawIdentity;
 use super::problem::Span;
 use super::sticky::RawSticky;
-use super::{AccessLog, Algorithm, OnDown};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,7 @@ pub(super) struct RawConfig {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawGlobal {
     pub workers: Field<RawWorkers>,
+    pub engine: Field<EngineChoice>,
     pub sessions_max: Field<u32>,
     pub shutdown_timeout: Field<Duration>,
     pub shutdown_grace: Field<Duration>,

@@ -27,7 +27,7 @@ use super::raw::{
 use super::reference::Kind;
 use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Algorithm, OnDown, cookie, defaults};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown, cookie, defaults};
 use admin::read_admin;
 use discover::read_discover;
 use health_check::read_health_check;
@@ -66,6 +66,9 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
         shutdown_timeout: shutdown("shutdown_timeout"),
         shutdown_grace: shutdown("shutdown_grace"),
         workers: section.take("workers", read_workers),
+        engine: section.take("engine", |out, entry| {
+            value::choice(out, entry, EngineChoice::NAMES)
+        }),
         sessions_max: section.take("max_sessions", sessions_max),
         access_log: section.take("access_log", |out, entry| {
             value::choice(out, entry, AccessLog::NAMES)

@@ -14,8 +14,8 @@ use super::problem::{Problem, shorten};
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
-    AccessLog, Algorithm, Backend, Config, Frontend, Global, HttpMode, Listen, Mode, OnDown,
-    Server, Sticky, Timeouts, defaults,
+    AccessLog, Algorithm, Backend, Config, EngineChoice, Frontend, Global, HttpMode, Listen, Mode,
+    OnDown, Server, Sticky, Timeouts, defaults,
 };
 
 /// Begins an argument that names servers by DNS.
@@ -116,6 +116,7 @@ impl Default for Global {
     fn default() -> Self {
         Self {
             workers: None,
+            engine: EngineChoice::Auto,
             sessions_max: None,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
             shutdown_grace: defaults::SHUTDOWN_GRACE,
@@ -225,15 +226,29 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[&String], is_optional: bool) 
 
 impl Config {
     /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
-    /// stay.
+    /// stay, but that it is read-only if that is wanted here.
     ///
     /// # Errors
     ///
-    /// It can't be there: a frontend is, or it is beyond loopback and there is no token.
-    pub fn set_admin(&mut self, address: &str, resolver: Resolver<'_>) -> Result<(), Problem> {
+    /// It can't be there: a frontend is, or it is beyond loopback, not read-only, and there is no token. Or it
+    /// would be read-only and have a token.
+    pub fn set_admin(
+        &mut self,
+        address: &str,
+        read_only: bool,
+        resolver: Resolver<'_>,
+    ) -> Result<(), Problem> {
         let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
-        let token = self.admin.as_ref().and_then(|a| a.token_file.as_ref());
-        check_reach(&listen, token.is_some())?;
+        let written = self.admin.as_ref();
+        let token = written.is_some_and(|admin| admin.token_file.is_some());
+        let read_only = read_only || written.is_some_and(|admin| admin.read_only);
+        if read_only && token {
+            return Err(Problem::new(
+                "it would be read-only, and [admin] has `token_file`",
+                "leave --admin-read-only out, or remove `token_file`",
+            ));
+        }
+        check_reach(&listen, token || read_only)?;
         for taken in self.frontends.iter().flat_map(|f| &f.listen) {
             if let Listen::Address(taken) = taken
                 && admin_conflict(listen, *taken)
@@ -241,10 +256,9 @@ impl Config {
                 return Err(admin_problem(listen, *taken));
             }
         }
-        match &mut self.admin {
-            Some(admin) => admin.listen = Some(listen),
-            None => self.admin = Some(Admin::on(listen)),
-        }
+        let admin = self.admin.get_or_insert_with(|| Admin::on(listen));
+        admin.listen = Some(listen);
+        admin.read_only = read_only;
         Ok(())
     }
 }

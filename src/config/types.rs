@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::Admin;
-use super::choice::{AccessLog, OnDown};
+use super::choice::{AccessLog, EngineChoice, OnDown};
 use super::discover::Discover;
 use super::health_check::HealthCheck;
 use super::http_mode::Mode;
@@ -32,6 +32,8 @@ pub struct Config {
 pub struct Global {
     /// Worker threads, 1..=1024; `None`: one per CPU that this process may run on.
     pub workers: Option<usize>,
+    /// By which interface of the kernel workers move bytes.
+    pub engine: EngineChoice,
     /// Sessions over all workers, at least 1; `None`: derived from the limit of open files.
     pub sessions_max: Option<u32>,
     /// How long open sessions may finish after the first signal to stop.

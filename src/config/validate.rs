@@ -65,6 +65,7 @@ fn global(out: &mut Diagnostics, raw: &RawGlobal) -> Global {
             Some(RawWorkers::Count(count)) => Some(*count),
             Some(RawWorkers::Auto) | None => None,
         },
+        engine: *raw.engine.get().unwrap_or(&default.engine),
         sessions_max: raw.sessions_max.get().copied(),
         shutdown_timeout: *raw
             .shutdown_timeout

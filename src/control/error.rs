@@ -20,8 +20,10 @@ pub enum StartError {
     StateFile(String),
     /// There is nothing to take over.
     Takeover(String),
-    /// The kernel refuses io_uring.
+    /// The kernel refuses io_uring, or lacks something for it.
     IoUring(SetupError),
+    /// The kernel lacks something for epoll.
+    Epoll(SetupError),
     /// Something else of the system failed.
     System(&'static str, std::io::Error),
     /// A worker or the health thread ended by a fault of ours.
@@ -34,7 +36,19 @@ impl fmt::Display for StartError {
             StartError::Listen { what, why } => write!(f, "cannot listen on {what}: {why}"),
             StartError::Admin(why) | StartError::StateFile(why) => f.write_str(why),
             StartError::Takeover(why) => write!(f, "cannot take over: {why}"),
-            StartError::IoUring(error) => f.write_str(&probe::explain(error)),
+            StartError::IoUring(error) if probe::is_refusal(error) => {
+                let refusal = probe::explain(error);
+                write!(
+                    f,
+                    "{refusal}; or run on epoll: `engine = \"auto\"` in [global]"
+                )
+            }
+            StartError::IoUring(error) => probe::explain(error).fmt(f),
+            StartError::Epoll(SetupError { step, error }) => write!(
+                f,
+                "cannot set up epoll ({step}: {error}): raise the limit of open files \
+                 (LimitNOFILE=, `ulimit -n`) or of memory, or use fewer workers"
+            ),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
             StartError::WorkerFailed => {
                 f.write_str("a thread ended by an internal error; the lines above tell more")

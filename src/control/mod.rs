@@ -10,6 +10,7 @@ pub(crate) mod api;
 pub(crate) mod backend_registry;
 pub(crate) mod binding;
 pub(crate) mod discovery;
+pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod journal;

@@ -327,6 +327,12 @@ impl Reload {
                 self.workers
             ));
         }
+        let (engine, old) = (config.global.engine, active.snapshot.config.global.engine);
+        if engine != old {
+            return Err(format!(
+                "a change of `engine` from \"{old}\" to \"{engine}\" needs a restart"
+            ));
+        }
         if config.global.identity != active.snapshot.config.global.identity {
             return Err("a change of `user` or `group` needs a restart".to_owned());
         }

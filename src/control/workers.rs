@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tokio::sync::{mpsc, watch};
 
+use super::engine::EngineKind;
 use super::error::StartError;
 use super::limits::Limits;
-use crate::io::{Engine, Features, Listener, ResourceLimits, Uring, Waker, host};
+use crate::io::{Engine, Epoll, Features, Listener, ResourceLimits, System, Uring, Waker, host};
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
@@ -101,6 +102,7 @@ pub struct Workers {
 struct Thread {
     index: usize,
     cpu: Option<usize>,
+    engine: EngineKind,
     limits: ResourceLimits,
     waker: Waker,
     snapshot: Arc<Snapshot>,
@@ -121,6 +123,7 @@ impl Workers {
     ///
     /// An engine or a thread is refused, or it could not become `user`.
     pub fn start(
+        engine: EngineKind,
         snapshot: &Arc<Snapshot>,
         user: Option<User>,
         limits: &Limits,
@@ -147,6 +150,7 @@ impl Workers {
             let thread = Thread {
                 index,
                 cpu: cpus.get(index % cpus.len().max(1)).copied(),
+                engine,
                 limits: ResourceLimits {
                     buffer_bytes_max: limits.buffer_bytes_max,
                     pipes_max: limits.pipes_max,
@@ -281,12 +285,17 @@ impl Thread {
             );
         }
         let waker = self.waker.clone();
-        match Uring::new(Features::default(), &self.limits, waker) {
-            Ok(engine) => self.serve(engine),
-            Err(error) => {
-                let _ = self.ready.send(Err(StartError::IoUring(error)));
-            }
-        }
+        let refused = match self.engine {
+            EngineKind::IoUring => match Uring::new(Features::default(), &self.limits, waker) {
+                Ok(engine) => return self.serve(engine),
+                Err(error) => StartError::IoUring(error),
+            },
+            EngineKind::Epoll => match System::new(&self.limits, waker) {
+                Ok(system) => return self.serve(Epoll::new(system)),
+                Err(error) => StartError::Epoll(error),
+            },
+        };
+        let _ = self.ready.send(Err(refused));
     }
 
     /// Serves on this engine until the worker has ended.

@@ -52,8 +52,8 @@ pub trait Engine: Sockets + Memory + Pipes {
     /// cancellation.
     fn accept(&mut self, listener: &Self::Listener, multi: bool, token: Token);
 
-    /// Queues the cancellation of accepting; it has no completion of its own.
-    fn cancel_accept(&mut self, accepting: Token);
+    /// Queues the cancellation of accepting on this listener; it has no completion of its own.
+    fn cancel_accept(&mut self, listener: &Self::Listener, accepting: Token);
 
     /// Queues a wait for the next call of the engine's waker.
     fn watch_waker(&mut self, token: Token);

@@ -11,9 +11,10 @@
 //! | `socket.rs`, `listener.rs`, `buffer.rs`, `pool.rs`, `memory.rs`, `kernel_pipe.rs` | descriptors and memory, the same for every engine |
 //! | `setup.rs`, `waker.rs`, `fault.rs` | making an engine, waking it, and what its errors mean |
 //! | `uring.rs` | the engine on io_uring |
+//! | `epoll.rs` | the engine on epoll |
 //! | `host.rs`, `cgroup.rs`, `handover.rs` | limits of this host; passing sockets to another process |
 //!
-//! Another engine is one more file beside `uring.rs`: it implements [`Engine`], lends its
+//! Another engine is one more file beside these two: it implements [`Engine`], lends its
 //! `Resources`, and is made in `src/control/workers.rs`.
 //!
 //! # Invariants of the unsafe code
@@ -46,6 +47,7 @@ mod buffer;
 mod calls;
 mod cgroup;
 mod engine;
+mod epoll;
 mod fault;
 pub mod handover;
 pub mod host;
@@ -57,12 +59,15 @@ mod pool;
 mod resources;
 mod setup;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod uring;
 mod waker;
 
 pub use buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES, RECEIVE_BYTES};
 pub use calls::{Memory, Pipes, Sockets, SpliceResult};
 pub use engine::Engine;
+pub use epoll::{Edge, Epoll, Key, Readiness, Ready, Registered, System};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
 pub use listener::Listener;

@@ -241,7 +241,7 @@ impl Engine for Uring {
         self.push(entry, encode(token, Kind::Accept));
     }
 
-    fn cancel_accept(&mut self, accepting: Token) {
+    fn cancel_accept(&mut self, _listener: &Listener, accepting: Token) {
         let entry = entries::cancel_all(encode(accepting, Kind::Accept));
         self.push(entry, encode(accepting, Kind::Silent));
     }

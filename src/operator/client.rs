@@ -17,6 +17,9 @@ use super::output::Failure;
 use super::target::{Address, Target};
 use crate::cli::Process;
 
+/// How long it may take to close many sessions.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// How long a connection and an answer may take, unless it is known to take longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,6 +53,12 @@ impl Client {
         self.ask(Method::GET, path, None).await
     }
 
+    /// Asks for a text.
+    pub async fn text(&self, path: &str) -> Result<String, Failure> {
+        let bytes = self.answer(Method::GET, path, None).await?.1;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Orders something.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, path, Some(body)).await
@@ -66,16 +75,27 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        let (status, bytes) = self.answer(method, path, body).await?;
+        serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
+    }
+
+    /// The status and the body of an answer that is no refusal.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let answer = async {
             let response = self.send(method, path, body).await?;
             let status = response.status();
             Ok((status, self.read(response).await?))
         };
         let (status, bytes) = self.in_time(answer).await?;
-        if !status.is_success() {
-            return Err(self.refusal(status, &bytes));
+        match status.is_success() {
+            true => Ok((status, bytes)),
+            false => Err(self.refusal(status, &bytes)),
         }
-        serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
     }
 
     /// Asks for an answer that goes on.

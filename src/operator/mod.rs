@@ -22,14 +22,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::OperatorCommand as Command;
-use client::Client;
+use client::{CLOSE_TIMEOUT, Client};
 use output::{Failure, complain, say};
 
 /// How long a reload may take: names are resolved, and every worker takes part.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// How long it may take to close many sessions.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Runs a command and prints its result. The exit status is 0 if it succeeded, else 1.
 pub fn run(command: Command) -> ExitCode {
@@ -51,35 +48,10 @@ async fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Status { process, json } => status::show(&Client::new(&process)?, json).await,
         Command::Top { process, interval } => top::run(&Client::new(&process)?, interval).await,
-        Command::Drain {
-            process,
-            server,
-            why,
-            leave,
-        } => {
-            let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
-            servers::leave(&client, &server, "drain", &why, &leave).await
-        }
-        Command::Maint {
-            process,
-            server,
-            why,
-            leave,
-        } => {
-            let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
-            servers::leave(&client, &server, "maint", &why, &leave).await
-        }
-        Command::Ready {
-            process,
-            server,
-            why,
-        } => servers::ready(&Client::new(&process)?, &server, &why).await,
-        Command::Weight {
-            process,
-            server,
-            weight,
-            why,
-        } => servers::weigh(&Client::new(&process)?, &server, weight, &why).await,
+        Command::Drain(leave) => servers::leave("drain", &leave).await,
+        Command::Maint(leave) => servers::leave("maint", &leave).await,
+        Command::Ready(change) => servers::ready(&change).await,
+        Command::Weight { change, weight } => servers::set_weight(&change, weight).await,
         Command::Sessions {
             process,
             server,
@@ -109,6 +81,9 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Reload { process } => {
             reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
         }
+        Command::Healthcheck { process, ready } => {
+            healthcheck(&Client::new(&process)?, ready).await
+        }
         Command::Events {
             process,
             no_follow,
@@ -116,6 +91,12 @@ async fn execute(command: Command) -> Result<(), Failure> {
             json,
         } => events::show(&Client::new(&process)?, since, no_follow, json).await,
     }
+}
+
+/// Succeeds if the process is alive, or `ready` for clients.
+async fn healthcheck(client: &Client, ready: bool) -> Result<(), Failure> {
+    let path = if ready { "/readyz" } else { "/healthz" };
+    say(client.text(path).await?.trim_end())
 }
 
 async fn reload(client: &Client) -> Result<(), Failure> {

@@ -5,52 +5,40 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{CLOSE_TIMEOUT, Client};
 use super::output::{Failure, complain, say};
 use super::status::{list, number, state, word};
-use crate::cli::{Leave, ServerName, Why};
+use crate::cli::{Leave, ServerChange, ServerName};
 use crate::config::format_duration;
 
 /// How often the sessions that are left are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Takes sessions away from a server, and waits for the end of the last one if that is wanted.
-pub(super) async fn leave(
-    client: &Client,
-    server: &ServerName,
-    to: &str,
-    why: &Why,
-    leave: &Leave,
-) -> Result<(), Failure> {
-    let change = json!({
-        "state": to, "reason": why.reason, "close_sessions": leave.close_sessions,
+/// Gives a server no new sessions, by this state, and waits for the end of the last one if that is
+/// wanted.
+pub(super) async fn leave(state: &str, leave: &Leave) -> Result<(), Failure> {
+    let change = &leave.change;
+    let client = Client::new(&change.process)?.patient(CLOSE_TIMEOUT);
+    let body = json!({
+        "state": state, "reason": change.reason, "close_sessions": leave.close_sessions,
     });
-    set(client, server, &change).await?;
+    set(&client, &change.server, &body).await?;
     if leave.wait {
-        return wait(client, server, leave.timeout).await;
+        return wait(&client, &change.server, leave.timeout).await;
     }
     Ok(())
 }
 
 /// Gives a server sessions again.
-pub(super) async fn ready(client: &Client, server: &ServerName, why: &Why) -> Result<(), Failure> {
-    let change = json!({ "state": "ready", "reason": why.reason });
-    set(client, server, &change).await
+pub(super) async fn ready(change: &ServerChange) -> Result<(), Failure> {
+    let body = json!({ "state": "ready", "reason": change.reason });
+    set(&Client::new(&change.process)?, &change.server, &body).await
 }
 
 /// Sets the weight of a server.
-pub(super) async fn weigh(
-    client: &Client,
-    server: &ServerName,
-    weight: u16,
-    why: &Why,
-) -> Result<(), Failure> {
-    set(
-        client,
-        server,
-        &json!({ "weight": weight, "reason": why.reason }),
-    )
-    .await
+pub(super) async fn set_weight(change: &ServerChange, weight: u16) -> Result<(), Failure> {
+    let body = json!({ "weight": weight, "reason": change.reason });
+    set(&Client::new(&change.process)?, &change.server, &body).await
 }
 
 async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), Failure> {

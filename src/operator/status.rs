@@ -33,12 +33,13 @@ pub(super) fn process(process: &Value) -> String {
         Some(false) | None => "",
     };
     format!(
-        "ringway {}, pid {}, up {}, {} of {} sessions{stopping}",
+        "ringway {}, pid {}, up {}, {} of {} sessions, on {}{stopping}",
         word(&process["version"]),
         number(&process["pid"]),
         duration(number(&process["uptime_s"])),
         number(&process["sessions"]["current"]),
         limit(&process["sessions"]["limit"]),
+        word(&process["engine"]),
     )
 }
 
@@ -176,7 +177,7 @@ mod tests {
         };
         let stats = json!({
             "process": {
-                "version": "0.1.0", "pid": 1683, "uptime_s": 65, "stopping": false,
+                "version": "0.1.0", "pid": 1683, "engine": "io_uring", "uptime_s": 65, "stopping": false,
                 "sessions": { "current": 3, "limit": 8828 },
             },
             "frontends": [{
@@ -189,7 +190,7 @@ mod tests {
         });
         let text = text(&stats, UNIX_EPOCH + Duration::from_secs(100)).join("\n");
         let expected = "\
-ringway 0.1.0, pid 1683, up 1m5s, 3 of 8828 sessions
+ringway 0.1.0, pid 1683, up 1m5s, 3 of 8828 sessions, on io_uring
 
 FRONTEND  LISTEN                 BACKEND  SESSIONS  LIMIT  TOTAL      IN     OUT
 web       127.0.0.1:80 [::1]:80  app             3      -     43  17 KiB  50 KiB

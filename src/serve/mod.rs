@@ -18,6 +18,7 @@ use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
 use crate::control::discovery::{self, Discovery, Sink};
+use crate::control::engine;
 pub use crate::control::error::StartError;
 use crate::control::health::Health;
 use crate::control::journal::Journal;
@@ -128,6 +129,10 @@ async fn serve(
         admin::DESCRIPTORS_MAX,
     );
     limits.report(&config);
+    let (engine, warning) = engine::choose(config.global.engine)?;
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
     let mut registry = Registry::new(worker_count);
     let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
@@ -172,7 +177,15 @@ async fn serve(
     let warned = move |text| drop(warn.try_send(text));
     let log = Writer::start(user, warned)
         .map_err(|error| StartError::System("cannot start the access log's thread", error))?;
-    let mut workers = Workers::start(&snapshot, user, &limits, setup, applied.by_worker, &log)?;
+    let mut workers = Workers::start(
+        engine,
+        &snapshot,
+        user,
+        &limits,
+        setup,
+        applied.by_worker,
+        &log,
+    )?;
     if let Some(taken) = taken {
         finish_takeover(taken, applied.kept).await;
         workers.handles().send(|| Command::AcceptAnew);
@@ -224,7 +237,13 @@ async fn serve(
         let status_of = Box::new(move |server: &ServerShared| statuses.server(server));
         let shared = Arc::clone(workers.shared());
         // The task that reloads goes on for as long as somebody could ask it.
-        let mut state = admin::State::new(active.clone(), shared, status_of, reloader.clone());
+        let mut state = admin::State::new(
+            engine.name(),
+            active.clone(),
+            shared,
+            status_of,
+            reloader.clone(),
+        );
         state.discovery = discovery.statuses().clone();
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }

@@ -82,13 +82,13 @@ impl WaitRegistry {
         first.map(|(_, worker)| worker)
     }
 
-    /// Notes that `worker` is notified. Returns whether it was not yet, so that it has to be notified.
+    /// Notes that `worker` is notified. Returns whether it was not yet, so that a notice has to be sent.
     #[must_use]
     pub fn mark_notified(&self, worker: usize) -> bool {
         !self.notified[worker].swap(true, Ordering::SeqCst)
     }
 
-    /// Notes that `worker` looks for a free slot after this: it has to be notified of slots that become free later.
+    /// Notes that `worker` looks for a free slot after this: a slot that is freed later needs another notice.
     pub fn clear_notified(&self, worker: usize) {
         self.notified[worker].swap(false, Ordering::SeqCst);
     }

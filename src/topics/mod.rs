@@ -38,6 +38,7 @@ static TOPICS: &[Topic] = topics![
     "discovery",
     "health",
     "relaying",
+    "engines",
     "http-mode",
     "shortages",
     "limits",

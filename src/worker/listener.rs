@@ -96,8 +96,10 @@ impl<E: Engine> Listener<E> {
     pub fn cancel(&mut self, index: usize, engine: &mut E) {
         match self.accept {
             AcceptState::Once | AcceptState::Multishot => {
-                self.accept = AcceptState::Canceling;
-                engine.cancel_accept(Owner::Listener(index).token());
+                if let Some(handle) = &self.handle {
+                    self.accept = AcceptState::Canceling;
+                    engine.cancel_accept(handle, Owner::Listener(index).token());
+                }
             }
             AcceptState::Idle | AcceptState::Canceling => {}
         }

@@ -481,7 +481,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
     });
     let example = json!({
         "process": {
-            "version": "", "pid": 0, "started": "time", "uptime_s": 0, "now": "time",
+            "version": "", "pid": 0, "engine": "one of io_uring, epoll", "started": "time", "uptime_s": 0, "now": "time",
             "stopping": false, "sessions": sessions, "reload": { "version": 0, "last": null },
             "messages_dropped": 0,
         },

@@ -119,6 +119,23 @@ fn status_shows_what_there_is() {
 }
 
 #[test]
+fn healthcheck_tells_alive_from_ready() {
+    let fixture = Fixture::start();
+    assert_eq!(fixture.done(&["healthcheck"]), "ok\n");
+    assert_eq!(fixture.done(&["healthcheck", "--ready"]), "ok\n");
+
+    fixture.done(&["maint", "app/web1"]);
+    fixture.done(&["maint", "app/web2"]);
+    assert_eq!(fixture.done(&["healthcheck"]), "ok\n");
+    let why = fixture.fails(&["healthcheck", "--ready"]);
+    assert!(why.ends_with("backend app: no usable server"), "{why}");
+
+    let nobody = ["healthcheck", "--admin", "http://127.0.0.1:9"];
+    let why = one_error(&Ringway::command(&nobody));
+    assert!(why.starts_with("no process listens at"), "{why}");
+}
+
+#[test]
 fn servers_are_set_and_shown() {
     let fixture = Fixture::start();
 

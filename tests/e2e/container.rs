@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process;
 
 use crate::clients::{connect, round_trip};
+use crate::harness::engine;
 use crate::servers::Server;
 use crate::setup::Setup;
 
@@ -72,7 +73,7 @@ fn the_bounds_of_control_groups_are_kept() {
         .groups(&groups.0)
         .start();
 
-    ringway.says("1 workers on io_uring");
+    ringway.says(&format!("1 workers on {}", engine()));
     ringway.says(&format!(
         "buffers take at most {} MiB, an eighth of the {} MiB that /sys/fs/cgroup/",
         MEMORY_BYTES >> 23,

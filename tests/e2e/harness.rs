@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::log_lines::{Access, Lines};
@@ -22,6 +24,10 @@ pub struct Launch {
     directory: ScratchDirectory,
     shell: Vec<String>,
     listener: Option<TcpListener>,
+    /// System calls that fail, with their errno.
+    refused: Vec<(i64, i32)>,
+    /// Its file or its arguments choose the engine, whatever `RINGWAY_ENGINE` says.
+    has_own_engine: bool,
 }
 
 impl Launch {
@@ -36,6 +42,8 @@ impl Launch {
             directory,
             shell: Vec::new(),
             listener: None,
+            refused: Vec::new(),
+            has_own_engine: false,
         }
     }
 
@@ -67,6 +75,18 @@ impl Launch {
     /// At most this many open files.
     pub fn open_files_max(mut self, count: usize) -> Self {
         self.shell.push(format!("ulimit -n {count}"));
+        self
+    }
+
+    /// The engine that its file or its arguments choose, not that of `RINGWAY_ENGINE`.
+    pub fn own_engine(mut self) -> Self {
+        self.has_own_engine = true;
+        self
+    }
+
+    /// Below a seccomp filter, under which these system calls fail with this errno.
+    pub fn refusing(mut self, calls: &[i64], errno: i32) -> Self {
+        self.refused.extend(calls.iter().map(|call| (*call, errno)));
         self
     }
 
@@ -109,9 +129,16 @@ impl Launch {
     }
 
     /// Starts the process and returns at once.
-    pub fn spawn(self) -> Ringway {
+    pub fn spawn(mut self) -> Ringway {
         raise_file_limit();
         let binary = env!("CARGO_BIN_EXE_ringway");
+        let serves = ["run", "tcp", "http", "demo"].contains(&self.arguments[0].as_str());
+        if let Some(engine) = wanted_engine()
+            && serves
+            && !self.has_own_engine
+        {
+            self.arguments.insert(1, format!("--engine={engine}"));
+        }
         let mut command = Command::new(binary);
         if !self.shell.is_empty() {
             // The shell becomes the process, with the same id.
@@ -127,9 +154,16 @@ impl Launch {
         );
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let refused = &self.refused;
+        // A thread of its own, since a filter stays with its thread and with all that it starts.
+        let child = thread::scope(|scope| {
+            let spawn = || {
+                refuse(refused);
+                command.spawn()
+            };
+            scope.spawn(spawn).join().expect("it does not panic")
+        });
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Ringway {
             stdout: Lines::gather(child.stdout.take().expect("a pipe")),
             stderr: Lines::gather(child.stderr.take().expect("a pipe")),
@@ -152,6 +186,16 @@ impl Launch {
         });
         ringway
     }
+}
+
+/// The engine that all processes of this run use, if it is chosen by `RINGWAY_ENGINE`.
+fn wanted_engine() -> Option<String> {
+    std::env::var("RINGWAY_ENGINE").ok()
+}
+
+/// The name of the engine that a process uses unless its test chooses another one.
+pub fn engine() -> String {
+    wanted_engine().unwrap_or_else(|| "io_uring".to_owned())
 }
 
 /// A command that has ended.
@@ -478,6 +522,20 @@ impl Drop for Ringway {
             thread::panicking() || !wrong,
             "the process panicked, was killed or had threads of io_uring's"
         );
+    }
+}
+
+/// Makes these system calls of this thread, and of all that it starts, fail.
+fn refuse(calls: &[(i64, i32)]) {
+    for (call, errno) in calls {
+        let filter = SeccompFilter::new(
+            [(*call, Vec::new())].into(),
+            SeccompAction::Allow,
+            SeccompAction::Errno(*errno as u32),
+            std::env::consts::ARCH.try_into().expect("a known one"),
+        );
+        let program: BpfProgram = filter.expect("valid").try_into().expect("small");
+        seccompiler::apply_filter(&program).expect("a filter that forbids more is allowed");
     }
 }
 

@@ -33,6 +33,7 @@ mod choosing;
 mod commands;
 mod container;
 mod discovery;
+mod engine;
 mod first_answer;
 mod half_closed;
 mod health;

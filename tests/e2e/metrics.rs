@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clients::{connect, connect_narrow, round_trip};
-use crate::harness::{Ringway, ScratchDirectory};
+use crate::harness::{Ringway, ScratchDirectory, engine};
 use crate::http::{Answer, ask, get, line, stats};
 use crate::servers::{RefusingPort, Server};
 use crate::setup::Setup;
@@ -215,7 +215,8 @@ fn metrics_and_statistics_tell_the_same() {
         assert_eq!(metrics[&name], count, "{name}");
     }
     let version = format!(
-        "ringway_build_info{{version=\"{}\"}}",
+        "ringway_build_info{{engine=\"{}\",version=\"{}\"}}",
+        engine(),
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(metrics[&version], 1.0);

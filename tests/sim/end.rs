@@ -12,7 +12,7 @@ use ringway::worker::{AccessRecord, LogBatch};
 
 use crate::Coverage;
 use crate::http::Model;
-use crate::kernel::{Ended, World};
+use crate::kernel::{Ended, Simulated, World};
 use crate::run::Run;
 
 /// What was logged of a session, and the configuration that it had last.
@@ -54,11 +54,11 @@ impl Story<'_> {
     }
 }
 
-impl Run {
+impl<E: Simulated> Run<E> {
     /// Checks everything, and adds to what was found.
     pub fn check(mut self, coverage: &mut Coverage) {
         for worker in &mut self.workers {
-            worker.engine().assert_clean();
+            worker.engine().fake().assert_clean();
         }
         assert_eq!(self.shared.session_limit.used(), 0, "places are left");
         let shared = Arc::clone(&self.shared);

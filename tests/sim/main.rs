@@ -4,7 +4,8 @@
 //! everything end, and checks what must hold whatever happened: each side got what the other sent,
 //! in HTTP mode with its head edited, every descriptor is closed once, every buffer comes back,
 //! nothing is in flight for a session that is gone, no bound is exceeded, everything ends in time.
-//! Some runs take other configurations on the way. A failure names its seed:
+//! Some runs take other configurations on the way. All of it happens twice: on a kernel that tells of
+//! completions, and below the engine that needs one of readiness. A failure names its seed:
 //! `RINGWAY_SIM_SEED=N cargo test --test sim` runs it alone, `RINGWAY_SIM_RUNS=N` runs more, from
 //! `RINGWAY_SIM_FIRST=N` on.
 
@@ -22,6 +23,9 @@ mod stream;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ringway::io::Epoll;
+
+use kernel::{Kernel, Simulated};
 use run::Run;
 
 /// Runs by default: a few seconds in a debug build.
@@ -80,10 +84,19 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens() {
+fn whatever_happens_on_a_kernel_of_completions() {
+    whatever_happens::<Kernel>();
+}
+
+#[test]
+fn whatever_happens_on_a_kernel_of_readiness() {
+    whatever_happens::<Epoll<Kernel>>();
+}
+
+fn whatever_happens<E: Simulated>() {
     let mut coverage = Coverage::default();
     if let Some(seed) = variable("RINGWAY_SIM_SEED") {
-        Run::new(seed).run(&mut coverage);
+        Run::<E>::new(seed).run(&mut coverage);
         return;
     }
     let first = variable("RINGWAY_SIM_FIRST").unwrap_or(0);
@@ -91,7 +104,9 @@ fn whatever_happens() {
         if variable("RINGWAY_SIM_TRACE").is_some() {
             eprintln!("seed {seed}");
         }
-        let run = catch_unwind(AssertUnwindSafe(|| Run::new(seed).run(&mut coverage)));
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            Run::<E>::new(seed).run(&mut coverage);
+        }));
         assert!(run.is_ok(), "run again alone with RINGWAY_SIM_SEED={seed}");
     }
     println!("{coverage:?}");

@@ -17,7 +17,7 @@ use crate::configuration::{
 };
 use crate::control::Control;
 use crate::heads::Heads;
-use crate::kernel::{Kernel, Listener, World};
+use crate::kernel::{Kernel, Listener, Simulated, World};
 use crate::random::Random;
 
 /// Turns of all workers after which a run hangs.
@@ -37,11 +37,11 @@ const TURNS_TO_TAKE: u64 = 100;
 const RELOADS_MAX: usize = 12;
 
 /// A run of some workers, clients and servers.
-pub struct Run {
+pub struct Run<E: Simulated> {
     pub world: Rc<RefCell<World>>,
     pub control: Control,
     pub shared: Arc<Shared>,
-    pub workers: Vec<Worker<Kernel>>,
+    pub workers: Vec<Worker<E>>,
     orders: Vec<Sender<Command<Listener>>>,
     pub log: Receiver<LogBatch>,
     clients_left: u64,
@@ -73,7 +73,7 @@ pub struct Run {
     turns_beside: HashMap<String, u64>,
 }
 
-impl Run {
+impl<E: Simulated> Run<E> {
     /// Draws everything from `seed`.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -136,7 +136,7 @@ impl Run {
             orders.push(order);
             workers.push(Worker::new(Setup {
                 index,
-                engine,
+                engine: E::on(engine),
                 snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
                 listeners,
@@ -222,7 +222,7 @@ impl Run {
         let mut text = format!("{:?}\n", self.world.borrow().weather);
         text += &format!("{:?}\n", self.control.newest().config);
         for worker in &mut self.workers {
-            text += &worker.engine().describe();
+            text += &worker.engine().fake().describe();
         }
         text
     }
@@ -262,9 +262,10 @@ impl Run {
         self.shared.session_limit.set_max(sessions_max);
         let snapshot = self.control.adopt(config);
         let workers = &mut self.workers;
-        let listeners = (self.control).listeners(|worker| workers[worker].engine().listener());
+        let listeners =
+            (self.control).listeners(|worker| workers[worker].engine().fake().listener());
         for (index, listeners) in listeners.into_iter().enumerate() {
-            let adopted = Arc::clone(&self.workers[index].engine().adopted);
+            let adopted = Arc::clone(&self.workers[index].engine().fake().adopted);
             let sent = self.orders[index].send(Command::Adopt(Box::new(Adoption {
                 snapshot: Arc::clone(&snapshot),
                 listeners,
@@ -414,7 +415,7 @@ impl Run {
         let newest = Arc::clone(self.control.newest());
         let ordered = self.world.borrow().ordered;
         let mut workers = self.workers.iter_mut();
-        if !workers.all(|worker| worker.engine().adopted.load(Ordering::SeqCst) == ordered) {
+        if !workers.all(|worker| worker.engine().fake().adopted.load(Ordering::SeqCst) == ordered) {
             // They are still to look, or will not any more.
             return;
         }

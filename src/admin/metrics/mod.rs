@@ -42,12 +42,15 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 /// All metrics.
 pub(super) fn text(stats: &Stats, snapshot: &Snapshot) -> String {
     let mut families = Vec::new();
-    let version = [("version", stats.process.version)];
+    let build = [
+        ("engine", stats.process.engine),
+        ("version", stats.process.version),
+    ];
     families.push(family(
         MetricType::GAUGE,
         "ringway_build_info",
-        "The version of the program.",
-        vec![sample(&version, Kind::Gauge, 1.0)],
+        "The version of the program, and the engine that its workers use.",
+        vec![sample(&build, Kind::Gauge, 1.0)],
     ));
     add(&mut families, PROCESS, [(Vec::new(), &stats.process)]);
     let indices: Vec<String> = (stats.workers.iter())

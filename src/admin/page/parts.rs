@@ -37,7 +37,7 @@ pub(super) fn header(state: &State, stats: &Value, view: &View) -> Markup {
             h1 { "Ringway" }
             span.quiet {
                 "version " (process["version"].as_str().unwrap_or_default()) ", process " (process["pid"]) ", "
-                (workers) @if workers == 1 { " worker" } @else { " workers" }
+                (workers) @if workers == 1 { " worker" } @else { " workers" } " on " (process["engine"].as_str().unwrap_or_default())
             }
             span id="live" role="status" { "as of " (process["now"].as_str().unwrap_or_default()) }
         }

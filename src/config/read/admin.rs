@@ -27,6 +27,7 @@ pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<R
         token_file: section.take("token_file", |out, entry| {
             value::file_path(out, entry, "/etc/ringway/token")
         }),
+        read_only: section.take("read_only", value::boolean),
         page: section.take("page", |out, entry| value::parsed(out, entry, parse_page)),
     })
 }

@@ -22,8 +22,8 @@ const KEYS: &[Key] = &[
         value: Value::Text(Text::ADDRESS),
         meaning: "The address that the admin listener listens on.",
         default: Default::Words("none: it does not listen over TCP"),
-        bounds: "an address, beyond loopback only with `token_file`; with port 0 the kernel \
-                 chooses the port",
+        bounds: "an address, beyond loopback only with `token_file` or `read_only`; with port 0 the \
+                 kernel chooses the port",
         example: "\"127.0.0.1:8404\"",
         note: "`--admin ADDR` on the command line replaces it.",
         ..Key::BASE
@@ -47,6 +47,18 @@ const KEYS: &[Key] = &[
         example: "\"/etc/ringway/token\"",
         note: "The token is the only word in the file, which others may not read; it is read at \
                the start.",
+        ..Key::BASE
+    },
+    Key {
+        name: "read_only",
+        value: Value::Boolean,
+        meaning: "Whether everybody who reaches `listen` may read, by any host name, and nobody may \
+                  change anything over it.",
+        default: Default::Value(|| false.to_string()),
+        bounds: "not together with `token_file`",
+        example: "true",
+        note: "For containers: `listen` may be beyond loopback without a token. Over `socket` everything \
+               is allowed as before. `--admin-read-only` on the command line sets it.",
         ..Key::BASE
     },
     Key {

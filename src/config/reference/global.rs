@@ -1,7 +1,7 @@
 //! The keys of `[global]`.
 
 use super::super::page::quoted;
-use super::super::{AccessLog, Global, defaults};
+use super::super::{AccessLog, EngineChoice, Global, defaults};
 use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
 pub(super) const SECTION: Section = Section {
@@ -23,6 +23,18 @@ const KEYS: &[Key] = &[
         default: Default::Value(|| quoted("auto")),
         example: "4",
         note: "A change needs a restart. `--workers N` on the command line wins over it.",
+        ..Key::BASE
+    },
+    Key {
+        name: "engine",
+        value: Value::Choice(|| words(EngineChoice::NAMES)),
+        meaning: "By which interface of the kernel workers move bytes. `io_uring`: the process does \
+                  not start where the kernel refuses it. `epoll`: runs everywhere. `auto`: io_uring, \
+                  or epoll with a warning where the kernel refuses io_uring or is older than 6.1.",
+        default: Default::Value(|| quoted(Global::default().engine)),
+        example: "\"io_uring\"",
+        note: "A change needs a restart. `--engine ENGINE` on the command line wins over it. \
+               `ringway help engines` says what each is good for.",
         ..Key::BASE
     },
     Key {

@@ -18,7 +18,6 @@ defaults = {}
 [admin]
 listen = "127.0.0.1:1"
 socket = "/socket"
-token_file = "/token"
 [frontend.web]
 listen = ["127.0.0.1:8080"]
 backend = "app"

@@ -161,7 +161,7 @@ proptest! {
         let mut reloaded = after.clone();
         reloaded.admin = before.admin.clone();
         let fits = before.admin.as_ref().and_then(|admin| admin.listen).is_none_or(|address| {
-            let set: Result<(), Problem> = reloaded.set_admin(&address.to_string(), &system_resolver);
+            let set: Result<(), Problem> = reloaded.set_admin(&address.to_string(), false, &system_resolver);
             set.is_ok()
         });
         if fits {

@@ -46,6 +46,18 @@ impl Pool {
         unsafe { std::slice::from_raw_parts(start.as_ptr(), chunk.len as usize) }
     }
 
+    /// A part of a buffer, to be written by a system call.
+    ///
+    /// # Panics
+    ///
+    /// It is not inside, or the buffer is of another pool.
+    pub fn bytes_mut<'b>(&'b mut self, buffer: &'b mut Buffer, chunk: Chunk) -> &'b mut [u8] {
+        let start = self.part(buffer, chunk);
+        // SAFETY: (M) whoever has a buffer owns its memory, which is mapped and, being anonymous,
+        // always has a value; buffer and pool are here exclusively.
+        unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), chunk.len as usize) }
+    }
+
     /// See [`Memory::write`](crate::io::Memory::write).
     pub fn write(&self, buffer: &mut Buffer, at: u32, bytes: &[u8]) {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use ringway::io::{Chunk, Fault, HEADROOM_BYTES};
 
+use super::readiness::Edges;
 use crate::random::Random;
 use crate::stream::{Arrival, Content, Piece, letter};
 
@@ -79,6 +80,7 @@ pub struct Connection {
     /// How many configurations there were beside the first when it was accepted, by a worker that
     /// had the newest.
     pub configuration: Option<u64>,
+    pub edges: Edges,
 }
 
 impl Connection {
@@ -98,6 +100,7 @@ impl Connection {
             silent: false,
             address: None,
             configuration: None,
+            edges: Edges::default(),
         }
     }
 

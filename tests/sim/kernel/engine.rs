@@ -59,7 +59,7 @@ impl Engine for Kernel {
         self.submit(token, listener.0, operation);
     }
 
-    fn cancel_accept(&mut self, accepting: Token) {
+    fn cancel_accept(&mut self, _listener: &Listener, accepting: Token) {
         for pending in &mut self.pending {
             pending.canceled |= pending.token == accepting;
         }

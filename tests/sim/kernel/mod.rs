@@ -10,6 +10,7 @@ mod handles;
 mod memory;
 mod operations;
 mod pipes;
+mod readiness;
 mod sending;
 mod sockets;
 mod world;
@@ -21,15 +22,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use ringway::io::{Done, Token};
+use ringway::io::{Done, Engine, Epoll, Key, Token};
 
 use crate::stream::Pieces;
 use connection::Connection;
 pub use connection::Peer;
 pub use handles::{Buffer, Listener, Pipe, Socket};
 use operations::{Operation, Pending};
+use readiness::Queue;
 use sending::{Carried, Sending};
 pub use world::{Ended, Weather, World};
+
+/// An engine on a fake kernel.
+pub trait Simulated: Engine<Listener = Listener> + Sized {
+    /// On this kernel.
+    fn on(kernel: Kernel) -> Self;
+
+    /// Its kernel.
+    fn fake(&mut self) -> &mut Kernel;
+}
+
+/// One that tells of completions: the kernel itself is the engine.
+impl Simulated for Kernel {
+    fn on(kernel: Kernel) -> Self {
+        kernel
+    }
+
+    fn fake(&mut self) -> &mut Kernel {
+        self
+    }
+}
+
+/// One that tells of readiness.
+impl Simulated for Epoll<Kernel> {
+    fn on(kernel: Kernel) -> Self {
+        Epoll::new(kernel)
+    }
+
+    fn fake(&mut self) -> &mut Kernel {
+        self.kernel()
+    }
+}
 
 /// How long the system has memory for all buffers, and then not, by turns.
 const REFUSED_NANOS: u64 = 50_000_000;
@@ -55,6 +88,10 @@ pub struct Kernel {
     pub buffers_out_max: usize,
     /// Bytes in memory of their size.
     sized_bytes: usize,
+    /// Registered listeners.
+    queues: Vec<Queue>,
+    /// Keys of closed sockets of which something is told all the same.
+    stale: Vec<Key>,
     /// The worker was woken.
     pub woken: Arc<AtomicBool>,
     /// How many configurations the worker has taken beside the first.
@@ -80,6 +117,8 @@ impl Kernel {
             buffers_out: 0,
             buffers_out_max: 0,
             sized_bytes: 0,
+            queues: Vec::new(),
+            stale: Vec::new(),
             woken: Arc::default(),
             adopted: Arc::default(),
         }
@@ -95,6 +134,7 @@ impl Kernel {
     pub fn assert_clean(&self) {
         assert!(self.connections.is_empty(), "connections are left");
         assert!(self.listeners.is_empty(), "listeners are left");
+        assert!(self.queues.is_empty(), "registrations are left");
         assert_eq!(self.buffers_out, 0, "buffers are left");
         assert_eq!(self.sized_bytes, 0, "memory is left");
         assert_eq!(self.pipes.len(), self.idle_pipes.len(), "pipes are left");
@@ -132,6 +172,7 @@ impl Kernel {
             self.pending,
             self.sends
         );
+        self.note_closed(&connection);
         let world = &mut *self.world.borrow_mut();
         let read_to_the_end = connection.peer_ended && connection.readable == 0;
         let mut arrival = connection.arrival;
@@ -177,7 +218,9 @@ impl Kernel {
             let random = &mut self.world.borrow_mut().random;
             if random.chance(60) {
                 let connection = self.connections.get_mut(&id).expect("listed");
+                let before = connection.before();
                 connection.step(random);
+                connection.note(before);
             }
         }
     }

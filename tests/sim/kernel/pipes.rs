@@ -65,6 +65,7 @@ impl Pipes for Kernel {
         );
         let room = connection.room().min(u64::from(len));
         if room == 0 {
+            connection.note_sent(len.into(), 0);
             return Err(Fault::WouldBlock);
         }
         let wanted = self.world.borrow_mut().amount(room);
@@ -74,6 +75,7 @@ impl Pipes for Kernel {
             moved += piece.len;
             connection.give(piece);
         }
+        connection.note_sent(len.into(), moved);
         Ok(moved as u32)
     }
 }

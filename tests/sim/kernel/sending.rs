@@ -35,12 +35,7 @@ pub struct Carried {
 impl Kernel {
     /// Carries out what is queued, at the beginning of a wait for something else.
     pub(super) fn carry_out_sends(&mut self, timeout: Option<Duration>) {
-        for connection in self.connections.values_mut() {
-            if let Some(waits) = &mut connection.held_back {
-                *waits += 1;
-                assert!(*waits < HELD_BACK_WAITS_MAX, "bytes are kept for no end");
-            }
-        }
+        self.count_waits();
         for send in std::mem::take(&mut self.sends) {
             let len = self.carry_out(&send);
             // Others end the wait.
@@ -62,7 +57,17 @@ impl Kernel {
         }
     }
 
-    fn carry_out(&mut self, send: &Sending) -> Result<u32, Fault> {
+    /// Counts a wait of what is held back.
+    pub(super) fn count_waits(&mut self) {
+        for connection in self.connections.values_mut() {
+            if let Some(waits) = &mut connection.held_back {
+                *waits += 1;
+                assert!(*waits < HELD_BACK_WAITS_MAX, "bytes are kept for no end");
+            }
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, send: &Sending) -> Result<u32, Fault> {
         let world = &mut *self.world.borrow_mut();
         let connection = self.connections.get_mut(&send.socket).expect("open");
         if let Some(fault) = connection.send_fault() {
