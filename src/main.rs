@@ -123,6 +123,9 @@ fn check(file: &File, print_effective: bool) -> ExitCode {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.warnings);
             }
+            for warning in serve::check_discovery(&loaded.config) {
+                eprintln!("warning: {warning}");
+            }
             if print_effective {
                 print!("{}", config::effective(&loaded));
             } else {

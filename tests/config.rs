@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Admin, Algorithm, CheckKind, HealthCheck, HttpMode, Identity, Inspect, Listen,
-    Loaded, Mode, OnDown, Report, SameSite, Sticky,
+    self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, Family, HealthCheck,
+    HttpMode, Identity, Inspect, Listen, Loaded, Mode, OnDown, OnEmpty, Report, SameSite, Sticky,
 };
 
 #[path = "config/properties.rs"]
@@ -22,8 +22,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 31;
-const INVALID_COUNT: usize = 94;
+const VALID_COUNT: usize = 32;
+const INVALID_COUNT: usize = 96;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -210,6 +210,22 @@ fn the_maximal_file_means_what_it_says() {
     };
     assert_eq!(backend.sticky.as_ref(), Some(&sticky));
     assert_eq!(backend.servers[1].cookie, "s2");
+    let discover = Discover {
+        query: DiscoverQuery::Addresses {
+            name: "tasks.web".to_owned(),
+            port: 8080,
+        },
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_millis(500),
+        resolvers: vec!["127.0.0.11:53".parse().unwrap()],
+        family: Family::Ipv4,
+        servers_max: 60,
+        on_empty: OnEmpty::Drop,
+        weight: Some(2),
+        sessions_max: Some(500),
+        backup: true,
+    };
+    assert_eq!(backend.discover.as_ref(), Some(&discover));
 }
 
 #[test]
@@ -472,6 +488,7 @@ balance = "round_robin"               # default
 on_down = "keep"                      # default
 # health_check                        # default: none, servers count as up
 # sticky                              # default: off
+# discover                            # default: none, there are only the servers below
 
 [[backend.servers.servers]]
 name = "db"

@@ -190,8 +190,28 @@ pub(super) struct BackendStats {
     pub redispatches: u64,
     /// How many times the backend became `DOWN`.
     pub downs: u64,
-    /// In the order of the configuration file.
+    /// How servers are discovered; null: they are not.
+    pub discovery: Option<DiscoveryStats>,
+    /// In the order of the configuration file, then those that were discovered, in the order of their
+    /// addresses.
     pub servers: Vec<ServerStats>,
+}
+
+/// How the servers of a backend are discovered.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct DiscoveryStats {
+    /// What is asked for: `dns` or `srv` of the configuration.
+    pub query: String,
+    /// How many servers are discovered.
+    pub servers: usize,
+    /// How many more were found, which `max_servers` has left out.
+    pub left_out: usize,
+    /// When the last usable answer came; RFC 3339, UTC; null: there was none.
+    pub last_success: Option<String>,
+    #[serde(skip)]
+    pub last_success_at: Option<SystemTime>,
+    /// Failed queries by cause.
+    pub failures: BTreeMap<&'static str, u64>,
 }
 
 /// Sessions of all servers of a backend.

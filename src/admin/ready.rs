@@ -16,7 +16,16 @@ pub(super) fn reasons(state: &State) -> Vec<String> {
             let mut servers = members.servers().iter();
             !servers.any(|member| (state.statuses)(&member.server).balanced)
         })
-        .map(|(backend, _)| format!("backend {}: no usable server", backend.name))
+        .map(|(backend, _)| {
+            let name = &backend.name;
+            let discovery = state.discovery.backend(name);
+            match discovery {
+                Some(status) if status.last_success.is_none() => {
+                    format!("backend {name}: no server discovered yet")
+                }
+                Some(_) | None => format!("backend {name}: no usable server"),
+            }
+        })
         .collect()
 }
 

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use super::access::Guard;
 use super::history::{History, PERIOD, READINGS};
-use crate::control::api::{Actions, Active, Reloader, ServerStatus, TakeoverServer};
+use crate::control::api::{
+    Actions, Active, DiscoveryStatuses, Reloader, ServerStatus, TakeoverServer,
+};
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 
@@ -22,6 +24,8 @@ pub(crate) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) statuses: Statuses,
     pub(super) reloader: Reloader,
+    /// How discovery goes; empty, unless it is set.
+    pub discovery: DiscoveryStatuses,
     pub(super) started: SystemTime,
     pub(super) clock: Instant,
     pub(super) history: History,
@@ -42,6 +46,7 @@ impl State {
             shared,
             statuses,
             reloader,
+            discovery: DiscoveryStatuses::default(),
             started: SystemTime::now(),
             clock: Instant::now(),
             history: History::default(),

@@ -10,13 +10,14 @@ use axum::routing::get;
 use axum::{Json, Router, extract};
 
 use super::document::{
-    BackendSessions, BackendStats, Checks, FrontendStats, LastReload, Process, Reload, ServerStats,
-    Sessions, Stats, Worker, WorkerSessions,
+    BackendSessions, BackendStats, Checks, DiscoveryStats, FrontendStats, LastReload, Process,
+    Reload, ServerStats, Sessions, Stats, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
 use super::state::{Parts, State};
-use crate::config::{Mode, Server};
+use crate::config::{Backend, Mode, Server};
 use crate::control::api::Active;
+use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
 use crate::control::api::rfc3339;
 use crate::logic::health::{AdminState, OperationalState};
@@ -216,8 +217,25 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
         reconnects: total(|server| server.reconnects, &forgotten.reconnects),
         redispatches: total(|server| server.redispatches, &forgotten.redispatches),
         downs: shared.queue.downs.get(),
+        discovery: discovery(state, backend),
         servers,
     }
+}
+
+fn discovery(state: &State, backend: &Backend) -> Option<DiscoveryStats> {
+    let query = &backend.discover.as_ref()?.query;
+    let status = state.discovery.backend(&backend.name)?;
+    let failures = DiscoveryFailure::ALL.iter().zip(status.failures);
+    Some(DiscoveryStats {
+        query: query.to_string(),
+        servers: status.servers,
+        left_out: status.left_out,
+        last_success: status.last_success.map(rfc3339),
+        last_success_at: status.last_success,
+        failures: failures
+            .map(|(failure, count)| (failure.label(), count))
+            .collect(),
+    })
 }
 
 /// Both states in one, as HAProxy has it: the administrative state comes before the operational state, but

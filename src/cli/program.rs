@@ -229,7 +229,7 @@ pub struct Pool {
     #[arg(
         required = true,
         value_name = "SERVER",
-        help = "Servers, each as IP:port, [IPv6]:port or host:port"
+        help = "Servers, each as IP:port, [IPv6]:port or host:port; dns:NAME:port for all that DNS finds"
     )]
     pub servers: Vec<String>,
 }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::address::Address;
 use super::cookie::hashed_value;
 use super::defaults;
+use super::discover::{Discover, location, validate_discover};
 use super::error::Diagnostics;
 use super::field::Field;
 use super::health_check::validate_health_check;
@@ -71,16 +72,28 @@ impl Check<'_, '_> {
             Some(written) => Some(validate_sticky(self.out, written.get_ref(), &location)),
             None => None,
         };
-        let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
-        let written = self.required(&raw.servers, &raw.span, "servers", &location, example)?;
+        let discover = match raw.discover.written() {
+            Some(written) => Some(validate_discover(self.out, written.get_ref(), &location)),
+            None => None,
+        };
+        let written = match (&raw.servers, &raw.discover) {
+            (Field::Absent, Field::Written(_) | Field::Invalid) => &[][..],
+            (servers, _) => {
+                let example = "[{ name = \"s1\", address = \"10.0.0.11:8080\" }]";
+                let written = self.required(servers, &raw.span, "servers", &location, example)?;
+                written.get_ref()
+            }
+        };
         let mut seen = Seen::default();
         let servers: Vec<_> = written
-            .get_ref()
             .iter()
             .map(|server| self.server(server, &mut seen, &location))
             .collect();
         if matches!(raw.sticky, Field::Absent) {
-            self.cookies_without_use(written.get_ref(), &location);
+            self.cookies_without_use(written, &location);
+        }
+        if let Some(Some(discover)) = &discover {
+            self.servers_beside(discover, raw, &location);
         }
         Some(Backend {
             name: raw.name.clone(),
@@ -92,8 +105,37 @@ impl Check<'_, '_> {
                 Some(sticky) => Some(sticky?),
                 None => None,
             },
+            discover: match discover {
+                Some(discover) => Some(discover?),
+                None => None,
+            },
             servers: servers.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// Makes sure that written and discovered servers together are not too many.
+    fn servers_beside(&mut self, discover: &Discover, raw: &RawBackend, backend: &str) {
+        let written = raw.servers.get().map_or(0, Vec::len);
+        let discovered = discover.servers_max as usize;
+        if written + discovered <= defaults::SERVERS_MAX {
+            return;
+        }
+        let span = match raw.discover.get() {
+            Some(raw) => raw
+                .servers_max
+                .written()
+                .map_or_else(|| raw.span.clone(), Spanned::span),
+            None => return,
+        };
+        let title = format!(
+            "{written} servers in {backend} and up to {discovered} that {} finds",
+            location(backend)
+        );
+        let cure = format!(
+            "a backend may have at most {}: set a lower `max_servers`",
+            defaults::SERVERS_MAX
+        );
+        self.out.error(span, Problem::new(title, cure));
     }
 
     fn server<'r>(

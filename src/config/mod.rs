@@ -9,7 +9,7 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `health_check`, `sticky` with `cookie`. `reference` tells users
+//! `admin`, `identity`, `http_mode`, `health_check`, `discover`, `sticky` with `cookie`. `reference` tells users
 //! what each key is for. A command line without a file takes the short way of `simple`.
 
 mod address;
@@ -18,6 +18,7 @@ mod backends;
 mod choice;
 mod cookie;
 mod defaults;
+mod discover;
 mod error;
 mod field;
 mod health_check;
@@ -37,6 +38,7 @@ mod render;
 mod resolve;
 mod schema;
 mod section;
+mod server;
 mod simple;
 mod sticky;
 mod suggest;
@@ -49,6 +51,7 @@ pub use crate::logic::balance::Algorithm;
 pub use address::Address;
 pub use admin::Admin;
 pub use choice::{AccessLog, EngineChoice, OnDown};
+pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{HttpMode, Inspect, Mode};
@@ -59,6 +62,7 @@ pub use print::effective;
 pub use problem::Problem;
 pub use reference::{help, help_names, json_schema, man_page, rule_names};
 pub use resolve::{Resolver, system as system_resolver};
+pub use server::Server;
 pub use sticky::{SameSite, Sticky};
-pub use types::{Backend, Config, Frontend, Global, Server, Timeouts};
+pub use types::{Backend, Config, Frontend, Global, Timeouts};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::admin::RawAdmin;
+use super::discover::{Discover, DiscoverQuery, RawDiscover};
 use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
@@ -59,11 +60,18 @@ pub fn effective(loaded: &Loaded) -> String {
         if sticky.is_none() {
             page.absent("sticky", "off");
         }
+        let discover = backend.discover.as_ref().zip(written.discover.get());
+        if discover.is_none() {
+            page.absent("discover", "none, there are only the servers below");
+        }
         if let Some((check, written)) = check {
             health_check(&mut page, &backend.name, check, written);
         }
         if let Some((sticky, written)) = sticky {
             self::sticky(&mut page, &backend.name, sticky, written);
+        }
+        if let Some((discover, written)) = discover {
+            self::discover(&mut page, &backend.name, discover, written);
         }
         let servers = written.servers.get().map_or(&[][..], Vec::as_slice);
         for (server, written) in backend.servers.iter().zip(servers) {
@@ -238,6 +246,43 @@ fn sticky(page: &mut Page, backend: &str, sticky: &Sticky, written: &RawSticky) 
     page.line("domain", quoted(domain), unwritten(&written.domain));
     let max_age = sticky.max_age.map(|time| quoted(format_duration(time)));
     page.limit("max_age", max_age, "until the browser is closed");
+}
+
+fn discover(page: &mut Page, backend: &str, discover: &Discover, written: &RawDiscover) {
+    page.header(&format!("[backend.{}.discover]", quoted_key(backend)));
+    let key = match discover.query {
+        DiscoverQuery::Addresses { .. } => "dns",
+        DiscoverQuery::Services { .. } => "srv",
+    };
+    page.line(key, quoted(&discover.query), None);
+    for (key, value, field) in [
+        ("interval", discover.interval, &written.interval),
+        ("timeout", discover.timeout, &written.timeout),
+    ] {
+        page.line(key, quoted(format_duration(value)), unwritten(field));
+    }
+    let resolvers: Vec<String> = discover.resolvers.iter().map(quoted).collect();
+    let resolvers = (!resolvers.is_empty()).then(|| format!("[{}]", resolvers.join(", ")));
+    page.limit("resolvers", resolvers, "/etc/hosts, then /etc/resolv.conf");
+    page.line(
+        "family",
+        quoted(discover.family),
+        unwritten(&written.family),
+    );
+    let servers_max = discover.servers_max;
+    page.line("max_servers", servers_max, unwritten(&written.servers_max));
+    page.line(
+        "on_empty",
+        quoted(discover.on_empty),
+        unwritten(&written.on_empty),
+    );
+    let weight = match discover.query {
+        DiscoverQuery::Addresses { .. } => "1",
+        DiscoverQuery::Services { .. } => "those of the records",
+    };
+    page.limit("weight", discover.weight, weight);
+    page.limit("max_sessions", discover.sessions_max, "unlimited");
+    page.line("backup", discover.backup, unwritten(&written.backup));
 }
 
 /// A section of its own for each server, so that each value can have a comment.

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::address::{Address, RawListen};
 use super::admin::RawAdmin;
+use super::discover::RawDiscover;
 use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
@@ -91,6 +92,7 @@ pub(super) struct RawBackend {
     pub on_down: Field<OnDown>,
     pub health_check: Field<RawHealthCheck>,
     pub sticky: Field<RawSticky>,
+    pub discover: Field<RawDiscover>,
     pub servers: Field<Vec<RawServer>>,
     pub session: RawSession,
 }

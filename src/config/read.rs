@@ -5,6 +5,7 @@
 //! `validate`.
 
 mod admin;
+mod discover;
 mod health_check;
 mod http_mode;
 mod identity;
@@ -28,6 +29,7 @@ use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
 use super::{AccessLog, Algorithm, EngineChoice, OnDown, cookie, defaults};
 use admin::read_admin;
+use discover::read_discover;
 use health_check::read_health_check;
 use http_mode::read_mode;
 use identity::read_identity;
@@ -202,6 +204,9 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         }),
         sticky: section.take("sticky", |out, entry| {
             read_sticky(out, entry, &named.location)
+        }),
+        discover: section.take("discover", |out, entry| {
+            read_discover(out, entry, &named.location)
         }),
         servers: section.take("servers", |out, entry| {
             read_servers(out, entry, &named.location)

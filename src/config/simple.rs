@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use super::address::{RawListen, parse_admin, parse_listen, parse_server};
 use super::admin::{Admin, check_reach};
 use super::cookie::{hashed_value, parse_name};
+use super::discover::{Discover, parse_dns};
 use super::listen::{admin_conflict, admin_problem, canonical};
-use super::problem::Problem;
+use super::problem::{Problem, shorten};
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
@@ -17,9 +18,13 @@ use super::{
     OnDown, Server, Sticky, Timeouts, defaults,
 };
 
+/// Begins an argument that names servers by DNS.
+const BY_DNS: &str = "dns:";
+
 impl Config {
     /// One frontend `tcp` and one backend `servers` with the servers `s1`, `s2`, ... in the order given;
-    /// everything else by default. Addresses are written as in a file.
+    /// everything else by default. Addresses are written as in a file; `dns:NAME:PORT` stands for all
+    /// servers that are discovered by that name.
     ///
     /// # Errors
     ///
@@ -66,7 +71,10 @@ impl Config {
         resolver: Resolver<'_>,
     ) -> Result<Config, Vec<Problem>> {
         let listen = listeners(&mut problems, listen, resolver);
-        let servers = addressed(&mut problems, servers);
+        let (names, servers): (Vec<_>, Vec<_>) =
+            (servers.iter()).partition(|text| text.starts_with(BY_DNS));
+        let discover = discovered(&mut problems, &names);
+        let servers = addressed(&mut problems, &servers, discover.is_some());
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -91,6 +99,7 @@ impl Config {
             on_down: OnDown::Keep,
             health_check: None,
             sticky,
+            discover,
             servers,
         };
         Ok(Config {
@@ -160,8 +169,26 @@ fn listeners(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
     listens
 }
 
-fn addressed(problems: &mut Vec<Problem>, texts: &[String]) -> Vec<Server> {
-    if texts.is_empty() {
+/// How servers are found that are written as names of DNS.
+fn discovered(problems: &mut Vec<Problem>, texts: &[&String]) -> Option<Discover> {
+    let (first, others) = texts.split_first()?;
+    if let Some(other) = others.first() {
+        let title = format!("`{first}` and `{}`", shorten(other));
+        let cure = format!("name one `{BY_DNS}`; a file may have more, each with a backend");
+        problems.push(Problem::new(title, cure));
+    }
+    match parse_dns(first.trim_start_matches(BY_DNS)) {
+        Ok(query) => Some(Discover::by(query)),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// `is_optional`: there are others.
+fn addressed(problems: &mut Vec<Problem>, texts: &[&String], is_optional: bool) -> Vec<Server> {
+    if texts.is_empty() && !is_optional {
         problems.push(Problem::new(
             "no server",
             "add at least one, such as 10.0.0.11:8080",
@@ -282,6 +309,28 @@ mod tests {
     }
 
     #[test]
+    fn a_server_may_be_a_name_of_dns() {
+        let listen = strings(&["127.0.0.1:0"]);
+        let config = |servers: &[&str]| {
+            Config::simple(&listen, Algorithm::First, &strings(servers), &no_names)
+        };
+        let alone = config(&["dns:tasks.web:8080"]).unwrap().backends.remove(0);
+        let discover = alone.discover.unwrap();
+        assert_eq!(discover.query.to_string(), "tasks.web:8080");
+        assert!(alone.servers.is_empty());
+        let both = config(&["dns:web:80", "10.0.0.1:80"]).unwrap();
+        assert_eq!(both.backends[0].servers[0].name, "s1");
+        assert!(both.backends[0].discover.is_some());
+        let problems = config(&["dns:a:1", "dns:b:1"]).unwrap_err();
+        assert_eq!(
+            problems[0].to_string(),
+            "`dns:a:1` and `dns:b:1`: name one `dns:`; a file may have more, each with a backend"
+        );
+        let problems = config(&["dns:web"]).unwrap_err();
+        assert!(problems[0].title.contains("without a port"), "{problems:?}");
+    }
+
+    #[test]
     fn a_server_keeps_its_cookie_whatever_stands_before_it() {
         let cookies = |servers: &[&str]| -> Vec<String> {
             let listen = strings(&["127.0.0.1:0"]);
@@ -317,6 +366,9 @@ mod tests {
         assert_eq!(server.address.to_string(), "db:5432");
         let problems = Config::simple(&[], Algorithm::First, &[], &no_names).unwrap_err();
         assert_eq!(problems.len(), 2);
+        let wrong = strings(&["dns:10.0.0.1:80"]);
+        let problems = Config::simple(&listen[1..2], Algorithm::First, &wrong, &no_names);
+        assert!(problems.unwrap_err()[0].title.contains("is an address"));
         let problems = Config::simple_http(&[], "a b", Algorithm::First, &[], &no_names);
         let problems = problems.unwrap_err();
         assert_eq!(problems.len(), 3);

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::Address;
 use super::admin::Admin;
 use super::choice::{AccessLog, EngineChoice, OnDown};
+use super::discover::Discover;
 use super::health_check::HealthCheck;
 use super::http_mode::Mode;
 use super::identity::Identity;
 use super::listen::Listen;
+use super::server::Server;
 use super::sticky::Sticky;
 use crate::logic::balance::Algorithm;
 
@@ -101,24 +102,8 @@ pub struct Backend {
     /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such
     /// a backend.
     pub sticky: Option<Sticky>,
-    /// At least one, at most 65,535, in the order of the file.
+    /// How further servers are found; `None`: there are none.
+    pub discover: Option<Discover>,
+    /// At most 65,535, in the order of the file; at least one unless servers are discovered.
     pub servers: Vec<Server>,
-}
-
-/// One entry of `servers`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// `[A-Za-z0-9_.-]{1,64}`, unique in its backend.
-    pub name: String,
-    /// Where it is reached; the port is never 0.
-    pub address: Address,
-    /// 0..=256; 0: takes no balanced sessions.
-    pub weight: u16,
-    /// Sessions over all workers, at least 1; `None`: unlimited.
-    pub sessions_max: Option<u32>,
-    /// Used only when no other server can be.
-    pub backup: bool,
-    /// Value of the sticky cookie that names it, unique in its backend: 1 to 64 of RFC 6265's `cookie-octet`;
-    /// when not written: a hash of eleven characters of its name.
-    pub cookie: String,
 }

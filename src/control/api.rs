@@ -3,6 +3,7 @@
 pub use super::actions::{Actions, Target};
 pub use super::active::Active;
 pub(crate) use super::binding;
+pub use super::discovery::{Failure as DiscoveryFailure, Statuses as DiscoveryStatuses};
 pub use super::error::StartError;
 pub use super::health::ServerStatus;
 pub use super::journal::{Entry, Event, Journal, Kind, rfc3339};

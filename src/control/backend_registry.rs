@@ -39,7 +39,7 @@ struct Inner {
 #[derive(Debug)]
 #[cfg_attr(
     not(test),
-    expect(dead_code, reason = "no source of servers is there yet")
+    expect(dead_code, reason = "discovery tells of changes itself")
 )]
 pub struct SetMembers {
     /// Names of servers that are new, or back.
@@ -79,10 +79,6 @@ impl BackendRegistry {
     /// # Errors
     ///
     /// The newest configuration has no such backend.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no source of servers is there yet")
-    )]
     pub fn set_members(
         &self,
         backend: &str,

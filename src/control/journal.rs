@@ -34,6 +34,8 @@ pub enum Kind {
     Sessions,
     /// A backend lost its last usable server, or has one again.
     Backend,
+    /// Servers were discovered, or cannot be.
+    Discovery,
     /// The configuration was read again, or refused.
     Reload,
     /// Something that an operator should know.

@@ -9,6 +9,7 @@ mod adopting;
 pub(crate) mod api;
 pub(crate) mod backend_registry;
 pub(crate) mod binding;
+pub(crate) mod discovery;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod health;

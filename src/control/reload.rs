@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::active::Active;
 use super::adopting::Adopting;
 use super::backend_registry::BackendRegistry;
+use super::discovery::Discovery;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
@@ -152,6 +153,7 @@ pub struct Reload {
     /// `None`: the process has no file.
     pub source: Option<Source>,
     pub registry: BackendRegistry,
+    pub discovery: Discovery,
     pub listeners: Listeners,
     pub handles: WorkerHandles,
     pub statuses: Statuses,
@@ -304,6 +306,7 @@ impl Reload {
             let _ = write!(warnings, "warning: {late}, within {ADOPT_TIMEOUT:?}");
             self.adopting = Some(adopting);
         }
+        self.discovery.adopt(&snapshot.config);
         self.active.send_replace(Arc::new(Active {
             snapshot,
             bound: applied.addresses,

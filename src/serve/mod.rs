@@ -17,6 +17,7 @@ use crate::config::{Config, Identity};
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
+use crate::control::discovery::{self, Discovery, Sink};
 use crate::control::engine;
 pub use crate::control::error::StartError;
 use crate::control::health::Health;
@@ -36,7 +37,7 @@ use crate::io::host;
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::{Shared, WorkerCounters};
-use crate::snapshot::{Registry, ServerShared};
+use crate::snapshot::{Registry, ServerShared, Source as ServerSource};
 use crate::sync::Counter;
 use crate::worker::Command;
 use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, listen_for};
@@ -89,6 +90,18 @@ pub fn run(
     // Whoever still reads a configuration is not waited for.
     runtime.shutdown_background();
     result
+}
+
+/// Asks once for the servers that are to be discovered. Returns sentences about what cannot be found now, and
+/// about what is probably not meant.
+pub fn check_discovery(config: &Config) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(discovery::check(config)),
+        Err(error) => vec![format!("nothing is discovered: {error}")],
+    }
 }
 
 /// As whom threads serve, if that is configured.
@@ -145,6 +158,11 @@ async fn serve(
     let handles = setup.handles().clone();
     let mut health = Health::start(initial, names.clone(), user, handles, journal.clone())
         .map_err(|error| StartError::System("cannot start the health thread", error))?;
+    let registry =
+        BackendRegistry::new(registry, health.statuses().clone(), Arc::clone(&overrides));
+    let mut discovery = Discovery::new(discovered(&registry), journal.clone());
+    discovery.adopt(config);
+    discovery.first_round().await;
     health.first_round().await;
     let mut listeners = Listeners::default();
     let transferred = taken
@@ -219,21 +237,21 @@ async fn serve(
         let status_of = Box::new(move |server: &ServerShared| statuses.server(server));
         let shared = Arc::clone(workers.shared());
         // The task that reloads goes on for as long as somebody could ask it.
-        let state = admin::State::new(
+        let mut state = admin::State::new(
             engine.name(),
             active.clone(),
             shared,
             status_of,
             reloader.clone(),
         );
+        state.discovery = discovery.statuses().clone();
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
-    let registry =
-        BackendRegistry::new(registry, health.statuses().clone(), Arc::clone(&overrides));
     let forgetting = tokio::spawn(registry.clone().forget_left());
     let reload = Reload {
         source: options.source,
         registry,
+        discovery,
         listeners,
         handles: workers.handles().clone(),
         statuses: health.statuses().clone(),
@@ -304,6 +322,17 @@ async fn serve(
         return Err(StartError::WorkerFailed);
     }
     Ok(())
+}
+
+/// Gives servers that were discovered to their backend.
+fn discovered(registry: &BackendRegistry) -> Sink {
+    let registry = registry.clone();
+    Arc::new(move |change| {
+        let (backend, servers) = (&change.backend, change.servers);
+        let set = registry.set_members(backend, ServerSource::Discovery, servers);
+        // A reload may have removed the backend a moment ago.
+        Some(set.ok()??.in_effect)
+    })
 }
 
 /// Logs workers' warnings, and keeps them.

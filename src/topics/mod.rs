@@ -35,6 +35,7 @@ static TOPICS: &[Topic] = topics![
     "balancing",
     "connecting",
     "host-names",
+    "discovery",
     "health",
     "relaying",
     "engines",

@@ -411,7 +411,7 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 /// Values that may be absent.
-const OPTIONAL: [&str; 4] = ["_us", "/last", "/limit", "/operator"];
+const OPTIONAL: [&str; 5] = ["_us", "/discovery", "/last", "/limit", "/operator"];
 
 /// Fails unless a value has exactly the shape of an example: the same names, the same types.
 #[track_caller]
@@ -502,7 +502,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
             "name": "one of app", "balance": "one of round_robin", "status": "one of UP, DOWN",
             "active": 0, "backup": 0, "sessions_waiting": 0, "sessions": all_sessions,
             "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "retries": 0,
-            "reconnects": 0, "redispatches": 0, "downs": 0,
+            "reconnects": 0, "redispatches": 0, "downs": 0, "discovery": null,
             "servers": [server],
         }],
     });

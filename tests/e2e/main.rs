@@ -32,6 +32,7 @@ mod buffers;
 mod choosing;
 mod commands;
 mod container;
+mod discovery;
 mod engine;
 mod first_answer;
 mod half_closed;

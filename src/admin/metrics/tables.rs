@@ -128,6 +128,22 @@ pub(super) const BACKENDS: &[Table<BackendStats>] = &[
         |backend| count(backend.sessions.total)),
     metric!(Counter "backend_downs_total", "Times that the backend lost its last usable server.",
         |backend| count(backend.downs)),
+    metric!(Gauge "discovery_servers", "Servers of the backend that were discovered.",
+        |backend| count(backend.discovery.as_ref()?.servers as u64)),
+    metric!(Gauge "discovery_servers_left_out", "Servers that were found and that max_servers leaves out.",
+        |backend| count(backend.discovery.as_ref()?.left_out as u64)),
+    metric!(Gauge "discovery_last_success_timestamp_seconds", "When the last usable answer came, in seconds since 1970; absent before the first.",
+        |backend| seconds(backend.discovery.as_ref()?.last_success_at?)),
+    metric!(Counter "discovery_failures_total", "Failed queries of discovery, by cause.", "cause" {
+        "nxdomain" => |backend| failures(backend, "nxdomain"),
+        "servfail" => |backend| failures(backend, "servfail"),
+        "refused" => |backend| failures(backend, "refused"),
+        "timeout" => |backend| failures(backend, "timeout"),
+        "malformed" => |backend| failures(backend, "malformed"),
+        "empty" => |backend| failures(backend, "empty"),
+        "unreachable" => |backend| failures(backend, "unreachable"),
+        "other" => |backend| failures(backend, "other")
+    }),
 ];
 
 #[rustfmt::skip]
@@ -177,6 +193,12 @@ pub(super) const SERVERS: &[Table<ServerStats>] = &[
     metric!(Counter "server_downs_total", "Times that the server went down.",
         |server| count(server.checks.downs)),
 ];
+
+/// Failed queries of a cause; none, if servers are not discovered.
+fn failures(backend: &BackendStats, cause: &str) -> Option<f64> {
+    let failures = &backend.discovery.as_ref()?.failures;
+    failures.get(cause).copied().and_then(count)
+}
 
 /// A time as Prometheus has it.
 pub(super) fn seconds(time: std::time::SystemTime) -> Option<f64> {

@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
     about: "A pool of servers. A backend that no frontend uses is a warning.",
     keys: KEYS,
     also: Some(Kind::Defaults),
-    one_needed: &[],
+    one_needed: &["servers", "discover"],
 };
 
 const KEYS: &[Key] = &[
@@ -19,6 +19,7 @@ const KEYS: &[Key] = &[
         name: "servers",
         value: Value::Tables(Kind::Server, defaults::SERVERS_MAX),
         meaning: "The servers, in order.",
+        default: Default::Words("none, if `discover` is written; else it is required"),
         example: "[{ name = \"web1\", address = \"10.0.0.11:8080\" }]",
         ..Key::BASE
     },
@@ -65,6 +66,13 @@ const KEYS: &[Key] = &[
         value: Value::Section(Kind::Sticky),
         meaning: "The cookie that binds each client to its server.",
         default: Default::Words("off: clients are not bound"),
+        ..Key::BASE
+    },
+    Key {
+        name: "discover",
+        value: Value::Section(Kind::Discover),
+        meaning: "How further servers are found by DNS.",
+        default: Default::Words("none: there are only `servers`"),
         ..Key::BASE
     },
 ];

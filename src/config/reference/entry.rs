@@ -28,6 +28,8 @@ pub enum Kind {
     HealthCheck,
     /// `[backend.NAME.sticky]`
     Sticky,
+    /// `[backend.NAME.discover]`
+    Discover,
 }
 
 /// A kind of section and its keys.

@@ -5,10 +5,11 @@
 //! `ringway help KEY` (`help`), the manual page ringway.toml(5) (`man`) and the JSON Schema for
 //! editors (`json_schema`). A key is documented by one entry in the file of its section; bounds and
 //! defaults are the constants that the readers use. The readers are in `read` and in the files of
-//! `admin`, `http_mode`, `health_check` and `sticky`.
+//! `admin`, `http_mode`, `health_check`, `discover` and `sticky`.
 
 mod admin;
 mod backend;
+mod discover;
 mod entry;
 mod frontend;
 mod global;

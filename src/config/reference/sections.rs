@@ -1,7 +1,7 @@
 //! All sections, and where to find one.
 
 use super::entry::{Default, Key, Kind, Section, Value};
-use super::{admin, backend, frontend, global, health_check, server, session, sticky};
+use super::{admin, backend, discover, frontend, global, health_check, server, session, sticky};
 
 /// The sections, in the order of the manual page; the first is the file itself.
 static SECTIONS: &[Section] = &[
@@ -23,6 +23,7 @@ static SECTIONS: &[Section] = &[
     server::SECTION,
     health_check::SECTION,
     sticky::SECTION,
+    discover::SECTION,
 ];
 
 /// The sections of a file.

@@ -31,6 +31,8 @@ timeout = "1ms"
 [backend.app.sticky]
 cookie = "x"
 secure = true
+[backend.app.discover]
+dns = "web:80"
 "#;
 
 /// The table of a section in a file.
@@ -45,6 +47,7 @@ fn table(root: &mut Table, kind: Kind) -> &mut Table {
         Kind::Server => &["backend", "app", "servers"],
         Kind::HealthCheck => &["backend", "app", "health_check"],
         Kind::Sticky => &["backend", "app", "sticky"],
+        Kind::Discover => &["backend", "app", "discover"],
     };
     path.iter().fold(root, |table, name| {
         match table.get_mut(*name).expect("a section") {
@@ -63,6 +66,12 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     }
     let table = table(&mut root, section.kind);
     table.remove(key.name);
+    // Exactly one of two is written.
+    match (section.kind, key.name, value) {
+        (Kind::Discover, "srv", Some(_)) => drop(table.remove("dns")),
+        (Kind::Discover, "dns", None) => drop(table.insert("srv".to_owned(), "_a._tcp.b".into())),
+        _ => {}
+    }
     if let Some(value) = value {
         let written: Table = format!("v = {value}").parse().expect("TOML");
         table.insert(key.name.to_owned(), written["v"].clone());
@@ -98,6 +107,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         Kind::Server,
         Kind::HealthCheck,
         Kind::Sticky,
+        Kind::Discover,
     ] {
         let section = section(kind);
         assert_eq!(section.kind, kind);
@@ -107,7 +117,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         names.dedup();
         assert_eq!(names.len(), count, "{}", section.title);
     }
-    assert_eq!(sections().count(), 9);
+    assert_eq!(sections().count(), 10);
 }
 
 #[test]

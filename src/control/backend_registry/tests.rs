@@ -19,9 +19,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let text = "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"app\"\n\
-                    [backend.app]\nservers = [{ name = \"fixed\", address = \"127.0.0.1:1\" }]\n";
-        let config = match parse("test", text, &system_resolver) {
+        Self::with("127.0.0.1:1", "")
+    }
+
+    /// With `fixed` at this address, and further lines.
+    fn with(fixed: &str, lines: &str) -> Self {
+        let text = format!(
+            "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"app\"\n[backend.app]\n\
+             servers = [{{ name = \"fixed\", address = \"{fixed}\" }}]\n{lines}\n"
+        );
+        let config = match parse("test", &text, &system_resolver) {
             Ok(loaded) => loaded.config,
             Err(report) => panic!("{report}"),
         };
@@ -174,4 +181,97 @@ async fn a_thousand_servers_that_are_replaced_again_and_again_leave_nothing_behi
     scene.forget_left().await;
     assert_eq!(scene.names(), ["fixed"]);
     assert!(scene.snapshot.backends[0].members().leaving().is_empty());
+}
+
+/// A server whose answers the test gives.
+struct Answering(std::net::TcpListener);
+
+impl Answering {
+    fn new() -> Self {
+        Answering(std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    fn server(&self, name: &str) -> Server {
+        let mut server = servers(&[name]).remove(0);
+        server.address = Address::Ip(self.0.local_addr().unwrap());
+        server
+    }
+
+    /// Answers the next probe.
+    fn answer(&self, status: u16) {
+        use std::io::{Read, Write};
+        let (mut stream, _) = self.0.accept().unwrap();
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).unwrap();
+        write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n").unwrap();
+    }
+}
+
+async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let all = async {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(waited.is_ok(), "{what}");
+}
+
+#[tokio::test]
+async fn a_server_that_joins_gets_no_sessions_before_its_first_result() {
+    let (fixed, good, bad, late) = (
+        Answering::new(),
+        Answering::new(),
+        Answering::new(),
+        Answering::new(),
+    );
+    let check = "[backend.app.health_check]\ntype = \"http\"\ninterval = \"1h\"\ntimeout = \"1h\"";
+    let scene = Scene::with(&fixed.0.local_addr().unwrap().to_string(), check);
+    let usable = |name: &str| {
+        let (_, member) = scene.snapshot.find("app", name).unwrap();
+        member.server.availability.is_usable()
+    };
+    let set = async |servers: &[Server]| {
+        let set = (scene.registry).set_members("app", Source::Discovery, servers.to_vec());
+        set.unwrap().expect("a change").in_effect.await.unwrap();
+    };
+    assert!(
+        usable("fixed"),
+        "a server of the configuration counts as up"
+    );
+    let all = [good.server("good"), bad.server("bad"), late.server("late")];
+    set(&all).await;
+    assert!(!usable("good") && !usable("bad") && !usable("late"));
+    good.answer(200);
+    eventually("the first result brings it in", || usable("good")).await;
+    bad.answer(500);
+    let (_, member) = scene.snapshot.find("app", "bad").unwrap();
+    let state = || scene.health.statuses().server(&member.server).operational;
+    let down = crate::logic::health::OperationalState::Down;
+    eventually("the first failure takes it down", || state() == down).await;
+    assert!(!usable("bad") && !usable("late"));
+
+    // Without any other, it gets sessions; not any more once there is one.
+    scene.set_state("fixed", AdminState::Maint).await;
+    assert!(!usable("late"), "one is left");
+    scene.set_state("good", AdminState::Drain).await;
+    assert!(usable("late"));
+    scene.set_state("fixed", AdminState::Ready).await;
+    assert!(!usable("late") && usable("fixed"));
+    // One that comes when there is no other.
+    scene.set_state("fixed", AdminState::Maint).await;
+    let next = Answering::new();
+    let all = [all.to_vec(), vec![next.server("next")]].concat();
+    set(&all).await;
+    assert!(usable("late") && usable("next"));
+    late.answer(200);
+    eventually("a result of one holds the other back", || !usable("next")).await;
+    assert!(usable("late"));
+    // What is gone holds nobody back.
+    set(&all[..3]).await;
+    set(&[]).await;
+    scene.forget_left().await;
+    assert!(usable("fixed"), "it is ready again");
+    set(&[next.server("again")]).await;
+    assert!(!usable("again"), "another one is there");
 }

@@ -262,8 +262,14 @@ impl Checker {
             self.warn_after = now + WARNING_PAUSE;
             announce::cannot_probe(&self.journal, cause);
         }
+        let backend = target.backend;
         let change = target.health.probed(now, cause);
+        let was_held = cause.passed().is_some() && self.let_go(id);
         self.follow(id, change, now);
+        if was_held {
+            self.update_held_of(backend, now);
+            self.update_pool(backend, now);
+        }
         self.plan_probe(id, now);
         self.end_first_round_if_complete();
     }
@@ -329,6 +335,7 @@ impl Checker {
             let cut = || Command::Sessions(SessionCommand::shutdown_sessions_of(&target.shared));
             self.workers.send(cut);
         }
+        self.update_held_of(backend, now);
         self.update_pool(backend, now);
     }
 
@@ -367,7 +374,8 @@ impl Checker {
         };
         let health = &target.health;
         let availability = &target.shared.availability;
-        let (usable, weight) = (health.is_usable(), health.weight(now));
+        let is_closed = target.held && !self.pools[target.backend].opens_held;
+        let (usable, weight) = (health.is_usable() && !is_closed, health.weight(now));
         let (was_usable, old_weight) = availability.published();
         let balanced = |usable, weight| usable && weight > 0;
         let turned =

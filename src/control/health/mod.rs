@@ -13,6 +13,7 @@
 
 mod announce;
 mod checker;
+mod first_result;
 mod limit;
 mod operator;
 mod probe;

@@ -37,6 +37,7 @@ impl Checker {
         announce::weight_changed(&self.journal, &target.name, (before, weight), by);
         let backend = target.backend;
         self.publish(id, now);
+        self.update_held_of(backend, now);
         self.update_pool(backend, now);
     }
 

@@ -39,7 +39,10 @@ impl Checker {
         self.version = snapshot.version;
         for (index, (backend, members)) in members.iter().enumerate() {
             let shared = &snapshot.backends[index];
-            self.pools.push(Pool::new(backend, shared));
+            let mut pool = Pool::new(backend, shared);
+            let before = pools.iter().find(|old| old.name == pool.name);
+            pool.opens_held = before.is_some_and(|old| old.opens_held);
+            self.pools.push(pool);
             for member in members.all() {
                 match targets.remove(&member.server.id) {
                     Some(target) => self.keep(target, (index, backend), member, now),
@@ -57,6 +60,9 @@ impl Checker {
         let targets = &self.targets;
         self.agenda.retain(|id| targets.contains_key(&id));
         self.statuses.retain(|id| targets.contains_key(&id));
+        for index in 0..self.pools.len() {
+            self.update_held_of(index, now);
+        }
         self.inherit_pools(&pools, now);
         self.end_first_round_if_complete();
     }
@@ -81,6 +87,8 @@ impl Checker {
                     None => {
                         let due = now + schedule::first(new_index, count);
                         self.add(backend, member, now, due);
+                        self.hold(member.server.id);
+                        self.publish(member.server.id, now);
                     }
                 }
             }
@@ -95,6 +103,7 @@ impl Checker {
             for (server, change) in changes {
                 self.apply_change(*server, change);
             }
+            self.update_held(index, &change.members, now);
         }
         change.publish();
         let shared = self.workers.shared();
@@ -113,6 +122,7 @@ impl Checker {
     }
 
     fn forget(&mut self, id: u64) {
+        self.let_go(id);
         if let Some(gone) = self.targets.remove(&id) {
             self.awaited -= usize::from(gone.awaited);
         }
@@ -177,6 +187,7 @@ impl Checker {
             connect_failed: false,
             connect_failed_at: None,
             awaited,
+            held: false,
             weight_configured: member.config.weight.into(),
             weight_set: None,
             by: None,
@@ -219,6 +230,10 @@ impl Checker {
         let mut changes = [target.health.set_rules(now, rules), None];
         if target.shared.addresses.is_resolved() {
             changes[1] = target.health.resolved(now);
+        }
+        target.held &= target.probe.is_some();
+        if target.held {
+            self.pools[index].held.insert(id);
         }
         let idle = !target.probing;
         self.targets.insert(id, target);

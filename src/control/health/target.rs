@@ -1,5 +1,6 @@
 //! What the health thread knows of each server and each backend.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::probe::Probe;
@@ -39,6 +40,8 @@ pub struct Target {
     pub connect_failed_at: Option<Instant>,
     /// It has had no result yet.
     pub awaited: bool,
+    /// It gets no sessions before its first result; see [`super::first_result`].
+    pub held: bool,
     /// The weight of the configuration.
     pub weight_configured: u32,
     /// The weight that an operator set; `None`: that of the configuration.
@@ -54,6 +57,10 @@ pub struct Pool {
     pub shared: Arc<BackendShared>,
     /// Since when no server of it is usable, if so.
     pub lost_since: Option<Instant>,
+    /// Servers that wait for their first result, by `ServerShared::id`.
+    pub held: HashSet<u64>,
+    /// They get sessions nevertheless: no other server is usable.
+    pub opens_held: bool,
 }
 
 impl Pool {
@@ -63,6 +70,8 @@ impl Pool {
             on_down: backend.on_down,
             shared: Arc::clone(shared),
             lost_since: None,
+            held: HashSet::new(),
+            opens_held: false,
         }
     }
 }
