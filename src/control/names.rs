@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::journal::Journal;
 use crate::config::{Address, Config, system_resolver};
 use crate::privileges::{self, User};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Member, Snapshot};
 
 /// Queries under way at the same time, those included whose caller has stopped waiting.
 const QUESTIONS_MAX: usize = 64;
@@ -40,7 +40,7 @@ pub struct Names {
     wait_max: Duration,
 }
 
-/// What the host names of a configuration were resolved to.
+/// What host names were resolved to.
 pub struct Resolved(HashMap<Address, Answer>);
 
 impl Names {
@@ -86,13 +86,19 @@ impl Names {
         answer.await.map_err(io::Error::other)?
     }
 
-    /// Resolves all host names of servers at the same time. Those that take too long have failed.
-    pub async fn resolve_all(&self, config: &Config) -> Resolved {
+    /// Resolves all host names of the servers of a configuration and of those `added` to it at the same time.
+    /// Those that take too long have failed.
+    pub async fn resolve_all(&self, config: &Config, added: Vec<Address>) -> Resolved {
+        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        let written = servers.map(|server| &server.address);
+        self.resolve_each(written.chain(&added)).await
+    }
+
+    /// The same for these addresses.
+    pub async fn resolve_each(&self, addresses: impl Iterator<Item = &Address>) -> Resolved {
         let mut questions = JoinSet::new();
         let mut resolved = HashMap::new();
-        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
-        for server in servers {
-            let address = &server.address;
+        for address in addresses {
             if address.ip().is_some() || resolved.contains_key(address) {
                 continue;
             }
@@ -122,28 +128,32 @@ impl Resolved {
         let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
         for (backend, backend_shared) in backends {
             for member in backend_shared.members().all() {
-                let (server, shared) = (&member.config, &member.server);
-                let name = format!("{}/{}", backend.name, server.name);
-                match self.0.get(&server.address) {
-                    Some(Ok(addresses)) => {
-                        shared.addresses.resolved(addresses.clone());
-                    }
-                    Some(Err(error)) => {
-                        shared.addresses.mark_stale();
-                        let kept = if shared.addresses.is_resolved() {
-                            "it keeps the addresses that it had"
-                        } else {
-                            "it is down until that is possible"
-                        };
-                        journal.warn(format!(
-                            "server {name}: cannot resolve `{}`: {error}; {kept}",
-                            server.address
-                        ));
-                    }
-                    // Written as an IP address.
-                    None => {}
-                }
+                self.give(&backend.name, member, journal);
             }
+        }
+    }
+
+    /// Gives one server of this backend its addresses.
+    pub fn give(&self, backend: &str, member: &Member, journal: &Journal) {
+        let (server, shared) = (&member.config, &member.server);
+        match self.0.get(&server.address) {
+            Some(Ok(addresses)) => {
+                shared.addresses.resolved(addresses.clone());
+            }
+            Some(Err(error)) => {
+                shared.addresses.mark_stale();
+                let kept = if shared.addresses.is_resolved() {
+                    "it keeps the addresses that it had"
+                } else {
+                    "it is down until that is possible"
+                };
+                journal.warn(format!(
+                    "server {backend}/{}: cannot resolve `{}`: {error}; {kept}",
+                    server.name, server.address
+                ));
+            }
+            // Written as an IP address.
+            None => {}
         }
     }
 }
@@ -195,7 +205,7 @@ mod tests {
         let written = ["app:80", "10.0.0.9:80", "gone.invalid:80", "app:81"];
         let mut reload = async || {
             let config = configuration(&written);
-            let resolved = names.resolve_all(&config).await;
+            let resolved = names.resolve_all(&config, Vec::new()).await;
             let snapshot = registry.snapshot(config);
             resolved.put_into_effect(&snapshot, &journal);
             snapshot
@@ -239,7 +249,7 @@ mod tests {
         });
         names.wait_max = Duration::from_millis(500);
         let config = configuration(&["silent:80", "quick:80", "mute:80"]);
-        let resolved = names.resolve_all(&config).await;
+        let resolved = names.resolve_all(&config, Vec::new()).await;
         let is_known = |host: &str| {
             let mut answers = resolved.0.iter();
             answers.any(|(address, answer)| address.to_string() == host && answer.is_ok())

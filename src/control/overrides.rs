@@ -1,4 +1,5 @@
-//! Administrative states and weights that operators set at run time, beside the configuration.
+//! Administrative states and weights that operators set at run time, beside the configuration; with the servers
+//! that they added, which are kept in the same file.
 //!
 //! They are kept by name, so that they survive a reload, and in the state file, so that they survive the
 //! process. An override holds as long as the configuration of its server is the same as when it was made: an
@@ -10,12 +11,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use super::added_servers::AddedServers;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind, rfc3339};
+use super::operator_state::OperatorState;
 use super::override_entry::{ConfiguredServer, Override};
 use super::server_change::{Attribution, ServerChange};
 use super::state_file::StateFile;
-use crate::config::Server;
+use crate::config::{Config, Server};
 use crate::logic::health::AdminState;
 use crate::snapshot::{Member, ServerShared, Snapshot};
 
@@ -33,6 +36,7 @@ type ServerChanges = Vec<(Arc<ServerShared>, ServerChange)>;
 pub struct Overrides {
     /// By names of backend and server.
     entries: Mutex<BTreeMap<(String, String), Override>>,
+    added: AddedServers,
     file: Option<StateFile>,
     journal: Journal,
     /// Held for reading by each action, for writing by a takeover.
@@ -50,12 +54,18 @@ pub struct ActionsRefused(
 );
 
 impl Overrides {
-    /// Begins with the overrides in `found`; each change is written to `file`.
-    pub fn new(found: Vec<Override>, file: Option<StateFile>, journal: Journal) -> Self {
+    /// Begins with what is in `found`; each change is written to `file`.
+    pub fn new(found: OperatorState, file: Option<StateFile>, journal: Journal) -> Self {
         let key = |entry: &Override| (entry.backend.clone(), entry.server.clone());
-        let entries = found.into_iter().map(|entry| (key(&entry), entry));
+        let entries = found.overrides.into_iter();
+        let entries = entries.map(|entry| (key(&entry), entry));
+        let (added, left_out) = AddedServers::new(found.added);
+        for sentence in left_out {
+            journal.warn(sentence);
+        }
         Overrides {
             entries: Mutex::new(entries.collect()),
+            added,
             file,
             journal,
             actions: Arc::default(),
@@ -74,17 +84,40 @@ impl Overrides {
         })
     }
 
-    /// Refuses actions from now on, and returns all overrides once the actions under way have ended.
+    /// The servers that operators added.
+    pub fn added(&self) -> &AddedServers {
+        &self.added
+    }
+
+    /// Refuses actions from now on, and returns all that is set once the actions under way have ended.
     ///
     /// # Errors
     ///
     /// A sentence: actions under way take too long.
-    pub async fn refuse_actions(&self) -> Result<(ActionsRefused, Vec<Override>), &'static str> {
+    pub async fn refuse_actions(&self) -> Result<(ActionsRefused, OperatorState), &'static str> {
         let all_done = Arc::clone(&self.actions).write_owned();
         let all_done = tokio::time::timeout(ACTIONS_TIMEOUT, all_done).await;
         let refused = all_done.map_err(|_| "an order of an operator is still being carried out")?;
-        let all = self.entries().values().cloned().collect();
-        Ok((ActionsRefused(refused), all))
+        Ok((ActionsRefused(refused), self.state()))
+    }
+
+    /// Drops added servers that this configuration supersedes; see [`AddedServers::drop_superseded`].
+    pub async fn drop_superseded(&self, config: &Config) {
+        let dropped = self.added.drop_superseded(config);
+        if dropped.is_empty() {
+            return;
+        }
+        for text in dropped {
+            log::info!("{text}");
+            let kind = Kind::Servers;
+            self.journal.record(Entry {
+                kind,
+                text,
+                ..Entry::default()
+            });
+        }
+        // What goes wrong is logged.
+        let _ = self.save().await;
     }
 
     /// The changes for the servers of the first snapshot, by `ServerShared::id`. Overrides that do not hold any
@@ -118,14 +151,19 @@ impl Overrides {
     /// The changes for servers that a backend has from now on, by `ServerShared::id`.
     pub fn changes_of(&self, backend: &str, added: &[Member]) -> Vec<(u64, ServerChange)> {
         let entries = self.entries();
-        if entries.is_empty() {
-            return Vec::new();
-        }
         let change = |member: &Member| {
-            let key = (backend.to_owned(), member.config.name.clone());
-            let entry = entries.get(&key)?;
-            let holds = entry.configured == ConfiguredServer::of(&member.config);
-            holds.then(|| (member.server.id, entry.change()))
+            let name = &member.config.name;
+            let entry = match entries.is_empty() {
+                true => None,
+                false => entries.get(&(backend.to_owned(), name.clone())),
+            };
+            let change = match entry {
+                Some(entry) if entry.configured == ConfiguredServer::of(&member.config) => {
+                    entry.change()
+                }
+                Some(_) | None => self.added.first_change(backend, name)?,
+            };
+            Some((member.server.id, change))
         };
         added.iter().filter_map(change).collect()
     }
@@ -134,6 +172,17 @@ impl Overrides {
     fn adopt(&self, snapshot: &Snapshot) -> (ServerChanges, bool) {
         let mut changes = Vec::new();
         let mut entries = self.entries();
+        for added in self.added.all() {
+            let (backend, server) = (added.backend, added.server);
+            let first = self.added.first_change(&backend, &server);
+            let found = snapshot.find(&backend, &server);
+            let is_set = entries.contains_key(&(backend, server));
+            if let (Some((_, member)), Some(first)) = (found, first)
+                && !is_set
+            {
+                changes.push((member.server, first));
+            }
+        }
         let before = entries.len();
         entries.retain(|_, entry| {
             let found = snapshot.find(&entry.backend, &entry.server);
@@ -204,6 +253,20 @@ impl Overrides {
         }
     }
 
+    /// The server of this name is as its configuration says, should it come back.
+    pub fn forget(&self, backend: &str, server: &str) {
+        let key = (backend.to_owned(), server.to_owned());
+        self.entries().remove(&key);
+    }
+
+    /// All that is set.
+    fn state(&self) -> OperatorState {
+        OperatorState {
+            overrides: self.entries().values().cloned().collect(),
+            added: self.added.all(),
+        }
+    }
+
     /// Writes all to the state file, if there is one.
     ///
     /// # Errors
@@ -213,10 +276,10 @@ impl Overrides {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let entries = self.entries().values().cloned().collect();
+        let state = self.state();
         // Without an answer there is no thread any more, which is as bad.
         let lost = || Err("state_file can't be written: its thread has ended".to_owned());
-        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(entries)).await {
+        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(state)).await {
             Ok(saved) => saved.unwrap_or_else(|_| lost()),
             Err(_) => Err(format!(
                 "state_file is not written yet: its disk takes longer than {SAVE_TIMEOUT:?}"
@@ -234,7 +297,7 @@ impl Overrides {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, parse, system_resolver};
+    use crate::config::{parse, system_resolver};
     use crate::snapshot::Registry;
 
     /// Backend `app` with these servers: name and further keys.
@@ -262,7 +325,7 @@ mod tests {
     }
 
     fn overrides() -> Overrides {
-        Overrides::new(Vec::new(), None, Journal::new())
+        Overrides::new(OperatorState::default(), None, Journal::new())
     }
 
     /// State and weight of what is wanted, by the index of the server.

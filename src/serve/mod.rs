@@ -25,7 +25,7 @@ use crate::control::journal::Journal;
 use crate::control::limits::Limits;
 use crate::control::listeners::{Listeners, OpenMode};
 use crate::control::names::Names;
-use crate::control::override_entry::Override;
+use crate::control::operator_state::OperatorState;
 use crate::control::overrides::Overrides;
 pub use crate::control::reload::Source;
 use crate::control::reload::{Reload, Reloader};
@@ -148,11 +148,14 @@ async fn serve(
         Some(_) | None => None,
     };
     let journal = Journal::new();
-    let received = taken.as_mut().and_then(|taken| taken.overrides.take());
+    let received = taken.as_mut().and_then(|taken| taken.operator_state.take());
     let overrides = Arc::new(overrides(config, received, user, &journal)?);
+    overrides.drop_superseded(config).await;
+    overrides.added().put_into(&snapshot, &mut registry);
     let changes = overrides.at_start(&snapshot).await;
     let names = Names::of_system(user);
-    let resolved = names.resolve_all(config).await;
+    let added = overrides.added().addresses();
+    let resolved = names.resolve_all(config, added).await;
     resolved.put_into_effect(&snapshot, &journal);
     let initial = (Arc::clone(&snapshot), changes);
     let handles = setup.handles().clone();
@@ -232,6 +235,8 @@ async fn serve(
             statuses: statuses.clone(),
             overrides: Arc::clone(&overrides),
             handles: workers.handles().clone(),
+            registry: registry.clone(),
+            names: names.clone(),
             journal: journal.clone(),
         };
         let status_of = Box::new(move |server: &ServerShared| statuses.server(server));
@@ -361,11 +366,11 @@ async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
         .ok()
 }
 
-/// The overrides of operators: those `received` from the process that this one takes over from, or else those
+/// What operators have set: what was `received` from the process that this one takes over from, or else what is
 /// in the state file, if there is one.
 fn overrides(
     config: &Config,
-    received: Option<Vec<Override>>,
+    received: Option<OperatorState>,
     user: Option<User>,
     journal: &Journal,
 ) -> Result<Overrides, StartError> {
@@ -380,7 +385,7 @@ fn overrides(
         Ok(found) => Ok(found),
         Err(Refused::Unusable(why)) => {
             journal.warn(why);
-            Ok(Vec::new())
+            Ok(OperatorState::default())
         }
         Err(Refused::NoFile(why)) => Err(StartError::StateFile(why)),
     };

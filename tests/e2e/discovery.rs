@@ -12,7 +12,7 @@ use crate::servers::Server;
 use crate::wait::eventually;
 
 #[path = "../support/name_server.rs"]
-mod name_server;
+pub mod name_server;
 
 use name_server::{Action, NXDOMAIN, NameServer, Record, SRV};
 

@@ -52,6 +52,7 @@ mod http_streams;
 mod http_unavailable;
 mod limits;
 mod logging;
+mod members;
 mod metrics;
 mod names;
 mod openapi;
