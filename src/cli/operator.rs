@@ -138,8 +138,11 @@ pub enum Command {
         /// The server
         #[command(flatten)]
         change: ServerChange,
-        /// Where it is reached: IP:port, [IPv6]:port or host:port
-        #[arg(value_name = "ADDRESS")]
+        /// Where it is reached
+        #[arg(
+            value_name = "ADDRESS",
+            help = "Where it is reached: IP:port, [IPv6]:port or host:port"
+        )]
         address: String,
         /// Its share among the servers of its backend, 0 to 256 [default: 1]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]

@@ -3,7 +3,8 @@
 //!
 //! They are kept by name, so that they survive a reload, and in the state file, so that they survive the
 //! process. An override holds as long as the configuration of its server is the same as when it was made: an
-//! edit of the server's entry wins.
+//! edit of the server's entry wins. That of a server that discovery may find again is kept for a day while there is
+//! no such server.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,15 +151,16 @@ impl Overrides {
 
     /// The changes for servers that a backend has from now on, by `ServerShared::id`.
     pub fn changes_of(&self, backend: &str, added: &[Member]) -> Vec<(u64, ServerChange)> {
-        let entries = self.entries();
+        let mut entries = self.entries();
         let change = |member: &Member| {
             let name = &member.config.name;
             let entry = match entries.is_empty() {
                 true => None,
-                false => entries.get(&(backend.to_owned(), name.clone())),
+                false => entries.get_mut(&(backend.to_owned(), name.clone())),
             };
             let change = match entry {
-                Some(entry) if entry.configured == ConfiguredServer::of(&member.config) => {
+                Some(entry) if entry.holds(&member.config) => {
+                    entry.absent_since = None;
                     entry.change()
                 }
                 Some(_) | None => self.added.first_change(backend, name)?,
@@ -184,12 +186,16 @@ impl Overrides {
             }
         }
         let before = entries.len();
+        let now = SystemTime::now();
         entries.retain(|_, entry| {
             let found = snapshot.find(&entry.backend, &entry.server);
             let Some((_, Member { server, config, .. })) = found else {
-                return false;
+                let mut backends = snapshot.config.backends.iter();
+                let backend = backends.find(|backend| backend.name == entry.backend);
+                return entry.is_kept(backend, now);
             };
-            let holds = entry.configured == ConfiguredServer::of(&config);
+            entry.absent_since = None;
+            let holds = entry.holds(&config);
             let change = if holds {
                 entry.change()
             } else {
@@ -199,6 +205,29 @@ impl Overrides {
             holds
         });
         (changes, entries.len() < before)
+    }
+
+    /// Drops overrides of servers that discovery has not found for [`ABSENT_MAX`]; to be called now and then.
+    pub async fn drop_absent(&self, snapshot: &Snapshot, now: SystemTime) {
+        let changed = {
+            let mut entries = self.entries();
+            let before: Vec<_> = entries.values().map(|entry| entry.absent_since).collect();
+            entries.retain(|_, entry| {
+                if snapshot.find(&entry.backend, &entry.server).is_some() {
+                    entry.absent_since = None;
+                    return true;
+                }
+                let mut backends = snapshot.config.backends.iter();
+                let backend = backends.find(|backend| backend.name == entry.backend);
+                // The next reload decides of all others.
+                !entry.is_of_discovered() || entry.is_kept(backend, now)
+            });
+            !entries.values().map(|entry| entry.absent_since).eq(before)
+        };
+        if changed {
+            // What goes wrong is logged.
+            let _ = self.save().await;
+        }
     }
 
     /// The configuration of a server has changed since the override was made.
@@ -231,9 +260,7 @@ impl Overrides {
         let key = (backend.to_owned(), server.name.clone());
         let configured = ConfiguredServer::of(server);
         let mut entries = self.entries();
-        let before = entries
-            .remove(&key)
-            .filter(|entry| entry.configured == configured);
+        let before = entries.remove(&key).filter(|entry| entry.holds(server));
         let weight = change
             .weight
             .or(before.as_ref().and_then(|entry| entry.weight));
@@ -247,6 +274,7 @@ impl Overrides {
             weight: weight.filter(|weight| *weight != server.weight),
             by: change.by.clone(),
             configured,
+            absent_since: None,
         };
         if !entry.is_default() {
             entries.insert(key, entry);
@@ -298,7 +326,8 @@ impl Overrides {
 mod tests {
     use super::*;
     use crate::config::{parse, system_resolver};
-    use crate::snapshot::Registry;
+    use crate::control::override_entry::ABSENT_MAX;
+    use crate::snapshot::{Registry, Source};
 
     /// Backend `app` with these servers: name and further keys.
     fn config(servers: &[(&str, &str)]) -> Config {
@@ -389,6 +418,63 @@ mod tests {
         // It does not come back with the line.
         assert_eq!(wanted(&overrides, &old), [(0, Drain, Some(9))]);
         assert!(!adopt(&overrides, &new).1);
+    }
+
+    #[tokio::test]
+    async fn what_was_set_of_a_discovered_server_waits_a_day_for_it() {
+        let discover = |lines: &str| {
+            let text = format!(
+                "[frontend.f]\nlisten = [\"[::1]:0\"]\nbackend = \"app\"\n[backend.app]\n\
+                 servers = [{{ name = \"a\", address = \"[::1]:1\" }}]\n{lines}\n"
+            );
+            parse("x.toml", &text, &system_resolver).unwrap().config
+        };
+        let with = discover("[backend.app.discover]\ndns = \"web:80\"");
+        let found = |weight| {
+            let discover = with.backends[0].discover.as_ref().unwrap();
+            discover.server(([10, 0, 0, 1], 80).into(), weight)
+        };
+        let overrides = overrides();
+        overrides.add(
+            "app",
+            &found(None),
+            &change(Some(AdminState::Drain), None, "x"),
+        );
+        let is_kept = || !overrides.entries().is_empty();
+        // At a start, before there is an answer.
+        assert!(!adopt(&overrides, &with).1 && is_kept());
+        let mut registry = Registry::new(1);
+        let snapshot = registry.snapshot(with.clone());
+        let now = SystemTime::now();
+        let almost = ABSENT_MAX - Duration::from_secs(60);
+        overrides.drop_absent(&snapshot, now + almost).await;
+        assert!(is_kept());
+        // It is there; its record may have another weight.
+        let set = registry.set_members("app", Source::Discovery, vec![found(Some(40))]);
+        let set = set.unwrap().unwrap();
+        set.publish();
+        let changes = overrides.changes_of("app", &set.added);
+        assert_eq!(changes[0].1.state, Some(AdminState::Drain));
+        overrides.drop_absent(&snapshot, now + 2 * ABSENT_MAX).await;
+        assert!(is_kept(), "it is there");
+        // It is gone for a day from now on.
+        let set = registry.set_members("app", Source::Discovery, Vec::new());
+        set.unwrap().unwrap().publish();
+        for change in registry.drop_left() {
+            change.publish();
+        }
+        overrides.drop_absent(&snapshot, now).await;
+        overrides.drop_absent(&snapshot, now + almost).await;
+        assert!(is_kept());
+        overrides.drop_absent(&snapshot, now + ABSENT_MAX).await;
+        assert!(!is_kept());
+        // Without discovery nobody finds it any more.
+        overrides.add(
+            "app",
+            &found(None),
+            &change(Some(AdminState::Drain), None, "x"),
+        );
+        assert!(adopt(&overrides, &discover("")).1 && !is_kept());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod stop;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::SignalKind;
 use tokio::sync::{mpsc, watch};
@@ -44,6 +45,9 @@ use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, liste
 
 /// Warnings of workers that may wait to be recorded.
 const WARNINGS_MAX: usize = 64;
+
+/// How often overrides of servers that are not there are looked at.
+const DROP_ABSENT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where the balancer listens.
 #[derive(Clone, Debug)]
@@ -253,6 +257,7 @@ async fn serve(
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
     let forgetting = tokio::spawn(registry.clone().forget_left());
+    let dropping = tokio::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
     let reload = Reload {
         source: options.source,
         registry,
@@ -310,6 +315,7 @@ async fn serve(
     // With it go the control plane's handles on the listeners, which would keep them open.
     reload.abort();
     forgetting.abort();
+    dropping.abort();
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();
@@ -338,6 +344,15 @@ fn discovered(registry: &BackendRegistry) -> Sink {
         // A reload may have removed the backend a moment ago.
         Some(set.ok()??.in_effect)
     })
+}
+
+/// Every minute: drops what operators have set of servers that discovery has not found for long.
+async fn drop_absent(overrides: Arc<Overrides>, active: watch::Receiver<Arc<Active>>) {
+    loop {
+        tokio::time::sleep(DROP_ABSENT_INTERVAL).await;
+        let snapshot = Arc::clone(&active.borrow().snapshot);
+        overrides.drop_absent(&snapshot, SystemTime::now()).await;
+    }
 }
 
 /// Logs workers' warnings, and keeps them.

@@ -334,3 +334,48 @@ fn discovered_servers_are_named_by_their_addresses_in_every_command() {
     assert_eq!(text, format!("{v4}: sessions closed: 1\n"));
     assert_eq!(ending(&stream), Ending::Reset);
 }
+
+#[test]
+fn what_was_set_of_a_discovered_server_holds_when_it_is_found_again() {
+    use crate::discovery::name_server::{Action, NameServer};
+    let files = Files::new();
+    let ip = std::net::IpAddr::from([127, 0, 0, 2]);
+    let (found, fixed) = (Server::named_on(ip, "found"), Server::named("fixed"));
+    let name_server = NameServer::start(|_| Action::Silence);
+    name_server.have(vec![ip]);
+    let discover = format!(
+        "[backend.app.discover]\nresolvers = [\"{}\"]\ndns = \"tasks.web:{}\"\n\
+         interval = \"100ms\"\ntimeout = \"100ms\"\n",
+        name_server.address,
+        found.address().port()
+    );
+    let text = files.setup().server("fixed", fixed.address()).text() + &discover;
+    let launch = || crate::harness::Launch::config(&text);
+    let ringway = launch().start();
+    let name = format!("app/{}", found.address());
+    eventually("it is there", || names(&ringway).len() == 2);
+    files.done(&["drain", &name, "--reason", "kernel update"]);
+    files.done(&["weight", &name, "9"]);
+    kill(ringway);
+
+    // It is found long after the start, and after a reload.
+    name_server.answer_by(|_| Action::Silence);
+    let ringway = launch().start();
+    assert_eq!(names(&ringway), ["fixed"]);
+    ringway.reload(&text);
+    name_server.have(vec![ip]);
+    eventually("it is there", || names(&ringway).len() == 2);
+    let is_set = |ringway: &Ringway| {
+        let server = stats(ringway.admin())["backends"][0]["servers"][1].clone();
+        assert_eq!(
+            (&server["admin_state"], &server["weight"]),
+            (&json!("drain"), &json!(9)),
+            "{server}"
+        );
+    };
+    is_set(&ringway);
+    assert_eq!(reached(ringway.address(), 4), ["fixed"]);
+    let next = launch().argument("--takeover").start();
+    eventually("it is there", || names(&next).len() == 2);
+    is_set(&next);
+}
