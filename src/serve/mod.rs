@@ -18,6 +18,7 @@ use crate::config::{Config, Identity};
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
+pub use crate::control::discovery::host_names::resolve_blocking as resolve_host;
 use crate::control::discovery::{self, Discovery, Sink};
 use crate::control::engine;
 pub use crate::control::error::StartError;
@@ -157,7 +158,7 @@ async fn serve(
     overrides.drop_superseded(config).await;
     overrides.added().put_into(&snapshot, &mut registry);
     let changes = overrides.at_start(&snapshot).await;
-    let names = Names::of_system(user);
+    let names = Names::of_system();
     let added = overrides.added().addresses();
     let resolved = names.resolve_all(config, added).await;
     resolved.put_into_effect(&snapshot, &journal);

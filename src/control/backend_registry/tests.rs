@@ -38,7 +38,7 @@ impl Scene {
         let snapshot = registry.snapshot(config);
         let health = Health::start(
             (Arc::clone(&snapshot), Vec::new()),
-            Names::of_system(None),
+            Names::of_system(),
             None,
             setup.handles().clone(),
             Journal::new(),
