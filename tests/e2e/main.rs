@@ -65,6 +65,7 @@ mod reference;
 mod relaying;
 mod reload;
 mod retries;
+mod scaling;
 mod shortage;
 mod starting;
 mod state_file;
