@@ -159,6 +159,8 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     words = sys.argv[1:]
     for name, patch in options.variant:
+        if not isinstance(patch, Path):
+            continue
         (directory / f"{name}.patch").write_bytes(patch.read_bytes())
         # Where a reader finds it.
         published = f"{name}=bench-results/{directory.name}/{name}.patch"

@@ -310,13 +310,10 @@ impl<K: Readiness> Epoll<K> {
         }
         let done = match write {
             Write::Poll => Done::Polled(Ok(())),
-            Write::Connect => match self.kernel.connected(state.id) {
-                Err(Fault::WouldBlock) => {
-                    state.ready.remove(Ready::ENDS_WRITE);
-                    return None;
-                }
-                result => Done::Connected(result),
-            },
+            Write::Connect if state.ready.has(Ready::GONE) => {
+                Done::Connected(self.kernel.connected(state.id))
+            }
+            Write::Connect => Done::Connected(Ok(())),
         };
         state.end_write();
         Some((token, done))
@@ -336,7 +333,11 @@ impl<K: Readiness> Epoll<K> {
             Read::Receive(Receive::Stream) => RECEIVE_BYTES,
             Read::Receive(Receive::Once(len)) => len,
         };
-        let bytes = match self.kernel.receive(state.id, asked) {
+        let received = match state.ready.has(Ready::AT_END) {
+            true if !state.ready.has(Ready::GONE) => Ok(None),
+            true | false => self.kernel.receive(state.id, asked),
+        };
+        let bytes = match received {
             Ok(Some((buffer, len))) => {
                 state.received(asked, len);
                 Ok((Some(buffer), len))

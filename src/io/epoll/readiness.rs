@@ -27,7 +27,9 @@ pub struct Edge {
 ///
 /// An edge is reported at least once after each change: when bytes or the end of the stream have arrived,
 /// when there is room again after a send or splice that took less than it was given, when a connect has
-/// ended, when the connection was reset. A registration reports what holds at that time.
+/// ended, when the connection was reset. A registration reports what holds at that time. A socket is not
+/// writable before its connect has succeeded (Linux, `tcp_poll`), and has all bytes of a stream before the end
+/// of it is reported.
 pub trait Readiness: Sockets + Memory + Pipes {
     /// Names an open socket or listener, as long as it is open.
     type Id: Copy + Debug + Eq + Hash;
@@ -64,7 +66,7 @@ pub trait Readiness: Sockets + Memory + Pipes {
     /// Begins a connect; true: it has succeeded already.
     fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr) -> Result<bool, Fault>;
 
-    /// How a connect ended whose socket has become writable. [`Fault::WouldBlock`]: it has not ended.
+    /// How a connect ended whose socket has failed or was reset.
     fn connected(&mut self, socket: Self::Id) -> Result<(), Fault>;
 
     /// Receives up to `len` bytes into a free buffer. `None`: the end of the stream.

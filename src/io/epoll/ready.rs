@@ -18,6 +18,9 @@ impl Ready {
     /// There is urgent data (tcp(7)): a receive ends before it, with more bytes behind.
     pub const URGENT: Ready = Ready(16);
 
+    /// All bytes before the end of the stream were received.
+    pub const AT_END: Ready = Ready(32);
+
     /// What ends a read: bytes, the end of the stream, or a reset.
     pub const ENDS_READ: Ready = Ready(1 | 4 | 8);
     /// What ends a write: room, or a reset.

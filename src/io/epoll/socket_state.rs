@@ -150,11 +150,15 @@ impl<I> SocketState<I> {
     }
 
     /// A receive of at most `asked` bytes returned `len`. Fewer than asked are all that had arrived
-    /// (epoll(7), Q9), unless the end of the stream follows or a receive ends before urgent data.
+    /// (epoll(7), Q9), unless a receive ends before urgent data. Where the end of the stream had arrived
+    /// before, only that follows.
     pub fn received(&mut self, asked: u32, len: u32) {
-        let follows = Ready::ENDED | Ready::GONE | Ready::URGENT;
-        if len < asked && !self.ready.has(follows) {
-            self.ready.remove(Ready::READABLE);
+        if len == asked || self.ready.has(Ready::GONE | Ready::URGENT) {
+            return;
+        }
+        match self.ready.has(Ready::ENDED) {
+            true => self.ready.insert(Ready::AT_END),
+            false => self.ready.remove(Ready::READABLE),
         }
     }
 
@@ -253,6 +257,20 @@ mod tests {
         assert!(short_leaves(Ready::ENDED));
         assert!(short_leaves(Ready::GONE));
         assert!(short_leaves(Ready::URGENT));
+        for (more, is_at_end) in [
+            (Ready::WRITABLE, false),
+            (Ready::ENDED, true),
+            (Ready::ENDED | Ready::GONE, false),
+            (Ready::ENDED | Ready::URGENT, false),
+        ] {
+            for (len, is_short) in [(99, true), (100, false)] {
+                let mut state = SocketState::new(7, 0);
+                state.ready = Ready::READABLE | more;
+                state.received(100, len);
+                let expected = is_at_end && is_short;
+                assert_eq!(state.ready.has(Ready::AT_END), expected, "{state:?}");
+            }
+        }
         let mut state = SocketState::new(7, 0);
         state.ready = Ready::READABLE;
         state.received(100, 100);

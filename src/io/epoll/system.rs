@@ -206,7 +206,6 @@ impl Readiness for System {
     }
 
     fn connected(&mut self, socket: RawFd) -> Result<(), Fault> {
-        // A connecting socket is not writable before that (Linux, `tcp_poll`).
         Ok(sockopt::socket_error(open(&socket))??)
     }
 

@@ -140,7 +140,10 @@ impl Kernel {
                 has_reason = true;
             } else if world.random.chance(3) {
                 // It may be over when the worker looks.
-                ready.insert(Ready::READABLE | Ready::WRITABLE);
+                ready.insert(Ready::READABLE);
+                if connection.connected {
+                    ready.insert(Ready::WRITABLE);
+                }
             } else {
                 continue;
             }
@@ -284,7 +287,7 @@ impl Readiness for Kernel {
 
     fn connected(&mut self, socket: u64) -> Result<(), Fault> {
         let connection = &self.connections[&socket];
-        connection.edges.connect.unwrap_or(Err(Fault::WouldBlock))
+        connection.edges.connect.expect("its connect has ended")
     }
 
     fn receive(&mut self, socket: u64, len: u32) -> Result<Option<(Buffer, u32)>, Fault> {
@@ -304,7 +307,10 @@ impl Readiness for Kernel {
             return end.map(|()| None);
         }
         let asked = u64::from(len);
-        let taken = world.amount(connection.readable.min(asked));
+        let mut taken = connection.readable.min(asked);
+        if !connection.peer_ended {
+            taken = world.amount(taken);
+        }
         let buffer = if len == RECEIVE_BYTES {
             Buffer::of(connection.take(taken))
         } else {
