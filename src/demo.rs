@@ -89,7 +89,7 @@ fn configuration(servers: &[SocketAddr]) -> Result<Config, config::Report> {
         admin = free_address(ADMIN_PORT),
         listen = free_address(PORT),
     );
-    config::parse("demo", &text, &config::system_resolver).map(|loaded| loaded.config)
+    config::parse("demo", &text, &serve::resolve_host).map(|loaded| loaded.config)
 }
 
 /// This port, or one that the kernel chooses if it is taken.

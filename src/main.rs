@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             print_effective,
         } => check(&file, print_effective),
         Command::Tcp { pool, overrides } => {
-            let resolver = &config::system_resolver;
+            let resolver = &serve::resolve_host;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
             logged(None, || serve_simple(config, overrides))
         }
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             cookie,
             overrides,
         } => {
-            let resolver = &config::system_resolver;
+            let resolver = &serve::resolve_host;
             let (listen, servers) = (&pool.listen, &pool.servers);
             let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
             logged(None, || serve_simple(config, overrides))
@@ -81,7 +81,7 @@ fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> Exit
 
 /// `takeover`: from the process behind this admin socket, or that of the configuration.
 fn run(file: File, overrides: Overrides, takeover: Option<Option<PathBuf>>) -> ExitCode {
-    match config::load(&file.path) {
+    match config::load(&file.path, &serve::resolve_host) {
         Ok(loaded) => {
             let identity = loaded.config.global.identity.clone();
             logged(identity.as_ref(), || {
@@ -118,7 +118,7 @@ fn run_loaded(
 }
 
 fn check(file: &File, print_effective: bool) -> ExitCode {
-    match config::check(&file.path) {
+    match config::check(&file.path, &serve::resolve_host) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.warnings);
@@ -166,7 +166,8 @@ fn serve(
     }
     let source = file.map(|file| -> Source {
         Arc::new(move || {
-            let loaded = config::load(&file.path).map_err(|report| report.to_string())?;
+            let loaded = config::load(&file.path, &serve::resolve_host)
+                .map_err(|report| report.to_string())?;
             let warnings = loaded.warnings.to_string();
             let mut config = loaded.config;
             apply(&overrides, &mut config)?;
@@ -185,7 +186,7 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
         config.global.engine = engine;
     }
     if let Some(address) = &overrides.admin {
-        let set = config.set_admin(address, overrides.admin_read_only, &config::system_resolver);
+        let set = config.set_admin(address, overrides.admin_read_only, &serve::resolve_host);
         set.map_err(|problem| format!("--admin {address}: {problem}"))?;
     }
     Ok(())

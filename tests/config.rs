@@ -57,7 +57,7 @@ fn parse_file(path: &Path) -> Result<Loaded, Report> {
             &text,
             &resolver,
         ),
-        Err(_) => config::load(path),
+        Err(_) => config::load(path, &config::system_resolver),
     }
 }
 

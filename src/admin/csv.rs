@@ -250,7 +250,13 @@ fn server(
     row.set("econ", server.connect_failures);
     row.set("wretr", server.reconnects);
     row.set("wredis", server.redispatches);
-    row.set("status", server.status);
+    // HAProxy has no word for it; open sessions continue, as in a drain.
+    let status = if server.leaving {
+        "DRAIN"
+    } else {
+        server.status
+    };
+    row.set("status", status);
     row.set("weight", server.weight);
     row.set("act", u8::from(!server.backup));
     row.set("bck", u8::from(server.backup));

@@ -238,9 +238,11 @@ pub(super) struct ServerStats {
     /// empty: none yet.
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<SocketAddr>,
-    /// `state` and `admin_state` in one, as HAProxy has it.
-    #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check"]))]
+    /// `state` and `admin_state` in one, as HAProxy has it, and `LEAVING`.
+    #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check", "LEAVING"]))]
     pub status: &'static str,
+    /// Whether it was removed: it gets no new sessions, and is here until its open ones have ended.
+    pub leaving: bool,
     /// What the health checks found.
     #[serde(serialize_with = "operational")]
     #[schemars(with = "String", extend("enum" = ["up", "down", "no check"]))]

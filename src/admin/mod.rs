@@ -17,6 +17,8 @@
 //! | `metrics` | `/metrics` |
 //! | `csv` | `/stats.csv` |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
+//! | `members` | servers that are added and removed |
+//! | `lookup` | servers and backends by name |
 //! | `sessions` | `/api/v1/sessions` |
 //! | `events` | `/api/v1/events` |
 //! | `openapi` | `/api/v1/openapi.json` |
@@ -36,6 +38,8 @@ mod error;
 mod events;
 mod history;
 mod live;
+mod lookup;
+mod members;
 mod metrics;
 mod openapi;
 mod page;
@@ -215,6 +219,7 @@ fn router(parts: &Parts) -> Router {
         .merge(page::routes(parts))
         .merge(events::routes(parts))
         .merge(servers::routes(parts))
+        .merge(members::routes(parts))
         .merge(sessions::routes(parts))
         .merge(reload::routes(parts))
         .merge(takeover::routes(parts))

@@ -111,7 +111,12 @@ fn describe(
 /// The status and the answer if nothing is refused.
 fn describe_answer(answer: &Answer, answers: &mut SchemaGenerator) -> (&'static str, Value) {
     let text = json!({ "schema": { "type": "string" } });
+    let mut status = "200";
     let content = match answer {
+        Answer::JsonAs(other, schema) => {
+            status = other;
+            json!({ "application/json": { "schema": schema(answers) } })
+        }
         Answer::Json(schema) => json!({ "application/json": { "schema": schema(answers) } }),
         Answer::Text(kind) => json!({ *kind: text }),
         Answer::Events(None) => json!({ "text/event-stream": text }),
@@ -123,7 +128,10 @@ fn describe_answer(answer: &Answer, answers: &mut SchemaGenerator) -> (&'static 
             return ("101", json!({ "description": "The hand-over begins." }));
         }
     };
-    ("200", json!({ "description": "Done.", "content": content }))
+    (
+        status,
+        json!({ "description": "Done.", "content": content }),
+    )
 }
 
 /// The names in braces.

@@ -15,22 +15,16 @@ use super::body::JsonBody;
 use super::connection::Connection;
 use super::document::ServerStats;
 use super::error::Refusal;
+use super::lookup::find_server;
 use super::state::{Parts, State};
 use super::stats;
 use crate::control::api::CLOSE_TIMEOUT;
 use crate::control::api::{Actions, Target};
 use crate::control::api::{AdminState, Attribution, ServerChange};
-use crate::snapshot::{Member, Snapshot};
 use crate::worker::Filter;
 
 /// The largest weight, as in the configuration.
 const WEIGHT_MAX: u16 = 256;
-
-/// Names that are at least this near to one that is unknown are proposed for it.
-const NEAR: f64 = 0.7;
-
-/// Names that are proposed at most.
-const NEAR_MAX: usize = 3;
 
 /// What the route works with.
 #[derive(Clone)]
@@ -74,13 +68,13 @@ pub(super) struct Change {
 #[schemars(rename = "ServerChanged")]
 pub(super) struct Changed {
     #[serde(flatten)]
-    server: ServerStats,
+    pub server: ServerStats,
     /// How many sessions were closed, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sessions_closed: Option<u64>,
+    pub sessions_closed: Option<u64>,
     /// A sentence, if the change could not be written to `state_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<String>,
+    pub warning: Option<String>,
 }
 
 async fn change(
@@ -91,7 +85,7 @@ async fn change(
     JsonBody(change): JsonBody<Change>,
 ) -> Result<Json<Changed>, Refusal> {
     let active = context.state.active();
-    let member = find(&active.snapshot, &backend, &server)?;
+    let member = find_server(&active.snapshot, &backend, &server)?;
     let target = Target {
         backend: &backend,
         server: &member.config,
@@ -120,19 +114,8 @@ async fn change(
     let mut sessions_closed = None;
     if change.close_sessions {
         connection.allow(2 * CLOSE_TIMEOUT);
-        let name = format!("{}/{}", target.backend, target.server.name);
-        let what = |count| match count {
-            1 => format!("1 session of server {name}"),
-            _ => format!("{count} sessions of server {name}"),
-        };
-        let filter = Filter {
-            backend: Some(target.backend.to_owned()),
-            server: Some(target.server.name.clone()),
-            ..Filter::default()
-        };
-        let closed = context.actions.close_sessions(filter, what, &by).await;
-        let closed = closed.map_err(|why| Refusal::new(StatusCode::GATEWAY_TIMEOUT, why))?;
-        sessions_closed = Some(closed);
+        let name = (target.backend, target.server.name.as_str());
+        sessions_closed = Some(close_sessions(&context.actions, name, &by).await?);
     }
     Ok(Json(Changed {
         server: stats::server(&context.state, target.server, target.shared),
@@ -141,49 +124,21 @@ async fn change(
     }))
 }
 
-/// The server of this name in the backend of this name.
-fn find(snapshot: &Snapshot, backend: &str, server: &str) -> Result<Member, Refusal> {
-    let found = snapshot.find(backend, server);
-    found.map(|(_, member)| member).ok_or_else(|| {
-        let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
-        let all = backends.flat_map(|(backend, shared)| {
-            let members = shared.members();
-            let names = members.all().map(|member| member.server.name.as_str());
-            let names = names.map(|server| format!("{}/{server}", backend.name));
-            names.collect::<Vec<_>>()
-        });
-        let wanted = format!("{backend}/{server}");
-        let near = near(&wanted, all);
-        Refusal::not_found(match near.as_slice() {
-            [] => format!("there is no server {wanted}: /api/v1/stats has the names"),
-            near => format!(
-                "there is no server {wanted}: did you mean {}?",
-                near.join(" or ")
-            ),
-        })
-    })
-}
-
-/// The names that are most like this one, the most first.
-fn near(wanted: &str, names: impl Iterator<Item = String>) -> Vec<String> {
-    let likeness = |name: &str| strsim::jaro_winkler(wanted, name);
-    let mut names: Vec<(f64, String)> = names.map(|name| (likeness(&name), name)).collect();
-    names.retain(|(likeness, _)| *likeness >= NEAR);
-    names.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    names.truncate(NEAR_MAX);
-    names.into_iter().map(|(_, name)| name).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_are_near_are_proposed() {
-        let all = ["app/web1", "app/web2", "db/primary"].map(str::to_owned);
-        let near = |wanted| near(wanted, all.clone().into_iter());
-        assert_eq!(near("app/wbe1"), ["app/web1", "app/web2"]);
-        assert_eq!(near("db/primray"), ["db/primary"]);
-        assert_eq!(near("zzz/zzz"), Vec::<String>::new());
-    }
+/// Closes the open sessions of a server, given by the names of its backend and its own; returns how many.
+pub(super) async fn close_sessions(
+    actions: &Actions,
+    (backend, server): (&str, &str),
+    by: &Attribution,
+) -> Result<u64, Refusal> {
+    let what = |count| match count {
+        1 => format!("1 session of server {backend}/{server}"),
+        _ => format!("{count} sessions of server {backend}/{server}"),
+    };
+    let filter = Filter {
+        backend: Some(backend.to_owned()),
+        server: Some(server.to_owned()),
+        ..Filter::default()
+    };
+    let closed = actions.close_sessions(filter, what, by).await;
+    closed.map_err(|why| Refusal::new(StatusCode::GATEWAY_TIMEOUT, why))
 }

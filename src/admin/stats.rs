@@ -25,6 +25,9 @@ use crate::logic::session::ErrorResponse;
 use crate::snapshot::{ServerShared, Snapshot};
 use crate::sync::{Counter, SessionLimit};
 
+/// The status of a server that was removed and has sessions.
+const LEAVING: &str = "LEAVING";
+
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
     Router::new()
@@ -253,11 +256,7 @@ fn combined(admin: AdminState, operational: OperationalState) -> &'static str {
 pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> ServerStats {
     let counters = &shared.counters;
     let status = (state.statuses)(shared);
-    let admin = match status.admin {
-        // Open sessions continue, as in a drain.
-        AdminState::Ready if shared.availability.is_leaving() => AdminState::Drain,
-        admin => admin,
-    };
+    let leaving = shared.availability.is_leaving();
     let subject = Subject::Server(shared.id);
     let times = |past: &Past| (past.connect_time, past.session_time);
     let (connect_time, session_time) = state.history.of(&subject, times);
@@ -267,7 +266,12 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         id: shared.id,
         address: server.address.to_string(),
         addresses: shared.addresses.all().to_vec(),
-        status: combined(admin, status.operational),
+        status: if leaving {
+            LEAVING
+        } else {
+            combined(status.admin, status.operational)
+        },
+        leaving,
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,

@@ -1,6 +1,6 @@
 //! The commands for a running process, with their options.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -43,6 +43,21 @@ const WEIGHT_EXAMPLES: &str = "\
 Examples:
   ringway weight app/web1 10
   ringway weight app/web1 0";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  ringway add app/web4 10.0.0.14:8080
+  ringway add app/web4 10.0.0.14:8080 --weight 2 --max-sessions 500 --reason 'more load'
+  ringway add app/spare 10.0.0.19:8080 --backup
+
+It stays over reloads until it is removed, and with `state_file` over a restart.";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  ringway remove app/web4
+  ringway remove app/web4 --now --reason 'host is gone'
+
+Its open sessions go on, without --now. Only a server that was added can be removed.";
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
@@ -116,6 +131,38 @@ pub enum Command {
         /// Its share among the servers of its backend, 0 to 256; 0: no new balanced sessions
         #[arg(value_parser = clap::value_parser!(u16).range(0..=256))]
         weight: u16,
+    },
+    /// Add a server to a backend of the running process
+    #[command(after_help = ADD_EXAMPLES)]
+    Add {
+        /// The server
+        #[command(flatten)]
+        change: ServerChange,
+        /// Where it is reached
+        #[arg(
+            value_name = "ADDRESS",
+            help = "Where it is reached: IP:port, [IPv6]:port or host:port"
+        )]
+        address: String,
+        /// Its share among the servers of its backend, 0 to 256 [default: 1]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
+        weight: Option<u16>,
+        /// Its sessions at once at most [default: no limit]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        max_sessions: Option<u32>,
+        /// It is used only when no other server can be
+        #[arg(long)]
+        backup: bool,
+    },
+    /// Remove a server that was added
+    #[command(after_help = REMOVE_EXAMPLES)]
+    Remove {
+        /// The server
+        #[command(flatten)]
+        change: ServerChange,
+        /// Close its open sessions
+        #[arg(long)]
+        now: bool,
     },
     /// List open sessions, the oldest first
     #[command(after_help = SESSIONS_EXAMPLES)]
@@ -242,7 +289,7 @@ pub struct Leave {
     pub timeout: Duration,
 }
 
-/// `BACKEND/SERVER`.
+/// `BACKEND/SERVER`. A discovered server is named by its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerName {
     /// Name of the backend.
@@ -257,10 +304,13 @@ impl FromStr for ServerName {
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || format!("a server is named BACKEND/SERVER, as in app/web1, and not `{text}`");
         let (backend, server) = text.split_once('/').ok_or_else(form)?;
-        Ok(ServerName {
-            backend: name(backend).map_err(|_| form())?,
-            server: name(server).map_err(|_| form())?,
-        })
+        let backend = name(backend).map_err(|_| form())?;
+        let server = match server.parse::<SocketAddr>() {
+            // However it is written, the name is what Ringway writes.
+            Ok(address) => address.to_string(),
+            Err(_) => name(server).map_err(|_| form())?,
+        };
+        Ok(ServerName { backend, server })
     }
 }
 
@@ -270,7 +320,7 @@ impl std::fmt::Display for ServerName {
     }
 }
 
-/// A name as the configuration allows it, which needs no escapes in a path.
+/// A name as the configuration allows it.
 fn name(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
@@ -305,6 +355,14 @@ mod tests {
             ("app.v1", "web-1")
         );
         assert_eq!(name.to_string(), "app.v1/web-1");
+        for (written, name) in [
+            ("app/10.0.3.4:8080", "app/10.0.3.4:8080"),
+            ("app/[fd00::4]:8080", "app/[fd00::4]:8080"),
+            ("app/[FD00:0::4]:8080", "app/[fd00::4]:8080"),
+        ] {
+            let parsed: ServerName = written.parse().unwrap();
+            assert_eq!(parsed.to_string(), name);
+        }
         for wrong in [
             "web1",
             "app/",
@@ -312,6 +370,9 @@ mod tests {
             "app/web 1",
             "a/b/c",
             "app/web1?x",
+            "app/10.0.3.4:",
+            "app/[fd00::4]",
+            "app/web1:80",
             "",
         ] {
             let problem = wrong.parse::<ServerName>().unwrap_err();

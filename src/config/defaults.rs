@@ -95,7 +95,7 @@ pub(super) const RETRY_COUNTS: RangeInclusive<u32> = 0..=100;
 pub(super) const WEIGHTS: RangeInclusive<u16> = 0..=256;
 
 /// Servers of one backend: their index fits 16 bits.
-pub(super) const SERVERS_MAX: usize = 65_535;
+pub const SERVERS_MAX: usize = 65_535;
 
 /// Bytes of a configuration file: far more than the largest sensible one, and little enough that
 /// `-c /dev/zero` ends.

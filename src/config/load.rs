@@ -14,7 +14,7 @@ use super::error::{Diagnostics, Report};
 use super::problem::{Problem, Span, shorten};
 use super::raw::RawConfig;
 use super::render::Lines;
-use super::resolve::{self, Resolver};
+use super::resolve::Resolver;
 use super::{Config, backends::check_server_names, defaults, read::read, validate::validate};
 
 /// What is done with the host names of servers.
@@ -37,13 +37,13 @@ pub struct Loaded {
     pub(super) raw: RawConfig,
 }
 
-/// Reads the configuration file at `path`, resolving host names of listeners by the system.
+/// Reads the configuration file at `path`, resolving host names of listeners.
 ///
 /// # Errors
 ///
 /// One sentence if the file cannot be read, else the report of every error in it.
-pub fn load(path: &Path) -> Result<Loaded, Report> {
-    read_file(path, parse)
+pub fn load(path: &Path, resolver: Resolver<'_>) -> Result<Loaded, Report> {
+    read_file(path, resolver, parse)
 }
 
 /// As [`load`], and resolves the host names of servers as well: one that cannot be resolved now is
@@ -52,17 +52,17 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// # Errors
 ///
 /// As [`load`].
-pub fn check(path: &Path) -> Result<Loaded, Report> {
-    read_file(path, check_text)
+pub fn check(path: &Path, resolver: Resolver<'_>) -> Result<Loaded, Report> {
+    read_file(path, resolver, check_text)
 }
 
 type Parse = fn(&str, &str, Resolver<'_>) -> Result<Loaded, Report>;
 
-fn read_file(path: &Path, parse: Parse) -> Result<Loaded, Report> {
+fn read_file(path: &Path, resolver: Resolver<'_>, parse: Parse) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let bytes = read_bytes(path).map_err(|problem| Report::sentence(&problem))?;
     match str::from_utf8(&bytes) {
-        Ok(text) => parse(&name, text, &resolve::system),
+        Ok(text) => parse(&name, text, resolver),
         Err(error) => Err(not_utf8(&name, &bytes, error.valid_up_to())),
     }
 }
@@ -221,7 +221,11 @@ mod tests {
 
     #[test]
     fn unreadable_files_give_one_sentence_with_cause_and_cure() {
-        let text = |path: &str| load(Path::new(path)).unwrap_err().to_string();
+        let text = |path: &str| {
+            load(Path::new(path), &crate::config::system_resolver)
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             text("/nonexistent/ringway.toml"),
             "error: cannot read /nonexistent/ringway.toml: it does not exist: \

@@ -51,6 +51,7 @@ pub use crate::logic::balance::Algorithm;
 pub use address::Address;
 pub use admin::Admin;
 pub use choice::{AccessLog, EngineChoice, OnDown};
+pub use defaults::SERVERS_MAX;
 pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};

@@ -17,8 +17,8 @@ const THREADS_MAX: usize = 32;
 /// Finds the addresses of a host name and port, at least one, the best first.
 pub type Resolver<'r> = &'r (dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Sync);
 
-/// Asks the system's resolver (getaddrinfo(3)). It may block for as long as the system's configuration
-/// of name service allows.
+/// Asks the system's resolver (getaddrinfo(3)), for tests and benchmarks: the program has its own. It may block for
+/// as long as the system's configuration of name service allows.
 ///
 /// # Errors
 ///

@@ -1,12 +1,15 @@
-//! What operators do to a running process: set a server's state and weight, close sessions.
+//! What operators do to a running process: set a server's state and weight, close sessions. That they add and
+//! remove servers is in `adding`.
 //!
 //! The admin listener calls this; nothing here knows of HTTP. Each action is attributed, logged and in
 //! the journal, and what is to outlive the process is in the state file before it is confirmed.
 
 use std::sync::Arc;
 
+use super::backend_registry::BackendRegistry;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind};
+use super::names::Names;
 use super::overrides::Overrides;
 use super::server_change::{Attribution, ServerChange};
 use super::sessions;
@@ -24,6 +27,10 @@ pub struct Actions {
     pub overrides: Arc<Overrides>,
     /// The workers.
     pub handles: WorkerHandles,
+    /// The servers of the backends.
+    pub registry: BackendRegistry,
+    /// Resolves the host names of added servers.
+    pub names: Names,
     /// Where it is recorded.
     pub journal: Journal,
 }

@@ -2,6 +2,7 @@
 
 pub use super::actions::{Actions, Target};
 pub use super::active::Active;
+pub use super::adding::{Refused, Set};
 pub(crate) use super::binding;
 pub use super::discovery::{Failure as DiscoveryFailure, Statuses as DiscoveryStatuses};
 pub use super::error::StartError;

@@ -17,9 +17,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::health::Statuses;
+use super::journal::Journal;
+use super::names::Resolved;
 use super::overrides::Overrides;
 use crate::config::{Config, Server};
-use crate::snapshot::{MembersChange, Registry, Snapshot, Source, UnknownBackend};
+use crate::snapshot::{
+    Member, Members, MembersChange, Origin, Registry, Snapshot, Source, UnknownBackend,
+};
 
 /// How often servers whose last session has ended are looked for.
 const FORGET_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,17 +39,9 @@ struct Inner {
     overrides: Arc<Overrides>,
 }
 
-/// What [`BackendRegistry::set_members`] has changed.
+/// [`BackendRegistry::set_members`] has changed something.
 #[derive(Debug)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "discovery tells of changes itself")
-)]
 pub struct SetMembers {
-    /// Names of servers that are new, or back.
-    pub added: Vec<String>,
-    /// Names of servers that get no new sessions any more.
-    pub removed: Vec<String>,
     /// How many servers the backend has now.
     pub count: usize,
     /// Resolves when the workers have the new set.
@@ -64,7 +60,20 @@ impl BackendRegistry {
 
     /// The next snapshot, for a reload. Servers of other sources stay in the backends that it has.
     pub fn snapshot(&self, config: Config) -> Arc<Snapshot> {
-        self.registry().snapshot(config)
+        let mut registry = self.registry();
+        let snapshot = registry.snapshot(config);
+        self.0.overrides.added().put_into(&snapshot, &mut registry);
+        snapshot
+    }
+
+    /// The servers of the backend of this name.
+    pub fn members(&self, backend: &str) -> Option<Arc<Members>> {
+        self.registry().members(backend)
+    }
+
+    /// Where the server of this name in the backend of this name comes from; see [`Registry::find`].
+    pub fn find(&self, backend: &str, server: &str) -> Option<(Origin, Member)> {
+        self.registry().find(backend, server)
     }
 
     /// Makes these the servers of `source` in the backend of this name, instead of those that it had. Their
@@ -85,21 +94,32 @@ impl BackendRegistry {
         source: Source,
         servers: Vec<Server>,
     ) -> Result<Option<SetMembers>, UnknownBackend> {
+        self.set_resolved(backend, source, servers, None)
+    }
+
+    /// The same; new servers with host names get these addresses. What cannot be resolved is told to the journal.
+    ///
+    /// # Errors
+    ///
+    /// The newest configuration has no such backend.
+    pub fn set_resolved(
+        &self,
+        backend: &str,
+        source: Source,
+        servers: Vec<Server>,
+        resolved: Option<(&Resolved, &Journal)>,
+    ) -> Result<Option<SetMembers>, UnknownBackend> {
         let mut registry = self.registry();
         let Some(change) = registry.set_members(backend, source, servers)? else {
             return Ok(None);
         };
-        let names = |members: &[crate::snapshot::Member]| -> Vec<String> {
-            members
-                .iter()
-                .map(|member| member.server.name.clone())
-                .collect()
-        };
-        let (added, removed) = (names(&change.added), names(&change.removed));
+        if let Some((resolved, journal)) = resolved {
+            for member in &change.added {
+                resolved.give(backend, member, journal);
+            }
+        }
         let count = change.members.servers().len();
         Ok(Some(SetMembers {
-            added,
-            removed,
             count,
             in_effect: self.put_into_effect(backend, change),
         }))

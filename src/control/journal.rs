@@ -32,6 +32,8 @@ pub enum Kind {
     Weight,
     /// An operator closed sessions.
     Sessions,
+    /// An operator added or removed a server.
+    Servers,
     /// A backend lost its last usable server, or has one again.
     Backend,
     /// Servers were discovered, or cannot be.

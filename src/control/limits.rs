@@ -13,6 +13,13 @@ const DESCRIPTORS_WORKER: u64 = 2;
 /// Descriptors of a server that is checked: a probe, and the rest of the answer to the last one.
 const DESCRIPTORS_CHECK: u64 = 2;
 
+/// Servers that discovery may find are counted with at most this share of all open files: one eighth. Most
+/// services have far fewer than `max_servers` replicas, and few probes take place at the same time.
+const DISCOVERED_SHARE: u64 = 8;
+
+/// Descriptors of the queries of one backend that are under way.
+const DESCRIPTORS_DISCOVERY: u64 = 16;
+
 /// Descriptors of a session: one for each side.
 const DESCRIPTORS_SESSION: u64 = 2;
 
@@ -55,10 +62,12 @@ impl Limits {
         let backends = config.backends.iter();
         let checked = backends.filter(|backend| backend.health_check.is_some());
         let checked: usize = checked.map(|backend| backend.servers.len()).sum();
+        let discovered = discovered(config).min(files_max / DISCOVERED_SHARE);
         let admin = config.admin.as_ref().map_or(0, |_| admin_descriptors);
         let reserve = DESCRIPTORS_BASE
             + workers as u64 * DESCRIPTORS_WORKER
             + checked as u64 * DESCRIPTORS_CHECK
+            + discovered
             + (2 * listeners * workers) as u64
             + admin;
         let free = files_max.saturating_sub(reserve);
@@ -108,10 +117,46 @@ impl Limits {
     }
 }
 
+/// Descriptors for servers that discovery may find, and for finding them.
+fn discovered(config: &Config) -> u64 {
+    let backends = config.backends.iter();
+    let each = backends.filter_map(|backend| {
+        let servers = u64::from(backend.discover.as_ref()?.servers_max);
+        let checks = match backend.health_check {
+            Some(_) => servers * DESCRIPTORS_CHECK,
+            None => 0,
+        };
+        Some(checks + DESCRIPTORS_DISCOVERY)
+    });
+    each.sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config;
+
+    #[test]
+    fn servers_that_may_come_are_counted_but_do_not_take_all() {
+        let text = |keys: &str| {
+            let text = format!(
+                "[frontend.f]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"b\"\n\
+                 [backend.b.discover]\ndns = \"web:80\"\nmax_servers = 500\n{keys}\n"
+            );
+            config::parse("x.toml", &text, &config::system_resolver)
+                .unwrap()
+                .config
+        };
+        let free = |keys: &str, files| {
+            let limits = Limits::of(&text(keys), 2, files, 0);
+            // 64 - 2 * 2 - 2 * 2 are for the process.
+            files - 72 - u64::from(limits.sessions_max) * 9 / 4
+        };
+        let check = "[backend.b.health_check]";
+        assert!((16..20).contains(&free("", 20_000)), "{}", free("", 20_000));
+        assert!((1_016..1_020).contains(&free(check, 20_000)));
+        assert!((128..132).contains(&free(check, 1_024)));
+    }
 
     fn config(sessions_max: Option<u32>) -> Config {
         let mut config = config::Config::simple(

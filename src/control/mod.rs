@@ -5,6 +5,8 @@
 
 pub(crate) mod actions;
 pub(crate) mod active;
+mod added_servers;
+mod adding;
 mod adopting;
 pub(crate) mod api;
 pub(crate) mod backend_registry;
@@ -17,6 +19,7 @@ pub(crate) mod journal;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod names;
+pub(crate) mod operator_state;
 pub(crate) mod override_entry;
 pub(crate) mod overrides;
 pub(crate) mod owner;

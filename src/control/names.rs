@@ -1,24 +1,23 @@
 //! Resolves the host names of servers: at the start, at a reload, and again as long as that fails.
 //!
-//! The system's resolver (getaddrinfo(3)) blocks as long as name servers do not answer. So each query has a
-//! thread of its own; several run at the same time. A caller may stop waiting: the thread then ends by
-//! itself.
+//! The resolver is that of discovery. Several names are resolved at the same time, and a caller may stop waiting.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::discovery::host_names::HostResolver;
 use super::journal::Journal;
-use crate::config::{Address, Config, system_resolver};
-use crate::privileges::{self, User};
-use crate::snapshot::Snapshot;
+use crate::config::{Address, Config};
+use crate::snapshot::{Member, Snapshot};
 
-/// Queries under way at the same time, those included whose caller has stopped waiting.
+/// Names that are being resolved at the same time.
 const QUESTIONS_MAX: usize = 64;
 
 /// How long a start or a reload waits for all names together.
@@ -30,9 +29,9 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// Addresses of a name, or why there are none.
 pub type Answer = io::Result<Vec<SocketAddr>>;
 
-type Lookup = dyn Fn(&str, u16) -> Answer + Send + Sync;
+type Lookup = dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
 
-/// The system's resolver, with a limit of queries that clones share.
+/// A resolver, with a limit of queries that clones share.
 #[derive(Clone)]
 pub struct Names {
     lookup: Arc<Lookup>,
@@ -40,22 +39,26 @@ pub struct Names {
     wait_max: Duration,
 }
 
-/// What the host names of a configuration were resolved to.
+/// What host names were resolved to.
 pub struct Resolved(HashMap<Address, Answer>);
 
 impl Names {
-    /// By the system's resolver, which threads of `user` ask.
-    pub fn of_system(user: Option<User>) -> Self {
+    /// By the files and name servers of this host.
+    pub fn of_system() -> Self {
+        let resolver = HostResolver::new();
         Self::by(move |host, port| {
-            privileges::give_up(user)?;
-            system_resolver(host, port)
+            let resolver = resolver.clone();
+            async move { resolver.resolve(&host, port).await }
         })
     }
 
-    /// By this function, which may block.
-    pub fn by(lookup: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Self {
+    /// By this function.
+    pub fn by<F>(lookup: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
         Names {
-            lookup: Arc::new(lookup),
+            lookup: Arc::new(move |host, port| Box::pin(lookup(host, port))),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             wait_max: WAIT_MAX,
         }
@@ -65,34 +68,31 @@ impl Names {
     ///
     /// # Errors
     ///
-    /// The resolver's, or no thread could be made.
+    /// The resolver's.
     pub async fn resolve(&self, address: &Address) -> Answer {
         let (host, port) = match address {
             Address::Ip(address) => return Ok(vec![*address]),
             Address::Host { host, port } => (host.clone(), *port),
         };
         // Nobody closes it.
-        let permit = Arc::clone(&self.questions).acquire_owned().await;
-        let permit = permit.map_err(io::Error::other)?;
-        let (sender, answer) = oneshot::channel();
-        let lookup = Arc::clone(&self.lookup);
-        std::thread::Builder::new()
-            .name("resolver".to_owned())
-            .spawn(move || {
-                // The caller may have stopped waiting.
-                let _ = sender.send(lookup(&host, port));
-                drop(permit);
-            })?;
-        answer.await.map_err(io::Error::other)?
+        let permit = self.questions.acquire().await;
+        let _permit = permit.map_err(io::Error::other)?;
+        (self.lookup)(host, port).await
     }
 
-    /// Resolves all host names of servers at the same time. Those that take too long have failed.
-    pub async fn resolve_all(&self, config: &Config) -> Resolved {
+    /// Resolves all host names of the servers of a configuration and of those `added` to it at the same time.
+    /// Those that take too long have failed.
+    pub async fn resolve_all(&self, config: &Config, added: Vec<Address>) -> Resolved {
+        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        let written = servers.map(|server| &server.address);
+        self.resolve_each(written.chain(&added)).await
+    }
+
+    /// The same for these addresses.
+    pub async fn resolve_each(&self, addresses: impl Iterator<Item = &Address>) -> Resolved {
         let mut questions = JoinSet::new();
         let mut resolved = HashMap::new();
-        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
-        for server in servers {
-            let address = &server.address;
+        for address in addresses {
             if address.ip().is_some() || resolved.contains_key(address) {
                 continue;
             }
@@ -122,38 +122,42 @@ impl Resolved {
         let backends = snapshot.config.backends.iter().zip(&snapshot.backends);
         for (backend, backend_shared) in backends {
             for member in backend_shared.members().all() {
-                let (server, shared) = (&member.config, &member.server);
-                let name = format!("{}/{}", backend.name, server.name);
-                match self.0.get(&server.address) {
-                    Some(Ok(addresses)) => {
-                        shared.addresses.resolved(addresses.clone());
-                    }
-                    Some(Err(error)) => {
-                        shared.addresses.mark_stale();
-                        let kept = if shared.addresses.is_resolved() {
-                            "it keeps the addresses that it had"
-                        } else {
-                            "it is down until that is possible"
-                        };
-                        journal.warn(format!(
-                            "server {name}: cannot resolve `{}`: {error}; {kept}",
-                            server.address
-                        ));
-                    }
-                    // Written as an IP address.
-                    None => {}
-                }
+                self.give(&backend.name, member, journal);
             }
+        }
+    }
+
+    /// Gives one server of this backend its addresses.
+    pub fn give(&self, backend: &str, member: &Member, journal: &Journal) {
+        let (server, shared) = (&member.config, &member.server);
+        match self.0.get(&server.address) {
+            Some(Ok(addresses)) => {
+                shared.addresses.resolved(addresses.clone());
+            }
+            Some(Err(error)) => {
+                shared.addresses.mark_stale();
+                let kept = if shared.addresses.is_resolved() {
+                    "it keeps the addresses that it had"
+                } else {
+                    "it is down until that is possible"
+                };
+                journal.warn(format!(
+                    "server {backend}/{}: cannot resolve `{}`: {error}; {kept}",
+                    server.name, server.address
+                ));
+            }
+            // Written as an IP address.
+            None => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError, mpsc};
+    use std::sync::{Mutex, PoisonError};
 
     use super::*;
-    use crate::config;
+    use crate::config::{self, system_resolver};
     use crate::snapshot::Registry;
 
     /// A backend with these addresses, named 0, 1, ...
@@ -182,20 +186,20 @@ mod tests {
         let shared = Arc::clone(&answers);
         let names = Names::by(move |host, port| {
             let answers = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            if host == "gone.invalid" || answers.is_empty() {
-                return Err(io::Error::other("no such name"));
-            }
-            let answers = answers.iter();
-            Ok(answers
-                .map(|last| ([10, 0, 0, *last], port).into())
-                .collect())
+            let found = answers.iter();
+            let found: Vec<_> = found.map(|last| ([10, 0, 0, *last], port).into()).collect();
+            let none = host == "gone.invalid" || found.is_empty();
+            std::future::ready(match none {
+                true => Err(io::Error::other("no such name")),
+                false => Ok(found),
+            })
         });
         let mut registry = Registry::new(1);
         let journal = Journal::new();
         let written = ["app:80", "10.0.0.9:80", "gone.invalid:80", "app:81"];
         let mut reload = async || {
             let config = configuration(&written);
-            let resolved = names.resolve_all(&config).await;
+            let resolved = names.resolve_all(&config, Vec::new()).await;
             let snapshot = registry.snapshot(config);
             resolved.put_into_effect(&snapshot, &journal);
             snapshot
@@ -228,24 +232,20 @@ mod tests {
 
     #[tokio::test]
     async fn silent_name_servers_delay_nobody_for_long() {
-        let (release, held) = mpsc::channel::<()>();
-        let held = Mutex::new(held);
-        let mut names = Names::by(move |host, port| {
+        let mut names = Names::by(|host, port| async move {
             if host != "quick" {
-                let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-                let _ = held.recv();
+                std::future::pending::<()>().await;
             }
             Ok(vec![([10, 0, 0, 1], port).into()])
         });
         names.wait_max = Duration::from_millis(500);
         let config = configuration(&["silent:80", "quick:80", "mute:80"]);
-        let resolved = names.resolve_all(&config).await;
+        let resolved = names.resolve_all(&config, Vec::new()).await;
         let is_known = |host: &str| {
             let mut answers = resolved.0.iter();
             answers.any(|(address, answer)| address.to_string() == host && answer.is_ok())
         };
         assert!(is_known("quick:80") && !is_known("silent:80") && !is_known("mute:80"));
         assert_eq!(resolved.0.len(), 3);
-        drop(release);
     }
 }

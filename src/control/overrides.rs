@@ -1,8 +1,10 @@
-//! Administrative states and weights that operators set at run time, beside the configuration.
+//! Administrative states and weights that operators set at run time, beside the configuration; with the servers
+//! that they added, which are kept in the same file.
 //!
 //! They are kept by name, so that they survive a reload, and in the state file, so that they survive the
 //! process. An override holds as long as the configuration of its server is the same as when it was made: an
-//! edit of the server's entry wins.
+//! edit of the server's entry wins. That of a server that discovery may find again is kept for a day while there is
+//! no such server.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +12,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use super::added_servers::AddedServers;
 use super::health::Statuses;
 use super::journal::{Entry, Journal, Kind, rfc3339};
+use super::operator_state::OperatorState;
 use super::override_entry::{ConfiguredServer, Override};
 use super::server_change::{Attribution, ServerChange};
 use super::state_file::StateFile;
-use crate::config::Server;
+use crate::config::{Config, Server};
 use crate::logic::health::AdminState;
 use crate::snapshot::{Member, ServerShared, Snapshot};
 
@@ -33,6 +37,7 @@ type ServerChanges = Vec<(Arc<ServerShared>, ServerChange)>;
 pub struct Overrides {
     /// By names of backend and server.
     entries: Mutex<BTreeMap<(String, String), Override>>,
+    added: AddedServers,
     file: Option<StateFile>,
     journal: Journal,
     /// Held for reading by each action, for writing by a takeover.
@@ -50,12 +55,18 @@ pub struct ActionsRefused(
 );
 
 impl Overrides {
-    /// Begins with the overrides in `found`; each change is written to `file`.
-    pub fn new(found: Vec<Override>, file: Option<StateFile>, journal: Journal) -> Self {
+    /// Begins with what is in `found`; each change is written to `file`.
+    pub fn new(found: OperatorState, file: Option<StateFile>, journal: Journal) -> Self {
         let key = |entry: &Override| (entry.backend.clone(), entry.server.clone());
-        let entries = found.into_iter().map(|entry| (key(&entry), entry));
+        let entries = found.overrides.into_iter();
+        let entries = entries.map(|entry| (key(&entry), entry));
+        let (added, left_out) = AddedServers::new(found.added);
+        for sentence in left_out {
+            journal.warn(sentence);
+        }
         Overrides {
             entries: Mutex::new(entries.collect()),
+            added,
             file,
             journal,
             actions: Arc::default(),
@@ -74,17 +85,40 @@ impl Overrides {
         })
     }
 
-    /// Refuses actions from now on, and returns all overrides once the actions under way have ended.
+    /// The servers that operators added.
+    pub fn added(&self) -> &AddedServers {
+        &self.added
+    }
+
+    /// Refuses actions from now on, and returns all that is set once the actions under way have ended.
     ///
     /// # Errors
     ///
     /// A sentence: actions under way take too long.
-    pub async fn refuse_actions(&self) -> Result<(ActionsRefused, Vec<Override>), &'static str> {
+    pub async fn refuse_actions(&self) -> Result<(ActionsRefused, OperatorState), &'static str> {
         let all_done = Arc::clone(&self.actions).write_owned();
         let all_done = tokio::time::timeout(ACTIONS_TIMEOUT, all_done).await;
         let refused = all_done.map_err(|_| "an order of an operator is still being carried out")?;
-        let all = self.entries().values().cloned().collect();
-        Ok((ActionsRefused(refused), all))
+        Ok((ActionsRefused(refused), self.state()))
+    }
+
+    /// Drops added servers that this configuration supersedes; see [`AddedServers::drop_superseded`].
+    pub async fn drop_superseded(&self, config: &Config) {
+        let dropped = self.added.drop_superseded(config);
+        if dropped.is_empty() {
+            return;
+        }
+        for text in dropped {
+            log::info!("{text}");
+            let kind = Kind::Servers;
+            self.journal.record(Entry {
+                kind,
+                text,
+                ..Entry::default()
+            });
+        }
+        // What goes wrong is logged.
+        let _ = self.save().await;
     }
 
     /// The changes for the servers of the first snapshot, by `ServerShared::id`. Overrides that do not hold any
@@ -117,15 +151,21 @@ impl Overrides {
 
     /// The changes for servers that a backend has from now on, by `ServerShared::id`.
     pub fn changes_of(&self, backend: &str, added: &[Member]) -> Vec<(u64, ServerChange)> {
-        let entries = self.entries();
-        if entries.is_empty() {
-            return Vec::new();
-        }
+        let mut entries = self.entries();
         let change = |member: &Member| {
-            let key = (backend.to_owned(), member.config.name.clone());
-            let entry = entries.get(&key)?;
-            let holds = entry.configured == ConfiguredServer::of(&member.config);
-            holds.then(|| (member.server.id, entry.change()))
+            let name = &member.config.name;
+            let entry = match entries.is_empty() {
+                true => None,
+                false => entries.get_mut(&(backend.to_owned(), name.clone())),
+            };
+            let change = match entry {
+                Some(entry) if entry.holds(&member.config) => {
+                    entry.absent_since = None;
+                    entry.change()
+                }
+                Some(_) | None => self.added.first_change(backend, name)?,
+            };
+            Some((member.server.id, change))
         };
         added.iter().filter_map(change).collect()
     }
@@ -134,13 +174,28 @@ impl Overrides {
     fn adopt(&self, snapshot: &Snapshot) -> (ServerChanges, bool) {
         let mut changes = Vec::new();
         let mut entries = self.entries();
+        for added in self.added.all() {
+            let (backend, server) = (added.backend, added.server);
+            let first = self.added.first_change(&backend, &server);
+            let found = snapshot.find(&backend, &server);
+            let is_set = entries.contains_key(&(backend, server));
+            if let (Some((_, member)), Some(first)) = (found, first)
+                && !is_set
+            {
+                changes.push((member.server, first));
+            }
+        }
         let before = entries.len();
+        let now = SystemTime::now();
         entries.retain(|_, entry| {
             let found = snapshot.find(&entry.backend, &entry.server);
             let Some((_, Member { server, config, .. })) = found else {
-                return false;
+                let mut backends = snapshot.config.backends.iter();
+                let backend = backends.find(|backend| backend.name == entry.backend);
+                return entry.is_kept(backend, now);
             };
-            let holds = entry.configured == ConfiguredServer::of(&config);
+            entry.absent_since = None;
+            let holds = entry.holds(&config);
             let change = if holds {
                 entry.change()
             } else {
@@ -150,6 +205,29 @@ impl Overrides {
             holds
         });
         (changes, entries.len() < before)
+    }
+
+    /// Drops overrides of servers that discovery has not found for [`ABSENT_MAX`]; to be called now and then.
+    pub async fn drop_absent(&self, snapshot: &Snapshot, now: SystemTime) {
+        let changed = {
+            let mut entries = self.entries();
+            let before: Vec<_> = entries.values().map(|entry| entry.absent_since).collect();
+            entries.retain(|_, entry| {
+                if snapshot.find(&entry.backend, &entry.server).is_some() {
+                    entry.absent_since = None;
+                    return true;
+                }
+                let mut backends = snapshot.config.backends.iter();
+                let backend = backends.find(|backend| backend.name == entry.backend);
+                // The next reload decides of all others.
+                !entry.is_of_discovered() || entry.is_kept(backend, now)
+            });
+            !entries.values().map(|entry| entry.absent_since).eq(before)
+        };
+        if changed {
+            // What goes wrong is logged.
+            let _ = self.save().await;
+        }
     }
 
     /// The configuration of a server has changed since the override was made.
@@ -182,9 +260,7 @@ impl Overrides {
         let key = (backend.to_owned(), server.name.clone());
         let configured = ConfiguredServer::of(server);
         let mut entries = self.entries();
-        let before = entries
-            .remove(&key)
-            .filter(|entry| entry.configured == configured);
+        let before = entries.remove(&key).filter(|entry| entry.holds(server));
         let weight = change
             .weight
             .or(before.as_ref().and_then(|entry| entry.weight));
@@ -198,9 +274,24 @@ impl Overrides {
             weight: weight.filter(|weight| *weight != server.weight),
             by: change.by.clone(),
             configured,
+            absent_since: None,
         };
         if !entry.is_default() {
             entries.insert(key, entry);
+        }
+    }
+
+    /// The server of this name is as its configuration says, should it come back.
+    pub fn forget(&self, backend: &str, server: &str) {
+        let key = (backend.to_owned(), server.to_owned());
+        self.entries().remove(&key);
+    }
+
+    /// All that is set.
+    fn state(&self) -> OperatorState {
+        OperatorState {
+            overrides: self.entries().values().cloned().collect(),
+            added: self.added.all(),
         }
     }
 
@@ -213,10 +304,10 @@ impl Overrides {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let entries = self.entries().values().cloned().collect();
+        let state = self.state();
         // Without an answer there is no thread any more, which is as bad.
         let lost = || Err("state_file can't be written: its thread has ended".to_owned());
-        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(entries)).await {
+        let saved = match tokio::time::timeout(SAVE_TIMEOUT, file.save(state)).await {
             Ok(saved) => saved.unwrap_or_else(|_| lost()),
             Err(_) => Err(format!(
                 "state_file is not written yet: its disk takes longer than {SAVE_TIMEOUT:?}"
@@ -234,8 +325,9 @@ impl Overrides {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, parse, system_resolver};
-    use crate::snapshot::Registry;
+    use crate::config::{parse, system_resolver};
+    use crate::control::override_entry::ABSENT_MAX;
+    use crate::snapshot::{Registry, Source};
 
     /// Backend `app` with these servers: name and further keys.
     fn config(servers: &[(&str, &str)]) -> Config {
@@ -262,7 +354,7 @@ mod tests {
     }
 
     fn overrides() -> Overrides {
-        Overrides::new(Vec::new(), None, Journal::new())
+        Overrides::new(OperatorState::default(), None, Journal::new())
     }
 
     /// State and weight of what is wanted, by the index of the server.
@@ -326,6 +418,63 @@ mod tests {
         // It does not come back with the line.
         assert_eq!(wanted(&overrides, &old), [(0, Drain, Some(9))]);
         assert!(!adopt(&overrides, &new).1);
+    }
+
+    #[tokio::test]
+    async fn what_was_set_of_a_discovered_server_waits_a_day_for_it() {
+        let discover = |lines: &str| {
+            let text = format!(
+                "[frontend.f]\nlisten = [\"[::1]:0\"]\nbackend = \"app\"\n[backend.app]\n\
+                 servers = [{{ name = \"a\", address = \"[::1]:1\" }}]\n{lines}\n"
+            );
+            parse("x.toml", &text, &system_resolver).unwrap().config
+        };
+        let with = discover("[backend.app.discover]\ndns = \"web:80\"");
+        let found = |weight| {
+            let discover = with.backends[0].discover.as_ref().unwrap();
+            discover.server(([10, 0, 0, 1], 80).into(), weight)
+        };
+        let overrides = overrides();
+        overrides.add(
+            "app",
+            &found(None),
+            &change(Some(AdminState::Drain), None, "x"),
+        );
+        let is_kept = || !overrides.entries().is_empty();
+        // At a start, before there is an answer.
+        assert!(!adopt(&overrides, &with).1 && is_kept());
+        let mut registry = Registry::new(1);
+        let snapshot = registry.snapshot(with.clone());
+        let now = SystemTime::now();
+        let almost = ABSENT_MAX - Duration::from_secs(60);
+        overrides.drop_absent(&snapshot, now + almost).await;
+        assert!(is_kept());
+        // It is there; its record may have another weight.
+        let set = registry.set_members("app", Source::Discovery, vec![found(Some(40))]);
+        let set = set.unwrap().unwrap();
+        set.publish();
+        let changes = overrides.changes_of("app", &set.added);
+        assert_eq!(changes[0].1.state, Some(AdminState::Drain));
+        overrides.drop_absent(&snapshot, now + 2 * ABSENT_MAX).await;
+        assert!(is_kept(), "it is there");
+        // It is gone for a day from now on.
+        let set = registry.set_members("app", Source::Discovery, Vec::new());
+        set.unwrap().unwrap().publish();
+        for change in registry.drop_left() {
+            change.publish();
+        }
+        overrides.drop_absent(&snapshot, now).await;
+        overrides.drop_absent(&snapshot, now + almost).await;
+        assert!(is_kept());
+        overrides.drop_absent(&snapshot, now + ABSENT_MAX).await;
+        assert!(!is_kept());
+        // Without discovery nobody finds it any more.
+        overrides.add(
+            "app",
+            &found(None),
+            &change(Some(AdminState::Drain), None, "x"),
+        );
+        assert!(adopt(&overrides, &discover("")).1 && !is_kept());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::journal::{Entry, Journal, Kind};
 use super::limits::Limits;
 use super::listeners::{Listeners, Offered, OpenMode};
 use super::names::Names;
-use super::override_entry::Override;
+use super::operator_state::OperatorState;
 use super::overrides::{ActionsRefused, Overrides};
 use super::systemd;
 use super::workers::WorkerHandles;
@@ -72,8 +72,8 @@ pub enum Request {
 /// What another process receives when it takes over.
 pub struct ListenerTransfer {
     pub listeners: Vec<Offered>,
-    /// What operators want of servers.
-    pub overrides: Vec<Override>,
+    /// What operators have set.
+    pub operator_state: OperatorState,
     pub under_way: UnderWay,
 }
 
@@ -236,12 +236,12 @@ impl Reload {
         self.check_free()?;
         let listeners = self.listeners.offer();
         let listeners = listeners.map_err(|error| format!("no listener can be shared: {error}"))?;
-        let (actions, overrides) = self.overrides.refuse_actions().await?;
+        let (actions, operator_state) = self.overrides.refuse_actions().await?;
         let reloads = Arc::new(());
         self.takeover = Arc::downgrade(&reloads);
         Ok(ListenerTransfer {
             listeners,
-            overrides,
+            operator_state,
             under_way: UnderWay {
                 _reloads: reloads,
                 _actions: actions,
@@ -257,7 +257,8 @@ impl Reload {
         let read = read.map_err(|_| format!("the file is not read within {READ_TIMEOUT:?}"))?;
         let (config, mut warnings) = read.map_err(|error| format!("internal error: {error}"))??;
         self.check_restart(&config)?;
-        let resolved = self.names.resolve_all(&config).await;
+        let added = self.overrides.added().addresses();
+        let resolved = self.names.resolve_all(&config, added).await;
         let prepared = (self.listeners)
             .prepare(&config, self.workers, OpenMode::Reload)
             .await
@@ -276,11 +277,12 @@ impl Reload {
         limits.report(&config);
         let session_limit = &self.handles.shared().session_limit;
         session_limit.set_max(Some(limits.sessions_max));
+        let overrides = Arc::clone(&self.overrides);
+        overrides.drop_superseded(&config).await;
         let snapshot = self.registry.snapshot(config);
         resolved.put_into_effect(&snapshot, &self.journal);
         // Health comes first, so that workers never see a server without it.
         self.statuses.adopt(&snapshot).await;
-        let overrides = Arc::clone(&self.overrides);
         overrides.put_into_effect(&snapshot, &self.statuses).await;
         let applied = self.listeners.apply(prepared, self.workers);
         let before = Arc::clone(&self.active.borrow());

@@ -14,6 +14,8 @@ use rustix::fs::{Access, OFlags};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::added_servers::AddedServer;
+use super::operator_state::OperatorState;
 use super::override_entry::Override;
 use crate::privileges::{self, User};
 
@@ -27,12 +29,17 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 struct Written<'a> {
     version: u32,
     servers: &'a [Override],
+    #[serde(skip_serializing_if = "<[AddedServer]>::is_empty")]
+    added: &'a [AddedServer],
 }
 
 #[derive(Deserialize)]
 struct Found {
     version: u32,
     servers: Vec<Override>,
+    /// Earlier versions did not write it.
+    #[serde(default)]
+    added: Vec<AddedServer>,
 }
 
 /// Why no entries were read. Each has a sentence.
@@ -44,12 +51,12 @@ pub enum Refused {
     Unusable(String),
 }
 
-/// Reads it; without a file there are no entries.
+/// Reads it; without a file nothing is set.
 ///
 /// # Errors
 ///
 /// See [`Refused`].
-pub fn load(path: &Path) -> Result<Vec<Override>, Refused> {
+pub fn load(path: &Path) -> Result<OperatorState, Refused> {
     let refused = |why: &dyn std::fmt::Display| {
         Refused::Unusable(format!(
             "state_file {} is not used: {why}; all servers begin as the configuration says",
@@ -66,7 +73,7 @@ pub fn load(path: &Path) -> Result<Vec<Override>, Refused> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(no_file(metadata.file_type())),
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(OperatorState::default()),
         Err(error) => return Err(refused(&error)),
     }
     let mut options = OpenOptions::new();
@@ -88,11 +95,14 @@ pub fn load(path: &Path) -> Result<Vec<Override>, Refused> {
     if found.version != VERSION {
         return Err(refused(&format_args!("it has the form {}", found.version)));
     }
-    Ok(found.servers)
+    Ok(OperatorState {
+        overrides: found.servers,
+        added: found.added,
+    })
 }
 
-/// What the writer's thread is given: all entries, and whom to tell.
-type Job = (Vec<Override>, oneshot::Sender<Result<(), String>>);
+/// What the writer's thread is given: all that is set, and whom to tell.
+type Job = (OperatorState, oneshot::Sender<Result<(), String>>);
 
 /// The way to the writer's thread, which ends when this is dropped.
 #[derive(Debug)]
@@ -122,23 +132,23 @@ impl StateFile {
         Ok(StateFile { jobs })
     }
 
-    /// Writes these entries in place of all earlier ones. The answer comes when they are on disk.
-    pub fn save(&self, entries: Vec<Override>) -> oneshot::Receiver<Result<(), String>> {
+    /// Writes this in place of all earlier entries. The answer comes when it is on disk.
+    pub fn save(&self, state: OperatorState) -> oneshot::Receiver<Result<(), String>> {
         let (done, saved) = oneshot::channel();
         // Without a thread, the receiver learns it from the sender that is dropped.
-        let _ = self.jobs.send((entries, done));
+        let _ = self.jobs.send((state, done));
         saved
     }
 }
 
 fn write_all(path: &Path, jobs: &Receiver<Job>) {
-    while let Ok((mut entries, done)) = jobs.recv() {
+    while let Ok((mut state, done)) = jobs.recv() {
         let mut waiting = vec![done];
         while let Ok((newer, done)) = jobs.try_recv() {
-            entries = newer;
+            state = newer;
             waiting.push(done);
         }
-        let saved = write(path, &entries).map_err(|error| {
+        let saved = write(path, &state).map_err(|error| {
             format!(
                 "state_file {} can't be written: {error}; what was set holds until this process \
                  ends",
@@ -151,10 +161,11 @@ fn write_all(path: &Path, jobs: &Receiver<Job>) {
     }
 }
 
-fn write(path: &Path, entries: &[Override]) -> io::Result<()> {
+fn write(path: &Path, state: &OperatorState) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(&Written {
         version: VERSION,
-        servers: entries,
+        servers: &state.overrides,
+        added: &state.added,
     })?;
     text.push(b'\n');
     let mut beside = path.as_os_str().to_owned();

@@ -29,7 +29,9 @@ use serde::{Deserialize, Serialize};
 
 use tokio::sync::mpsc;
 
+use super::added_servers::AddedServer;
 use super::listeners::{ListenerKey, TransferredListener};
+use super::operator_state::OperatorState;
 use super::override_entry::Override;
 use super::reload::{ListenerTransfer, Reloader, UnderWay};
 use crate::io::{Listener, handover};
@@ -71,6 +73,9 @@ struct List {
     /// What operators set of servers; `None`: the old process is of a version that does not send it.
     #[serde(default)]
     overrides: Option<Vec<Override>>,
+    /// Servers that operators added; earlier versions do not send it.
+    #[serde(default)]
+    added: Vec<AddedServer>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,7 +96,8 @@ fn transfer(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedT
     let list = List {
         pid: std::process::id(),
         listeners: listeners.collect(),
-        overrides: Some(offer.overrides),
+        overrides: Some(offer.operator_state.overrides),
+        added: offer.operator_state.added,
     };
     let list = serde_json::to_vec(&list)?;
     to.write_all(&(list.len() as u32).to_be_bytes())?;
@@ -209,8 +215,8 @@ pub struct TakeoverClient {
     pub pid: u32,
     /// Its listeners.
     pub transferred: Vec<TransferredListener>,
-    /// What operators want of servers, if it tells.
-    pub overrides: Option<Vec<Override>>,
+    /// What operators have set, if it tells.
+    pub operator_state: Option<OperatorState>,
 }
 
 /// Asks the process behind this admin socket for its listeners.
@@ -268,7 +274,10 @@ fn talk(mut stream: UnixStream) -> io::Result<TakeoverClient> {
         stream,
         pid: list.pid,
         transferred,
-        overrides: list.overrides,
+        operator_state: list.overrides.map(|overrides| OperatorState {
+            overrides,
+            added: list.added,
+        }),
     })
 }
 

@@ -9,6 +9,7 @@
 mod client;
 mod events;
 mod output;
+mod path;
 mod servers;
 mod sessions;
 mod status;
@@ -52,6 +53,20 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Maint(leave) => servers::leave("maint", &leave).await,
         Command::Ready(change) => servers::ready(&change).await,
         Command::Weight { change, weight } => servers::set_weight(&change, weight).await,
+        Command::Add {
+            change,
+            address,
+            weight,
+            max_sessions,
+            backup,
+        } => {
+            let server = json!({
+                "name": change.server.server, "address": address, "weight": weight,
+                "max_sessions": max_sessions, "backup": backup, "reason": change.reason,
+            });
+            servers::add(&change, &server).await
+        }
+        Command::Remove { change, now } => servers::remove(&change, now).await,
         Command::Sessions {
             process,
             server,

@@ -1,5 +1,5 @@
 //! `ringway drain`, `ready`, `maint`, `weight`: the state of a server, and the wait for its last
-//! session.
+//! session; `ringway add`, `remove`.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{CLOSE_TIMEOUT, Client};
 use super::output::{Failure, complain, say};
+use super::path;
 use super::status::{list, number, state, word};
 use crate::cli::{Leave, ServerChange, ServerName};
 use crate::config::format_duration;
@@ -42,8 +43,30 @@ pub(super) async fn set_weight(change: &ServerChange, weight: u16) -> Result<(),
 }
 
 async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), Failure> {
-    let path = format!("/api/v1/servers/{}/{}", name.backend, name.server);
-    let server = client.post(&path, change).await?;
+    let server = client.post(&path::server(name), change).await?;
+    tell(name, &server)
+}
+
+/// Adds a server as the body of the request has it.
+pub(super) async fn add(change: &ServerChange, server: &Value) -> Result<(), Failure> {
+    let client = Client::new(&change.process)?;
+    let backend = path::escaped(&change.server.backend);
+    let path = format!("/api/v1/backends/{backend}/servers");
+    tell(&change.server, &client.post(&path, server).await?)
+}
+
+/// Removes a server that was added.
+pub(super) async fn remove(change: &ServerChange, now: bool) -> Result<(), Failure> {
+    let client = Client::new(&change.process)?.patient(CLOSE_TIMEOUT);
+    let (path, reason) = (path::server(&change.server), path::escaped(&change.reason));
+    let server = client
+        .delete(&format!("{path}?now={now}&reason={reason}"))
+        .await?;
+    tell(&change.server, &server)
+}
+
+/// Says how a server is after a change.
+fn tell(name: &ServerName, server: &Value) -> Result<(), Failure> {
     if let Some(closed) = server["sessions_closed"].as_u64() {
         say(&format!("{name}: sessions closed: {closed}"))?;
     }
@@ -52,7 +75,7 @@ async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), F
     }
     say(&format!(
         "{name} is {}, weight {}, sessions open: {}",
-        state(&server),
+        state(server),
         number(&server["weight"]),
         number(&server["sessions"]["current"])
     ))

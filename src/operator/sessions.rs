@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::output::{Failure, complain, say, say_json};
+use super::path::{self, escaped};
 use super::status::{list as items, number, word};
 use super::table::{Align, Table, bytes, millis};
 use crate::cli::ServerName;
@@ -23,7 +24,8 @@ impl Wanted {
     fn path(&self) -> String {
         let mut path = format!("/api/v1/sessions?limit={}", self.limit);
         if let Some(name) = &self.server {
-            path += &format!("&backend={}&server={}", name.backend, name.server);
+            let [backend, server] = [&name.backend, &name.server].map(|it| escaped(it));
+            path += &format!("&backend={backend}&server={server}");
         }
         if let Some(backend) = &self.backend {
             path += &format!("&backend={backend}");
@@ -32,7 +34,7 @@ impl Wanted {
             path += &format!("&frontend={frontend}");
         }
         if let Some(client) = &self.client {
-            path += &format!("&client={client}");
+            path += &format!("&client={}", escaped(&client.to_string()));
         }
         path
     }
@@ -90,10 +92,8 @@ pub(super) async fn kill(
     server: Option<&ServerName>,
 ) -> Result<(), Failure> {
     if let Some(name) = server {
-        let path = format!("/api/v1/servers/{}/{}", name.backend, name.server);
-        let answer = client
-            .post(&path, &json!({ "close_sessions": true }))
-            .await?;
+        let order = json!({ "close_sessions": true });
+        let answer = client.post(&path::server(name), &order).await?;
         let closed = number(&answer["sessions_closed"]);
         return say(&format!("{name}: sessions closed: {closed}"));
     }

@@ -114,6 +114,7 @@ pub(super) fn state(server: &Value) -> String {
         Some(false) | None => "",
     };
     match admin {
+        _ if server["leaving"] == true => format!("leaving, {state}{backup}"),
         "ready" => format!("{state}{backup}"),
         "maint" => format!("maint{backup}"),
         _ => format!("{admin}, {state}{backup}"),
@@ -185,9 +186,13 @@ mod tests {
                 "sessions": sessions(3), "bytes_from_clients": 17_200, "bytes_from_servers": 51_600,
             }],
             "backends": [{
-                "name": "app", "servers": [server("web1", "ready"), server("web2", "drain")],
+                "name": "app", "servers": [
+                    server("web1", "ready"), server("web2", "drain"), server("web3", "ready"),
+                ],
             }],
         });
+        let mut stats = stats;
+        stats["backends"][0]["servers"][2]["leaving"] = true.into();
         let text = text(&stats, UNIX_EPOCH + Duration::from_secs(100)).join("\n");
         let expected = "\
 ringway 0.1.0, pid 1683, up 1m5s, 3 of 8828 sessions, on io_uring
@@ -197,7 +202,8 @@ web       127.0.0.1:80 [::1]:80  app             3      -     43  17 KiB  50 KiB
 
 SERVER    ADDRESS         STATE       FOR  WEIGHT  SESSIONS  LIMIT  TOTAL  FAILED  WHY
 app/web1  127.0.0.1:9101  up        1m30s       2         1      -     43       0  L4OK
-app/web2  127.0.0.1:9101  drain, up  1m30s       2         1      -     43       0  kernel update (uid 0, pid 7)";
+app/web2  127.0.0.1:9101  drain, up  1m30s       2         1      -     43       0  kernel update (uid 0, pid 7)
+app/web3  127.0.0.1:9101  leaving, up  1m30s     2         1      -     43       0  L4OK";
         // Columns are padded: compare without the number of spaces.
         let squeezed = |text: &str| -> Vec<String> {
             let lines = text.lines();

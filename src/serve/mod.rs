@@ -8,6 +8,7 @@ mod stop;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::SignalKind;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use crate::config::{Config, Identity};
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
+pub use crate::control::discovery::host_names::resolve_blocking as resolve_host;
 use crate::control::discovery::{self, Discovery, Sink};
 use crate::control::engine;
 pub use crate::control::error::StartError;
@@ -25,7 +27,7 @@ use crate::control::journal::Journal;
 use crate::control::limits::Limits;
 use crate::control::listeners::{Listeners, OpenMode};
 use crate::control::names::Names;
-use crate::control::override_entry::Override;
+use crate::control::operator_state::OperatorState;
 use crate::control::overrides::Overrides;
 pub use crate::control::reload::Source;
 use crate::control::reload::{Reload, Reloader};
@@ -44,6 +46,9 @@ use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, liste
 
 /// Warnings of workers that may wait to be recorded.
 const WARNINGS_MAX: usize = 64;
+
+/// How often overrides of servers that are not there are looked at.
+const DROP_ABSENT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where the balancer listens.
 #[derive(Clone, Debug)]
@@ -148,11 +153,14 @@ async fn serve(
         Some(_) | None => None,
     };
     let journal = Journal::new();
-    let received = taken.as_mut().and_then(|taken| taken.overrides.take());
+    let received = taken.as_mut().and_then(|taken| taken.operator_state.take());
     let overrides = Arc::new(overrides(config, received, user, &journal)?);
+    overrides.drop_superseded(config).await;
+    overrides.added().put_into(&snapshot, &mut registry);
     let changes = overrides.at_start(&snapshot).await;
-    let names = Names::of_system(user);
-    let resolved = names.resolve_all(config).await;
+    let names = Names::of_system();
+    let added = overrides.added().addresses();
+    let resolved = names.resolve_all(config, added).await;
     resolved.put_into_effect(&snapshot, &journal);
     let initial = (Arc::clone(&snapshot), changes);
     let handles = setup.handles().clone();
@@ -232,6 +240,8 @@ async fn serve(
             statuses: statuses.clone(),
             overrides: Arc::clone(&overrides),
             handles: workers.handles().clone(),
+            registry: registry.clone(),
+            names: names.clone(),
             journal: journal.clone(),
         };
         let status_of = Box::new(move |server: &ServerShared| statuses.server(server));
@@ -248,6 +258,7 @@ async fn serve(
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
     let forgetting = tokio::spawn(registry.clone().forget_left());
+    let dropping = tokio::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
     let reload = Reload {
         source: options.source,
         registry,
@@ -305,6 +316,7 @@ async fn serve(
     // With it go the control plane's handles on the listeners, which would keep them open.
     reload.abort();
     forgetting.abort();
+    dropping.abort();
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();
@@ -335,6 +347,15 @@ fn discovered(registry: &BackendRegistry) -> Sink {
     })
 }
 
+/// Every minute: drops what operators have set of servers that discovery has not found for long.
+async fn drop_absent(overrides: Arc<Overrides>, active: watch::Receiver<Arc<Active>>) {
+    loop {
+        tokio::time::sleep(DROP_ABSENT_INTERVAL).await;
+        let snapshot = Arc::clone(&active.borrow().snapshot);
+        overrides.drop_absent(&snapshot, SystemTime::now()).await;
+    }
+}
+
 /// Logs workers' warnings, and keeps them.
 async fn record_warnings(mut warnings: mpsc::Receiver<String>, journal: Journal) {
     while let Some(text) = warnings.recv().await {
@@ -361,11 +382,11 @@ async fn bind_late(config: &Config, user: Option<User>) -> Option<Admin> {
         .ok()
 }
 
-/// The overrides of operators: those `received` from the process that this one takes over from, or else those
+/// What operators have set: what was `received` from the process that this one takes over from, or else what is
 /// in the state file, if there is one.
 fn overrides(
     config: &Config,
-    received: Option<Vec<Override>>,
+    received: Option<OperatorState>,
     user: Option<User>,
     journal: &Journal,
 ) -> Result<Overrides, StartError> {
@@ -380,7 +401,7 @@ fn overrides(
         Ok(found) => Ok(found),
         Err(Refused::Unusable(why)) => {
             journal.warn(why);
-            Ok(Vec::new())
+            Ok(OperatorState::default())
         }
         Err(Refused::NoFile(why)) => Err(StartError::StateFile(why)),
     };

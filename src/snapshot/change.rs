@@ -15,6 +15,17 @@ pub enum Source {
     Discovery,
 }
 
+/// Where a server comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration has it.
+    Configuration,
+    /// Something else has it.
+    Other(Source),
+    /// It was removed, and still has sessions.
+    Leaving,
+}
+
 /// The newest configuration has no backend of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownBackend;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::config::Config;
 
 pub use backend::{BackendShared, Member, Members};
-pub use change::{MembersChange, Source, UnknownBackend};
+pub use change::{MembersChange, Origin, Source, UnknownBackend};
 pub use counters::{ByWorker, FrontendCounters, Histogram, ServerCounters, Times};
 pub use frontend::FrontendShared;
 pub use registry::Registry;

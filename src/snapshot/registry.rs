@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use super::Snapshot;
 use super::backend::{BackendShared, Member, Members};
-use super::change::{MembersChange, Source, UnknownBackend};
+use super::change::{MembersChange, Origin, Source, UnknownBackend};
 use super::objects::Objects;
 use super::server::QueueShared;
 use crate::config::{Backend, Config, Server};
@@ -115,6 +115,29 @@ impl Registry {
         let queue = Arc::clone(&snapshot.backends[index].queue);
         let servers = self.merge(backend, &written, &queue);
         Ok(Some(self.change(snapshot, index, servers, &before)))
+    }
+
+    /// The servers of the backend of this name.
+    pub fn members(&self, backend: &str) -> Option<Arc<Members>> {
+        let current = self.current.get(backend)?;
+        Some(Arc::clone(&current.members))
+    }
+
+    /// The server of this name in the backend of this name, and where it comes from; one that leaves, if there
+    /// is no other.
+    pub fn find(&self, backend: &str, server: &str) -> Option<(Origin, Member)> {
+        let current = self.current.get(backend)?;
+        let member = current.members.by_name(server)?.clone();
+        let has = |servers: &[Arc<Server>]| servers.iter().any(|it| it.name == server);
+        let added = self.added.get(backend).into_iter().flatten();
+        let mut others = added.filter(|(_, servers)| has(servers));
+        let origin = if has(&current.written) {
+            Origin::Configuration
+        } else {
+            let other = others.next().map(|(source, _)| Origin::Other(*source));
+            other.unwrap_or(Origin::Leaving)
+        };
+        Some((origin, member))
     }
 
     /// Forgets servers that were removed and whose last session has ended.

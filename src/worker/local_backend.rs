@@ -65,15 +65,27 @@ impl LocalBackend {
         self.members = members;
     }
 
+    /// Whether another set is about to come, and this one has nothing to choose: its servers are marked as removed
+    /// before the new set is published.
+    fn is_outdated(&self) -> bool {
+        let mut servers = self.members.servers().iter();
+        let mut availability = servers.clone().map(|member| &member.server.availability);
+        servers.any(|member| member.server.availability.is_leaving())
+            && !availability.any(|it| it.is_usable() && it.weight() > 0)
+    }
+
     /// Chooses a server for a session of `client` that failed to connect to those in `tried`. While there is no
-    /// server at all, the session waits for one.
+    /// server at all, and while the servers are being replaced, the session waits for one.
     pub fn choose(&mut self, client: IpAddr, tried: &[Arc<ServerShared>]) -> Choice {
         if self.members.servers().is_empty() {
             return Choice::Full;
         }
         self.tried.clear();
         self.tried.extend(indices(&self.members, tried));
-        self.balancer.choose(client, &*self.members, &self.tried)
+        match self.balancer.choose(client, &*self.members, &self.tried) {
+            Choice::None if self.is_outdated() => Choice::Full,
+            choice => choice,
+        }
     }
 
     /// The backup for a session that has waited too long, if one has a free slot.
@@ -85,7 +97,10 @@ impl LocalBackend {
     /// Whether a new session would have to wait: for this server, or for any.
     pub fn is_full(&self, pinned: Option<&ServerShared>) -> bool {
         match pinned {
-            None => self.members.servers().is_empty() || balance::is_full(&*self.members),
+            None => {
+                let is_empty = self.members.servers().is_empty();
+                is_empty || balance::is_full(&*self.members) || self.is_outdated()
+            }
             Some(server) => server.availability.is_usable() && server.session_limit.free() == 0,
         }
     }
@@ -183,7 +198,7 @@ mod tests {
             LocalBackend::new(&self.snapshot.backends[0], Algorithm::RoundRobin, 7)
         }
 
-        fn set(&mut self, numbers: impl IntoIterator<Item = u16>) {
+        fn servers(&self, numbers: impl IntoIterator<Item = u16>) -> Vec<Server> {
             let server = |number: u16| Server {
                 name: number.to_string(),
                 address: Address::Ip((CLIENT, number + 1).into()),
@@ -192,7 +207,11 @@ mod tests {
                 backup: false,
                 cookie: number.to_string(),
             };
-            let servers = numbers.into_iter().map(server).collect();
+            numbers.into_iter().map(server).collect()
+        }
+
+        fn set(&mut self, numbers: impl IntoIterator<Item = u16>) {
+            let servers = self.servers(numbers);
             let change = self.registry.set_members("b", Source::Discovery, servers);
             change.unwrap().unwrap().publish();
         }
@@ -228,6 +247,28 @@ mod tests {
             let chosen = choose(&mut backend, &[first.clone(), others[0].clone()]).unwrap();
             assert!(chosen.availability.is_usable());
         }
+    }
+
+    #[test]
+    fn while_all_servers_are_being_replaced_a_session_waits() {
+        let mut scene = Scene::new();
+        scene.set([1, 2]);
+        let mut backend = scene.backend();
+        assert!(!backend.is_full(None));
+        let replaced = scene.servers([3]);
+        let change = (scene.registry).set_members("b", Source::Discovery, replaced);
+        // The old ones are removed, the new one is not published yet.
+        assert_eq!(backend.choose(CLIENT, &[]), Choice::Full);
+        assert!(backend.is_full(None) && backend.server_for_any().is_none());
+        change.unwrap().unwrap().publish();
+        backend.refresh();
+        assert!(!backend.is_full(None));
+        assert_eq!(choose(&mut backend, &[]).unwrap().name, "3");
+        // Servers that are down are nothing to wait for.
+        let shared = backend.members().servers()[1].server.clone();
+        shared.availability.publish(false, 1);
+        assert_eq!(backend.choose(CLIENT, &[]), Choice::None);
+        assert!(!backend.is_full(None));
     }
 
     #[test]

@@ -470,7 +470,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
     let operator = json!({ "who": "", "time": "time", "reason": "" });
     let server = json!({
         "name": "one of a, spare", "address": "address", "addresses": ["address"],
-        "status": "one of MAINT, DOWN, DRAIN, UP, no check",
+        "status": "one of MAINT, DOWN, DRAIN, UP, no check, LEAVING", "leaving": false,
         "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
         "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
         "operator": operator, "backup": false,

@@ -12,7 +12,7 @@ use crate::servers::Server;
 use crate::wait::eventually;
 
 #[path = "../support/name_server.rs"]
-mod name_server;
+pub mod name_server;
 
 use name_server::{Action, NXDOMAIN, NameServer, Record, SRV};
 
@@ -150,6 +150,31 @@ fn a_service_that_is_scaled_is_followed_and_sessions_go_on() {
     round_trip(&stream, b"still there");
     let last = backend(&ringway)["servers"][4].clone();
     assert_eq!(last["sessions"]["current"], 1, "{last}");
+    assert_eq!(
+        (&last["status"], &last["leaving"]),
+        (&"LEAVING".into(), &true.into())
+    );
+    let csv = get(ringway.admin(), "/stats.csv").body;
+    let row = csv
+        .lines()
+        .find(|line| line.starts_with(&format!("app,{name},")));
+    assert_eq!(row.expect("a row").split(',').nth(17), Some("DRAIN"));
+    let page = get(ringway.admin(), "/").body;
+    assert!(
+        page.contains("LEAVING") && page.contains("1 session left"),
+        "{page}"
+    );
+    let query = format!("discovered by tasks.web:{}, last answer ", service.port());
+    assert!(page.contains(&query), "{page}");
+    let status = Ringway::command(&["status", "--admin", &format!("http://{}", ringway.admin())]);
+    let line = status
+        .output
+        .lines()
+        .find(|line| line.contains(&format!("app/{name} ")));
+    assert!(
+        line.expect("a line").contains("leaving, no check"),
+        "{status:?}"
+    );
     drop(stream);
     has(&ringway, &service.names(&stays));
 

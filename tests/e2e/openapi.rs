@@ -79,6 +79,7 @@ fn every_route_is_described_and_every_described_one_is_there() {
     for (method, path) in routes {
         let path = path
             .replace("{backend}/{server}", "app/a")
+            .replace("{backend}", "app")
             .replace("{id}", "1-2-3");
         let request = format!("{} {path}", method.to_uppercase());
         let stream = path.ends_with("/stream") || path.ends_with("/events");
@@ -160,6 +161,20 @@ fn answers_are_as_the_document_says() {
     let answer = ask(ringway.admin(), "POST /api/v1/servers/app/a", &json, "{}");
     assert_eq!(answer.status, 403);
     checked.check("post", server_path, &answer);
+
+    let new = "{\"name\": \"b\", \"address\": \"127.0.0.1:9\"}";
+    let request = "POST /api/v1/backends/app/servers";
+    for status in [201, 409] {
+        let answer = ask(socket(), request, &json, new);
+        assert_eq!(answer.status, status, "{answer:?}");
+        checked.check("post", "/api/v1/backends/{backend}/servers", &answer);
+    }
+    for (name, status) in [("b", 202), ("a", 409), ("c", 404)] {
+        let request = format!("DELETE /api/v1/servers/app/{name}");
+        let answer = ask(socket(), &request, &[], "");
+        assert_eq!(answer.status, status, "{answer:?}");
+        checked.check("delete", server_path, &answer);
+    }
 
     let answer = ask(socket(), "POST /api/v1/reload", &json, "{}");
     assert_eq!(answer.status, 200, "{answer:?}");

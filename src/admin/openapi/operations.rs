@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::document::Stats;
 use super::super::events::{self, Events};
+use super::super::members::{NewServer, Removal};
 use super::super::reload;
 use super::super::servers::{Change, Changed};
 use super::super::sessions::{self, SessionsClosed};
@@ -34,6 +35,8 @@ pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 /// What the answer is, if nothing is refused.
 pub(super) enum Answer {
     Json(MakeSchema),
+    /// The same with this status instead of 200.
+    JsonAs(&'static str, MakeSchema),
     /// Text of this type.
     Text(&'static str),
     /// An endless stream of server-sent events, or JSON.
@@ -137,7 +140,32 @@ pub(super) const OPERATIONS: &[Operation] = &[
                       is on disk by then.",
         body: Some(of::<Change>),
         answer: Answer::Json(of::<Changed>),
-        refusals: &[400, 401, 403, 404, 413, 415, 421, 504],
+        refusals: &[400, 401, 403, 404, 409, 413, 415, 421, 504],
+        ..BASE
+    },
+    Operation {
+        method: "delete",
+        path: "/api/v1/servers/{backend}/{server}",
+        summary: "Removes a server that was added",
+        description: "It gets no new sessions from now on, its open sessions continue, and it is forgotten \
+                      when the last of them has ended. A server of the configuration file or of DNS is not \
+                      removed (409), since it would come back: set it to `maint`. Of a server that is leaving \
+                      already only the sessions are closed, with `now`.",
+        query: Some(of::<Removal>),
+        answer: Answer::JsonAs("202", of::<Changed>),
+        refusals: &[400, 401, 403, 404, 409, 421, 504],
+        ..BASE
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/backends/{backend}/servers",
+        summary: "Adds a server to a backend",
+        description: "The answer comes when it is in effect. It stays until it is removed, over reloads, and \
+                      with `state_file` in [global] over a restart. A server of the same name in the \
+                      configuration file takes its place with the next reload or start.",
+        body: Some(of::<NewServer>),
+        answer: Answer::JsonAs("201", of::<Changed>),
+        refusals: &[400, 401, 403, 404, 409, 413, 415, 421],
         ..BASE
     },
     Operation {
@@ -199,7 +227,11 @@ pub(super) const REFUSALS: &[(u16, &str)] = &[
     ),
     (
         404,
-        "There is no such server (near names are proposed) or session.",
+        "There is no such backend or server (near names are proposed), or session.",
+    ),
+    (
+        409,
+        "It contradicts what there is, or another process is taking over.",
     ),
     (413, "The body is longer than 64 KiB."),
     (415, "The body is not declared as JSON."),

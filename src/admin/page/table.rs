@@ -155,6 +155,9 @@ pub(super) fn backend(view: &View, proxy: &Proxy) -> Markup {
     };
     let heading = html! {
         h2 id={ "backend-" (name) } { small { "Backend" } " " (name) " " small { (text(proxy.object, "balance")) } }
+        @if proxy.object["discovery"].is_object() {
+            p.quiet data-row={ "discovery " (name) } { (view.small(proxy.object, "/discovery", Kind::Discovery)) }
+        }
     };
     section(view, "backend", name, &heading, &rows, Some(&sum))
 }

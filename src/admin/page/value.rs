@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Left,
     /// The last reload.
     Reload,
+    /// How servers are discovered.
+    Discovery,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Kind::Percent => "percent",
             Kind::Left => "left",
             Kind::Reload => "reload",
+            Kind::Discovery => "discovery",
         }
     }
 
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Percent => format!("{:.0} %", (value.as_f64()? * 100.0).round()),
             Kind::Left => left(value)?,
             Kind::Reload => reload(value, now)?,
+            Kind::Discovery => discovery(value, now)?,
         })
     }
 }
@@ -72,7 +76,7 @@ fn since(time: &Value, now: SystemTime) -> Option<String> {
 }
 
 fn left(server: &Value) -> Option<String> {
-    if server["admin_state"] == "ready" {
+    if server["admin_state"] == "ready" && server["leaving"] != true {
         return None;
     }
     Some(match server.pointer("/sessions/current")?.as_u64()? {
@@ -93,6 +97,20 @@ fn reload(reload: &Value, now: SystemTime) -> Option<String> {
         "reload refused"
     };
     Some(format!("{how} {at} ago"))
+}
+
+fn discovery(discovery: &Value, now: SystemTime) -> Option<String> {
+    let query = discovery["query"].as_str()?;
+    let answer = match since(&discovery["last_success"], now) {
+        Some(age) => format!("last answer {age} ago"),
+        None => "no answer yet".to_owned(),
+    };
+    let failures = discovery["failures"].as_object()?.values();
+    let failures: u64 = failures.filter_map(Value::as_u64).sum();
+    Some(format!(
+        "discovered by {query}, {answer}, failed queries: {}",
+        format::count(failures)
+    ))
 }
 
 /// The moment that ages are counted to, and what rows are shown.

@@ -73,8 +73,8 @@ const KEYS: &[Key] = &[
     Key {
         name: "state_file",
         value: Value::Text(Text::FILE),
-        meaning: "A file that keeps the administrative states and weights of servers over a \
-                  restart.",
+        meaning: "A file that keeps the administrative states and weights of servers, and the \
+                  servers that were added, over a restart.",
         default: Default::Words("none: they are forgotten"),
         bounds: "the path of a regular file",
         example: "\"/var/lib/ringway/state.json\"",

@@ -1,9 +1,16 @@
-//! `/etc/hosts`: addresses that this host gives to names itself (hosts(5)).
+//! `/etc/hosts`: addresses that this host gives to names itself (hosts(5)), and `localhost`, which needs no entry
+//! (RFC 6761, section 6.3).
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::message::key;
+
+/// Addresses of `localhost` and of the names below it, unless the file has others.
+const LOCALHOST: &[IpAddr] = &[
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+];
 
 /// The names of a file, with their addresses in the order of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,15 +36,35 @@ impl Hosts {
         Hosts(names)
     }
 
-    /// The addresses of a name; empty: the file does not have it.
+    /// The addresses of a name; empty: name servers have to be asked.
     pub fn addresses(&self, name: &str) -> &[IpAddr] {
-        self.0.get(&key(name)).map_or(&[], Vec::as_slice)
+        let key = key(name);
+        match self.0.get(&key) {
+            Some(addresses) => addresses,
+            None if key == "localhost" || key.ends_with(".localhost") => LOCALHOST,
+            None => &[],
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn localhost_needs_no_entry() {
+        let shown = |hosts: &Hosts, name: &str| -> Vec<String> {
+            let addresses = hosts.addresses(name).iter();
+            addresses.map(ToString::to_string).collect()
+        };
+        let none = Hosts::default();
+        for name in ["localhost", "LocalHost.", "app.localhost"] {
+            assert_eq!(shown(&none, name), ["::1", "127.0.0.1"]);
+        }
+        assert!(shown(&none, "mylocalhost").is_empty());
+        let hosts = Hosts::parse("127.0.0.1 localhost\n");
+        assert_eq!(shown(&hosts, "localhost"), ["127.0.0.1"]);
+    }
 
     #[test]
     fn names_have_the_addresses_of_all_their_lines() {

@@ -9,6 +9,8 @@
 //!    `--> Sink                                                whoever puts the servers into effect
 //! ```
 //!
+//! Host names of fixed servers and of listeners are resolved by the same resolver (`host_names`).
+//!
 //! There is a task for each backend with a section `discover`, on the runtime of the control plane. No
 //! backend waits for another. What is not named in the second column of this picture does I/O or waits;
 //! `message`, `hosts`, `resolv_conf`, `found`, `members` and `pace` are pure.
@@ -17,6 +19,7 @@ mod check;
 mod exchange;
 mod failure;
 mod found;
+pub(crate) mod host_names;
 mod hosts;
 mod members;
 mod message;

@@ -211,6 +211,45 @@ pub async fn discover(discover: &Discover, known: &Known, system: &System) -> Ro
     }
 }
 
+/// How long one name server may take for one query about a host name.
+const HOST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often all name servers are asked for a host name before there is no answer in time.
+const HOST_ROUNDS: usize = 2;
+
+/// The addresses of a host name, by the files and the name servers of this host.
+///
+/// # Errors
+///
+/// There are none, as far as anybody knows.
+pub async fn host(name: &str, system: &System) -> Found<Vec<IpAddr>> {
+    let files = system.files().await;
+    let resolver = Resolver {
+        servers: files.resolv_conf.name_servers.clone().into(),
+        hosts: files.hosts,
+        timeout: HOST_TIMEOUT,
+        family: Family::Any,
+    };
+    let names = files.resolv_conf.candidates(name);
+    let mut failure = Failure::Empty;
+    for _ in 0..HOST_ROUNDS {
+        let answer = addresses(&resolver, name, &names).await;
+        let families = [answer.v6, answer.v4].into_iter().flatten();
+        let (good, bad): (Vec<_>, Vec<_>) = families.partition(Result::is_ok);
+        let found: Vec<IpAddr> = good.into_iter().flatten().flatten().collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let mut bad = bad.into_iter().filter_map(Result::err);
+        failure = bad.next().unwrap_or(Failure::Empty);
+        // A packet may have been lost.
+        if failure != Failure::Timeout {
+            break;
+        }
+    }
+    Err(failure)
+}
+
 /// The addresses that `tasks.NAME` has, by the same name servers as `NAME`; empty: none, or no answer.
 pub async fn tasks_of(discover: &Discover, system: &System) -> Vec<IpAddr> {
     let mut of_tasks = discover.clone();

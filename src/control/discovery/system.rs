@@ -106,7 +106,7 @@ fn text(path: &Path) -> String {
 }
 
 /// The number of a network interface.
-fn interface(name: &str) -> Option<u32> {
+pub fn interface(name: &str) -> Option<u32> {
     let path = Path::new("/sys/class/net").join(name).join("ifindex");
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

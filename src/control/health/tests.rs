@@ -28,7 +28,7 @@ fn start_with(
     setup: &WorkerSetup,
 ) -> Health {
     let initial = (Arc::clone(snapshot), changes);
-    let names = Names::of_system(None);
+    let names = Names::of_system();
     Health::start(
         initial,
         names,
