@@ -1,8 +1,6 @@
 //! `POST /api/v1/backends/BACKEND/servers` and `DELETE /api/v1/servers/BACKEND/SERVER`: servers that operators add
 //! to a running process, and remove.
 
-use std::sync::Arc;
-
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, Extension, Path, Query};
 use axum::http::StatusCode;
@@ -17,17 +15,10 @@ use super::connection::Connection;
 use super::error::Refusal;
 use super::lookup::{find_server, unknown_backend};
 use super::servers::{Changed, close_sessions};
-use super::state::{Parts, State};
+use super::state::{Context, Parts};
 use super::stats;
 use crate::config::Server;
-use crate::control::api::{Actions, Attribution, CLOSE_TIMEOUT, Refused, Set};
-
-/// What the routes work with.
-#[derive(Clone)]
-struct Context {
-    state: Arc<State>,
-    actions: Arc<Actions>,
-}
+use crate::control::api::{Attribution, CLOSE_TIMEOUT, Refused, Set};
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -40,10 +31,7 @@ pub(super) fn routes(parts: &Parts) -> Router {
             "/api/v1/servers/{backend}/{server}",
             parts.guard.acts(delete(remove)),
         )
-        .with_state(Context {
-            state: Arc::clone(&parts.state),
-            actions: Arc::clone(&parts.actions),
-        })
+        .with_state(Context::of(parts))
 }
 
 /// A server that is to be added.

@@ -1,8 +1,6 @@
 //! `POST /api/v1/servers/BACKEND/SERVER`: the administrative state and the weight of a server, and
 //! the end of its sessions.
 
-use std::sync::Arc;
-
 use axum::extract::{self, Extension, Path};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -16,22 +14,13 @@ use super::connection::Connection;
 use super::document::ServerStats;
 use super::error::Refusal;
 use super::lookup::find_server;
-use super::state::{Parts, State};
+use super::state::{Context, Parts};
 use super::stats;
-use crate::control::api::CLOSE_TIMEOUT;
-use crate::control::api::{Actions, Target};
-use crate::control::api::{AdminState, Attribution, ServerChange};
+use crate::control::api::{Actions, AdminState, Attribution, CLOSE_TIMEOUT, ServerChange, Target};
 use crate::worker::Filter;
 
 /// The largest weight, as in the configuration.
 const WEIGHT_MAX: u16 = 256;
-
-/// What the route works with.
-#[derive(Clone)]
-struct Context {
-    state: Arc<State>,
-    actions: Arc<Actions>,
-}
 
 /// The routes.
 pub(super) fn routes(parts: &Parts) -> Router {
@@ -40,10 +29,7 @@ pub(super) fn routes(parts: &Parts) -> Router {
             "/api/v1/servers/{backend}/{server}",
             parts.guard.acts(post(change)),
         )
-        .with_state(Context {
-            state: Arc::clone(&parts.state),
-            actions: Arc::clone(&parts.actions),
-        })
+        .with_state(Context::of(parts))
 }
 
 /// What is asked for: at least one of `state`, `weight` and `close_sessions`.

@@ -84,3 +84,20 @@ pub(super) async fn keep_history(state: Arc<State>) {
         );
     }
 }
+
+/// What the routes that change servers work with.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub state: Arc<State>,
+    pub actions: Arc<Actions>,
+}
+
+impl Context {
+    /// Those of these parts.
+    pub fn of(parts: &Parts) -> Self {
+        Context {
+            state: Arc::clone(&parts.state),
+            actions: Arc::clone(&parts.actions),
+        }
+    }
+}

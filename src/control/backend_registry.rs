@@ -81,7 +81,7 @@ impl BackendRegistry {
     /// of one of these.
     ///
     /// It does not wait. Its time is linear in the number of servers of this backend; that of each worker too,
-    /// once, when it chooses a server next: less than a millisecond for a thousand.
+    /// once, when it chooses a server next.
     ///
     /// `None`: nothing has changed.
     ///

@@ -151,12 +151,16 @@ fn an_answer_before_the_end_of_the_request_is_delivered_as_without_us() {
     let setups = [Setup::plain_http(), Setup::http(), Setup::new()];
     for setup in setups {
         let ringway = setup.server("a", server.address()).start();
-        // How much the server's kernel has sent when it breaks the connection differs each time.
-        let (mut direct, mut relayed) = (0, 0);
+        let mut less = Vec::new();
         for _ in 0..10 {
-            direct += answered(&server, server.address());
-            relayed += answered(&server, ringway.address());
+            let direct = answered(&server, server.address());
+            let relayed = answered(&server, ringway.address());
+            if relayed < direct {
+                less.push(format!("{relayed} of {direct} bytes"));
+            }
         }
-        assert!(relayed >= direct, "{relayed} of {direct} bytes");
+        // What the server's kernel has sent when it breaks the connection differs by chance: by less than
+        // this in one round of some hundreds.
+        assert!(less.len() <= 1, "{less:?}");
     }
 }
