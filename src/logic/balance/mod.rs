@@ -25,6 +25,7 @@ mod first;
 mod generator;
 mod least_conn;
 mod load;
+mod natural_log;
 mod random;
 mod round_robin;
 mod rules;

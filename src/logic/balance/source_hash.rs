@@ -15,7 +15,7 @@
 //! server = xxh3_64(name, seed 0)                                   name: UTF-8
 //! hash   = xxh3_64(little-endian server ++ address, seed SEED)     8 + 16 bytes
 //! u      = ((hash >> 12) + 0.5) / 2^52                             exact, 0 < u < 1
-//! score  = -weight / ln(u)                                         f64, ln of the `libm` crate
+//! score  = -weight / ln(u)                                         f64, ln of `natural_log`
 //! ```
 //!
 //! The address is that of the client as IPv6, an IPv4 address in its mapped form
@@ -37,6 +37,7 @@
 //! One short hash for each server. Logarithms only where the greater hash and the greater weight
 //! are not on the same side, so never with equal weights.
 
+use super::natural_log::ln;
 use super::rules::{Open, Servers};
 use std::net::IpAddr;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -99,7 +100,7 @@ impl Draw {
 
     fn score(&self) -> f64 {
         let u = (self.bits as f64 + 0.5) / (1_u64 << 52) as f64;
-        -f64::from(self.weight) / libm::log(u)
+        -f64::from(self.weight) / ln(u)
     }
 
     /// Whether the score is higher than that of the `other`.
