@@ -14,7 +14,7 @@ use axum::{Router, extract};
 
 use super::document::{BackendStats, FrontendStats, ServerStats, Sessions, Stats};
 use super::error::Refusal;
-use super::state::{Parts, State};
+use super::state::{Context, State};
 use crate::logic::health::OperationalState;
 
 /// HAProxy's names, in its order.
@@ -175,16 +175,16 @@ impl Row {
 }
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
+pub(super) fn routes(context: &Context) -> Router<Context> {
     let mut paths = vec!["/stats.csv".to_owned(), "/stats;csv".to_owned()];
-    let page = parts.page.iter().map(|page| format!("{page};csv"));
+    let page = context.page.iter().map(|page| format!("{page};csv"));
     paths.extend(page);
     paths.dedup();
     let mut router = Router::new();
     for path in paths {
-        router = router.route(&path, parts.guard.reads(get(csv)));
+        router = router.route(&path, context.guard.reads(get(csv)));
     }
-    router.with_state(Arc::clone(&parts.state))
+    router
 }
 
 async fn csv(extract::State(state): extract::State<Arc<State>>) -> Result<String, Refusal> {

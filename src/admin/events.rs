@@ -4,7 +4,6 @@
 //! holds no more than one piece of the journal at a time; a client that does not take it in time
 //! is cut, and may come back with the id of the last event that it has.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -19,12 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::error::Refusal;
-use super::state::Parts;
-use super::streaming::{End, Listener, Streams};
+use super::state::Context;
+use super::streaming::{End, Listener};
 use crate::control::api::{Event, Journal};
 
 /// Streams at once, so that some clients remain that ask for something else.
-const STREAMS_MAX: usize = 32;
+pub(super) const STREAMS_MAX: usize = 32;
 
 /// Events in one piece.
 const PIECE_EVENTS: usize = 20;
@@ -35,22 +34,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// What keeps a silent stream alive: a comment.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
-/// What streams share.
-#[derive(Debug)]
-struct Context {
-    journal: Journal,
-    streams: Streams,
-}
-
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    let context = Context {
-        journal: parts.actions.journal.clone(),
-        streams: Streams::new(STREAMS_MAX),
-    };
-    Router::new()
-        .route("/api/v1/events", parts.guard.reads(get(events)))
-        .with_state(Arc::new(context))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/api/v1/events", context.guard.reads(get(events)))
 }
 
 /// What may stand behind the question mark.
@@ -70,7 +56,7 @@ pub(super) struct Events<'e> {
 }
 
 async fn events(
-    extract::State(context): extract::State<Arc<Context>>,
+    extract::State(context): extract::State<Context>,
     Extension(connection): Extension<Connection>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
@@ -81,12 +67,12 @@ async fn events(
         .and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let since = seen.or(wanted.since).unwrap_or(0);
     if wanted.follow == Some(false) {
-        let events = context.journal.since(since);
+        let events = context.actions.journal.since(since);
         let events = events.iter().map(AsRef::as_ref).collect();
         return Ok(Json(Events { events }).into_response());
     }
-    let (listener, answer) = context.streams.begin(connection)?;
-    tokio::spawn(tell(context.journal.clone(), since, listener));
+    let (listener, answer) = context.event_streams.begin(connection)?;
+    tokio::spawn(tell(context.actions.journal.clone(), since, listener));
     Ok(answer)
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::connection::Connection;
 use super::document::Stats;
 use super::error::Refusal;
-use super::state::{Parts, State};
+use super::state::{Context, State};
 use super::streaming::{End, Listener, Streams};
 
 /// From one document to the next.
@@ -26,7 +26,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const STREAMS_MAX: usize = 24;
 
 /// What streams share.
-struct Feed {
+#[derive(Clone)]
+pub(super) struct Feed {
     newest: watch::Sender<Bytes>,
     /// There is a stream.
     wanted: Arc<Notify>,
@@ -34,21 +35,26 @@ struct Feed {
 }
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    let feed = Feed {
-        newest: watch::Sender::new(Bytes::new()),
-        wanted: Arc::default(),
-        streams: Streams::new(STREAMS_MAX),
-    };
-    let made = make(
-        Arc::clone(&parts.state),
-        feed.newest.clone(),
-        Arc::clone(&feed.wanted),
-    );
-    tokio::spawn(made);
-    Router::new()
-        .route("/api/v1/stats/stream", parts.guard.reads(get(stream)))
-        .with_state(Arc::new(feed))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/api/v1/stats/stream", context.guard.reads(get(stream)))
+}
+
+impl Feed {
+    /// Begins to make documents of this state, on the current runtime.
+    pub fn start(state: &Arc<State>) -> Self {
+        let feed = Feed {
+            newest: watch::Sender::new(Bytes::new()),
+            wanted: Arc::default(),
+            streams: Streams::new(STREAMS_MAX),
+        };
+        let made = make(
+            Arc::clone(state),
+            feed.newest.clone(),
+            Arc::clone(&feed.wanted),
+        );
+        tokio::spawn(made);
+        feed
+    }
 }
 
 /// Makes the documents for as long as the runtime runs.
@@ -69,7 +75,7 @@ fn message(stats: &Stats) -> Bytes {
 }
 
 async fn stream(
-    extract::State(feed): extract::State<Arc<Feed>>,
+    extract::State(Context { feed, .. }): extract::State<Context>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refusal> {
     let (listener, answer) = feed.streams.begin(connection)?;

@@ -15,23 +15,22 @@ use super::connection::Connection;
 use super::error::Refusal;
 use super::lookup::{find_server, unknown_backend};
 use super::servers::{Changed, close_sessions};
-use super::state::{Context, Parts};
+use super::state::Context;
 use super::stats;
 use crate::config::Server;
 use crate::control::api::{Attribution, CLOSE_TIMEOUT, Refused, Set};
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
+pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new()
         .route(
             "/api/v1/backends/{backend}/servers",
-            parts.guard.acts(post(add)),
+            context.guard.acts(post(add)),
         )
         .route(
             "/api/v1/servers/{backend}/{server}",
-            parts.guard.acts(delete(remove)),
+            context.guard.acts(delete(remove)),
         )
-        .with_state(Context::of(parts))
 }
 
 /// A server that is to be added.

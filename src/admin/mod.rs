@@ -78,8 +78,9 @@ use error::Refusal;
 pub use openapi::document as openapi;
 pub(crate) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
-use state::Parts;
+use state::Context;
 pub(crate) use state::State;
+use streaming::Streams;
 
 /// Length of the accept queue over TCP.
 const BACKLOG: i32 = 1024;
@@ -153,11 +154,13 @@ impl Admin {
     pub fn start(self, state: State, actions: Actions, takeover: TakeoverServer) -> Serving {
         let state = Arc::new(state);
         tokio::spawn(state::keep_history(Arc::clone(&state)));
-        let router = router(&Parts {
+        let router = router(Context {
+            feed: live::Feed::start(&state),
             state,
             actions: Arc::new(actions),
             guard: Guard::new(self.rights),
             takeover,
+            event_streams: Streams::new(events::STREAMS_MAX),
             page: self.page,
         });
         let mut serving = Serving {
@@ -208,24 +211,25 @@ async fn bind_unix(
         })
 }
 
-fn router(parts: &Parts) -> Router {
+fn router(context: Context) -> Router {
     Router::new()
-        .merge(probes::routes(parts))
-        .merge(stats::routes(parts))
-        .merge(live::routes(parts))
-        .merge(metrics::routes(parts))
-        .merge(csv::routes(parts))
-        .merge(openapi::routes(parts))
-        .merge(page::routes(parts))
-        .merge(events::routes(parts))
-        .merge(servers::routes(parts))
-        .merge(members::routes(parts))
-        .merge(sessions::routes(parts))
-        .merge(reload::routes(parts))
-        .merge(takeover::routes(parts))
+        .merge(probes::routes())
+        .merge(stats::routes(&context))
+        .merge(live::routes(&context))
+        .merge(metrics::routes(&context))
+        .merge(csv::routes(&context))
+        .merge(openapi::routes(&context))
+        .merge(page::routes(&context))
+        .merge(events::routes(&context))
+        .merge(servers::routes(&context))
+        .merge(members::routes(&context))
+        .merge(sessions::routes(&context))
+        .merge(reload::routes(&context))
+        .merge(takeover::routes(&context))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::map_response(secured))
+        .with_state(context)
 }
 
 async fn unknown() -> Refusal {

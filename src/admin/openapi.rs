@@ -13,12 +13,12 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::error;
-use super::state::Parts;
+use super::state::Context;
 use operations::{Answer, MakeSchema, OPERATIONS, Operation, REFUSALS, of};
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new().route("/api/v1/openapi.json", parts.guard.reads(get(openapi)))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/api/v1/openapi.json", context.guard.reads(get(openapi)))
 }
 
 async fn openapi() -> impl IntoResponse {

@@ -10,14 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::ready;
-use super::state::{Parts, State};
+use super::state::{Context, State};
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
+pub(super) fn routes() -> Router<Context> {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Arc::clone(&parts.state))
 }
 
 async fn healthz() -> &'static str {

@@ -13,17 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::body::JsonBody;
 use super::connection::Connection;
 use super::error::Refusal;
-use super::state::{Parts, State};
+use super::state::{Context, State};
 use crate::control::api::rfc3339;
 
 /// How long a reload may take: names are resolved, and others may wait before it.
 const TIMEOUT: Duration = Duration::from_secs(80);
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new()
-        .route("/api/v1/reload", parts.guard.acts(post(reload)))
-        .with_state(Arc::clone(&parts.state))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/api/v1/reload", context.guard.acts(post(reload)))
 }
 
 /// Nothing is to be said.

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::document::ServerStats;
 use super::error::Refusal;
 use super::lookup::find_server;
-use super::state::{Context, Parts};
+use super::state::Context;
 use super::stats;
 use crate::control::api::{Actions, AdminState, Attribution, CLOSE_TIMEOUT, ServerChange, Target};
 use crate::worker::Filter;
@@ -23,13 +23,11 @@ use crate::worker::Filter;
 const WEIGHT_MAX: u16 = 256;
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new()
-        .route(
-            "/api/v1/servers/{backend}/{server}",
-            parts.guard.acts(post(change)),
-        )
-        .with_state(Context::of(parts))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route(
+        "/api/v1/servers/{backend}/{server}",
+        context.guard.acts(post(change)),
+    )
 }
 
 /// What is asked for: at least one of `state`, `weight` and `close_sessions`.

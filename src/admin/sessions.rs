@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Peer;
 use super::error::Refusal;
-use super::state::Parts;
+use super::state::Context;
 use crate::control::api::Actions;
 use crate::control::api::Attribution;
 use crate::logic::session::Side;
@@ -27,11 +27,10 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 10_000;
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
+pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new()
-        .route("/api/v1/sessions", parts.guard.reads(get(list)))
-        .route("/api/v1/sessions/{id}", parts.guard.acts(delete(kill)))
-        .with_state(Arc::clone(&parts.actions))
+        .route("/api/v1/sessions", context.guard.reads(get(list)))
+        .route("/api/v1/sessions/{id}", context.guard.acts(delete(kill)))
 }
 
 /// What may stand behind the question mark.

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use axum::extract::FromRef;
 use tokio::sync::watch;
 
 use super::access::Guard;
 use super::history::{History, PERIOD, READINGS};
+use super::live::Feed;
+use super::streaming::Streams;
 use crate::control::api::{
     Actions, Active, DiscoveryStatuses, Reloader, ServerStatus, TakeoverServer,
 };
@@ -59,14 +62,32 @@ impl State {
     }
 }
 
-/// What the routes are built of.
-pub(super) struct Parts {
-    pub(super) state: Arc<State>,
-    pub(super) actions: Arc<Actions>,
-    pub(super) guard: Guard,
-    pub(super) takeover: TakeoverServer,
+/// What the routes are built of, and what their handlers are given: one type for all of them, so that
+/// axum's router is compiled for one.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub state: Arc<State>,
+    pub actions: Arc<Actions>,
+    pub guard: Guard,
+    pub takeover: TakeoverServer,
+    /// The documents of `/api/v1/stats/stream`.
+    pub feed: Feed,
+    /// The streams of `/api/v1/events`.
+    pub event_streams: Streams,
     /// A second path of the stats page.
-    pub(super) page: Option<String>,
+    pub page: Option<String>,
+}
+
+impl FromRef<Context> for Arc<State> {
+    fn from_ref(context: &Context) -> Self {
+        Arc::clone(&context.state)
+    }
+}
+
+impl FromRef<Context> for Arc<Actions> {
+    fn from_ref(context: &Context) -> Self {
+        Arc::clone(&context.actions)
+    }
 }
 
 /// Keeps the history of what is in use, for as long as the runtime runs.
@@ -82,22 +103,5 @@ pub(super) async fn keep_history(state: Arc<State>) {
             time,
             reading.is_multiple_of(READINGS),
         );
-    }
-}
-
-/// What the routes that change servers work with.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub state: Arc<State>,
-    pub actions: Arc<Actions>,
-}
-
-impl Context {
-    /// Those of these parts.
-    pub fn of(parts: &Parts) -> Self {
-        Context {
-            state: Arc::clone(&parts.state),
-            actions: Arc::clone(&parts.actions),
-        }
     }
 }

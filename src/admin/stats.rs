@@ -14,7 +14,7 @@ use super::document::{
     Reload, ServerStats, Sessions, Stats, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
-use super::state::{Parts, State};
+use super::state::{Context, State};
 use crate::config::{Backend, Mode, Server};
 use crate::control::api::Active;
 use crate::control::api::DiscoveryFailure;
@@ -29,10 +29,8 @@ use crate::sync::{Counter, SessionLimit};
 const LEAVING: &str = "LEAVING";
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new()
-        .route("/api/v1/stats", parts.guard.reads(get(stats)))
-        .with_state(Arc::clone(&parts.state))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/api/v1/stats", context.guard.reads(get(stats)))
 }
 
 async fn stats(extract::State(state): extract::State<Arc<State>>) -> Json<Stats> {

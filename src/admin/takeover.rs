@@ -12,18 +12,16 @@ use tokio::net::UnixStream;
 
 use super::access::Peer;
 use super::error::Refusal;
-use super::state::Parts;
-use crate::control::api::{self, TakeoverServer};
+use super::state::Context;
+use crate::control::api;
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new()
-        .route(api::PATH, parts.guard.acts(post(take_over)))
-        .with_state(parts.takeover.clone())
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route(api::PATH, context.guard.acts(post(take_over)))
 }
 
 async fn take_over(
-    State(takeover): State<TakeoverServer>,
+    State(Context { takeover, .. }): State<Context>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let local = matches!(request.extensions().get(), Some(Peer::Local { .. }));

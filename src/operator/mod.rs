@@ -35,7 +35,8 @@ pub fn run(command: Command) -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("this host has no means left: {error}")));
-    let done = runtime.and_then(|runtime| runtime.block_on(execute(command)));
+    // Boxed: `block_on` would hold two copies of its code.
+    let done = runtime.and_then(|runtime| runtime.block_on(Box::pin(execute(command))));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

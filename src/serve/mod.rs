@@ -91,7 +91,8 @@ pub fn run(
         })
         .build()
         .map_err(|error| StartError::System("cannot start the control plane", error))?;
-    let result = runtime.block_on(serve(config, options, started));
+    // Boxed: `block_on` would hold two copies of its code.
+    let result = runtime.block_on(Box::pin(serve(config, options, started)));
     // Whoever still reads a configuration is not waited for.
     runtime.shutdown_background();
     result

@@ -19,16 +19,14 @@ use prometheus::proto::{
 
 use super::document::{FrontendStats, Stats};
 use super::history;
-use super::state::{Parts, State};
+use super::state::{Context, State};
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::snapshot::{ByWorker, ServerCounters, Snapshot};
 use tables::{BACKENDS, FRONTENDS, Kind, PROCESS, SERVERS, Table, WORKERS};
 
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    Router::new()
-        .route("/metrics", parts.guard.reads(get(metrics)))
-        .with_state(Arc::clone(&parts.state))
+pub(super) fn routes(context: &Context) -> Router<Context> {
+    Router::new().route("/metrics", context.guard.reads(get(metrics)))
 }
 
 async fn metrics(extract::State(state): extract::State<Arc<State>>) -> Response {

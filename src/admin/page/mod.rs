@@ -17,7 +17,6 @@ mod parts;
 mod table;
 mod value;
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -29,12 +28,11 @@ use axum::routing::get;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::access::{Guard, Peer};
+use super::access::Peer;
 use super::document::Stats;
 use super::error::Refusal;
 use super::history::Subject;
-use super::state::{Parts, State};
-use crate::control::api::Journal;
+use super::state::Context;
 use parts::{Wanted, rates};
 use table::Proxy;
 use value::{View, list};
@@ -42,29 +40,17 @@ use value::{View, list};
 /// The frame, with the style and the script.
 const FRAME: &str = include_str!("page.html");
 
-/// What pages are made of.
-struct Context {
-    state: Arc<State>,
-    journal: Journal,
-    guard: Guard,
-}
-
 /// The routes.
-pub(super) fn routes(parts: &Parts) -> Router {
-    let context = Context {
-        state: Arc::clone(&parts.state),
-        journal: parts.actions.journal.clone(),
-        guard: parts.guard.clone(),
-    };
+pub(super) fn routes(context: &Context) -> Router<Context> {
     let mut router = Router::new().route("/", get(page));
-    if let Some(path) = &parts.page {
+    if let Some(path) = &context.page {
         router = router.route(path, get(page));
     }
-    router.with_state(Arc::new(context))
+    router
 }
 
 async fn page(
-    extract::State(context): extract::State<Arc<Context>>,
+    extract::State(context): extract::State<Context>,
     Extension(peer): Extension<Peer>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
@@ -175,7 +161,7 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
                 @for proxy in backends { (table::backend(&view, &proxy)) }
             }
             (table::workers(&view, &workers))
-            (parts::events(&context.journal, &view))
+            (parts::events(&context.actions.journal, &view))
         }
     }
 }
