@@ -13,6 +13,7 @@ use crate::config::{self, Config, EngineChoice};
 use crate::io::Listener;
 use crate::privileges;
 use crate::serve::{self, StartError};
+use crate::task;
 
 /// Names of the servers.
 const NAMES: [&str; 3] = ["web1", "web2", "web3"];
@@ -122,7 +123,7 @@ fn start_servers() -> std::io::Result<Vec<SocketAddr>> {
         runtime.block_on(async {
             for (name, listener) in NAMES.into_iter().zip(listeners) {
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    tokio::spawn(serve(name, listener));
+                    task::spawn(serve(name, listener));
                 }
             }
             std::future::pending::<()>().await;
@@ -135,7 +136,7 @@ async fn serve(name: &'static str, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                tokio::spawn(async move {
+                task::spawn(async move {
                     // A client that breaks off is no concern of a demo.
                     let _ = answer_all(name, client).await;
                 });

@@ -62,6 +62,7 @@ pub mod serve;
 pub mod shared;
 pub mod snapshot;
 pub mod sync;
+pub mod task;
 pub mod token;
 pub mod topics;
 pub mod worker;

@@ -194,6 +194,7 @@ const ROOMS: &[&str] = &[
     "io",
     "printable",
     "privileges",
+    "task",
     "token",
     "sync",
     "topics",

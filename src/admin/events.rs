@@ -21,6 +21,7 @@ use super::error::Refusal;
 use super::state::Context;
 use super::streaming::{End, Listener};
 use crate::control::api::{Event, Journal};
+use crate::task;
 
 /// Streams at once, so that some clients remain that ask for something else.
 pub(super) const STREAMS_MAX: usize = 32;
@@ -72,7 +73,7 @@ async fn events(
         return Ok(Json(Events { events }).into_response());
     }
     let (listener, answer) = context.event_streams.begin(connection)?;
-    tokio::spawn(tell(context.actions.journal.clone(), since, listener));
+    task::spawn(tell(context.actions.journal.clone(), since, listener));
     Ok(answer)
 }
 

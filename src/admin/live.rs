@@ -18,6 +18,7 @@ use super::document::Stats;
 use super::error::Refusal;
 use super::state::{Context, State};
 use super::streaming::{End, Listener, Streams};
+use crate::task;
 
 /// From one document to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ impl Feed {
             feed.newest.clone(),
             Arc::clone(&feed.wanted),
         );
-        tokio::spawn(made);
+        task::spawn(made);
         feed
     }
 }
@@ -79,7 +80,7 @@ async fn stream(
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, Refusal> {
     let (listener, answer) = feed.streams.begin(connection)?;
-    tokio::spawn(tell(feed.newest.subscribe(), listener));
+    task::spawn(tell(feed.newest.subscribe(), listener));
     feed.wanted.notify_one();
     Ok(answer)
 }

@@ -72,6 +72,7 @@ use tokio::task::JoinHandle;
 use crate::config;
 use crate::control::api::{Actions, StartError, TakeoverServer, binding, owner};
 use crate::privileges::User;
+use crate::task;
 use crate::token::Token;
 use access::{Guard, Rights};
 use error::Refusal;
@@ -153,7 +154,7 @@ impl Admin {
     #[must_use]
     pub fn start(self, state: State, actions: Actions, takeover: TakeoverServer) -> Serving {
         let state = Arc::new(state);
-        tokio::spawn(state::keep_history(Arc::clone(&state)));
+        task::spawn(state::keep_history(Arc::clone(&state)));
         let router = router(Context {
             feed: live::Feed::start(&state),
             state,
@@ -168,11 +169,11 @@ impl Admin {
             _file: None,
         };
         if let Some((listener, _)) = self.tcp {
-            let task = tokio::spawn(server::accept_tcp(listener, router.clone()));
+            let task = task::spawn(server::accept_tcp(listener, router.clone()));
             serving.tasks.push(task);
         }
         if let Some((listener, file)) = self.unix {
-            let task = tokio::spawn(server::accept_unix(listener, router));
+            let task = task::spawn(server::accept_unix(listener, router));
             serving.tasks.push(task);
             serving._file = Some(file);
         }

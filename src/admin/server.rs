@@ -27,6 +27,7 @@ use super::access::Peer;
 use super::clients::{Answering, Bounds, Client, Clients};
 use super::connection::{Connection, Pace, REQUEST_TIMEOUT};
 use super::error::Refusal;
+use crate::task;
 
 /// Clients over TCP at once. More requests than all streams together: they leave room for others.
 const CLIENTS: Bounds = Bounds {
@@ -111,7 +112,7 @@ where
         Peer::Local { .. } => None,
     };
     let slot = clients.admit(&connection, address).await;
-    tokio::spawn(serve(client, peer, connection, slot, router.clone()));
+    task::spawn(serve(client, peer, connection, slot, router.clone()));
 }
 
 /// A body that is being answered until it is taken, or not wanted any more.

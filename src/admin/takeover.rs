@@ -14,6 +14,7 @@ use super::access::Peer;
 use super::error::Refusal;
 use super::state::Context;
 use crate::control::api;
+use crate::task;
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
@@ -37,7 +38,7 @@ async fn take_over(
     let offer = takeover.offer().await;
     let offer = offer.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
+    task::spawn(async move {
         match upgrade.await {
             Ok(stream) => match plain(stream) {
                 Some(stream) => takeover.transfer(stream, offer).await,

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::output::Failure;
 use super::target::{Address, Target};
 use crate::cli::Process;
+use crate::task;
 
 /// How long it may take to close many sessions.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -169,7 +170,7 @@ impl Client {
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|_| self.broken())?;
         // It ends with the answer.
-        tokio::spawn(connection);
+        task::spawn(async { _ = connection.await });
         let response = sender.send_request(request).await;
         response.map_err(|_| self.broken())
     }

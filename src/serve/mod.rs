@@ -41,6 +41,7 @@ use crate::privileges::{self, User};
 use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::{Registry, ServerShared, Source as ServerSource};
 use crate::sync::Counter;
+use crate::task;
 use crate::worker::Command;
 use stop::{ABORT_TIMEOUT, Signals, Stop, accept_in_grace, finish_sessions, listen_for};
 
@@ -181,7 +182,7 @@ async fn serve(
     let prepared = listeners.prepare(config, worker_count, mode).await?;
     let applied = listeners.apply(prepared, worker_count);
     let (warn, warnings) = mpsc::channel(WARNINGS_MAX);
-    let warnings = tokio::spawn(record_warnings(warnings, journal.clone()));
+    let warnings = task::spawn(record_warnings(warnings, journal.clone()));
     // A warning that does not fit into the channel is dropped; counters show the shortage too.
     let warned = move |text| drop(warn.try_send(text));
     let log = Writer::start(user, warned)
@@ -258,8 +259,8 @@ async fn serve(
         state.discovery = discovery.statuses().clone();
         serving = Some(admin.start(state, actions, takeover_server.clone()));
     }
-    let forgetting = tokio::spawn(registry.clone().forget_left());
-    let dropping = tokio::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
+    let forgetting = task::spawn(registry.clone().forget_left());
+    let dropping = task::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
     let reload = Reload {
         source: options.source,
         registry,
@@ -276,7 +277,7 @@ async fn serve(
         takeover: Weak::new(),
         adopting: None,
     };
-    let mut reload = tokio::spawn(reload.run(requests, hangup));
+    let mut reload = task::spawn(reload.run(requests, hangup));
     log::info!("ringway is ready: {}", workers.description());
     started(&bound);
     systemd::ready().await;
@@ -287,7 +288,7 @@ async fn serve(
         (name, wanted) = signals.next() => {
             stop = wanted;
             workers.shared().mark_stopping();
-            telling = Some(tokio::spawn(systemd::stopping()));
+            telling = Some(task::spawn(systemd::stopping()));
             let grace = active.borrow().snapshot.config.global.shutdown_grace;
             if !grace.is_zero() {
                 log::info!("{name}: not ready any more, but accepting for {grace:?}");

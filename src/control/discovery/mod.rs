@@ -158,7 +158,7 @@ impl Discovery {
         let task = Task::new(name.to_owned(), config, self.outputs.clone(), ended);
         Running {
             config: sender,
-            task: tokio::spawn(task.run()),
+            task: crate::task::spawn(task.run()),
             first_round: Some(first_round),
         }
     }

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{Address, CheckKind, HealthCheck, StatusRanges};
 use crate::logic::health::Cause;
 use crate::snapshot::ServerShared;
+use crate::task;
 
 /// How many bytes of a response are read at most, as in HAProxy.
 const ANSWER_MAX: usize = 16 * 1024;
@@ -111,7 +112,8 @@ impl Probe {
             return Cause::L7Timeout;
         };
         if matches!(cause, Cause::L7Ok(_) | Cause::L7Status(_)) {
-            tokio::spawn(timeout_at(deadline, drain_response(stream, read)));
+            let drained = timeout_at(deadline, drain_response(stream, read));
+            task::spawn(async { _ = drained.await });
         }
         cause
     }
