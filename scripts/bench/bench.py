@@ -1,27 +1,33 @@
 #!/usr/bin/env python3
 """Measures ringway against its rivals, and against relays that do nothing else.
 
-The balancer is alone on one core, the load and the nginx behind it share the last one. Rounds are
-interleaved (A B C, A B C), so that a disturbance of the machine meets all alike, and each sample
-has a process of its own that is warmed up first. Called through scripts/bench.sh.
+The balancer is on one core, the load and the server behind it share the last one. In a `capacity-...` scenario the
+balancer is limited, so that it is the bottleneck; in the others the load is. Rounds are interleaved, each in an order
+of its own, so that a disturbance of the machine meets all alike, and each sample has a process of its own that is
+warmed up first. Called through scripts/bench.sh.
 """
 
 import argparse
 import datetime
 import os
+import random
 import resource
 import shlex
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import building
+import capacity
 import machine
 import report
+import requirements
 import scaling
+from catalog import QUICK, SCENARIOS
 from running import HERE, Balancers, StartFailed, http_server
-from scenarios import Bench, SCENARIOS
+from scenarios import Bench
 
 ROOT = HERE.parent.parent
 
@@ -58,6 +64,9 @@ def arguments():
         prog="scripts/bench.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenario", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO",
                         help=f"what to measure (default: everything): {', '.join(SCENARIOS)}")
+    parser.add_argument("--quick", action="store_true",
+                        help=f"ringway and HAProxy at capacity, in three minutes and without nginx: {', '.join(QUICK)}; "
+                             "implies --dry")
     parser.add_argument("--rounds", type=int, default=7, help="samples for each cell (default %(default)s)")
     parser.add_argument("--seconds", type=int, default=2, help="length of a run (default %(default)s)")
     parser.add_argument("--only", type=names_of(Balancers.NAMES), default=Balancers.NAMES,
@@ -68,7 +77,14 @@ def arguments():
     parser.add_argument("--name", help="ending of the results' folder (default: the short revision)")
     parser.add_argument("--dry", action="store_true",
                         help="write to a temporary folder; allowed with uncommitted changes")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.dry = True
+        options.scenario = options.scenario or list(QUICK)
+        if options.only == Balancers.NAMES:
+            options.only = ["ringway", "ringway-http", "haproxy", "haproxy-http"]
+    options.scenario = options.scenario or list(SCENARIOS)
+    return options
 
 
 def those_that_start(balancers, names):
@@ -84,25 +100,45 @@ def those_that_start(balancers, names):
     return running, notices
 
 
+class Progress:
+    """How many samples of all are taken, and about how long the others take."""
+
+    def __init__(self, total):
+        self.total, self.begun, self.started = total, 0, time.monotonic()
+
+    def step(self):
+        """A sample begins."""
+        self.begun += 1
+
+    def __str__(self):
+        left = (time.monotonic() - self.started) / self.begun * (self.total - self.begun)
+        minutes, seconds = divmod(round(left), 60)
+        return f"[{self.begun}/{self.total}, {minutes}:{seconds:02} left]"
+
+
 def measure(options, bench, names):
     """All samples, scenario by scenario and round by round."""
     samples = []
-    for scenario in (SCENARIOS[name] for name in options.scenario):
+    scenarios = [SCENARIOS[name] for name in options.scenario]
+    progress = Progress(options.rounds * sum(scenario.takes(name) for scenario in scenarios for name in names))
+    for scenario in scenarios:
         taking_part = [name for name in names if scenario.takes(name)]
         if len(taking_part) > 0:
             scenario.prepare(bench, taking_part)
         for number in range(1, options.rounds + 1):
-            for name in taking_part:
+            # The same orders in every measurement.
+            for name in random.Random(f"{scenario.name} {number}").sample(taking_part, len(taking_part)):
+                progress.step()
                 try:
                     sample = scenario.measure(bench, name)
-                except (StartFailed, OSError) as error:
+                except (StartFailed, OSError, capacity.NotPossible) as error:
                     # One that breaks down costs its own sample, not those of an hour.
                     bench.notices.append(f"{scenario.name}, round {number}: {name} gave no sample: {error}")
                     print(f"   {bench.notices[-1]}", file=sys.stderr, flush=True)
                     continue
                 samples.append({"scenario": scenario.name, "round": number, "balancer": name, **sample})
                 mark = f"   ERRORS: {sample['errors']}" if sample["errors"] else ""
-                print(f"  {scenario.name:15} {number:2} {name:18} {sample['value']:10.1f} {sample['unit']}{mark}",
+                print(f"  {progress} {scenario.name:24} {number:2} {name:18} {sample['value']:10.1f} {sample['unit']}{mark}",
                       flush=True)
     return samples
 
@@ -123,16 +159,19 @@ def results_directory(options):
 def main():
     """One measurement from the first check to the written results."""
     options = arguments()
-    options.scenario = options.scenario or list(SCENARIOS)
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        sys.exit("a measurement takes two CPUs, one for the balancer and one for the load: there is only one")
     directory = results_directory(options)
-    binary = building.dist(ROOT)
+    scenarios = [SCENARIOS[name] for name in options.scenario]
+    requirements.install(requirements.of(scenarios, options.only, options.quick))
+    binary = building.dist(ROOT, baselines=not options.quick)
     variants = {f"{balancer}+{name}": building.variant(ROOT, source)
                 for name, source in options.variant for balancer in ("ringway", "ringway-http")}
     # First, so that samples are not lost where callgrind can't run.
     instructions = scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else []
-    cpus = sorted(os.sched_getaffinity(0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -143,19 +182,19 @@ def main():
         scratch = Path(scratch)
         # nginx's workers run as another user when it was started by root.
         scratch.chmod(0o755)
-        with http_server(scratch, cpus[-1]) as server:
+        with http_server(scratch, cpus[-1], options.quick) as server:
             balancers = Balancers(binary, variants, scratch, server.port, cpus)
             wanted = [name for name in [*options.only, *variants]
                       if any(SCENARIOS[scenario].takes(name) for scenario in options.scenario)]
             names, notices = those_that_start(balancers, wanted)
             if not names and "instructions" not in options.scenario:
                 sys.exit("nothing to measure")
-            bench = Bench(balancers, options.seconds)
+            bench = Bench(balancers, server, options.seconds)
             samples = measure(options, bench, names)
-    if len(cpus) == 1:
-        notices.append("only one CPU: the balancer shared it with the load")
-    facts.append(("CPUs", f"balancer on {cpus[0]}, load and nginx on {cpus[-1]}"))
+    facts.append(("CPUs", f"balancer on {cpus[0]}, load and server on {cpus[-1]}"))
     facts.append(("rounds", f"{options.rounds}, {options.seconds} s each after 1 s of warm-up"))
+    if options.quick:
+        return print(f"\n{report.short(report.Summary(samples))}")
     directory.mkdir(parents=True, exist_ok=True)
     words = sys.argv[1:]
     for name, patch in options.variant:

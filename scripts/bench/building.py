@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,10 +14,14 @@ def cargo_target(root):
     return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")).resolve()
 
 
-def dist(root):
-    """Builds the program and the baselines; returns the program's path."""
-    subprocess.run(["cargo", "build", "--profile", "dist", "--quiet", "--bins", "--examples"], cwd=root, check=True)
-    return cargo_target(root) / "dist" / "ringway"
+def dist(root, baselines):
+    """Builds the program, and the baselines if they are wanted; returns the program's path."""
+    program = cargo_target(root) / "dist" / "ringway"
+    if not program.exists():
+        print("building ringway, once: a few minutes", file=sys.stderr, flush=True)
+    what = ["--bins", "--examples"] if baselines else ["--bins"]
+    subprocess.run(["cargo", "build", "--profile", "dist", "--quiet", *what], cwd=root, check=True)
+    return program
 
 
 def commit(root, name):

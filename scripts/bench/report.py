@@ -4,9 +4,11 @@ import csv
 import statistics
 from dataclasses import dataclass, field
 
+import capacity
 import plots
 import scaling
-from scenarios import SCENARIOS
+from catalog import SCENARIOS
+from scenarios import AtCapacity
 
 COLUMNS = [
     "scenario", "round", "balancer", "value", "unit", "requests", "seconds", "requests_per_second",
@@ -157,6 +159,53 @@ def table(summary):
     return markdown(header, rows, left=3)
 
 
+def best_rival(summary, cell):
+    """The cheapest of the others that are no relays, or None."""
+    rivals = [other for other in summary.of(cell.scenario).values() if other.balancer.startswith(("haproxy", "nginx"))]
+    return min(rivals, key=Cell.median, default=None)
+
+
+def capacity_rows(summary):
+    """What one core carries: a row for each scenario at capacity and each balancer."""
+    rows = []
+    for (name, balancer), cell in summary.cells.items():
+        scenario = SCENARIOS[name]
+        if not isinstance(scenario, AtCapacity) or scenario.way != capacity.WAYS[0]:
+            continue
+        rival = best_rival(summary, cell)
+        other_ways = [summary.cells.get((AtCapacity.name_of(way, scenario.load_bound), balancer))
+                      for way in capacity.WAYS[1:]]
+        rows.append([
+            scenario.about, balancer, number(cell.median(), 1), number(cell.ratio(rival)),
+            *(number(other and other.ratio(best_rival(summary, other))) for other in other_ways),
+            number(cell.median("requests_per_second"), 0), number(cell.ratio(rival, "requests_per_second")),
+            number(cell.median("p99_us"), 0),
+        ])
+    return rows
+
+
+CAPACITY_HEADER = ["Work", "Balancer", "CPU, µs/request", "to the best rival", "with the quota", "Requests/s", "to its",
+                   "p99, µs"]
+
+
+def short(summary):
+    """The table of a quick measurement."""
+    rows = [[*row[:4], *row[5:]] for row in capacity_rows(summary)]
+    header = [*CAPACITY_HEADER[:4], *CAPACITY_HEADER[5:]]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = ["  ".join(word.ljust(width) if column < 2 else word.rjust(width)
+                       for column, (word, width) in enumerate(zip(row, widths))) for row in [header, *rows]]
+    return "\n".join(lines) + "\n\nOne core, which a spinning process shares, so that the balancer is the bottleneck.\n"
+
+
+CAPACITY = f"""\
+The balancer is the bottleneck: its core is shared with a process that spins, or (*with the quota*) the CPU controller
+allows it {capacity.QUOTA:.0%} of a core. So a request's CPU time is what it costs when events gather, and requests/s
+show what a core carries. Both ways must agree within noise. p99 is mostly the wait for the core.
+
+"""
+
+
 def matrix(summary, names, entry):
     """Scenarios by balancers; `entry` makes the text of a cell."""
     names = [name for name in names if name in summary.scenarios()]
@@ -227,7 +276,9 @@ def write(directory, results):
         ratio = cell.ratio(summary.reference(cell.scenario))
         return f"{number(cell.median(), 1)} ({number(ratio)})" if ratio is not None else number(cell.median(), 1)
 
+    at_capacity = capacity_rows(summary)
     sections = [
+        ("At capacity", CAPACITY + markdown(CAPACITY_HEADER, at_capacity, left=2) if at_capacity else ""),
         ("Goals", "The ratio is the median of those of the rounds, to the best of the rivals that a goal names.\n\n"
          + goals(summary) if summary.cells else ""),
         ("Plots", "\n".join(f"![{title}]({file})" for title, file in drawn) + "\n" if drawn else ""),

@@ -63,11 +63,11 @@ def exchange(connection, path="/100"):
 class Program:
     """A started program, pinned to CPUs, with its children."""
 
-    def __init__(self, name, command, port, cpus, directory):
+    def __init__(self, name, command, port, cpus, directory, prefix=()):
         self.port = port
         self.cpus = cpus
         self.directory = directory
-        self.command = ["taskset", "-c", ",".join(map(str, cpus)), *map(str, command)]
+        self.command = [*prefix, "taskset", "-c", ",".join(map(str, cpus)), *map(str, command)]
         self.log_path = directory / f"{name}.log"
         # Seconds from the start to the end of the first exchange.
         self.started_after = None
@@ -232,14 +232,18 @@ def two_writes_server():
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def http_server(directory, cpu):
-    """The nginx behind the balancers, with its files written below the directory."""
+def http_server(directory, cpu, quick=False):
+    """The nginx behind the balancers, with its files written below the directory; if it must be quick, a HAProxy that
+    answers with 100 B."""
+    port = free_port()
+    values = {"LISTEN": port, "DIR": directory, "BODY100": "x" * 100}
+    if quick:
+        config = fill("haproxy-server.cfg", directory / "haproxy-server.cfg", values)
+        return Program("server", ["haproxy", "-db", "-f", config], port, [cpu], directory)
     www = directory / "www"
     www.mkdir()
     for name, kib in (("1k", 1), ("4k", 4), ("16k", 16), ("64k", 64), ("256k", 256), ("1m", 1024), ("16m", 16384)):
         (www / name).write_bytes(b"k" * kib * 1024)
-    port = free_port()
-    values = {"LISTEN": port, "DIR": directory, "BODY100": "x" * 100}
     config = fill("nginx.conf", directory / "nginx.conf", values)
     return Program("nginx", nginx_command(config, directory), port, [cpu], directory)
 
@@ -255,7 +259,8 @@ class Balancers:
     # The baselines of benches/relays, which take no configuration.
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
     NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
-             "ringway-epoll", "ringway-epoll-http", "haproxy-http", "ringway-2", "haproxy-2", "direct"]
+             "ringway-epoll", "ringway-epoll-http", "haproxy-http", "ringway-2", "haproxy-2",
+             "ringway-all", "ringway-epoll-all", "haproxy-all", "nginx-stream-all", "direct"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 
@@ -268,8 +273,11 @@ class Balancers:
         """Open sessions for which every balancer has descriptors."""
         return (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - self.RESERVED_FILES) // 2
 
-    def start(self, name, two_cpus=False, server_port=None):
-        """A fresh process in front of the HTTP server, or of another one; use it as a context."""
+    def start(self, name, cpus=None, server_port=None, prefix=()):
+        """A fresh process in front of the HTTP server, or of another one; use it as a context.
+
+        It runs on the first CPU unless others are given. The prefix are words before its command.
+        """
         server_port = server_port or self.server_port
         if name == "direct":
             return Direct(server_port, self.cpus[:1])
@@ -277,7 +285,13 @@ class Balancers:
         command = self.command(name, port, server_port)
         if not shutil.which(str(command[0])):
             raise StartFailed(f"{command[0]} is not there")
-        return Program(name, command, port, self.cpus[:2] if two_cpus else self.cpus[:1], self.directory)
+        return Program(name, command, port, cpus or self.cpus[:1], self.directory, prefix)
+
+    def workers(self, mode):
+        """A mode without its ending, and the number of workers that this means."""
+        rest, _, ending = mode.rpartition("-")
+        counts = {"2": 2, "all": len(self.cpus)}
+        return (rest, counts[ending]) if ending in counts else (mode, 1)
 
     def command(self, name, port, server_port):
         """What starts it on this port, in front of a server."""
@@ -286,8 +300,8 @@ class Balancers:
             return [relay, f"127.0.0.1:{port}", f"127.0.0.1:{server_port}"]
         engine = ["--engine", "epoll"] if "-epoll" in name else []
         kind, _, mode = name.partition("+")[0].replace("-epoll", "").partition("-")
-        workers = 2 if mode == "2" else 1
-        template = kind if mode in ("", "2") else f"{kind}-{mode}"
+        mode, workers = self.workers(mode)
+        template = f"{kind}-{mode}" if mode else kind
         template += {"ringway": ".toml", "nginx": ".conf", "haproxy": ".cfg"}[kind]
         values = {"LISTEN": port, "SERVER": server_port, "DIR": self.directory, "WORKERS": workers}
         config = fill(template, self.directory / template, values)

@@ -1,6 +1,8 @@
 """What is measured: each scenario with its load, its unit and the goal that ringway has in it."""
 
 import collections
+import contextlib
+import os
 import signal
 import socket
 import statistics
@@ -8,13 +10,11 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+import capacity
 import load
 import machine
 from running import StartFailed, exchange, two_writes_server
 
-CLOSE = "Connection: close"
-# The cookie that names the server in both configurations of HTTP mode.
-COOKIE = "Cookie: theme=dark; SRV=w"
 IDLE_SESSIONS = 8000
 STALLED_READERS = 100
 FIRST_ANSWERS = 200
@@ -37,6 +37,8 @@ class Bench:
     """What the scenarios of one measurement share."""
 
     balancers: object
+    # The HTTP server behind them.
+    server: object
     seconds: int
     # Commands that were run, as they are published.
     commands: set = field(default_factory=set)
@@ -76,8 +78,24 @@ def counted(balancer):
     return *balancer.cpu_us(), balancer.sleeps(), machine.stolen_us(balancer.cpus)
 
 
+@contextlib.contextmanager
+def on_cpus(pids, cpus):
+    """Lets processes run on these CPUs for the time of the block; 0 is this one."""
+    before = {pid: os.sched_getaffinity(pid) for pid in pids}
+    for pid in pids:
+        os.sched_setaffinity(pid, cpus)
+    try:
+        yield
+    finally:
+        for pid, allowed in before.items():
+            os.sched_setaffinity(pid, allowed)
+
+
 class Scenario:
     """How something is measured, for which balancers, and what ringway is to reach."""
+
+    # What it needs beside the balancers and the load: names of requirements.py.
+    NEEDS = ()
 
     def __init__(self, name, about, goals=(), http=False, only=None):
         self.name, self.about, self.goals, self.http, self.only = name, about, goals, http, only
@@ -87,7 +105,7 @@ class Scenario:
         plain = name.partition("+")[0]
         if self.only is not None:
             return plain in self.only
-        return plain.endswith("-http") == self.http and not plain.endswith("-2") and plain != "direct"
+        return plain.endswith("-http") == self.http and not plain.endswith(("-2", "-all")) and plain != "direct"
 
     def prepare(self, bench, names):
         """Once before the rounds."""
@@ -111,19 +129,54 @@ class Requests(Scenario):
         return load.wrk_command(balancer.port, self.path, self.connections, self.headers, self.script, seconds)
 
     def measure(self, bench, name):
-        with bench.balancers.start(name, two_cpus=self.two_cpus) as balancer, \
+        cpus = bench.balancers.cpus[:2] if self.two_cpus else None
+        with bench.balancers.start(name, cpus) as balancer, \
                 load.held_open(balancer.port, self.held), \
                 load.stalled_readers(balancer.port, self.stalled, "/16m"):
-            command = self.command(balancer, bench.seconds)
-            bench.commands.add(load.shown(command, balancer.port))
-            load.run_wrk(self.command(balancer, 1))
-            before = counted(balancer)
-            result = load.run_wrk(command)
-            return sample(balancer, before, result, lambda row: row["cpu_us_per_request"], "µs/request")
+            return self.sample(bench, balancer)
+
+    def sample(self, bench, balancer, value=lambda row: row["cpu_us_per_request"], unit="µs/request"):
+        """One run of wrk after a warm-up."""
+        command = self.command(balancer, bench.seconds)
+        bench.commands.add(load.shown(command, balancer.port))
+        load.run_wrk(self.command(balancer, 1))
+        before = counted(balancer)
+        result = load.run_wrk(command)
+        return sample(balancer, before, result, value, unit)
+
+
+class AtCapacity(Requests):
+    """The same, with a balancer that is limited, so that it is the bottleneck."""
+
+    @staticmethod
+    def name_of(way, load_bound):
+        """The first way has the short name."""
+        return f"capacity-{load_bound.name}" + ("" if way == capacity.WAYS[0] else f"-{way}")
+
+    def __init__(self, way, load_bound, goals):
+        super().__init__(self.name_of(way, load_bound), load_bound.about, load_bound.path, load_bound.connections, headers=load_bound.headers,
+                         goals=goals, http=load_bound.http, only=load_bound.only)
+        self.way, self.load_bound = way, load_bound
+
+    def measure(self, bench, name):
+        with capacity.limited(self.way, bench.balancers.cpus[0]) as prefix, \
+                bench.balancers.start(name, prefix=prefix) as balancer:
+            return self.sample(bench, balancer)
+
+
+class DayOne(Requests):
+    """As everybody tries it first: balancer, load and server on all CPUs, with a worker for each."""
+
+    def measure(self, bench, name):
+        cpus = bench.balancers.cpus
+        with on_cpus([0, *bench.server.pids()], cpus), bench.balancers.start(name, cpus) as balancer:
+            return self.sample(bench, balancer, lambda row: 1e6 / max(row["requests_per_second"], 1), "µs/answer")
 
 
 class FixedRate(Scenario):
     """The latency that 99 % of the requests stay below, at a rate that all can serve with ease."""
+
+    NEEDS = ("oha",)
 
     def __init__(self, name, about, path, connections, *, headers=(), **options):
         super().__init__(name, about, **options)
@@ -206,6 +259,8 @@ class Syscalls(Requests):
     """Calls into the kernel for each request. Tracing slows the balancer, so more events are
     gathered for each call than without."""
 
+    NEEDS = ("strace",)
+
     def measure(self, bench, name):
         with bench.balancers.start(name) as balancer:
             load.run_wrk(self.command(balancer, 1))
@@ -231,60 +286,7 @@ class Syscalls(Requests):
 class Instructions(Scenario):
     """Counted once before the others, of the logic alone."""
 
+    NEEDS = ("valgrind",)
+
     def takes(self, name):
         return False
-
-
-HAPROXY = ("haproxy",)
-EPOLL = "ringway-epoll"
-SPLICING = ("haproxy-splice", "haproxy-forced")
-WITH_COOKIE = ("haproxy-http",)
-FLOOR = ("relay-floor",)
-RIVALS = ("haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream")
-BOTH = ("ringway", "haproxy")
-
-SCENARIOS = {scenario.name: scenario for scenario in [
-    Requests("small-1", "100 B answers, 1 kept-alive connection", "/100", 1),
-    Requests("small", "100 B answers, 64 kept-alive connections", "/100", 64,
-             goals=(Goal(0.92, HAPROXY), Goal(1.05, FLOOR), Goal(0.95, HAPROXY, EPOLL))),
-    Requests("small-1000", "100 B answers, 1,000 kept-alive connections", "/100", 1000),
-    Requests("1k", "1 KB answers, 64 kept-alive connections", "/1k", 64),
-    Requests("4k", "4 KB answers, 64 kept-alive connections", "/4k", 64),
-    Requests("16k", "16 KB answers, 64 kept-alive connections", "/16k", 64, goals=(Goal(0.65, RIVALS),)),
-    Requests("64k", "64 KB answers, 64 kept-alive connections", "/64k", 64),
-    Requests("256k", "256 KB answers, 32 kept-alive connections", "/256k", 32),
-    Requests("1m", "1 MB answers, 16 kept-alive connections", "/1m", 16,
-             goals=(Goal(0.65, SPLICING), Goal(0.30, ("haproxy-splice",), EPOLL))),
-    Requests("16m", "16 MB answers, 8 kept-alive connections", "/16m", 8, goals=(Goal(0.65, SPLICING),)),
-    Requests("upload-1m", "1 MB uploads, 16 kept-alive connections", "/upload", 16, script="upload.lua"),
-    Requests("churn", "100 B answers, a connection for each request, 64 at a time", "/100", 64, headers=[CLOSE],
-             goals=(Goal(0.88, RIVALS), Goal(0.90, HAPROXY, EPOLL))),
-    Requests("http-small", "HTTP mode, sticky cookie, 100 B answers, 64 kept-alive connections", "/100", 64,
-             headers=[COOKIE], http=True, goals=(Goal(0.68, WITH_COOKIE), Goal(0.75, WITH_COOKIE, EPOLL))),
-    Requests("http-churn", "HTTP mode, sticky cookie, a connection for each request, 64 at a time", "/100", 64,
-             headers=[COOKIE, CLOSE], http=True),
-    FixedRate("rate", "p99 of 100 B answers at a fixed rate, 64 kept-alive connections", "/100", 64,
-              goals=(Goal(1.0, RIVALS),)),
-    FixedRate("http-rate", "p99 of HTTP mode with a sticky cookie at a fixed rate, 64 kept-alive connections", "/100",
-              64, headers=[COOKIE], http=True, goals=(Goal(1.0, WITH_COOKIE),)),
-    Requests("stalled", f"as `small`, beside {STALLED_READERS} clients that asked for 16 MB and read nothing", "/100",
-             64, stalled=STALLED_READERS, only=(*BOTH, "haproxy-splice", "nginx-stream")),
-    FirstAnswer("first-answer", "p50 of the first answer of a server that writes head and body apart",
-                only=(*BOTH, "ringway-http", "haproxy-http", "nginx-stream", "direct")),
-    Idle("idle", "memory of an idle session, 8,000 open", goals=(Goal(0.15, RIVALS),)),
-    StartUp("start-up", "from the start to the first answer"),
-    *(Requests(f"open-{count}", f"as `small` with 10 connections, beside {count - 10:,} idle sessions", "/100", 10,
-               held=count - 10, only=BOTH) for count in (10, 100, 1000, 8000)),
-    *(Requests(f"open-{count}-churn", f"as `churn` with 10 connections, beside {count - 10:,} idle sessions", "/100",
-               10, held=count - 10, headers=[CLOSE], only=BOTH) for count in (10, 100, 1000, 8000)),
-    Requests("workers", "as `small` with 128 connections, one worker against two", "/100", 128, two_cpus=True,
-             only=(*BOTH, "ringway-2", "haproxy-2")),
-    Syscalls("calls-small", "calls into the kernel for each request of `small`", "/100", 64),
-    Syscalls("calls-16k", "calls into the kernel for each request of `16k`", "/16k", 64),
-    Syscalls("calls-1m", "calls into the kernel for each request of `1m`", "/1m", 16),
-    Syscalls("calls-churn", "calls into the kernel for each request, and so connection, of `churn`", "/100", 64,
-             headers=[CLOSE]),
-    Syscalls("calls-http", "calls into the kernel for each request of `http-small`", "/100", 64, headers=[COOKIE],
-             http=True),
-    Instructions("instructions", "instructions of the logic alone, by open sessions (callgrind)"),
-]}

@@ -1,0 +1,46 @@
+"""What a measurement needs of this machine, installed when it is missing."""
+
+import subprocess
+import sys
+
+from load import OHA
+from running import HERE
+
+ROOT = HERE.parent.parent
+# As scripts/packages.sh takes them.
+PACKAGES = {
+    "wrk": "wrk:wrk",
+    "haproxy": "haproxy:haproxy",
+    "nginx": "nginx:nginx",
+    "nginx-stream": "@/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream",
+    "strace": "strace:strace",
+    "valgrind": "valgrind:valgrind",
+}
+OHA_VERSION = "1.16.0"
+
+
+def of(scenarios, names, quick):
+    """Names of what these scenarios need with these balancers."""
+    needed = {"wrk"} | {need for scenario in scenarios for need in scenario.NEEDS}
+    for name in names:
+        if not any(scenario.takes(name) for scenario in scenarios):
+            continue
+        if name.startswith("haproxy"):
+            needed.add("haproxy")
+        if name.startswith("nginx"):
+            needed.update(("nginx", "nginx-stream"))
+    # The server behind the balancers.
+    needed.add("haproxy" if quick else "nginx")
+    return needed
+
+
+def install(needed):
+    """Installs what is missing of it, and says so."""
+    packages = [PACKAGES[name] for name in PACKAGES if name in needed]
+    subprocess.run([ROOT / "scripts" / "packages.sh", *packages], check=True)
+    # Sends at a fixed rate and counts from when a request was due; Debian does not have it.
+    if "oha" in needed and not OHA.exists():
+        print(f"building oha {OHA_VERSION}, the load at a fixed rate: about ten minutes on two cores",
+              file=sys.stderr, flush=True)
+        subprocess.run(["cargo", "install", "--quiet", "--locked", "--root", OHA.parent.parent, f"oha@{OHA_VERSION}"],
+                       check=True)
