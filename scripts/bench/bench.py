@@ -73,7 +73,7 @@ def arguments():
                         metavar="NAME,...", help=f"who takes part, of {', '.join(Balancers.NAMES)}")
     parser.add_argument("--variant", type=variant, action="append", default=[], metavar="NAME=SOURCE",
                         help="also measure ringway with this patch applied, or of this commit, as ringway+NAME and "
-                             "ringway-http+NAME")
+                             "the like, for those that take part")
     parser.add_argument("--name", help="ending of the results' folder (default: the short revision)")
     parser.add_argument("--dry", action="store_true",
                         help="write to a temporary folder; allowed with uncommitted changes")
@@ -168,8 +168,10 @@ def main():
     scenarios = [SCENARIOS[name] for name in options.scenario]
     requirements.install(requirements.of(scenarios, options.only, options.quick))
     binary = building.dist(ROOT, baselines=not options.quick)
+    # Of those who take part.
+    own = [name for name in options.only if name in ("ringway", "ringway-http", "ringway-epoll", "ringway-epoll-http")]
     variants = {f"{balancer}+{name}": building.variant(ROOT, source)
-                for name, source in options.variant for balancer in ("ringway", "ringway-http")}
+                for name, source in options.variant for balancer in own}
     # First, so that samples are not lost where callgrind can't run.
     instructions = scaling.instructions(binary.parent / "examples") if "instructions" in options.scenario else []
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
