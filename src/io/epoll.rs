@@ -5,7 +5,8 @@
 //! than it was given, or [`Fault::WouldBlock`]. An operation waits in the state of its socket. Once the
 //! socket is ready for it, the socket enters a queue; the next turn tries the operation and returns its
 //! completion. Each turn examines a socket once and makes at most one receive of it, so that a busy one does
-//! not keep others waiting; it asks the kernel for new edges once.
+//! not keep others waiting; it asks the kernel for new edges once. Only the end of a stream that is known to
+//! follow is reported in the same turn, so that it goes on in one packet with the last bytes.
 //!
 //! A send is tried when it is queued.
 //!
@@ -90,6 +91,8 @@ enum Step {
     Write,
     /// The read of a socket.
     Read,
+    /// The end of the stream, if it is known to follow the bytes that were read.
+    End,
     /// The accept of a listener, which may take so many more connections.
     Accept(u32),
 }
@@ -247,7 +250,8 @@ impl<K: Readiness> Epoll<K> {
                     match step {
                         Step::Watch => (self.try_watch(index), Some(Step::Write)),
                         Step::Write => (self.try_write(index), Some(Step::Read)),
-                        Step::Read | Step::Accept(_) => (self.try_read(index), None),
+                        Step::Read => self.try_read_and_more(index),
+                        Step::End | Step::Accept(_) => (self.try_end(index, key), None),
                     }
                 }
                 (Named::Listener(index, generation), Step::Accept(left)) => {
@@ -317,6 +321,25 @@ impl<K: Readiness> Epoll<K> {
         };
         state.end_write();
         Some((token, done))
+    }
+
+    /// A read, and whether the end of the stream is examined next. Until then the socket is not queued.
+    fn try_read_and_more(&mut self, index: usize) -> (Option<(Token, Done<Self>)>, Option<Step>) {
+        let done = self.try_read(index);
+        let state = &mut self.sockets[index];
+        let end_follows = done.is_some() && state.ready.has(Ready::AT_END) && !state.is_queued;
+        state.is_queued |= end_follows;
+        (done, end_follows.then_some(Step::End))
+    }
+
+    fn try_end(&mut self, index: usize, key: Key) -> Option<(Token, Done<Self>)> {
+        let done = self.try_read(index);
+        let state = &mut self.sockets[index];
+        state.is_queued = state.is_due();
+        if state.is_queued {
+            self.due.push_back(key);
+        }
+        done
     }
 
     fn try_read(&mut self, index: usize) -> Option<(Token, Done<Self>)> {

@@ -473,6 +473,37 @@ fn bytes_and_the_end_that_came_together_are_both_received((mut engine, _): (impl
     }
 }
 
+/// So that the last bytes and the end can be passed on in one packet.
+#[test]
+fn epoll_reports_the_end_in_the_turn_of_the_last_bytes() {
+    let (mut engine, _) = on_epoll();
+    for _ in 0..20 {
+        let (socket, mut peer) = connected(&mut engine);
+        engine.receive(&socket, Receive::Stream, true, Token(2));
+        peer.write_all(b"last").unwrap();
+        drop(peer);
+        let (_, done) = completion(&mut engine);
+        let Done::Received {
+            bytes: Ok((Some(buffer), len)),
+            armed: false,
+            ..
+        } = done
+        else {
+            panic!("{done:?}");
+        };
+        assert_eq!(take(&mut engine, buffer, len), b"last");
+        engine.receive(&socket, Receive::Stream, true, Token(3));
+        let end = engine.next();
+        let Some((Token(3), Done::Received { bytes, .. })) = end else {
+            panic!("{end:?}");
+        };
+        assert!(matches!(bytes, Ok((None, 0))));
+        assert!(engine.next().is_none());
+        engine.close(socket);
+        nothing(&mut engine);
+    }
+}
+
 fn a_receive_brings_no_more_than_it_may((mut engine, _): (impl Tested, Waker)) {
     let (socket, mut peer) = connected(&mut engine);
     peer.write_all(b"0123456789").unwrap();
