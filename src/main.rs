@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use ringway::cli::{Cli, Command, File, Overrides};
+use ringway::cli::{Cli, Command, File, Overrides, Pool};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::serve::{Options, Source, StartError};
 use ringway::{admin, demo, doctor, generate, logging, operator, serve};
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = Cli::from_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match cli.command {
         Command::Run {
             file,
             overrides,
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Command::Tcp { pool, overrides } => {
             let resolver = &serve::resolve_host;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
-            logged(None, || serve_simple(config, overrides))
+            logged(None, || serve_simple(config, &pool, overrides))
         }
         Command::Http {
             pool,
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             let resolver = &serve::resolve_host;
             let (listen, servers) = (&pool.listen, &pool.servers);
             let config = Config::simple_http(listen, &cookie, pool.balance, servers, resolver);
-            logged(None, || serve_simple(config, overrides))
+            logged(None, || serve_simple(config, &pool, overrides))
         }
         Command::Demo { engine } => logged(None, || finish(demo::run(engine))),
         Command::Doctor => doctor::run(),
@@ -140,7 +140,17 @@ fn check(file: &File, print_effective: bool) -> ExitCode {
     }
 }
 
-fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> ExitCode {
+fn serve_simple(
+    config: Result<Config, Vec<Problem>>,
+    pool: &Pool,
+    overrides: Overrides,
+) -> ExitCode {
+    let config = config
+        .map_err(|problems| problems.iter().map(Problem::to_string).collect())
+        .and_then(|mut config| match apply_pool(pool, &mut config) {
+            Ok(()) => Ok(config),
+            Err(problem) => Err(vec![problem]),
+        });
     match config {
         Ok(config) => serve(config, overrides, None, None),
         Err(problems) => {
@@ -150,6 +160,17 @@ fn serve_simple(config: Result<Config, Vec<Problem>>, overrides: Overrides) -> E
             ExitCode::FAILURE
         }
     }
+}
+
+/// Sets what the command line says of how servers are checked and how the process stops.
+fn apply_pool(pool: &Pool, config: &mut Config) -> Result<(), String> {
+    if let Some(path) = &pool.check {
+        let set = config.set_check(path.as_deref());
+        set.map_err(|problem| format!("--check: {problem}"))?;
+    }
+    let timeout = &pool.shutdown_timeout;
+    let set = config.set_shutdown_timeout(timeout);
+    set.map_err(|problem| format!("--shutdown-timeout {timeout}: {problem}"))
 }
 
 /// Runs until a signal ends it. `file`: where the configuration comes from, and a reload finds the
@@ -188,6 +209,14 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
     if let Some(address) = &overrides.admin {
         let set = config.set_admin(address, overrides.admin_read_only, &serve::resolve_host);
         set.map_err(|problem| format!("--admin {address}: {problem}"))?;
+    }
+    if let Some(path) = &overrides.page {
+        let set = config.set_page(path);
+        set.map_err(|problem| format!("--page: {problem}"))?;
+    }
+    if let Some(path) = &overrides.admin_socket {
+        let set = config.set_admin_socket(path);
+        set.map_err(|problem| format!("--admin-socket {}: {problem}", path.display()))?;
     }
     Ok(())
 }

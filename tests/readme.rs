@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use ringway::cli::Cli;
 use ringway::config;
 
@@ -137,7 +137,8 @@ fn words(line: &str) -> Vec<String> {
 #[track_caller]
 fn check_arguments(arguments: &[String]) {
     let name = "ringway".to_owned();
-    let parsed = Cli::try_parse_from(std::iter::once(&name).chain(arguments));
+    let words = std::iter::once(&name).chain(arguments).map(Into::into);
+    let parsed = Cli::from_arguments(words);
     assert!(parsed.is_ok(), "{arguments:?}: {}", parsed.unwrap_err());
 }
 

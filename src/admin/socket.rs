@@ -139,6 +139,9 @@ fn refusal(path: &Path, refused: &Refused) -> String {
                 "this user may not make a file in {folder}: give it the folder, or name another"
             )
         }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("{folder} can't be written to: mount a tmpfs there, or name another path")
+        }
         ErrorKind::AddrInUse => {
             let owner = refused.owner.as_ref().map(|owner| format!(": {owner}"));
             let owner = owner.unwrap_or_default();

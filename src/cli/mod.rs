@@ -1,13 +1,17 @@
 //! The command line: commands, options and their help.
 //!
-//! `program` has all commands but those for a running process, which are in `operator`. Nothing is done
+//! `program` has all commands but those for a running process, which are in `operator`; `serving` has the options
+//! of commands that serve, `arguments` reads the words. Nothing is done
 //! here: `main` and [`crate::operator`] do what is asked.
 
+mod arguments;
 mod file;
 mod operator;
 mod program;
+mod serving;
 
 pub use file::File;
 pub use operator::{Command as OperatorCommand, Leave, Process, ServerChange, ServerName};
 pub(crate) use program::HELP_TOPIC;
-pub use program::{Cli, Command, Overrides, Pool};
+pub use program::{Cli, Command};
+pub use serving::{Overrides, Pool};

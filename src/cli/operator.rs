@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::file::File;
+use super::serving::ADMIN_SOCKET;
 use crate::config::parse_duration;
 
 const STATUS_EXAMPLES: &str = "\
@@ -242,7 +243,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Process {
     /// Admin socket or URL of the process [default: what the configuration file says]
-    #[arg(long, value_name = "SOCKET-OR-URL")]
+    #[arg(long, value_name = "SOCKET-OR-URL", env = ADMIN_SOCKET)]
     pub admin: Option<String>,
     /// File with the token for actions over TCP [default: what the configuration file says]
     #[arg(long, value_name = "FILE")]

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use super::file::File;
 use super::operator;
-use crate::config::{self, Algorithm, EngineChoice};
+use super::serving::{Overrides, Pool, engine};
+use crate::config::{self, EngineChoice};
 use crate::topics;
 
 /// The cookie of `ringway http` unless it is named.
@@ -57,12 +58,15 @@ Exit status: 0 the configuration is valid, 1 it is not, 2 wrong usage.";
 const TCP_EXAMPLES: &str = "\
 Examples:
   ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
+  ringway tcp --listen 0.0.0.0:80 --check dns:tasks.web:8080
   ringway tcp --listen [::]:5432 --balance least_conn db1.internal:5432 db2.internal:5432";
 
 const HTTP_EXAMPLES: &str = "\
 Examples:
   ringway http --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
   ringway http --listen [::]:80 --cookie SRV --balance least_conn app1.internal:80 app2.internal:80
+  ringway http --listen 0.0.0.0:80 --check /health --admin 0.0.0.0:9000 --admin-read-only \\
+    --page /haproxy_stats dns:tasks.web:8080
 
 A client that comes back with the cookie reaches the same server.";
 
@@ -211,62 +215,6 @@ pub enum Command {
     },
 }
 
-/// Listeners and servers of a frontend and its backend that are given without a configuration file.
-#[derive(Args, Debug)]
-pub struct Pool {
-    /// Address to listen on; repeatable
-    #[arg(
-        long,
-        required = true,
-        value_name = "ADDR",
-        help = "Address to listen on, for example 0.0.0.0:8080 or [::]:8080; repeatable"
-    )]
-    pub listen: Vec<String>,
-    /// How a server is chosen: round_robin, least_conn, random, source_hash or first
-    #[arg(long, value_name = "ALG", default_value_t = Algorithm::RoundRobin, value_parser = balance)]
-    pub balance: Algorithm,
-    /// Servers
-    #[arg(
-        required = true,
-        value_name = "SERVER",
-        help = "Servers, each as IP:port, [IPv6]:port or host:port; dns:NAME:port for all that DNS finds"
-    )]
-    pub servers: Vec<String>,
-}
-
-/// Options that replace values of the configuration file.
-#[derive(Args, Debug)]
-pub struct Overrides {
-    /// Worker threads [default: what the configuration says, else one per CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub workers: Option<u16>,
-    /// By which interface of the kernel workers move bytes: auto, io_uring, epoll [default: what the configuration says, else auto]
-    #[arg(long, value_name = "ENGINE", value_parser = engine)]
-    pub engine: Option<EngineChoice>,
-    /// Address of the admin listener, on loopback unless it is read-only or there is a token [default: what the configuration says, else none]
-    #[arg(long, value_name = "ADDR")]
-    pub admin: Option<String>,
-    /// Let everybody who reaches the admin listener read, and nobody change anything over it
-    #[arg(long, requires = "admin")]
-    pub admin_read_only: bool,
-}
-
-fn engine(name: &str) -> Result<EngineChoice, String> {
-    let known = EngineChoice::NAMES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, engine)| *engine).ok_or_else(|| {
-        let names: Vec<&str> = EngineChoice::NAMES.iter().map(|(name, _)| *name).collect();
-        format!("one of {} is needed", names.join(", "))
-    })
-}
-
-fn balance(name: &str) -> Result<Algorithm, String> {
-    let known = Algorithm::NAMES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, balance)| *balance).ok_or_else(|| {
-        let names: Vec<&str> = Algorithm::NAMES.iter().map(|(name, _)| *name).collect();
-        format!("one of {} is needed", names.join(", "))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -295,6 +243,33 @@ mod tests {
         };
         assert_eq!((cookie.as_str(), overrides.workers), ("RINGWAY", Some(2)));
         assert_eq!((pool.listen, pool.servers), (tcp.listen, tcp.servers));
+    }
+
+    #[test]
+    fn a_check_takes_a_path_and_leaves_servers_alone() {
+        let parse = |arguments: &[&str]| {
+            let start = ["ringway", "http", "--listen", "[::]:80"];
+            let arguments = start.iter().chain(arguments).map(|word| (*word).into());
+            match Cli::from_arguments(arguments).expect("valid").command {
+                Command::Http { pool, .. } => (pool.check, pool.servers.join(" ")),
+                _ => panic!("another command"),
+            }
+        };
+        let health = || Some(Some("/health".to_owned()));
+        assert_eq!(parse(&["a:1"]), (None, "a:1".to_owned()));
+        assert_eq!(
+            parse(&["--check", "a:1", "b:2"]),
+            (Some(None), "a:1 b:2".to_owned())
+        );
+        assert_eq!(
+            parse(&["--check", "/health", "a:1"]),
+            (health(), "a:1".to_owned())
+        );
+        assert_eq!(
+            parse(&["a:1", "--check=/health"]),
+            (health(), "a:1".to_owned())
+        );
+        assert_eq!(parse(&["a:1", "--check"]), (Some(None), "a:1".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `read`, `validate` and the command line call them. It opens none of the files that it names.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::address::RawListen;
 use super::error::Diagnostics;
@@ -21,7 +21,7 @@ pub(super) const PAGE_LEN_MAX: usize = 256;
 const OWN_PAGES: &[&str] = &["/", "/healthz", "/readyz", "/metrics", "/stats.csv", "/api"];
 
 /// Section `[admin]`; at least one of `listen` and `socket` is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admin {
     /// Where it listens; port 0 lets the kernel choose. Beyond loopback there is a `token_file`, or it is
     /// `read_only`.
@@ -41,10 +41,7 @@ impl Admin {
     pub fn on(listen: SocketAddr) -> Self {
         Self {
             listen: Some(listen),
-            socket: None,
-            token_file: None,
-            read_only: false,
-            page: None,
+            ..Self::default()
         }
     }
 }
@@ -115,6 +112,17 @@ pub(super) fn check_reach(address: &SocketAddr, limited: bool) -> Result<(), Pro
             address.port()
         ),
     ))
+}
+
+/// Whether the kernel takes a path of this length for a Unix socket; `name` is what messages call it.
+pub(super) fn check_socket_len(path: &Path, name: &str) -> Result<(), Problem> {
+    let len = path.as_os_str().len();
+    if len <= SOCKET_LEN_MAX {
+        return Ok(());
+    }
+    let title = format!("{name} has {len} bytes");
+    let cure = format!("the kernel takes at most {SOCKET_LEN_MAX}: write a shorter one");
+    Err(Problem::new(title, cure))
 }
 
 pub(super) fn parse_page(text: &str) -> Result<String, Problem> {

@@ -34,6 +34,22 @@ pub struct HealthCheck {
     pub port: Option<u16>,
 }
 
+impl HealthCheck {
+    /// By default, but for what is asked.
+    pub(super) fn by(kind: CheckKind) -> Self {
+        HealthCheck {
+            kind,
+            interval: defaults::CHECK_INTERVAL,
+            fast_interval: defaults::CHECK_INTERVAL,
+            down_interval: defaults::CHECK_INTERVAL,
+            timeout: defaults::CHECK_TIMEOUT,
+            fall: defaults::CHECK_FALL,
+            rise: defaults::CHECK_RISE,
+            port: None,
+        }
+    }
+}
+
 /// What a probe asks of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
@@ -64,6 +80,18 @@ pub struct HttpCheck {
     pub host: Option<String>,
     /// The statuses that pass.
     pub expect_status: StatusRanges,
+}
+
+impl HttpCheck {
+    /// A request for `path`, and what else is the default.
+    pub(super) fn get(path: String) -> Self {
+        HttpCheck {
+            path,
+            method: defaults::CHECK_METHOD.to_owned(),
+            host: None,
+            expect_status: StatusRanges::default(),
+        }
+    }
 }
 
 /// Statuses of HTTP, as in `200-299,301`.

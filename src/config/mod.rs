@@ -10,7 +10,8 @@
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
 //! `admin`, `identity`, `http_mode`, `health_check`, `discover`, `sticky` with `cookie`. `reference` tells users
-//! what each key is for. A command line without a file takes the short way of `simple`.
+//! what each key is for. A command line without a file takes the short way of `simple`; `options` has
+//! what the command line may set in either.
 
 mod address;
 mod admin;
@@ -28,6 +29,7 @@ mod inherit;
 mod listen;
 mod load;
 mod name;
+mod options;
 mod page;
 mod print;
 mod problem;

@@ -5,11 +5,10 @@
 
 use std::collections::HashSet;
 
-use super::address::{RawListen, parse_admin, parse_listen, parse_server};
-use super::admin::{Admin, check_reach};
+use super::address::{RawListen, parse_listen, parse_server};
 use super::cookie::{hashed_value, parse_name};
 use super::discover::{Discover, parse_dns};
-use super::listen::{admin_conflict, admin_problem, canonical};
+use super::listen::canonical;
 use super::problem::{Problem, shorten};
 use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
@@ -222,45 +221,6 @@ fn addressed(problems: &mut Vec<Problem>, texts: &[&String], is_optional: bool) 
         }
     }
     servers
-}
-
-impl Config {
-    /// Puts the admin listener on `address`, written as in a file, whatever the file says; its other keys
-    /// stay, but that it is read-only if that is wanted here.
-    ///
-    /// # Errors
-    ///
-    /// It can't be there: a frontend is, or it is beyond loopback, not read-only, and there is no token. Or it
-    /// would be read-only and have a token.
-    pub fn set_admin(
-        &mut self,
-        address: &str,
-        read_only: bool,
-        resolver: Resolver<'_>,
-    ) -> Result<(), Problem> {
-        let listen = canonical(resolve(&parse_admin(address)?, resolver)?)?;
-        let written = self.admin.as_ref();
-        let token = written.is_some_and(|admin| admin.token_file.is_some());
-        let read_only = read_only || written.is_some_and(|admin| admin.read_only);
-        if read_only && token {
-            return Err(Problem::new(
-                "it would be read-only, and [admin] has `token_file`",
-                "leave --admin-read-only out, or remove `token_file`",
-            ));
-        }
-        check_reach(&listen, token || read_only)?;
-        for taken in self.frontends.iter().flat_map(|f| &f.listen) {
-            if let Listen::Address(taken) = taken
-                && admin_conflict(listen, *taken)
-            {
-                return Err(admin_problem(listen, *taken));
-            }
-        }
-        let admin = self.admin.get_or_insert_with(|| Admin::on(listen));
-        admin.listen = Some(listen);
-        admin.read_only = read_only;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod container;
 mod discovery;
 mod engine;
 mod first_answer;
+mod flags;
 mod half_closed;
 mod health;
 mod health_load;

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::super::address::{RawListen, parse_admin};
-use super::super::admin::{RawAdmin, SOCKET_LEN_MAX, parse_page};
+use super::super::admin::{RawAdmin, check_socket_len, parse_page};
 use super::super::error::Diagnostics;
-use super::super::problem::Problem;
 use super::super::reference::Kind;
 use super::super::section::{Entry, Section};
 use super::super::value::{self, Read};
@@ -34,12 +33,11 @@ pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<R
 
 fn read_socket(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<PathBuf> {
     let path = value::file_path(out, entry, "/run/ringway/admin.sock")?;
-    let len = path.as_os_str().len();
-    if len <= SOCKET_LEN_MAX {
-        return Some(path);
+    match check_socket_len(&path, "the path of `socket`") {
+        Ok(()) => Some(path),
+        Err(problem) => {
+            out.error(entry.span.clone(), problem);
+            None
+        }
     }
-    let title = format!("the path of `socket` has {len} bytes");
-    let cure = format!("the kernel takes at most {SOCKET_LEN_MAX}: write a shorter one");
-    out.error(entry.span.clone(), Problem::new(title, cure));
-    None
 }
