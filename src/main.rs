@@ -10,7 +10,8 @@ use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::serve::{Options, Source, StartError};
 use ringway::{admin, demo, doctor, generate, logging, operator, serve};
 
-fn main() -> ExitCode {
+/// Does what the command line says.
+pub fn main() -> ExitCode {
     let cli = Cli::from_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match cli.command {
         Command::Run {

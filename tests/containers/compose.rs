@@ -1,0 +1,35 @@
+//! `scripts/docker/compose.yaml`, as it is.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::client::{get, ok};
+use super::engine::{Engine, NODE};
+use super::load::Load;
+use super::wait::eventually;
+
+const FILE: &str = "scripts/docker/compose.yaml";
+
+pub fn the_file_works_as_it_is(engine: &Engine) {
+    let compose = |arguments: &[&str]| {
+        let project = ["--project-name", "demo", "--file", FILE];
+        engine.compose(&[&project, arguments].concat())
+    };
+    compose(&["up", "--detach"]);
+    let web = SocketAddr::new(NODE.parse().expect("an address"), 80);
+    let answers = || get(web, "/", None).is_ok_and(|answer| answer.status == 200);
+    eventually("it answers", answers);
+    let reached = |count: usize| {
+        let mut names = BTreeSet::new();
+        eventually("all replicas are reached", || {
+            names.insert(ok(web, "/", None).body);
+            names.len() == count
+        });
+    };
+    reached(5);
+    let load = Load::start(web);
+    compose(&["up", "--detach", "--scale", "web=8"]);
+    reached(8);
+    load.ends_without_failure();
+    compose(&["down", "--timeout", "1"]);
+}
