@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
-  promtool:prometheus man:man-db @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
+  promtool:prometheus man:man-db dockerd:docker.io docker:docker.io docker-compose:docker-compose \
+  @/usr/share/doc/busybox-static:busybox-static @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
   @/usr/lib/python3/dist-packages/websockets:python3-websockets \
   @/usr/lib/python3/dist-packages/jsonschema:python3-jsonschema
 export PATH="$PATH:/usr/sbin"
@@ -28,6 +29,7 @@ run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers first
   takeover timeouts unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick
+run scripts/kubernetes/check.sh
 run env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 # Every micro-benchmark once: they must keep working, their numbers are of no interest here.
 # With the profile of the tests, whose dependencies are built by now.

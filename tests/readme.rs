@@ -165,10 +165,14 @@ fn every_command_line_is_valid() {
         match program.as_str() {
             "ringway" | "/usr/bin/ringway" => check_arguments(arguments),
             "cargo" if arguments[0] == "run" => check_arguments(after("--").expect("arguments")),
-            "docker" if arguments[0] == "run" => {
-                check_arguments(after("target/dist/ringway").expect("the program"));
+            "docker" if ["run", "exec"].contains(&arguments[0].as_str()) => {
+                check_arguments(after("ringway").expect("the program"));
             }
-            // A service that the balancer finds; the end-to-end test scales one.
+            // tests/containers does the same.
+            "docker" if ["compose", "stack"].contains(&arguments[0].as_str()) => {
+                let file = after("-f").or_else(|| after("-c")).expect("a file");
+                assert!(root.join(&file[0]).exists(), "{line}");
+            }
             "docker" => assert_eq!(arguments[0], "service", "{line}"),
             "cargo" => assert_eq!(arguments, ["build", "--profile", "dist"], "{line}"),
             // The last but one is a file that is there, or that earlier lines made.
@@ -229,6 +233,28 @@ fn every_command_that_is_named_exists_with_its_options() {
         named.remove(name);
     }
     assert_eq!(named, BTreeSet::new());
+}
+
+#[test]
+fn what_containers_are_given_is_valid() {
+    for name in ["compose.yaml", "stack.yaml"] {
+        let text = read(&format!("scripts/docker/{name}"));
+        let (_, command) = text.split_once("    command:\n").expect("a command");
+        let lines = command.lines().map_while(|line| line.strip_prefix("      - "));
+        let words: Vec<String> = lines.flat_map(words).collect();
+        assert!(words.len() > 5, "{words:?}");
+        check_arguments(&words);
+        let lines = text.lines().filter(|line| line.contains("# change: "));
+        assert_eq!(lines.count(), 3, "{name}");
+    }
+    let manifest = read("scripts/kubernetes/ringway.yaml");
+    let (_, file) = manifest.split_once("  ringway.toml: |\n").expect("a file");
+    let (file, _) = file.split_once("\n---\n").expect("its end");
+    for text in [read("scripts/docker/ringway.toml"), file.to_owned()] {
+        let loaded = config::parse("ringway.toml", &text, &config::system_resolver);
+        let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
 }
 
 #[test]
