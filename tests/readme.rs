@@ -240,7 +240,9 @@ fn what_containers_are_given_is_valid() {
     for name in ["compose.yaml", "stack.yaml"] {
         let text = read(&format!("scripts/docker/{name}"));
         let (_, command) = text.split_once("    command:\n").expect("a command");
-        let lines = command.lines().map_while(|line| line.strip_prefix("      - "));
+        let lines = command
+            .lines()
+            .map_while(|line| line.strip_prefix("      - "));
         let words: Vec<String> = lines.flat_map(words).collect();
         assert!(words.len() > 5, "{words:?}");
         check_arguments(&words);
