@@ -243,7 +243,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Process {
     /// Admin socket or URL of the process [default: what the configuration file says]
-    #[arg(long, value_name = "SOCKET-OR-URL", env = ADMIN_SOCKET)]
+    #[arg(long, value_name = "SOCKET-OR-URL", env = ADMIN_SOCKET, hide_env_values = true)]
     pub admin: Option<String>,
     /// File with the token for actions over TCP [default: what the configuration file says]
     #[arg(long, value_name = "FILE")]

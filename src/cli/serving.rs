@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Algorithm, EngineChoice};
+use crate::config::{Algorithm, EngineChoice, Global, format_duration};
 
 /// The variable of the environment that stands for `--admin-socket`, and for `--admin` of the commands for a
 /// running process: images set it.
@@ -32,7 +32,7 @@ pub struct Pool {
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
     pub check: Option<Option<String>>,
     /// How long open sessions may finish after SIGTERM
-    #[arg(long, value_name = "TIME", env = SHUTDOWN_TIMEOUT, default_value = "30s")]
+    #[arg(long, value_name = "TIME", env = SHUTDOWN_TIMEOUT, hide_env_values = true, default_value = shutdown_timeout())]
     pub shutdown_timeout: String,
     /// Servers
     #[arg(
@@ -62,8 +62,13 @@ pub struct Overrides {
     #[arg(long, value_name = "PATH", requires = "admin")]
     pub page: Option<String>,
     /// Unix socket of the admin listener, for the operators' commands [default: what the configuration says, else none]
-    #[arg(long, value_name = "PATH", env = ADMIN_SOCKET)]
+    #[arg(long, value_name = "PATH", env = ADMIN_SOCKET, hide_env_values = true)]
     pub admin_socket: Option<PathBuf>,
+}
+
+/// What holds when nothing is written.
+fn shutdown_timeout() -> String {
+    format_duration(Global::default().shutdown_timeout)
 }
 
 pub(super) fn engine(name: &str) -> Result<EngineChoice, String> {

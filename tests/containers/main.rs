@@ -19,7 +19,6 @@ mod stack;
 mod wait;
 
 use std::any::Any;
-use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -102,23 +101,24 @@ fn start_inside() -> ExitCode {
     let before = HostState::now();
     let folder = Folder::new();
     let this = std::env::current_exe().expect("a program");
-    let mut command = Command::new("unshare");
-    command
+    // With this process ends unshare(1), and with that all that runs in the namespaces.
+    let status = Command::new("setpriv")
         .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
             "--net",
             "--mount",
             "--pid",
             "--fork",
-            "--kill-child=KILL",
-            "--mount-proc",
         ])
+        .args(["--kill-child=KILL", "--mount-proc"])
         .arg(this)
         .args(std::env::args_os().skip(1))
         .env(INSIDE, &folder.0)
         .env(program::VARIABLE, program)
-        // Ctrl-C is for the outer process alone, which ends the inner one.
-        .process_group(0);
-    let status = command.status().expect("unshare(1) is installed");
+        .status()
+        .expect("setpriv(1) is installed");
     before.is_as_before(&folder.0);
     drop(folder);
     match status.success() {
