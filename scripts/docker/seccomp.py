@@ -6,7 +6,7 @@ Usage: seccomp.py DEFAULT > seccomp.json
 DEFAULT is the default profile of a Docker of version 25 or newer, none of which allows io_uring. Debian 13 has it in
 the package golang-github-docker-docker-dev, as
 /usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json; seccomp.json was made from that of
-version 26.1.5. No engine gives its own away: it is compiled in.
+version 26.1.5, which is under the Apache License 2.0. No engine gives its own away: it is compiled in.
 """
 
 import json

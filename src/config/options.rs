@@ -213,7 +213,11 @@ mod tests {
         let mut config = config("tcp");
         config.set_shutdown_timeout("8s").unwrap();
         assert_eq!(config.global.shutdown_timeout, Duration::from_secs(8));
-        for (text, sentence) in [("8", "unit"), ("101d", "at most 100d"), ("", "duration")] {
+        for (text, sentence) in [
+            ("8", "write \"8s\""),
+            ("101d", "at most 100d"),
+            ("", "duration"),
+        ] {
             let problem = config.set_shutdown_timeout(text).unwrap_err().to_string();
             assert!(problem.contains(sentence), "{problem}");
         }

@@ -152,11 +152,23 @@ fn a_killed_replica_is_noticed(stack: &Stack, web: SocketAddr) {
     load.ends_without_failure();
 }
 
-/// Ports of the host are for one task at a time, so there is a gap; what was under way is finished before it.
+/// It gets a file in place of its command line, and one CPU. Ports of the host are for one task at a time, so there is
+/// a gap; what was under way is finished before it.
 fn the_balancer_is_updated(stack: &Stack, web: SocketAddr) {
     let load = Load::start(web);
     let before = stack.balancer();
-    stack.update("demo_lb", &["--limit-cpu", "1"]);
+    let own = std::fs::read_to_string("scripts/docker/ringway.toml").expect("a file");
+    let file = stack
+        .engine
+        .file("config.toml", &own.replace("SERVERID", "LB"));
+    stack
+        .engine
+        .docker(&["config", "create", "lb", &file.display().to_string()]);
+    let config = "source=lb,target=/etc/ringway/ringway.toml";
+    stack.update(
+        "demo_lb",
+        &["--limit-cpu", "1", "--config-add", config, "--args", "run"],
+    );
     assert_ne!(stack.balancer(), before);
     let failures = load.end();
     for failure in &failures {
@@ -171,6 +183,8 @@ fn the_balancer_is_updated(stack: &Stack, web: SocketAddr) {
     };
     println!("  the balancer's own update: nobody was served for {gap:.1?}");
     assert!(gap < GAP_MAX, "{gap:?}");
+    let cookie = ok(web, "/", None).cookie.expect("a cookie");
+    assert!(cookie.starts_with("LB="), "{cookie}");
 }
 
 /// With one CPU there is one worker.
