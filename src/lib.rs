@@ -55,6 +55,7 @@ pub mod generate;
 pub mod io;
 pub mod logging;
 pub mod logic;
+pub mod near;
 pub mod operator;
 pub mod printable;
 pub mod privileges;

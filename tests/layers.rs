@@ -192,6 +192,7 @@ const ROOMS: &[&str] = &[
     "lib",
     "logic",
     "io",
+    "near",
     "printable",
     "privileges",
     "task",

@@ -27,6 +27,36 @@ pub(super) struct Stats {
     pub frontends: Vec<FrontendStats>,
     /// In the order of the configuration file.
     pub backends: Vec<BackendStats>,
+    /// What an operator should look at now; errors first.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that an operator should look at.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Problem {
+    /// What has the problem.
+    #[schemars(extend("enum" = ["process", "frontend", "backend", "server"]))]
+    pub kind: &'static str,
+    /// The name of it, of a server `BACKEND/SERVER`; empty: it is the process.
+    pub name: String,
+    pub severity: Severity,
+    /// The problem in a word or two: the `status` of a server that is not `UP`, or `FULL`, `QUEUE`,
+    /// `STOPPING`, `RELOAD REFUSED`, `NO DNS ANSWER`.
+    pub status: &'static str,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Since when; RFC 3339, UTC; null: it is not known.
+    pub since: Option<String>,
+}
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    /// Clients may be refused, or will be if it goes on.
+    Error,
+    /// An operator wanted it so, or it goes away by itself.
+    Notice,
 }
 
 /// The process as a whole.

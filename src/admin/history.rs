@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::document::Quantiles;
+use super::hour::{Growth, Hour};
 use crate::control::api::Active;
 use crate::logic::histogram::{CONNECT, SESSION, Scale};
 use crate::shared::Shared;
@@ -59,10 +60,11 @@ impl Past {
         self.rates.back().copied().unwrap_or_default()
     }
 
-    fn add(&mut self, totals: [u64; 3], seconds: f64) {
-        let grown = |index: usize| totals[index].saturating_sub(self.totals[index]) as f64;
+    /// Returns what the totals have grown by.
+    fn add(&mut self, totals: [u64; 3], seconds: f64) -> [u64; 3] {
+        let grown = [0, 1, 2].map(|index| totals[index].saturating_sub(self.totals[index]));
         let [sessions, bytes_from_clients, bytes_from_servers] =
-            [0, 1, 2].map(|index| grown(index) / seconds);
+            grown.map(|count| count as f64 / seconds);
         self.totals = totals;
         self.sessions_max = self.sessions_max.max(sessions);
         if self.rates.len() == READINGS {
@@ -73,16 +75,18 @@ impl Past {
             bytes_from_clients,
             bytes_from_servers,
         });
+        grown
     }
-}
 
-impl Past {
-    fn look(&mut self, server: &ServerShared, turn: bool) {
+    /// Adds to `growth` the sessions that have ended since the last reading.
+    fn look(&mut self, server: &ServerShared, turn: bool, growth: &mut Growth) {
         let connect = counts(&server.counters, |all| &all.times.connect);
         let session = counts(&server.counters, |all| &all.times.session);
         let windows = self.windows.get_or_insert_default();
         self.connect_time = windows.connect.quantiles(CONNECT, &connect);
         self.session_time = windows.session.quantiles(SESSION, &session);
+        windows.connect.read(&connect, &mut growth.connect);
+        windows.session.read(&session, &mut growth.session);
         if turn {
             windows.connect.turn(connect);
             windows.session.turn(session);
@@ -103,6 +107,8 @@ struct Window<const BUCKETS: usize> {
     old: [u64; BUCKETS],
     /// Up to five minutes ago.
     young: [u64; BUCKETS],
+    /// At the last reading.
+    last: [u64; BUCKETS],
 }
 
 impl<const BUCKETS: usize> Default for Window<BUCKETS> {
@@ -110,6 +116,7 @@ impl<const BUCKETS: usize> Default for Window<BUCKETS> {
         Window {
             old: [0; BUCKETS],
             young: [0; BUCKETS],
+            last: [0; BUCKETS],
         }
     }
 }
@@ -127,6 +134,14 @@ impl<const BUCKETS: usize> Window<BUCKETS> {
             p90_us: micros(0.9),
             p99_us: micros(0.99),
         }
+    }
+
+    /// Adds to `growth` what came since the last reading.
+    fn read(&mut self, now: &[u64; BUCKETS], growth: &mut [u64; BUCKETS]) {
+        for (bucket, growth) in growth.iter_mut().enumerate() {
+            *growth += now[bucket].saturating_sub(self.last[bucket]);
+        }
+        self.last = *now;
     }
 
     fn turn(&mut self, now: [u64; BUCKETS]) {
@@ -156,7 +171,11 @@ pub(super) fn counts<const BUCKETS: usize>(
 
 /// The past of everything that is in use.
 #[derive(Debug, Default)]
-pub(super) struct History(Mutex<HashMap<Subject, Past>>);
+pub(super) struct History {
+    pasts: Mutex<HashMap<Subject, Past>>,
+    /// By the names of backends.
+    hours: Mutex<HashMap<String, Hour>>,
+}
 
 impl History {
     /// What is known of a subject; nothing of one that is new.
@@ -169,7 +188,19 @@ impl History {
 
     /// Every write under the lock is whole, so a panic elsewhere leaves nothing half done.
     fn pasts(&self) -> MutexGuard<'_, HashMap<Subject, Past>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hours(&self) -> MutexGuard<'_, HashMap<String, Hour>> {
+        self.hours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last hour of a backend; nothing of one that is new.
+    pub fn hour<T>(&self, backend: &str, read: impl FnOnce(&Hour) -> T) -> T {
+        match self.hours().get(backend) {
+            Some(hour) => read(hour),
+            None => read(&Hour::default()),
+        }
     }
 
     /// Reads all counters once more, `time` after the last reading or the start. `turn`: what was
@@ -179,8 +210,8 @@ impl History {
         let mut after = HashMap::with_capacity(before.len());
         let mut grown = |subject: &Subject, totals: [u64; 3]| {
             let mut past = before.remove(subject).unwrap_or_default();
-            past.add(totals, time.as_secs_f64());
-            past
+            let growth = past.add(totals, time.as_secs_f64());
+            (past, growth)
         };
         let workers = &shared.workers;
         let totals = [
@@ -188,7 +219,7 @@ impl History {
             sum(workers, |worker| &worker.bytes_from_clients),
             sum(workers, |worker| &worker.bytes_from_servers),
         ];
-        let past = grown(&Subject::Process, totals);
+        let (past, _) = grown(&Subject::Process, totals);
         after.insert(Subject::Process, past);
         let frontends = &active.snapshot.config.frontends;
         for (config, shared) in frontends.iter().zip(&active.snapshot.frontends) {
@@ -198,26 +229,33 @@ impl History {
                 sum(&shared.counters, |all| &all.bytes_from_servers),
             ];
             let subject = Subject::Frontend(config.name.clone());
-            let past = grown(&subject, totals);
+            let (past, _) = grown(&subject, totals);
             after.insert(subject, past);
         }
-        let members = active
-            .snapshot
-            .backends
-            .iter()
-            .map(|backend| backend.members());
-        let members: Vec<_> = members.collect();
-        for Member { server, .. } in members.iter().flat_map(|members| members.all()) {
-            let totals = [
-                sum(&server.counters, |all| &all.sessions_started),
-                sum(&server.counters, |all| &all.bytes_from_clients),
-                sum(&server.counters, |all| &all.bytes_from_server),
-            ];
-            let subject = Subject::Server(server.id);
-            let mut past = grown(&subject, totals);
-            past.look(server, turn);
-            after.insert(subject, past);
+        let mut hours_before = std::mem::take(&mut *self.hours());
+        let mut hours = HashMap::with_capacity(hours_before.len());
+        let backends = &active.snapshot.config.backends;
+        for (config, backend) in backends.iter().zip(&active.snapshot.backends) {
+            let mut all = Growth::default();
+            for Member { server, .. } in backend.members().all() {
+                let totals = [
+                    sum(&server.counters, |all| &all.sessions_started),
+                    sum(&server.counters, |all| &all.bytes_from_clients),
+                    sum(&server.counters, |all| &all.bytes_from_server),
+                ];
+                let subject = Subject::Server(server.id);
+                let (mut past, growth) = grown(&subject, totals);
+                all.sessions += growth[0];
+                all.bytes_from_clients += growth[1];
+                all.bytes_from_servers += growth[2];
+                past.look(server, turn, &mut all);
+                after.insert(subject, past);
+            }
+            let mut hour = hours_before.remove(&config.name).unwrap_or_default();
+            hour.add(&all, time, SystemTime::now());
+            hours.insert(config.name.clone(), hour);
         }
+        *self.hours() = hours;
         *self.pasts() = after;
     }
 }

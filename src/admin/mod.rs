@@ -10,7 +10,9 @@
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
 //! | `stats`, `document` | `/api/v1/stats` |
+//! | `problems` | what an operator should look at now |
 //! | `history` | rates and quantiles of the last minutes |
+//! | `hour`, `hours` | `/api/v1/history` |
 //! | `live` | `/api/v1/stats/stream` |
 //! | `streaming` | how streams are sent |
 //! | `page` | the stats page |
@@ -37,6 +39,8 @@ mod document;
 mod error;
 mod events;
 mod history;
+mod hour;
+mod hours;
 mod live;
 mod lookup;
 mod members;
@@ -44,6 +48,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod probes;
+mod problems;
 mod ready;
 mod reload;
 mod server;
@@ -216,6 +221,7 @@ fn router(context: Context) -> Router {
     Router::new()
         .merge(probes::routes())
         .merge(stats::routes(&context))
+        .merge(hours::routes(&context))
         .merge(live::routes(&context))
         .merge(metrics::routes(&context))
         .merge(csv::routes(&context))

@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Peer;
+use super::connection::Connection;
 use super::error::Refusal;
 use super::state::Context;
-use crate::control::api::Actions;
-use crate::control::api::Attribution;
+use crate::control::api::{Actions, Attribution, CLOSE_TIMEOUT};
 use crate::logic::session::Side;
 use crate::worker::{Filter, SessionId, SessionInfo};
 
@@ -30,6 +30,7 @@ const LIMIT_MAX: usize = 10_000;
 pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new()
         .route("/api/v1/sessions", context.guard.reads(get(list)))
+        .route("/api/v1/sessions", context.guard.acts(delete(kill_all)))
         .route("/api/v1/sessions/{id}", context.guard.acts(delete(kill)))
 }
 
@@ -89,7 +90,7 @@ struct Session {
 /// How many sessions were closed.
 #[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct SessionsClosed {
-    /// 1: the session was open.
+    /// Sessions that were open.
     sessions_closed: u64,
 }
 
@@ -137,6 +138,37 @@ async fn list(
     Ok(Json(Sessions {
         count: report.count,
         sessions: report.sessions.into_iter().map(Session::new).collect(),
+    }))
+}
+
+/// Which sessions are closed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Doomed {
+    /// Those of the client with this IP address.
+    client: IpAddr,
+}
+
+async fn kill_all(
+    extract::State(actions): extract::State<Arc<Actions>>,
+    Extension(peer): Extension<Peer>,
+    Extension(connection): Extension<Connection>,
+    doomed: Result<Query<Doomed>, QueryRejection>,
+) -> Result<Json<SessionsClosed>, Refusal> {
+    let Query(doomed) = doomed.map_err(|why| Refusal::bad_request(why.body_text()))?;
+    let by = Attribution::now(peer.to_string(), None).map_err(Refusal::bad_request)?;
+    connection.allow(2 * CLOSE_TIMEOUT);
+    let what = |count| match count {
+        1 => format!("1 session of client {}", doomed.client),
+        _ => format!("{count} sessions of client {}", doomed.client),
+    };
+    let filter = Filter {
+        client: Some(doomed.client),
+        ..Filter::default()
+    };
+    let closed = actions.close_sessions(filter, what, &by).await;
+    Ok(Json(SessionsClosed {
+        sessions_closed: closed.map_err(late)?,
     }))
 }
 

@@ -14,6 +14,7 @@ use super::document::{
     Reload, ServerStats, Sessions, Stats, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
+use super::problems;
 use super::state::{Context, State};
 use crate::config::{Backend, Mode, Server};
 use crate::control::api::Active;
@@ -42,17 +43,21 @@ impl Stats {
     pub fn read(state: &State) -> Self {
         let active = state.active();
         let config = &active.snapshot.config;
+        let process = process(state);
+        let frontends: Vec<_> = (0..config.frontends.len())
+            .map(|index| frontend(state, &active, index))
+            .collect();
+        let backends: Vec<_> = (0..config.backends.len())
+            .map(|index| backend(state, &active.snapshot, index))
+            .collect();
         Stats {
-            process: process(state),
+            problems: problems::find(&process, &frontends, &backends, SystemTime::now()),
+            process,
             workers: (0..state.shared.workers.len())
                 .map(|index| worker(state, index))
                 .collect(),
-            frontends: (0..config.frontends.len())
-                .map(|index| frontend(state, &active, index))
-                .collect(),
-            backends: (0..config.backends.len())
-                .map(|index| backend(state, &active.snapshot, index))
-                .collect(),
+            frontends,
+            backends,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::document::Stats;
 use super::super::events::{self, Events};
+use super::super::hours;
 use super::super::members::{NewServer, Removal};
 use super::super::reload;
 use super::super::servers::{Change, Changed};
@@ -116,11 +117,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..BASE
     },
     Operation {
+        path: "/api/v1/history",
+        summary: "The last hour of each backend",
+        query: Some(of::<hours::Wanted>),
+        answer: Answer::Json(of::<hours::Document>),
+        refusals: &[400, 401, 404, 421],
+        ..BASE
+    },
+    Operation {
         path: "/api/v1/sessions",
         summary: "The open sessions",
         query: Some(of::<sessions::Wanted>),
         answer: Answer::Json(of::<sessions::Sessions>),
         refusals: &[400, 401, 421, 504],
+        ..BASE
+    },
+    Operation {
+        method: "delete",
+        path: "/api/v1/sessions",
+        summary: "Closes all sessions of a client",
+        description: "Both sides are reset.",
+        query: Some(of::<sessions::Doomed>),
+        answer: Answer::Json(of::<SessionsClosed>),
+        refusals: &[400, 401, 403, 421, 504],
         ..BASE
     },
     Operation {
