@@ -48,7 +48,7 @@ pub fn run(engine: EngineChoice) -> Result<(), StartError> {
         let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {
             [
                 format!("The stats page is http://{admin}/\n"),
-                format!("    curl -s http://{admin}/api/v1/stats\n"),
+                format!("    ringway top --admin http://{admin}\n    curl -s http://{admin}/api/v1/stats\n"),
             ]
         });
         let text = format!(

@@ -291,12 +291,13 @@ async fn serve(
             telling = Some(task::spawn(systemd::stopping()));
             let grace = active.borrow().snapshot.config.global.shutdown_grace;
             if !grace.is_zero() {
-                log::info!("{name}: not ready any more, but accepting for {grace:?}");
+                let next = stop.next(name, workers.sessions_open());
+                log::info!("{name}: not ready any more, but accepting for {grace:?}; sessions: {next}");
                 stop = accept_in_grace(stop, grace, &mut signals, &mut workers).await;
             }
             workers.stop();
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
-            stop.announce(name, timeout);
+            stop.announce(name, timeout, workers.sessions_open());
         }
         Some(mut accepted) = accepted.recv() => {
             if let Some(serving) = serving.take() {

@@ -32,10 +32,29 @@ impl Stop {
         }
     }
 
-    pub fn announce(self, name: &str, timeout: Duration) {
+    /// Says how it ends, with so many sessions open, and what a further signal does.
+    pub fn announce(self, name: &str, timeout: Duration, open: u32) {
+        let next = self.next(name, open);
         match self {
-            Stop::Soft => log::info!("{name}: finishing open sessions, without a limit of time"),
-            Stop::Orderly => log::info!("{name}: finishing open sessions, at most {timeout:?}"),
+            Stop::Soft => {
+                log::info!("{name}: finishing open sessions, without a limit of time: {next}");
+            }
+            Stop::Orderly => {
+                log::info!("{name}: finishing open sessions, at most {timeout:?}: {next}");
+            }
+        }
+    }
+
+    /// How many sessions are open, and what a further signal does.
+    pub fn next(self, name: &str, open: u32) -> String {
+        let open = match open {
+            1 => "1 is open".to_owned(),
+            count => format!("{count} are open"),
+        };
+        match (self, name) {
+            (Stop::Soft, _) => format!("{open}; SIGTERM sets a limit"),
+            (Stop::Orderly, "SIGINT") => format!("{open}; a second Ctrl-C ends at once"),
+            (Stop::Orderly, _) => format!("{open}; a second {name} ends at once"),
         }
     }
 }
@@ -83,7 +102,7 @@ pub(super) async fn finish_sessions(
             (name, wanted) = signals.next() => {
                 let next = stop.after(name, wanted);
                 if next != stop {
-                    next.announce(name, timeout);
+                    next.announce(name, timeout, workers.sessions_open());
                     since = tokio::time::Instant::now();
                     stop = next;
                 }

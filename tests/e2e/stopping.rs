@@ -120,7 +120,7 @@ fn a_soft_stop_has_no_limit_until_another_signal_sets_one() {
     round_trip(&client, b"before");
 
     ringway.signal(Signal::USR1);
-    ringway.says("SIGUSR1: finishing open sessions, without a limit");
+    ringway.says("SIGUSR1: finishing open sessions, without a limit of time: 1 is open; SIGTERM sets a limit");
     refuses(address);
     // A second one is no reason to end at once.
     ringway.signal(Signal::USR1);
@@ -132,7 +132,9 @@ fn a_soft_stop_has_no_limit_until_another_signal_sets_one() {
 
     let start = Instant::now();
     ringway.signal(Signal::TERM);
-    ringway.says("SIGTERM: finishing open sessions, at most 300ms");
+    ringway.says(
+        "SIGTERM: finishing open sessions, at most 300ms: 1 is open; a second SIGTERM ends at once",
+    );
     ending(&client);
     assert!(start.elapsed() >= Duration::from_millis(250), "not at once");
     assert_eq!(ringway.exit_code(), Some(0));
@@ -248,5 +250,23 @@ fn the_service_manager_is_told() {
     assert_eq!(told(), ready);
     ringway.signal(Signal::TERM);
     assert_eq!(told().0, "STOPPING=1");
+    assert_eq!(ringway.exit_code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_says_what_is_open_and_what_a_second_one_does() {
+    let server = Server::echo();
+    let mut ringway = Setup::new().server("a", server.address()).start();
+    let clients = [(); 2].map(|()| connect(ringway.address()));
+    for client in &clients {
+        round_trip(client, b"hello");
+    }
+
+    ringway.signal(Signal::INT);
+    ringway.says(
+        "SIGINT: finishing open sessions, at most 30s: 2 are open; a second Ctrl-C ends at once",
+    );
+    ringway.signal(Signal::INT);
+    ringway.says("SIGINT once more: ending at once");
     assert_eq!(ringway.exit_code(), Some(0));
 }
