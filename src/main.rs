@@ -41,7 +41,10 @@ pub fn main() -> ExitCode {
         Command::Demo { engine } => logged(None, || finish(demo::run(engine))),
         Command::Doctor => doctor::run(),
         Command::Operator(command) => operator::run(command),
-        Command::Completions { shell } => print(&generate::completions(shell)),
+        Command::Completions { shell, candidates } => match (shell, candidates) {
+            (Some(shell), _) => print(&generate::completions(shell)),
+            (None, line) => operator::complete(&line.unwrap_or_default()),
+        },
         Command::Man { page } => match generate::man_pages(page.as_deref()) {
             Ok(Some(page)) => print(&page),
             Ok(None) => ExitCode::SUCCESS,

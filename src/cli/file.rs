@@ -14,3 +14,12 @@ pub struct File {
     #[arg(short = 'c', long = "config", value_name = "FILE", default_value = CONFIG_FILE)]
     pub path: PathBuf,
 }
+
+impl File {
+    /// The one that is meant if the command line does not say.
+    pub fn usual() -> Self {
+        File {
+            path: CONFIG_FILE.into(),
+        }
+    }
+}

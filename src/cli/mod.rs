@@ -11,7 +11,9 @@ mod program;
 mod serving;
 
 pub use file::File;
-pub use operator::{Command as OperatorCommand, Leave, Process, ServerChange, ServerName};
+pub use operator::{
+    Command as OperatorCommand, Leave, Part, Process, ServerChange, ServerName, ServersChange,
+};
 pub(crate) use program::HELP_TOPIC;
 pub use program::{Cli, Command};
 pub use serving::{Overrides, Pool};

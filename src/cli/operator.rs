@@ -14,6 +14,8 @@ use crate::config::parse_duration;
 const STATUS_EXAMPLES: &str = "\
 Examples:
   ringway status
+  ringway status --problems
+  ringway status --backend app
   ringway status --json
   ringway status --admin http://10.0.0.5:8404 --token-file token";
 
@@ -22,23 +24,30 @@ Examples:
   ringway top
   ringway top --interval 500ms
 
-q or Ctrl-C ends it.";
+Servers with problems are on top, and each has its rates and the 99th percentile of its times.
+Keys: up and down choose a server; s sorts, i inverts; / filters, p shows only problems;
+d drains, m sets maint, r ready, after a question; ? shows all keys, q ends it.";
 
 const DRAIN_EXAMPLES: &str = "\
 Examples:
   ringway drain app/web1
   ringway drain app/web1 --wait --timeout 5m --reason 'kernel update'
+  ringway drain app/web1 app/web2
+  ringway drain --backend app --wait
 
 Exit status with --wait: 0 no session is left, 1 some are at the end of the time.";
 
 const READY_EXAMPLES: &str = "\
 Examples:
-  ringway ready app/web1";
+  ringway ready app/web1
+  ringway ready app/web1 app/web2
+  ringway ready --backend app";
 
 const MAINT_EXAMPLES: &str = "\
 Examples:
   ringway maint app/web1 --reason 'disk replaced'
-  ringway maint app/web1 --close-sessions";
+  ringway maint app/web1 app/web2 --close-sessions
+  ringway maint --backend app";
 
 const WEIGHT_EXAMPLES: &str = "\
 Examples:
@@ -69,7 +78,8 @@ Examples:
 const KILL_EXAMPLES: &str = "\
 Examples:
   ringway kill 0-12-48211034
-  ringway kill --server app/web1";
+  ringway kill --server app/web1
+  ringway kill --client 10.0.0.7";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:
@@ -100,7 +110,10 @@ pub enum Command {
         /// The process
         #[command(flatten)]
         process: Process,
-        /// All numbers as JSON: what /api/v1/stats answers
+        /// Which part
+        #[command(flatten)]
+        part: Part,
+        /// As JSON: all numbers, as /api/v1/stats answers, or that part of them
         #[arg(long)]
         json: bool,
     },
@@ -114,13 +127,13 @@ pub enum Command {
         #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
         interval: Duration,
     },
-    /// Give a server no new sessions but those that a cookie leads there
+    /// Give servers no new sessions but those that a cookie leads there
     #[command(after_help = DRAIN_EXAMPLES)]
     Drain(Leave),
-    /// Give a server sessions again
+    /// Give servers sessions again
     #[command(after_help = READY_EXAMPLES)]
-    Ready(ServerChange),
-    /// Give a server no new sessions at all, and do not check it
+    Ready(ServersChange),
+    /// Give servers no new sessions at all, and do not check them
     #[command(after_help = MAINT_EXAMPLES)]
     Maint(Leave),
     /// Set the weight of a server
@@ -198,11 +211,14 @@ pub enum Command {
         #[command(flatten)]
         process: Process,
         /// Their names, as `ringway sessions` shows them
-        #[arg(value_name = "ID", required_unless_present = "server", value_parser = name)]
+        #[arg(value_name = "ID", required_unless_present_any = ["server", "client"], value_parser = name)]
         ids: Vec<String>,
         /// All of this server
         #[arg(long, value_name = "BACKEND/SERVER", conflicts_with = "ids")]
         server: Option<ServerName>,
+        /// All of clients with this address
+        #[arg(long, value_name = "IP", conflicts_with_all = ["ids", "server"])]
+        client: Option<IpAddr>,
     },
     /// Have the running process read its configuration file again
     #[command(after_help = RELOAD_EXAMPLES)]
@@ -272,16 +288,49 @@ pub struct ServerChange {
     pub reason: String,
 }
 
-/// A server takes no new sessions.
+/// Which part of the status is shown.
+#[derive(Args, Debug)]
+pub struct Part {
+    /// Only what an operator should look at now
+    #[arg(long)]
+    pub problems: bool,
+    /// Only this backend, with its servers and frontends
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub backend: Option<String>,
+}
+
+/// A change of the state of several servers.
+#[derive(Args, Debug)]
+pub struct ServersChange {
+    /// The process
+    #[command(flatten)]
+    pub process: Process,
+    /// The servers
+    #[arg(value_name = "BACKEND/SERVER", required_unless_present = "backends")]
+    pub servers: Vec<ServerName>,
+    /// All servers of this backend; repeatable
+    #[arg(id = "backends", long = "backend", value_name = "NAME", value_parser = name)]
+    pub backends: Vec<String>,
+    /// Why: it is shown beside the state
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub reason: String,
+}
+
+/// Servers take no new sessions.
 #[derive(Args, Debug)]
 pub struct Leave {
-    /// The server
+    /// The servers
     #[command(flatten)]
-    pub change: ServerChange,
-    /// Close its open sessions
+    pub change: ServersChange,
+    /// Close their open sessions
     #[arg(long)]
     pub close_sessions: bool,
-    /// Wait until no session of it is open
+    /// Wait until no session of them is open
     #[arg(long)]
     pub wait: bool,
     /// For how long at most

@@ -85,7 +85,9 @@ Exit status: 0 this host can run the balancer, 1 it can't.";
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   ringway completions bash > /etc/bash_completion.d/ringway
-  ringway completions zsh > /usr/local/share/zsh/site-functions/_ringway";
+  ringway completions zsh > /usr/local/share/zsh/site-functions/_ringway
+
+In bash, zsh and fish, names of servers, backends and frontends are those of the running process.";
 
 const MAN_EXAMPLES: &str = "\
 Examples:
@@ -190,7 +192,11 @@ pub enum Command {
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
-        shell: clap_complete::Shell,
+        #[arg(required_unless_present = "candidates")]
+        shell: Option<clap_complete::Shell>,
+        /// For the scripts: the names that complete this line, of the process that runs, one in each line
+        #[arg(long, value_name = "LINE", hide = true, conflicts_with = "shell")]
+        candidates: Option<String>,
     },
     /// Print a manual page, or write all of them into a folder
     #[command(after_help = MAN_EXAMPLES)]

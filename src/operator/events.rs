@@ -5,8 +5,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::client::Client;
+use super::document::{list, word};
 use super::output::{Failure, say};
-use super::status::{list, word};
 use crate::printable;
 
 /// Prints events, those since `since` first; then further ones as they come, unless `no_follow`.

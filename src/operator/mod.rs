@@ -7,9 +7,13 @@
 //! [`crate::cli`].
 
 mod client;
+mod complete;
+mod document;
 mod events;
+mod names;
 mod output;
 mod path;
+mod problems;
 mod servers;
 mod sessions;
 mod status;
@@ -24,6 +28,7 @@ use serde_json::json;
 
 use crate::cli::OperatorCommand as Command;
 use client::{CLOSE_TIMEOUT, Client};
+pub use complete::complete;
 use output::{Failure, complain, say};
 
 /// How long a reload may take: names are resolved, and every worker takes part.
@@ -48,7 +53,11 @@ pub fn run(command: Command) -> ExitCode {
 
 async fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Status { process, json } => status::show(&Client::new(&process)?, json).await,
+        Command::Status {
+            process,
+            part,
+            json,
+        } => status::show(&Client::new(&process)?, &part, json).await,
         Command::Top { process, interval } => top::run(&Client::new(&process)?, interval).await,
         Command::Drain(leave) => servers::leave("drain", &leave).await,
         Command::Maint(leave) => servers::leave("maint", &leave).await,
@@ -90,9 +99,14 @@ async fn execute(command: Command) -> Result<(), Failure> {
             process,
             ids,
             server,
+            client: address,
         } => {
             let client = Client::new(&process)?.patient(CLOSE_TIMEOUT);
-            sessions::kill(&client, &ids, server.as_ref()).await
+            match (server, address) {
+                (Some(server), _) => sessions::kill_of_server(&client, &server).await,
+                (None, Some(address)) => sessions::kill_of_client(&client, address).await,
+                (None, None) => sessions::kill(&client, &ids).await,
+            }
         }
         Command::Reload { process } => {
             reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await

@@ -1,39 +1,83 @@
-//! `ringway drain`, `ready`, `maint`, `weight`: the state of a server, and the wait for its last
+//! `ringway drain`, `ready`, `maint`, `weight`: the state of servers, and the wait for their last
 //! session; `ringway add`, `remove`.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::client::{CLOSE_TIMEOUT, Client};
+use super::document::{list, number, word};
+use super::names;
 use super::output::{Failure, complain, say};
 use super::path;
-use super::status::{list, number, state, word};
-use crate::cli::{Leave, ServerChange, ServerName};
+use super::status::state;
+use crate::cli::{Leave, ServerChange, ServerName, ServersChange};
 use crate::config::format_duration;
 
 /// How often the sessions that are left are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Gives a server no new sessions, by this state, and waits for the end of the last one if that is
+/// Gives servers no new sessions, by this state, and waits for the end of the last one if that is
 /// wanted.
 pub(super) async fn leave(state: &str, leave: &Leave) -> Result<(), Failure> {
     let change = &leave.change;
     let client = Client::new(&change.process)?.patient(CLOSE_TIMEOUT);
+    let names = chosen(&client, change).await?;
     let body = json!({
         "state": state, "reason": change.reason, "close_sessions": leave.close_sessions,
     });
-    set(&client, &change.server, &body).await?;
+    set_all(&client, &names, &body).await?;
     if leave.wait {
-        return wait(&client, &change.server, leave.timeout).await;
+        return wait(&client, &names, leave.timeout).await;
     }
     Ok(())
 }
 
-/// Gives a server sessions again.
-pub(super) async fn ready(change: &ServerChange) -> Result<(), Failure> {
+/// Gives servers sessions again.
+pub(super) async fn ready(change: &ServersChange) -> Result<(), Failure> {
+    let client = Client::new(&change.process)?;
+    let names = chosen(&client, change).await?;
     let body = json!({ "state": "ready", "reason": change.reason });
-    set(&Client::new(&change.process)?, &change.server, &body).await
+    set_all(&client, &names, &body).await
+}
+
+/// The servers that are meant. Nothing is changed if one of them is not there.
+async fn chosen(client: &Client, change: &ServersChange) -> Result<Vec<ServerName>, Failure> {
+    // The process itself says what is wrong with a single one.
+    if change.backends.is_empty() && change.servers.len() == 1 {
+        return Ok(change.servers.clone());
+    }
+    let stats = client.get("/api/v1/stats").await?;
+    let mut names: Vec<ServerName> = Vec::new();
+    for server in &change.servers {
+        names::check_server(&stats, server)?;
+        names.push(server.clone());
+    }
+    for backend in &change.backends {
+        names::check_backend(&stats, backend)?;
+        let servers = names::staying(&stats, backend);
+        if servers.is_empty() {
+            return Err(Failure::new(format!("backend {backend} has no server")));
+        }
+        names.extend(servers);
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.to_string()));
+    Ok(names)
+}
+
+/// Changes each of them. What went wrong with the last that did is what the command ends with.
+async fn set_all(client: &Client, names: &[ServerName], change: &Value) -> Result<(), Failure> {
+    let mut failure = None;
+    for name in names {
+        if let Err(why) = set(client, name, change).await
+            && let Some(earlier) = failure.replace(why)
+        {
+            complain(&format!("error: {earlier}"));
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// Sets the weight of a server.
@@ -82,31 +126,56 @@ fn tell(name: &ServerName, server: &Value) -> Result<(), Failure> {
 }
 
 /// Says how many sessions are left whenever that changes, until none is.
-async fn wait(client: &Client, name: &ServerName, timeout: Duration) -> Result<(), Failure> {
+async fn wait(client: &Client, names: &[ServerName], timeout: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + timeout;
-    let mut said = None;
+    let mut said = vec![None; names.len()];
     loop {
-        let left = sessions_left(client, name).await?;
-        if left == 0 {
-            return say(&format!("{name} has no session left"));
+        let stats = client.get("/api/v1/stats").await?;
+        let mut open = Vec::new();
+        for (name, said) in names.iter().zip(&mut said) {
+            let left = sessions_left(&stats, name)?;
+            if left > 0 {
+                open.push((name, left));
+            }
+            if said.replace(left) == Some(left) {
+                continue;
+            }
+            say(&match left {
+                0 => format!("{name} has no session left"),
+                left => format!("{name}: sessions left: {left}"),
+            })?;
         }
-        if said != Some(left) {
-            say(&format!("{name}: sessions left: {left}"))?;
-            said = Some(left);
+        if open.is_empty() {
+            return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(format!(
-                "sessions of {name} that are still open after {}: {left}; `ringway sessions {name}` \
-                 lists them, `ringway kill --server {name}` closes them",
-                format_duration(timeout)
-            )));
+            return Err(still_open(&open, timeout));
         }
         tokio::time::sleep(PERIOD).await;
     }
 }
 
-async fn sessions_left(client: &Client, name: &ServerName) -> Result<u64, Failure> {
-    let stats = client.get("/api/v1/stats").await?;
+/// Why the wait for these servers, with their sessions, ended too early.
+fn still_open(open: &[(&ServerName, u64)], timeout: Duration) -> Failure {
+    let after = format_duration(timeout);
+    Failure::new(match open {
+        [(name, left)] => format!(
+            "sessions of {name} that are still open after {after}: {left}; `ringway sessions {name}` \
+             lists them, `ringway kill --server {name}` closes them"
+        ),
+        _ => {
+            let left: u64 = open.iter().map(|(_, left)| left).sum();
+            let names: Vec<String> = open.iter().map(|(name, _)| name.to_string()).collect();
+            format!(
+                "sessions that are still open after {after}: {left}, of {}; `ringway sessions SERVER` \
+                 lists them, `ringway kill --server SERVER` closes them",
+                names.join(", ")
+            )
+        }
+    })
+}
+
+fn sessions_left(stats: &Value, name: &ServerName) -> Result<u64, Failure> {
     let mut backends = list(&stats["backends"]).iter();
     let server = backends
         .find(|backend| word(&backend["name"]) == name.backend)

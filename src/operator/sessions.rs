@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::document::{list as items, number, word};
+use super::names;
 use super::output::{Failure, complain, say, say_json};
 use super::path::{self, escaped};
-use super::status::{list as items, number, word};
 use super::table::{Align, Table, bytes, millis};
 use crate::cli::ServerName;
 
@@ -47,12 +48,31 @@ pub(super) async fn list(client: &Client, wanted: &Wanted, json: bool) -> Result
         return say_json(&answer);
     }
     let sessions = items(&answer["sessions"]);
+    if sessions.is_empty() {
+        check(client, wanted).await?;
+        return say("no open session matches");
+    }
     let mut lines = table(sessions).lines();
     let (shown, count) = (sessions.len() as u64, number(&answer["count"]));
     if shown < count {
         lines.push(format!("{shown} of {count} sessions; --limit shows more"));
     }
     say(&lines.join("\n"))
+}
+
+/// Fails if what is wanted has a name that is not there.
+async fn check(client: &Client, wanted: &Wanted) -> Result<(), Failure> {
+    let stats = client.get("/api/v1/stats").await?;
+    if let Some(server) = &wanted.server {
+        names::check_server(&stats, server)?;
+    }
+    if let Some(backend) = &wanted.backend {
+        names::check_backend(&stats, backend)?;
+    }
+    match &wanted.frontend {
+        Some(frontend) => names::check_frontend(&stats, frontend),
+        None => Ok(()),
+    }
 }
 
 fn table(sessions: &[Value]) -> Table {
@@ -85,18 +105,30 @@ fn table(sessions: &[Value]) -> Table {
     table
 }
 
-/// Closes the sessions of these names, or all of a server.
-pub(super) async fn kill(
-    client: &Client,
-    ids: &[String],
-    server: Option<&ServerName>,
-) -> Result<(), Failure> {
-    if let Some(name) = server {
-        let order = json!({ "close_sessions": true });
-        let answer = client.post(&path::server(name), &order).await?;
-        let closed = number(&answer["sessions_closed"]);
-        return say(&format!("{name}: sessions closed: {closed}"));
+/// Closes all sessions of a server.
+pub(super) async fn kill_of_server(client: &Client, name: &ServerName) -> Result<(), Failure> {
+    let order = json!({ "close_sessions": true });
+    let answer = client.post(&path::server(name), &order).await?;
+    let closed = number(&answer["sessions_closed"]);
+    say(&format!("{name}: sessions closed: {closed}"))
+}
+
+/// Closes all sessions of clients with this address.
+pub(super) async fn kill_of_client(client: &Client, address: IpAddr) -> Result<(), Failure> {
+    let shown = escaped(&address.to_string());
+    let answer = client
+        .delete(&format!("/api/v1/sessions?client={shown}"))
+        .await?;
+    match number(&answer["sessions_closed"]) {
+        0 => Err(Failure::new(format!(
+            "no session of {address} is open: `ringway sessions` lists those that are"
+        ))),
+        closed => say(&format!("{address}: sessions closed: {closed}")),
     }
+}
+
+/// Closes the sessions of these names.
+pub(super) async fn kill(client: &Client, ids: &[String]) -> Result<(), Failure> {
     // Each is tried; what went wrong with the last that did is what the command ends with.
     let mut failure = None;
     for id in ids {

@@ -2,20 +2,49 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::Client;
+use super::document::{age, limit, list, number, word};
+use super::names;
 use super::output::{Failure, say, say_json};
+use super::problems;
 use super::table::{Align, Table, bytes, duration};
+use crate::cli::Part;
 
-/// Prints it.
-pub(super) async fn show(client: &Client, json: bool) -> Result<(), Failure> {
-    let stats = client.get("/api/v1/stats").await?;
-    if json {
-        return say_json(&stats);
+/// Prints it, or a part of it.
+pub(super) async fn show(client: &Client, part: &Part, json: bool) -> Result<(), Failure> {
+    let mut stats = client.get("/api/v1/stats").await?;
+    if let Some(backend) = &part.backend {
+        names::check_backend(&stats, backend)?;
+        keep(&mut stats, backend);
     }
-    say(&text(&stats, SystemTime::now()).join("\n"))
+    match (json, part.problems) {
+        (true, true) => say_json(&stats["problems"]),
+        (true, false) => say_json(&stats),
+        (false, true) => {
+            let mut lines = vec![process(&stats["process"]), String::new()];
+            lines.extend(problems::lines(&stats, SystemTime::now()));
+            say(&lines.join("\n"))
+        }
+        (false, false) => say(&text(&stats, SystemTime::now()).join("\n")),
+    }
+}
+
+/// Leaves only this backend, the frontends that use it and what is wrong with them.
+fn keep(stats: &mut Value, backend: &str) {
+    let mut retain = |name: &str, keeps: &dyn Fn(&Value) -> bool| {
+        if let Some(all) = stats[name].as_array_mut() {
+            all.retain(|it| keeps(it));
+        }
+    };
+    retain("backends", &|it| it["name"] == *backend);
+    retain("frontends", &|it| it["backend"] == *backend);
+    retain("problems", &|it| {
+        let name = word(&it["name"]);
+        let server = name.split_once('/');
+        name == backend || server.is_some_and(|(of, _)| of == backend)
+    });
 }
 
 /// The lines, as they are at this time.
@@ -23,8 +52,58 @@ pub(super) fn text(stats: &Value, now: SystemTime) -> Vec<String> {
     let mut lines = vec![process(&stats["process"]), String::new()];
     lines.extend(frontends(stats).lines());
     lines.push(String::new());
+    let discovered = discovered(stats, now);
+    if !discovered.is_empty() {
+        lines.extend(discovered.lines());
+        lines.push(String::new());
+    }
     lines.extend(servers(stats, now).lines());
     lines
+}
+
+/// How the servers of backends are discovered.
+fn discovered(stats: &Value, now: SystemTime) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("BACKEND", Left),
+        ("DISCOVERED BY", Left),
+        ("SERVERS", Right),
+        ("LEFT OUT", Right),
+        ("LAST ANSWER", Left),
+        ("FAILED QUERIES", Left),
+    ]);
+    for backend in list(&stats["backends"]) {
+        let discovery = &backend["discovery"];
+        if discovery.is_null() {
+            continue;
+        }
+        let answer = match discovery["last_success"].as_str() {
+            Some(time) => format!("{} ago", age(time, now)),
+            None => "none yet".to_owned(),
+        };
+        table.row(vec![
+            word(&backend["name"]).to_owned(),
+            word(&discovery["query"]).to_owned(),
+            number(&discovery["servers"]).to_string(),
+            number(&discovery["left_out"]).to_string(),
+            answer,
+            counts(&discovery["failures"]),
+        ]);
+    }
+    table
+}
+
+/// Counts by their names, without those that are 0.
+fn counts(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let counts = counts.filter(|(_, count)| number(count) > 0);
+    let counts: Vec<String> = counts
+        .map(|(name, count)| format!("{name}: {count}"))
+        .collect();
+    match counts.is_empty() {
+        true => "0".to_owned(),
+        false => counts.join(", "),
+    }
 }
 
 pub(super) fn process(process: &Value) -> String {
@@ -43,7 +122,7 @@ pub(super) fn process(process: &Value) -> String {
     )
 }
 
-fn frontends(stats: &Value) -> Table {
+pub(super) fn frontends(stats: &Value) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("FRONTEND", Left),
@@ -130,31 +209,6 @@ pub(super) fn why(server: &Value) -> String {
         (_, "") => who.to_owned(),
         (_, reason) => format!("{reason} ({who})"),
     }
-}
-
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-pub(super) fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-pub(super) fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_default()
-}
-
-fn limit(value: &Value) -> String {
-    value
-        .as_u64()
-        .map_or_else(|| "-".to_owned(), |limit| limit.to_string())
-}
-
-/// How long ago a time was.
-fn age(time: &str, now: SystemTime) -> String {
-    let then = time.parse::<Timestamp>().ok();
-    let since = then.and_then(|then| now.duration_since(SystemTime::from(then)).ok());
-    duration(since.map_or(0, |since| since.as_secs()))
 }
 
 #[cfg(test)]

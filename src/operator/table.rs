@@ -29,6 +29,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Its lines, the heading first.
     pub fn lines(&self) -> Vec<String> {
         let heading: Vec<String> = self

@@ -167,6 +167,12 @@ fn a_service_that_is_scaled_is_followed_and_sessions_go_on() {
     let query = format!("discovered by tasks.web:{}, last answer ", service.port());
     assert!(page.contains(&query), "{page}");
     let status = Ringway::command(&["status", "--admin", &format!("http://{}", ringway.admin())]);
+    let discovered = format!("app      tasks.web:{} ", service.port());
+    let line = status
+        .output
+        .lines()
+        .find(|line| line.starts_with(&discovered));
+    assert!(line.expect("a line").contains("s ago"), "{status:?}");
     let line = status
         .output
         .lines()

@@ -2,16 +2,17 @@
 //! line, from the reference of the configuration and from the topics, so that they are never behind
 //! them.
 
+mod completions;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser};
-use clap_complete::Shell;
 
-use crate::cli::{Cli, HELP_TOPIC};
+use crate::cli::Cli;
 use crate::config;
 use crate::topics;
+pub use completions::completions;
 
 /// The manual page of the configuration, which is also the name of the file that it describes.
 const CONFIG_PAGE: &str = "ringway.toml";
@@ -27,17 +28,6 @@ const NEAR_SPREAD: f64 = 0.08;
 
 /// Names that are proposed at most.
 const NEAR_MAX: usize = 3;
-
-/// The script that completes the command line in a shell.
-pub fn completions(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    let topics = PossibleValuesParser::new(help_topics());
-    let mut cli = Cli::command().mut_subcommand("help", |help| {
-        help.mut_arg(HELP_TOPIC, |topic| topic.value_parser(topics))
-    });
-    clap_complete::generate(shell, &mut cli, "ringway", &mut script);
-    script
-}
 
 /// Returns the page of the program, or of the configuration or the topics if `page` is its name; for
 /// any other `page`, writes all pages into this folder, which is made if need be.
@@ -118,20 +108,6 @@ fn command_help(command: &[&str]) -> Option<clap::Error> {
         .flatten()
 }
 
-/// Everything that can be asked for help on.
-pub(crate) fn help_topics() -> Vec<String> {
-    let cli = Cli::command();
-    let commands = cli.get_subcommands().map(clap::Command::get_name);
-    let mut names: Vec<String> = commands.map(str::to_owned).collect();
-    let topics = topics::list().map(|(name, _)| name);
-    for name in config::help_names().into_iter().chain(topics) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}
-
 fn unknown_topic(name: &str) -> String {
     let cure = match near(name).as_slice() {
         [] => "`ringway help` has the commands and topics, `ringway man ringway.toml` the keys"
@@ -149,7 +125,7 @@ fn near(wanted: &str) -> Vec<String> {
         true => strsim::jaro_winkler(wanted, name),
         false => strsim::jaro_winkler(alone, name),
     };
-    let names = help_topics().into_iter();
+    let names = completions::help_topics().into_iter();
     let mut names: Vec<(f64, String)> = names.map(|name| (likeness(&name), name)).collect();
     names.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let best = names.first().map_or(0.0, |(likeness, _)| *likeness);
