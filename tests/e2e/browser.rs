@@ -160,6 +160,15 @@ impl Browser {
         }
     }
 
+    /// Has a window of this size.
+    #[track_caller]
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.order("Emulation.setDeviceMetricsOverride", size);
+    }
+
     /// Types, as a user does.
     #[track_caller]
     pub fn types(&mut self, text: &str) {

@@ -1,4 +1,5 @@
-//! The columns of frontends, servers and backends: HAProxy's, in its order, and ours behind them.
+//! The columns of frontends, servers and backends: name, status and last check, which are always seen; then
+//! HAProxy's, in its order, and ours behind them.
 
 use maud::{Markup, html};
 
@@ -16,7 +17,8 @@ pub(super) enum Of {
 pub(super) struct Column {
     pub head: &'static str,
     pub title: &'static str,
-    /// The same in short, where the table has no header row.
+    /// The same in short, where the table has no header row; empty: small screens leave
+    /// the column out.
     pub label: &'static str,
     /// Its width, as a class.
     pub width: &'static str,
@@ -67,7 +69,7 @@ const OUT: [&str; 3] = [
 /// Before the line of the last minutes.
 #[rustfmt::skip]
 pub(super) const QUEUE: Group = Group { head: "Queue", columns: &[
-    column("Cur", "Sessions that wait for a place", "", "n4", Kind::Count, ["", "", "/sessions_waiting"]),
+    column("Cur", "Sessions that wait for a place", "", "n5", Kind::Count, ["", "", "/sessions_waiting"]),
 ]};
 
 /// The line is one more of these.
@@ -97,7 +99,6 @@ pub(super) const TRAFFIC: [Group; 4] = [
     ]},
 ];
 
-/// The status and the last check are two more of these, before them.
 #[rustfmt::skip]
 pub(super) const SERVER: Group = Group { head: "Server", columns: &[
     column("Wght", "Weight now", "Weight", "n4", Kind::Count, ["", "/weight", ""]),
@@ -121,41 +122,89 @@ pub(super) const TIMES: [Group; 2] = [
     ]},
 ];
 
-/// Above the columns.
-pub(super) fn head() -> Markup {
-    let cols = |group: &Group| html! { @for column in group.columns { col class=(column.width); } };
-    let over = |group: &Group, more: usize| html! { th scope="colgroup" colspan=(group.columns.len() + more) { (group.head) } };
-    let heads = |group: &Group, class: &str| {
+/// Columns before the groups: name, status, last check, actions.
+const BEFORE: usize = 4;
+
+/// All groups, in their order; `true`: the line of the last minutes is one more column of it.
+fn groups() -> impl Iterator<Item = (&'static Group, bool)> {
+    let rates = [(&QUEUE, false), (&RATES, true)];
+    let rest = TRAFFIC.iter().chain([&SERVER]).chain(&TIMES);
+    rates.into_iter().chain(rest.map(|group| (group, false)))
+}
+
+/// Above the columns. Each `col` says where the values of its cells are and how they are written.
+pub(super) fn head(of: Of) -> Markup {
+    let col = |column: &Column| {
+        let path = column.paths[of as usize];
+        let sum = match of {
+            Of::Server => column.paths[Of::Backend as usize],
+            Of::Frontend | Of::Backend => "",
+        };
+        let given = |path: &'static str| (!path.is_empty()).then_some(path);
         html! {
-            @for (index, column) in group.columns.iter().enumerate() {
-                th.(if index == 0 { class } else { "" }) scope="col" title=(column.title) { (column.head) }
-            }
+            col class=(column.width) data-v=[given(path)] data-sum=[given(sum)] data-k=(column.kind.as_str());
         }
+    };
+    let mut index = BEFORE;
+    let mut place = || {
+        index += 1;
+        index - 1
     };
     html! {
         colgroup {
-            col class="name";
-            (cols(&QUEUE)) (cols(&RATES)) col class="spark";
-            @for group in &TRAFFIC { (cols(group)) }
-            col class="status"; col class="check"; (cols(&SERVER))
-            @for group in &TIMES { (cols(group)) }
-            col class="acts";
+            col class="name"; col class="status"; col class="check"; col class="acts";
+            @for (group, has_line) in groups() {
+                @for column in group.columns { (col(column)) }
+                @if has_line { col class="spark" data-r="/sessions/rate"; }
+            }
         }
         thead {
             tr {
-                th scope="col" rowspan="2" { "Name" }
-                (over(&QUEUE, 0)) (over(&RATES, 1))
-                @for group in &TRAFFIC { (over(group, 0)) }
-                (over(&SERVER, 2))
-                @for group in &TIMES { (over(group, 0)) }
-                th.acts scope="col" rowspan="2" { span.sr { "Actions" } }
+                th scope="col" rowspan="2" data-i="0" { "Name" }
+                th.left scope="col" rowspan="2" data-i="1" { "Status" }
+                th.left scope="col" rowspan="2" data-i="2" { "LastChk" }
+                th.acts scope="col" rowspan="2" { "Actions" }
+                @for (group, has_line) in groups() {
+                    th scope="colgroup" colspan=(group.columns.len() + usize::from(has_line)) { (group.head) }
+                }
             }
             tr {
-                (heads(&QUEUE, "first")) (heads(&RATES, "first")) th scope="col" { "5 minutes" }
-                @for group in &TRAFFIC { (heads(group, "first")) }
-                th.first.left scope="col" { "Status" } th.left scope="col" { "LastChk" } (heads(&SERVER, ""))
-                @for group in &TIMES { (heads(group, "first")) }
+                @for (group, has_line) in groups() {
+                    @for (number, column) in group.columns.iter().enumerate() {
+                        th.(if number == 0 { "first" } else { "" }) scope="col" title=(column.title) data-i=(place()) { (column.head) }
+                    }
+                    @if has_line { th scope="col" data-i=(place()) { "5 minutes" } }
+                }
             }
         }
     }
+}
+
+/// What the style has of the columns: lines between groups, labels on small screens, and what those leave out.
+pub(super) fn style() -> [String; 3] {
+    let (mut firsts, mut labels, mut minor) = (Vec::new(), String::new(), Vec::new());
+    // `nth-child` counts from 1.
+    let mut number = BEFORE + 1;
+    for (group, has_line) in groups() {
+        for (place, column) in group.columns.iter().enumerate() {
+            if place == 0 {
+                firsts.push(format!("td:nth-child({number})"));
+            }
+            match column.label {
+                "" => minor.push(format!(".proxy td:nth-child({number})")),
+                label => {
+                    labels += &format!(
+                        ".proxy td:nth-child({number})::before {{ content: \"{label}\"; }}\n"
+                    );
+                }
+            }
+            number += 1;
+        }
+        if has_line {
+            labels +=
+                &format!(".proxy td:nth-child({number})::before {{ content: \"5 minutes\"; }}\n");
+            number += 1;
+        }
+    }
+    [firsts.join(", "), labels, minor.join(", ")]
 }

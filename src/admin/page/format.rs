@@ -1,4 +1,4 @@
-//! How the page writes numbers. The script writes them the same way: `page.html` has these functions
+//! How the page writes numbers. The script writes them the same way: `frame/format.js` has these functions
 //! by the same names.
 
 /// Stands for what there is none of.

@@ -1,8 +1,8 @@
 //! The stats page, at `/` and at `[admin] page`.
 //!
 //! It is complete without a script: the tables are filled in here. With one, the browser keeps it up to
-//! date from `/api/v1/stats/stream` and `/api/v1/events`, and offers actions. `page.html` has the
-//! frame, the style and the script; all of it is in the answer, and nothing else is asked for or
+//! date from `/api/v1/stats/stream` and `/api/v1/events`, and offers actions. The folder `frame` has
+//! the frame, the style and the script; all of it is in the answer, and nothing else is asked for or
 //! allowed. Who may not read gets the frame alone, which asks for a token.
 //!
 //! | Module | Concern |
@@ -17,6 +17,7 @@ mod parts;
 mod table;
 mod value;
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -37,8 +38,53 @@ use parts::{Wanted, rates};
 use table::Proxy;
 use value::{View, list};
 
-/// The frame, with the style and the script.
-const FRAME: &str = include_str!("page.html");
+/// The frame, with the style and the script, in the form in which they are sent.
+static FRAME: LazyLock<String> = LazyLock::new(|| {
+    let [groups, labels, left_out] = columns::style();
+    let style = include_str!("frame/style.css")
+        .replace("@columns-that-begin-a-group", &groups)
+        .replace("@labels-of-columns", &labels)
+        .replace("@columns-that-small-screens-leave-out", &left_out);
+    let style = compact(
+        &style,
+        &[
+            ("; }", "}"),
+            (" }", "}"),
+            ("; ", ";"),
+            (" { ", " {"),
+            (", ", ","),
+            (": ", ":"),
+            (":#", ": #"),
+        ],
+    );
+    let script = [
+        include_str!("frame/format.js"),
+        include_str!("frame/rows.js"),
+        include_str!("frame/hour.js"),
+        include_str!("frame/live.js"),
+    ];
+    let operators = [
+        " => ", " = ", " === ", " !== ", " && ", " || ", " < ", " > ", " + ", " ? ", " : ",
+    ];
+    let without_spaces = operators.map(|operator| (operator, operator.trim()));
+    [
+        include_str!("frame/head.html").to_owned(),
+        style,
+        include_str!("frame/body.html").to_owned(),
+        compact(&script.concat(), &without_spaces),
+        include_str!("frame/end.html").to_owned(),
+    ]
+    .concat()
+});
+
+/// Without indentation, lines of comments, and what these pairs leave out.
+fn compact(text: &str, shorter: &[(&str, &str)]) -> String {
+    let lines = text.lines().map(str::trim_start);
+    let lines = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
+    let text = lines.flat_map(|line| [line, "\n"]).collect();
+    let shorten = |text: String, (long, short): &(&str, &str)| text.replace(long, short);
+    shorter.iter().fold(text, shorten)
+}
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
@@ -131,13 +177,15 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
             .to_lowercase(),
         only_problems: wanted.problems.is_some(),
     };
-    let frontends = list(&stats, "frontends").iter().map(|object| {
-        let name = object["name"].as_str().unwrap_or_default();
-        Proxy {
-            object,
-            rates: vec![rates(state, &Subject::Frontend(name.to_owned()))],
-        }
-    });
+    let frontends: Vec<Proxy> = (list(&stats, "frontends").iter())
+        .map(|object| {
+            let name = object["name"].as_str().unwrap_or_default();
+            Proxy {
+                object,
+                rates: vec![rates(state, &Subject::Frontend(name.to_owned()))],
+            }
+        })
+        .collect();
     let backends = list(&stats, "backends").iter().zip(&ids);
     let backends = backends.map(|(object, ids)| Proxy {
         object,
@@ -154,14 +202,17 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
     html! {
         main data-actions=(actions) {
             (parts::header(state, &stats, &view))
+            (parts::problems(&stats, &view))
             (parts::tools(wanted, actions != "none"))
             div id="tables" {
-                p.over { "Frontends" }
-                @for proxy in frontends { (table::frontend(&view, &proxy)) }
+                (table::frontends(&view, &frontends))
                 @for proxy in backends { (table::backend(&view, &proxy)) }
+                p.quiet id="none" role="status" hidden { }
             }
+            (parts::refusals(&stats))
             (table::workers(&view, &workers))
             (parts::events(&context.actions.journal, &view))
+            (table::templates(&view))
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::columns::{Column, Group, Of, QUEUE, RATES, SERVER, TIMES, TRAFFIC, head};
 use super::format::NONE;
-use super::value::{Kind, View};
+use super::value::{Kind, View, is_fine};
 
 /// A frontend, a server or a backend.
 struct Row<'a> {
@@ -32,73 +32,46 @@ impl Row<'_> {
         format!("{} {}", self.key, self.detail).to_lowercase()
     }
 
-    fn render(&self, view: &View, hidden: bool, class: &str) -> Markup {
-        let group = |group: &Group| {
-            html! {
-                @for (index, column) in group.columns.iter().enumerate() {
-                    (self.cell(view, column, if index == 0 { "first" } else { "" }))
-                }
-            }
+    fn render(&self, view: &View, hidden: bool, class: Option<&str>) -> Markup {
+        let is_server = matches!(self.of, Of::Server);
+        let small = |path: &str, kind: Kind| {
+            let value = self.object.pointer(path).unwrap_or(&Value::Null);
+            html! { small { (kind.write(value, view.now).unwrap_or_default()) } }
         };
-        let rest = |group: &Group| html! { @for column in group.columns { (self.cell(view, column, "")) } };
+        let left = Kind::Left.write(self.object, view.now).unwrap_or_default();
+        // A link to it leads here without a script, too.
+        let id = (class.is_none() && !is_fine(self.status())).then(|| self.key.replace(' ', "/"));
         html! {
-            tr class=(class) data-row=(self.key) data-status=(self.status())
-                data-find=[class.is_empty().then(|| self.words())] hidden[hidden]
-            {
-                th scope="row" title=(self.name) { (self.name) small title=(self.detail) { (self.detail) } }
-                (group(&QUEUE)) (group(&RATES))
-                td.spark data-label="5 minutes" {
-                    @if let Some(rates) = &self.rates {
-                        svg.line viewBox="0 0 59 20" preserveAspectRatio="none" aria-hidden="true"
-                            data-r="/sessions/rate" data-points=(rates) { polyline points=(points(rates)) {} }
+            tr class=[class] id=[id] data-row=(self.key) data-status=(self.status()) hidden[hidden] {
+                th scope="row" { span { (self.name) } small { (self.detail) } }
+                td.status { span.word { (self.status()) } (small("/since", Kind::Since)) }
+                td.check {
+                    @if is_server {
+                        span { (text(self.object, "reason")) } (small("/checks/last", Kind::Ago)) small.left { (left) }
                     }
                 }
-                @for some in &TRAFFIC { (group(some)) }
-                td.status.first.left {
-                    span.word data-v="/status" data-k="text" { (self.status()) }
-                    (view.small(self.object, "/since", Kind::Since))
-                }
-                td.check.left data-label=[matches!(self.of, Of::Server).then_some("Last check")] {
-                    @if let Of::Server = self.of {
-                        @let reason = self.object["reason"].as_str().unwrap_or_default();
-                        span title=(reason) data-v="/reason" data-k="text" data-none="" { (reason) }
-                        (view.small(self.object, "/checks/last", Kind::Ago))
-                    }
-                }
-                (rest(&SERVER))
-                @for some in &TIMES { (group(some)) }
-                td.acts.left {
-                    @if let Of::Server = self.of { (self.actions(view)) }
-                }
+                td.acts { @if is_server { small { (left) } } }
+                (self.group(&QUEUE, view)) (self.group(&RATES, view))
+                td data-p=[self.rates.as_deref()] {}
+                @for some in &TRAFFIC { (self.group(some, view)) }
+                (self.group(&SERVER, view))
+                @for some in &TIMES { (self.group(some, view)) }
             }
         }
     }
 
-    fn cell(&self, view: &View, column: &Column, class: &str) -> Markup {
+    fn group(&self, group: &Group, view: &View) -> Markup {
+        html! { @for column in group.columns { (self.cell(view, column)) } }
+    }
+
+    fn cell(&self, view: &View, column: &Column) -> Markup {
         let path = column.paths[self.of as usize];
         if path.is_empty() {
-            return html! { td class=(class) {} };
+            return html! { td {} };
         }
         let value = self.object.pointer(path).unwrap_or(&Value::Null);
         let text = column.kind.write(value, view.now);
-        let minor = if column.label.is_empty() { "minor" } else { "" };
-        html! {
-            td.(class).(minor) data-label=(column.label) data-v=(path) data-k=(column.kind.as_str()) {
-                (text.as_deref().unwrap_or(NONE))
-            }
-        }
-    }
-
-    fn actions(&self, view: &View) -> Markup {
-        let is = |state: &str| self.object["admin_state"] == *state;
-        html! {
-            span.set role="group" aria-label={ "State of " (self.name) } {
-                @for state in ["ready", "drain", "maint"] {
-                    button type="button" value=(state) aria-pressed=(is(state)) { (state) }
-                }
-            }
-            " " (view.small(self.object, "", Kind::Left))
-        }
+        html! { td { (text.as_deref().unwrap_or(NONE)) } }
     }
 }
 
@@ -109,26 +82,30 @@ pub(super) struct Proxy<'a> {
     pub rates: Vec<String>,
 }
 
-/// The table of a frontend.
-pub(super) fn frontend(view: &View, proxy: &Proxy) -> Markup {
-    let name = text(proxy.object, "name");
-    let listen = proxy.object["listen"].as_array().into_iter().flatten();
-    let listen: Vec<&str> = listen.filter_map(Value::as_str).collect();
-    let row = Row {
-        of: Of::Frontend,
-        key: format!("frontend {name}"),
-        name,
-        detail: format!(
-            "{}, {} to {}",
-            listen.join(" "),
-            text(proxy.object, "mode"),
-            text(proxy.object, "backend")
-        ),
-        object: proxy.object,
-        rates: proxy.rates.first().cloned(),
-    };
-    let heading = html! { h2.sr id={ "frontend-" (name) } { "Frontend " (name) } };
-    section(view, "frontend", name, &heading, &[row], None)
+/// The table of the frontends.
+pub(super) fn frontends(view: &View, proxies: &[Proxy]) -> Markup {
+    let rows: Vec<Row> = (proxies.iter())
+        .map(|proxy| {
+            let name = text(proxy.object, "name");
+            let listen = proxy.object["listen"].as_array().into_iter().flatten();
+            let listen: Vec<&str> = listen.filter_map(Value::as_str).collect();
+            Row {
+                of: Of::Frontend,
+                key: format!("frontend {name}"),
+                name,
+                detail: format!(
+                    "{}, {} to {}",
+                    listen.join(" "),
+                    text(proxy.object, "mode"),
+                    text(proxy.object, "backend")
+                ),
+                object: proxy.object,
+                rates: proxy.rates.first().cloned(),
+            }
+        })
+        .collect();
+    let heading = html! { h2 id="frontends" { "Frontends" } };
+    section(view, "frontends", None, &heading, &rows, None)
 }
 
 /// The table of a backend.
@@ -136,14 +113,7 @@ pub(super) fn backend(view: &View, proxy: &Proxy) -> Markup {
     let name = text(proxy.object, "name");
     let servers = proxy.object["servers"].as_array().into_iter().flatten();
     let rows: Vec<Row> = (servers.zip(&proxy.rates))
-        .map(|(server, rates)| Row {
-            of: Of::Server,
-            key: format!("server {name} {}", text(server, "name")),
-            name: text(server, "name"),
-            detail: text(server, "address").to_owned(),
-            object: server,
-            rates: Some(rates.clone()),
-        })
+        .map(|(object, rates)| server(name, object, Some(rates.clone())))
         .collect();
     let sum = Row {
         of: Of::Backend,
@@ -154,12 +124,43 @@ pub(super) fn backend(view: &View, proxy: &Proxy) -> Markup {
         rates: None,
     };
     let heading = html! {
-        h2 id={ "backend-" (name) } { small { "Backend" } " " (name) " " small { (text(proxy.object, "balance")) } }
+        h2 id={ "backend/" (name) } tabindex="-1" { small.kind { "Backend" } " " (name) " " small { (text(proxy.object, "balance")) } }
         @if proxy.object["discovery"].is_object() {
             p.quiet data-row={ "discovery " (name) } { (view.small(proxy.object, "/discovery", Kind::Discovery)) }
         }
     };
-    section(view, "backend", name, &heading, &rows, Some(&sum))
+    let id = format!("backend/{name}");
+    section(view, &id, Some(name), &heading, &rows, Some(&sum))
+}
+
+fn server<'a>(backend: &str, object: &'a Value, rates: Option<String>) -> Row<'a> {
+    let (name, address) = (text(object, "name"), text(object, "address"));
+    Row {
+        of: Of::Server,
+        key: format!("server {backend} {name}"),
+        name,
+        // A discovered one is named by its address.
+        detail: if name == address {
+            "discovered"
+        } else {
+            address
+        }
+        .to_owned(),
+        object,
+        rates,
+    }
+}
+
+/// What the script makes rows of servers from, and the buttons of each.
+pub(super) fn templates(view: &View) -> Markup {
+    html! {
+        template id="server" { (server("", &Value::Null, None).render(view, false, None)) }
+        template id="set" {
+            span.set role="group" {
+                @for state in ["ready", "drain", "maint"] { button type="button" value=(state) { (state) } }
+            }
+        }
+    }
 }
 
 fn text<'a>(object: &'a Value, name: &str) -> &'a str {
@@ -169,24 +170,24 @@ fn text<'a>(object: &'a Value, name: &str) -> &'a str {
 /// Rows under a heading; nothing of it is seen while none of them is.
 fn section(
     view: &View,
-    what: &str,
-    name: &str,
+    id: &str,
+    backend: Option<&str>,
     heading: &Markup,
     rows: &[Row],
     sum: Option<&Row>,
 ) -> Markup {
     let hidden = |row: &Row| !view.shows(&row.words(), row.status());
     let none = rows.iter().all(hidden);
-    let id = format!("{what}-{name}");
+    let of = backend.map_or(Of::Frontend, |_| Of::Server);
     html! {
-        section.proxy.(what) data-proxy hidden[none] aria-labelledby=(id) {
+        section.proxy data-proxy data-backend=[backend] hidden[none] aria-labelledby=(id) {
             (heading)
             div.scroll tabindex="0" role="region" aria-labelledby=(id) {
                 table {
-                    (head())
+                    (head(of))
                     tbody {
-                        @for row in rows { (row.render(view, hidden(row), "")) }
-                        @if let Some(sum) = sum { (sum.render(view, none, "sum")) }
+                        @for row in rows { (row.render(view, hidden(row), None)) }
+                        @if let Some(sum) = sum { (sum.render(view, none, Some("sum"))) }
                     }
                 }
             }
