@@ -30,8 +30,11 @@ const LIMIT_MAX: usize = 10_000;
 pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new()
         .route("/api/v1/sessions", context.guard.reads(get(list)))
-        .route("/api/v1/sessions", context.guard.acts(delete(kill_all)))
         .route("/api/v1/sessions/{id}", context.guard.acts(delete(kill)))
+        .route(
+            "/api/v1/clients/{client}/sessions",
+            context.guard.acts(delete(kill_all)),
+        )
 }
 
 /// What may stand behind the question mark.
@@ -141,29 +144,23 @@ async fn list(
     }))
 }
 
-/// Which sessions are closed.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Doomed {
-    /// Those of the client with this IP address.
-    client: IpAddr,
-}
-
 async fn kill_all(
     extract::State(actions): extract::State<Arc<Actions>>,
     Extension(peer): Extension<Peer>,
     Extension(connection): Extension<Connection>,
-    doomed: Result<Query<Doomed>, QueryRejection>,
+    Path(client): Path<String>,
 ) -> Result<Json<SessionsClosed>, Refusal> {
-    let Query(doomed) = doomed.map_err(|why| Refusal::bad_request(why.body_text()))?;
+    let client: IpAddr = client.parse().map_err(|_| {
+        Refusal::bad_request(format!("a client is an IP address, and not `{client}`"))
+    })?;
     let by = Attribution::now(peer.to_string(), None).map_err(Refusal::bad_request)?;
     connection.allow(2 * CLOSE_TIMEOUT);
     let what = |count| match count {
-        1 => format!("1 session of client {}", doomed.client),
-        _ => format!("{count} sessions of client {}", doomed.client),
+        1 => format!("1 session of client {client}"),
+        _ => format!("{count} sessions of client {client}"),
     };
     let filter = Filter {
-        client: Some(doomed.client),
+        client: Some(client),
         ..Filter::default()
     };
     let closed = actions.close_sessions(filter, what, &by).await;

@@ -117,7 +117,7 @@ pub(super) async fn kill_of_server(client: &Client, name: &ServerName) -> Result
 pub(super) async fn kill_of_client(client: &Client, address: IpAddr) -> Result<(), Failure> {
     let shown = escaped(&address.to_string());
     let answer = client
-        .delete(&format!("/api/v1/sessions?client={shown}"))
+        .delete(&format!("/api/v1/clients/{shown}/sessions"))
         .await?;
     match number(&answer["sessions_closed"]) {
         0 => Err(Failure::new(format!(

@@ -134,10 +134,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: "delete",
-        path: "/api/v1/sessions",
+        path: "/api/v1/clients/{client}/sessions",
         summary: "Closes all sessions of a client",
-        description: "Both sides are reset.",
-        query: Some(of::<sessions::Doomed>),
+        description: "The client is an IP address. Both sides of its sessions are reset.",
         answer: Answer::Json(of::<SessionsClosed>),
         refusals: &[400, 401, 403, 421, 504],
         ..BASE

@@ -64,14 +64,19 @@ static FRAME: LazyLock<String> = LazyLock::new(|| {
         include_str!("frame/live.js"),
     ];
     let operators = [
-        " => ", " = ", " === ", " !== ", " && ", " || ", " < ", " > ", " + ", " ? ", " : ",
+        " => ", " = ", " === ", " !== ", " && ", " || ", " < ", " > ", " + ", " ? ", " : ", " - ",
+        " * ", " / ", " % ", " ?? ", " ??= ", " ||= ", " += ",
     ];
     let without_spaces = operators.map(|operator| (operator, operator.trim()));
+    let statements = [("if (", "if("), ("for (", "for("), (") {", "){")];
     [
         include_str!("frame/head.html").to_owned(),
         style,
         include_str!("frame/body.html").to_owned(),
-        compact(&script.concat(), &without_spaces),
+        compact(
+            &script.concat(),
+            &[&without_spaces[..], &statements].concat(),
+        ),
         include_str!("frame/end.html").to_owned(),
     ]
     .concat()

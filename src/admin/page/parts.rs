@@ -94,7 +94,7 @@ pub(super) fn problems(stats: &Value, view: &View) -> Markup {
     let text = |problem: &Value, name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     html! {
         section.problems aria-labelledby="problems-head" data-some=(if problems.is_empty() { "no" } else { "yes" }) {
-            h2 id="problems-head" role="status" { (problem_count(problems.len())) }
+            h2 { span id="problems-head" role="status" { (problem_count(problems.len())) } }
             ul id="problems" {
                 @for problem in problems.iter().take(PROBLEMS_MAX) {
                     @let (kind, name) = (text(problem, "kind"), text(problem, "name"));

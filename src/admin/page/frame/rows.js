@@ -172,6 +172,7 @@ function heads() {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
+      if (head.title) button.setAttribute("aria-label", `${head.textContent}: ${head.title}`);
       head.replaceChildren(button);
     }
     const way = index === sorting.index ? sorting.way : 0;
