@@ -5,6 +5,7 @@ pub mod balance;
 pub mod health;
 pub mod histogram;
 pub mod http;
+pub mod network;
 pub mod queues;
 pub mod session;
 pub mod time;

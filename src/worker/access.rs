@@ -18,6 +18,8 @@ use crate::snapshot::{ServerShared, Snapshot};
 pub struct AccessRecord {
     /// Address of the client; `None`: its connection had ended before the kernel was asked.
     pub client: Option<SocketAddr>,
+    /// The peer of its connection: another one if a PROXY head named the client.
+    pub peer: Option<SocketAddr>,
     /// Index of the frontend.
     pub frontend: u16,
     /// Its server, if one was chosen.

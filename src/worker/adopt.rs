@@ -13,7 +13,6 @@ use super::config_generations::{LocalConfig, Route};
 use super::waiting::{End, QueueKey};
 use crate::config::{Mode, Sticky};
 use crate::io::Engine;
-use crate::logic::session::Side;
 use crate::snapshot::ServerShared;
 
 impl<E: Engine> Worker<E> {
@@ -105,9 +104,8 @@ impl<E: Engine> Worker<E> {
         }
         entry.route = new;
         let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];
-        if wants_client && entry.client.is_none() {
-            let client = entry.sockets[Side::Client.index()].as_ref();
-            entry.client = client.and_then(|socket| self.engine.peer(socket));
+        if wants_client {
+            entry.find_client(&mut self.engine);
         }
         self.configs.acquire(new.config);
         self.configs.release(old.config);

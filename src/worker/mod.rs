@@ -31,6 +31,7 @@ mod admission;
 mod adopt;
 mod attempt;
 mod chunks;
+mod client;
 mod command;
 mod completions;
 mod config_generations;

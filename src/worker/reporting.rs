@@ -57,6 +57,7 @@ impl Reporting {
         self.accounting.session_ended(entry, config, &summary);
         let record = AccessRecord {
             client: entry.client,
+            peer: entry.peer(),
             frontend: entry.route.frontend,
             server: entry.server.clone().filter(|_| config.is_logged()),
             summary,

@@ -55,6 +55,8 @@ pub struct SessionInfo {
     pub id: SessionId,
     /// Address of its client; `None`: the kernel no longer knows it.
     pub client: Option<SocketAddr>,
+    /// The peer of the client's connection: another one if a PROXY head named the client.
+    pub peer: Option<SocketAddr>,
     /// Name of its frontend.
     pub frontend: String,
     /// Name of its backend.

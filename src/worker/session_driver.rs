@@ -8,6 +8,7 @@ use slab::Slab;
 use super::Worker;
 use super::attempt::Attempt;
 use super::chunks::Chunks;
+use super::client;
 use super::config_generations::{ConfigGenerations, Route};
 use super::http_state::Http;
 use super::slot::{ReceiveWait, Slot};
@@ -21,7 +22,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn begin(&mut self, route: Route, socket: E::Socket) {
         let config = &self.configs[route.config];
         let client = if config.wants_client[usize::from(route.frontend)] {
-            self.engine.peer(&socket)
+            client::peer(&mut self.engine, &socket)
         } else {
             None
         };

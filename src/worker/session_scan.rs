@@ -114,11 +114,7 @@ impl<E: Engine> Worker<E> {
     /// Address of a session's client. The kernel is asked if the address was not needed before.
     fn client(&mut self, slot: usize) -> Option<SocketAddr> {
         let entry = self.sessions.get_mut(slot)?;
-        if entry.client.is_none() {
-            let socket = entry.sockets[Side::Client.index()].as_ref()?;
-            entry.client = self.engine.peer(socket);
-        }
-        entry.client
+        entry.find_client(&mut self.engine)
     }
 
     fn describe(&self, slot: usize, client: Option<SocketAddr>) -> SessionInfo {
@@ -127,6 +123,7 @@ impl<E: Engine> Worker<E> {
         SessionInfo {
             id: self.id(slot, entry),
             client,
+            peer: entry.peer(),
             frontend: frontend.to_owned(),
             backend: backend.to_owned(),
             server: server.map(str::to_owned),

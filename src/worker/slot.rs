@@ -60,7 +60,7 @@ pub struct Slot<E: Engine> {
     /// The last attempt failed for a shortage, so the next one may, too. It is counted once it has
     /// ended otherwise.
     pub short: bool,
-    /// The client's address, if it is needed.
+    /// The client's address, if it is needed: the one that counts.
     pub client: Option<SocketAddr>,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
@@ -86,6 +86,11 @@ impl<E: Engine> Slot<E> {
             (None, Some((_, chunk))) => chunk.len,
             (None, None) => 0,
         }
+    }
+
+    /// The peer of the client's connection, if it is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.client
     }
 
     /// The connection of this side, if it is open.
