@@ -6,6 +6,7 @@ pub mod health;
 pub mod histogram;
 pub mod http;
 pub mod network;
+pub mod proxy;
 pub mod queues;
 pub mod session;
 pub mod time;
