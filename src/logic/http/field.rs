@@ -9,6 +9,8 @@ pub(super) enum Field {
     Cookie,
     Expires,
     Forwarded,
+    /// What becomes X-Forwarded-For where servers take `_` for `-`.
+    ForwardedLookalike,
     /// What becomes a field of the framing where servers take `_` for `-`, as CGI has it.
     FramingLookalike,
     Host,
@@ -42,7 +44,12 @@ impl Field {
                 ("content-length", Self::ContentLength),
                 ("content_length", Self::FramingLookalike),
             ],
-            15 => &[("x-forwarded-for", Self::XForwardedFor)],
+            15 => &[
+                ("x-forwarded-for", Self::XForwardedFor),
+                ("x_forwarded_for", Self::ForwardedLookalike),
+                ("x-forwarded_for", Self::ForwardedLookalike),
+                ("x_forwarded-for", Self::ForwardedLookalike),
+            ],
             16 => &[("proxy-connection", Self::ProxyConnection)],
             17 => &[
                 ("transfer-encoding", Self::TransferEncoding),

@@ -157,6 +157,12 @@ impl Span {
         self.end = line.end;
     }
 
+    /// From the first to the last line of this and another one.
+    pub fn and(self, other: Self) -> Self {
+        let Range { start, end } = self.with(other, 0);
+        Span { start, end }
+    }
+
     /// The offsets of this and another one, or `default` when both are empty.
     pub fn with(self, other: Self, default: usize) -> Range<usize> {
         match (self.end, other.end) {

@@ -31,5 +31,5 @@ mod target;
 mod tests;
 
 pub use refusal::Refusal;
-pub use request::{RequestHead, RequestScan, scan_request};
+pub use request::{Forwarded, RequestHead, RequestScan, scan_request};
 pub use response::{ResponseEdit, ResponseHead, ResponseScan, Rewritten, scan_response};

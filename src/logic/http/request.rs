@@ -1,5 +1,8 @@
 //! The head of the first request of a connection.
 
+use std::io::Write;
+use std::net::IpAddr;
+
 use super::cookie::{self, Remains};
 use super::field::{self, CONNECTION_CLOSE, Field, Persistence};
 use super::framing::{self, Framing};
@@ -17,6 +20,15 @@ pub enum RequestScan<'b> {
     Whole(RequestHead<'b>),
     /// Nothing that we pass on.
     Refused(Refusal),
+}
+
+/// The address of a client, for the line `X-Forwarded-For` of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The address.
+    pub client: IpAddr,
+    /// What came in such lines is kept before it; else it is replaced.
+    pub append: bool,
 }
 
 /// A whole head of a request, and what we want to know of it.
@@ -41,6 +53,7 @@ pub struct RequestHead<'b> {
     cookie_name: Option<&'b [u8]>,
     cookie_lines: Span,
     connection_lines: Span,
+    forwarded_lines: Span,
     persistence: Persistence,
     /// Where the empty line begins.
     fields_end: usize,
@@ -154,6 +167,7 @@ struct Facts<'b> {
     cookie: Option<(&'b [u8], &'b [u8])>,
     cookie_lines: Span,
     connection_lines: Span,
+    forwarded_lines: Span,
     persistence: Persistence,
     through_proxy: bool,
     /// There is an Upgrade field.
@@ -182,7 +196,12 @@ impl<'b> Facts<'b> {
                 }
             }
             Field::Upgrade => self.offers_upgrade = true,
-            Field::Via | Field::Forwarded | Field::XForwardedFor => self.through_proxy = true,
+            Field::Via | Field::Forwarded => self.through_proxy = true,
+            Field::XForwardedFor => {
+                self.through_proxy = true;
+                self.forwarded_lines.extend(line);
+            }
+            Field::ForwardedLookalike => self.forwarded_lines.extend(line),
             Field::Host => match self.host {
                 None => self.host = Some(field::trim(value)),
                 Some(_) => self.several_hosts = true,
@@ -219,6 +238,7 @@ impl<'b> Facts<'b> {
             cookie_name: self.cookie.map(|(name, _)| name),
             cookie_lines: self.cookie_lines,
             connection_lines: self.connection_lines,
+            forwarded_lines: self.forwarded_lines,
             persistence: self.persistence,
             fields_end: empty.start,
             ending: self.ending.unwrap_or(Ending::CrLf),
@@ -235,17 +255,30 @@ impl RequestHead<'_> {
     /// `Connection: close` and none of the others already. Returns whether anything differs from
     /// `head`; if not, `out` is left empty.
     pub fn rewrite(&self, close: bool, out: &mut Vec<u8>) -> bool {
+        self.rewrite_for(close, None, out)
+    }
+
+    /// The same; with `forwarded` the lines of X-Forwarded-For give way to one that has the client's address.
+    /// Names that CGI takes for that one are removed as well.
+    pub fn rewrite_for(
+        &self,
+        close: bool,
+        forwarded: Option<&Forwarded>,
+        out: &mut Vec<u8>,
+    ) -> bool {
         out.clear();
         let close = close && !self.upgrade && self.persistence != Persistence::Closes;
-        if !close && self.cookie_name.is_none() {
+        if !close && self.cookie_name.is_none() && forwarded.is_none() {
             return false;
         }
-        let connection_lines = if close {
-            self.connection_lines
-        } else {
-            Span::default()
-        };
-        let edited = self.cookie_lines.with(connection_lines, self.fields_end);
+        let mut lines = Span::default();
+        if close {
+            lines = self.connection_lines;
+        }
+        if forwarded.is_some() {
+            lines = lines.and(self.forwarded_lines);
+        }
+        let edited = self.cookie_lines.with(lines, self.fields_end);
         out.reserve(self.head.len() + CONNECTION_CLOSE.len() + 2);
         out.extend_from_slice(&self.head[..edited.start]);
         let mut lines = Lines::new(&self.head[..edited.end], edited.start);
@@ -264,15 +297,36 @@ impl RequestHead<'_> {
                     }
                 }
                 (field, _) if close && field.keeps_connection() => {}
+                (Field::XForwardedFor | Field::ForwardedLookalike, _) if forwarded.is_some() => {}
                 _ => out.extend_from_slice(&self.head[line.start..line.end]),
             }
         }
         out.extend_from_slice(&self.head[edited.end..self.fields_end]);
+        if let Some(forwarded) = forwarded {
+            self.write_forwarded(forwarded, out);
+        }
         if close {
             out.extend_from_slice(CONNECTION_CLOSE);
             out.extend_from_slice(self.ending.bytes());
         }
         out.extend_from_slice(&self.head[self.fields_end..]);
         true
+    }
+
+    fn write_forwarded(&self, forwarded: &Forwarded, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        let kept = self.forwarded_lines.with(Span::default(), self.fields_end);
+        let mut lines = Lines::new(&self.head[..kept.end], kept.start);
+        while let Next::Line(line) = lines.next_strict() {
+            let (name, value) = field::split(line.text(self.head)).unwrap_or((b"", b""));
+            let value = field::trim(value);
+            if forwarded.append && Field::of(name) == Field::XForwardedFor && !value.is_empty() {
+                out.extend_from_slice(value);
+                out.extend_from_slice(b", ");
+            }
+        }
+        // Writing to memory does not fail.
+        let _ = write!(out, "{}", forwarded.client);
+        out.extend_from_slice(self.ending.bytes());
     }
 }

@@ -226,6 +226,7 @@ impl Facts {
             Field::TransferEncoding => self.framing.transfer_encoding(value),
             Field::Cookie
             | Field::Forwarded
+            | Field::ForwardedLookalike
             | Field::FramingLookalike
             | Field::Host
             | Field::Upgrade

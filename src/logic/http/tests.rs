@@ -36,6 +36,56 @@ fn a_plain_request() {
 }
 
 #[test]
+fn the_address_of_a_client_stands_in_one_line() {
+    let scanned = |bytes| {
+        let RequestScan::Whole(head) = scan_request(bytes, &mut 0, 1024, None) else {
+            panic!("{}", bytes.escape_ascii());
+        };
+        head
+    };
+    let rewritten = |bytes, append, client: &str| {
+        let client = client.parse().unwrap();
+        let mut out = Vec::new();
+        let forwarded = Forwarded { client, append };
+        assert!(scanned(bytes).rewrite_for(true, Some(&forwarded), &mut out));
+        String::from_utf8(out).unwrap()
+    };
+    let plain = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let expected =
+        "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 2001:db8::7\r\nConnection: close\r\n\r\n";
+    assert_eq!(rewritten(plain, false, "2001:db8::7"), expected);
+    assert_eq!(rewritten(plain, true, "2001:db8::7"), expected);
+    let several = b"GET / HTTP/1.1\r\nx-forwarded-for: a, b\r\nHost: x\r\nX-Forwarded-For:\r\nX_Forwarded_For: c\r\n\
+                    X-Forwarded-FOR: \t d \r\nConnection: close\r\n\r\n";
+    let begin = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    assert_eq!(
+        rewritten(several, false, "10.0.0.7"),
+        format!("{begin}X-Forwarded-For: 10.0.0.7\r\n\r\n")
+    );
+    assert_eq!(
+        rewritten(several, true, "10.0.0.7"),
+        format!("{begin}X-Forwarded-For: a, b, d, 10.0.0.7\r\n\r\n")
+    );
+    // An upgrade keeps its Connection, and has the line nevertheless.
+    let upgrade = b"GET / HTTP/1.1\nUpgrade: a\nConnection: upgrade\nX-Forwarded-For: a\n\n";
+    assert_eq!(
+        rewritten(upgrade, false, "10.0.0.7"),
+        "GET / HTTP/1.1\nUpgrade: a\nConnection: upgrade\nX-Forwarded-For: 10.0.0.7\n\n"
+    );
+    let cookie = b"GET / HTTP/1.1\r\nCookie: SRV=B\r\nX-Forwarded-For: a\r\nA: b\r\n\r\n";
+    let (mut out, client) = (Vec::new(), "10.0.0.7".parse().unwrap());
+    let forwarded = Forwarded {
+        client,
+        append: true,
+    };
+    assert!(whole(cookie).rewrite_for(false, Some(&forwarded), &mut out));
+    assert_eq!(
+        out,
+        b"GET / HTTP/1.1\r\nA: b\r\nX-Forwarded-For: a, 10.0.0.7\r\n\r\n"
+    );
+}
+
+#[test]
 fn each_refusal_has_its_answer() {
     let cases: [(&[u8], Refusal, Option<u16>); 4] = [
         (
