@@ -17,6 +17,7 @@ fn main() {
 fn policy() -> Policy {
     Policy {
         protocol: Protocol::Tcp,
+        proxy_heads: None,
         request_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),

@@ -25,7 +25,7 @@ run cargo test --lib --bins --tests
 # On the other engine too: the tests in which bytes, connections or listeners are what matters. How the process is
 # configured and asked does not depend on the engine. Which one is chosen when, `engine` tests in the run before.
 run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers first_answer half_closed http_failures http_heads \
-  http_load http_peers http_random http_streams limits metrics:: peers pressure relaying reload retries shortage stopping \
+  http_load http_peers http_random http_streams limits metrics:: peers pressure proxy_ relaying reload retries shortage stopping \
   takeover timeouts unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick

@@ -285,9 +285,13 @@ fn write_access(record: &AccessRecord, config: &Config) {
             )
         };
     }
-    match &record.exchange {
-        None => line!(text),
-        Some(exchange) => {
+    // Beside the client it says which balancer named it.
+    let peer = frontend.accept_proxy.as_ref().and(record.peer);
+    let peer = peer.map(|peer| peer.to_string());
+    match (&record.exchange, &peer) {
+        (None, None) => line!(text),
+        (None, Some(peer)) => line!(text, peer = peer.as_str()),
+        (Some(exchange), _) => {
             let status = match exchange.status {
                 0 => -1,
                 status => i32::from(status),
@@ -296,12 +300,18 @@ fn write_access(record: &AccessRecord, config: &Config) {
             let request = format!("{} {}", percent_encoded(method), percent_encoded(target));
             let request = request.trim_end();
             let [method, target] = [method, target].map(|bytes| String::from_utf8_lossy(bytes));
-            line!(
-                format_args!("{text} {status} \"{request}\""),
-                status = status,
-                method = &*method,
-                target = &*target
-            );
+            let text = format_args!("{text} {status} \"{request}\"");
+            let (method, target) = (&*method, &*target);
+            match &peer {
+                None => line!(text, status = status, method = method, target = target),
+                Some(peer) => line!(
+                    text,
+                    peer = peer.as_str(),
+                    status = status,
+                    method = method,
+                    target = target
+                ),
+            }
         }
     }
 }

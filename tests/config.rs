@@ -22,8 +22,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 32;
-const INVALID_COUNT: usize = 96;
+const VALID_COUNT: usize = 33;
+const INVALID_COUNT: usize = 98;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -481,11 +481,13 @@ half_closed_timeout = "30s"           # default
 request_timeout = "10s"               # default
 queue_timeout = "5s"                  # default
 retries = 3                           # default
+# accept_proxy                        # default: none, the peer is the client
 
 [backend.servers]
 balance = "round_robin"               # default
 # slow_start                          # default: off
 on_down = "keep"                      # default
+send_proxy = "off"                    # default
 # health_check                        # default: none, servers count as up
 # sticky                              # default: off
 # discover                            # default: none, there are only the servers below

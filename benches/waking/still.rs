@@ -188,6 +188,14 @@ impl Sockets for Still {
         None
     }
 
+    fn local(&mut self, _socket: &u32) -> Option<SocketAddr> {
+        None
+    }
+
+    fn send_first(&mut self, _socket: &u32, _bytes: &[u8], _more: bool) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn unsent(&mut self, _socket: &u32) -> u32 {
         0
     }

@@ -102,6 +102,12 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("FrontendCounters.requests_via_proxy", |state| {
             frontend(state, |all| all.requests_via_proxy.add(1));
         }),
+        ("FrontendCounters.proxy_heads_wrong", |state| {
+            frontend(state, |all| all.proxy_heads_wrong.add(1));
+        }),
+        ("FrontendCounters.proxy_heads_late", |state| {
+            frontend(state, |all| all.proxy_heads_late.add(1));
+        }),
         ("ServerCounters.sessions_started", |state| {
             server(state, |all| all.sessions_started.add(1));
         }),

@@ -186,6 +186,11 @@ pub(super) struct FrontendStats {
     /// HTTP mode: first requests for a sticky backend that came through a proxy, unless
     /// `inspect = "close"`.
     pub proxied_requests: u64,
+    /// Connections that ended because their PROXY head was malformed, or missing though it is
+    /// required.
+    pub proxy_heads_wrong: u64,
+    /// Connections that ended because their PROXY head was not whole in time.
+    pub proxy_heads_late: u64,
 }
 
 /// One backend.

@@ -70,6 +70,8 @@ struct Session {
     id: String,
     /// The client's address; null: the kernel does not know it any more.
     client: Option<String>,
+    /// The peer of the client's connection: another address if a PROXY head named the client.
+    peer: Option<String>,
     /// The name of the frontend.
     frontend: String,
     /// The name of the backend.
@@ -102,6 +104,7 @@ impl Session {
         Session {
             id: shown(info.id),
             client: info.client.map(|client| client.to_string()),
+            peer: info.peer.map(|peer| peer.to_string()),
             frontend: info.frontend,
             backend: info.backend,
             server: info.server,

@@ -172,6 +172,8 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
         answers: ErrorResponse::ALL.into_iter().map(answers).collect(),
         opaque_answers: sum(counters, |all| &all.unparsed_responses),
         proxied_requests: sum(counters, |all| &all.requests_via_proxy),
+        proxy_heads_wrong: sum(counters, |all| &all.proxy_heads_wrong),
+        proxy_heads_late: sum(counters, |all| &all.proxy_heads_late),
     }
 }
 
@@ -333,6 +335,8 @@ pub(super) mod tests {
             frontend.answers[ErrorResponse::Unavailable.index()].add(2 * times);
             frontend.unparsed_responses.add(4 * times);
             frontend.requests_via_proxy.add(times);
+            frontend.proxy_heads_wrong.add(5 * times);
+            frontend.proxy_heads_late.add(6 * times);
             let queue = &snapshot.backends[0].queue;
             queue.sessions_waiting[worker].set(3 * times);
             let server = &snapshot.server(0, 1).counters[worker];
@@ -419,6 +423,8 @@ pub(super) mod tests {
                 "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
                 "opaque_answers": 12,
                 "proxied_requests": 3,
+                "proxy_heads_wrong": 15,
+                "proxy_heads_late": 18,
                 "status": "OPEN",
             }])
         );
@@ -469,6 +475,8 @@ pub(super) mod tests {
             "answers",
             "opaque_answers",
             "proxied_requests",
+            "proxy_heads_wrong",
+            "proxy_heads_late",
             "backends",
             "servers",
             "state",

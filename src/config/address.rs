@@ -29,6 +29,14 @@ pub enum Address {
 }
 
 impl Address {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        match self {
+            Address::Ip(address) => address.port(),
+            Address::Host { port, .. } => *port,
+        }
+    }
+
     /// What is known without asking anyone.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
@@ -99,11 +107,7 @@ pub(super) fn parse_admin(text: &str) -> Result<Address, Problem> {
 /// Reads the address of a server; its port is never 0.
 pub(super) fn parse_server(text: &str) -> Result<Address, Problem> {
     let address = parse(text, "10.0.0.11:8080")?;
-    let port = match &address {
-        Address::Ip(address) => address.port(),
-        Address::Host { port, .. } => *port,
-    };
-    if port == 0 {
+    if address.port() == 0 {
         return Err(Problem::new(
             "a server cannot have port 0",
             "write the port that the server listens on",

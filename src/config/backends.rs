@@ -18,7 +18,7 @@ use super::read::quoted_key;
 use super::resolve::{Resolver, resolve_all, unresolvable};
 use super::sticky::validate_sticky;
 use super::validate::Check;
-use super::{Algorithm, Backend, OnDown, Server};
+use super::{Algorithm, Backend, OnDown, SendProxy, Server};
 
 /// Servers of one backend that were seen, by what must be unique.
 #[derive(Default)]
@@ -100,6 +100,7 @@ impl Check<'_, '_> {
             balance: *raw.balance.get().unwrap_or(&Algorithm::RoundRobin),
             slow_start: raw.slow_start.get().copied(),
             on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
+            send_proxy: *raw.send_proxy.get().unwrap_or(&SendProxy::Off),
             health_check,
             sticky: match sticky {
                 Some(sticky) => Some(sticky?),

@@ -1,15 +1,19 @@
 //! What a frontend relays: bytes, or HTTP whose first request it reads.
 //!
-//! The keys `mode`, `head_max` and `inspect` belong together, so their reader, their checks and
+//! The keys `mode`, `head_max`, `inspect`, `forwarded_for` and `trust` belong together, so their reader, their checks and
 //! their part of the configuration are here; `read` and `validate` call them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use toml::Spanned;
+
 use super::choice::word;
 use super::error::Diagnostics;
 use super::field::Field;
+use super::network::trusted;
 use super::problem::{Problem, Span};
+use crate::logic::network::Network;
 
 /// Below the smallest, heads of today's browsers do not fit; above the largest, not even servers
 /// take them.
@@ -53,6 +57,14 @@ impl Default for HttpMode {
     }
 }
 
+/// How servers are told the client's address: by a line `X-Forwarded-For` in the request, which replaces
+/// those that came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardedFor {
+    /// Clients whose own lines are kept; the address is appended to them.
+    pub trust: Vec<Network>,
+}
+
 /// What becomes of a connection after its first answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inspect {
@@ -79,6 +91,8 @@ pub(super) struct RawMode {
     pub kind: Field<RawKind>,
     pub head_max: Field<u32>,
     pub inspect: Field<Inspect>,
+    pub forwarded_for: Field<bool>,
+    pub trust: Field<Vec<Spanned<Network>>>,
 }
 
 /// Value of `mode`.
@@ -108,9 +122,14 @@ impl RawMode {
 /// Checks what concerns more than one value, and fills in the defaults.
 pub(super) fn validate_mode(out: &mut Diagnostics, raw: &RawMode) -> Mode {
     if raw.is_tcp() {
-        let written: [(&str, Option<Span>); 2] = [
-            ("head_max", raw.head_max.written().map(toml::Spanned::span)),
-            ("inspect", raw.inspect.written().map(toml::Spanned::span)),
+        let written: [(&str, Option<Span>); 4] = [
+            ("head_max", raw.head_max.written().map(Spanned::span)),
+            ("inspect", raw.inspect.written().map(Spanned::span)),
+            (
+                "forwarded_for",
+                raw.forwarded_for.written().map(Spanned::span),
+            ),
+            ("trust", raw.trust.written().map(Spanned::span)),
         ];
         for (key, span) in written {
             let Some(span) = span else { continue };
@@ -124,5 +143,37 @@ pub(super) fn validate_mode(out: &mut Diagnostics, raw: &RawMode) -> Mode {
     Mode::Http(HttpMode {
         head_max: *raw.head_max.get().unwrap_or(&default.head_max),
         inspect: *raw.inspect.get().unwrap_or(&default.inspect),
+    })
+}
+
+/// Checks that every request of a connection is read where servers are told the client's address; `None`: they
+/// are not. What is wrong in TCP mode, [`validate_mode`] has reported.
+pub(super) fn validate_forwarded_for(out: &mut Diagnostics, raw: &RawMode) -> Option<ForwardedFor> {
+    if raw.is_tcp() {
+        return None;
+    }
+    let wanted = raw.forwarded_for.written();
+    let wanted = wanted.filter(|wanted| *wanted.get_ref());
+    if let (None, Some(trust)) = (wanted, raw.trust.written()) {
+        let title = "`trust` has no meaning without `forwarded_for`";
+        let cure = "write forwarded_for = true, or remove it";
+        out.error(trust.span(), Problem::new(title, cure));
+    }
+    let wanted = wanted?;
+    let inspect = match &raw.inspect {
+        Field::Absent => Some(HttpMode::default().inspect),
+        written => written.get().copied(),
+    };
+    if inspect == Some(Inspect::First) {
+        let title = "`forwarded_for` with inspect = \"first\": only the first request of a connection is \
+                     read, so later ones would have what their client wrote";
+        out.error(
+            wanted.span(),
+            Problem::new(title, "write inspect = \"close\""),
+        );
+    }
+    let trust = raw.trust.get().map_or(&[][..], Vec::as_slice);
+    Some(ForwardedFor {
+        trust: trusted(out, "trust", trust),
     })
 }

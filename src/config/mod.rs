@@ -9,8 +9,8 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `health_check`, `discover`, `sticky` with `cookie`. `reference` tells users
-//! what each key is for. A command line without a file takes the short way of `simple`; `options` has
+//! `admin`, `identity`, `http_mode`, `health_check`, `discover`, `proxy`, `sticky` with `cookie`. `reference` tells
+//! users what each key is for. A command line without a file takes the short way of `simple`; `options` has
 //! what the command line may set in either.
 
 mod address;
@@ -29,10 +29,12 @@ mod inherit;
 mod listen;
 mod load;
 mod name;
+mod network;
 mod options;
 mod page;
 mod print;
 mod problem;
+mod proxy;
 mod raw;
 mod read;
 mod reference;
@@ -57,12 +59,13 @@ pub use defaults::SERVERS_MAX;
 pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
-pub use http_mode::{HttpMode, Inspect, Mode};
+pub use http_mode::{ForwardedFor, HttpMode, Inspect, Mode};
 pub use identity::Identity;
 pub use listen::{Listen, overlap};
 pub use load::{Loaded, check, check_text, load, parse};
 pub use print::effective;
 pub use problem::Problem;
+pub use proxy::{AcceptProxy, SendProxy};
 pub use reference::{help, help_names, json_schema, man_page, rule_names};
 pub use resolve::{Resolver, system as system_resolver};
 pub use server::Server;

@@ -3,6 +3,7 @@
 //! Every value is filled in, and those that were not written say where they come from. Reading the
 //! output gives an equal [`Config`](super::Config), so it can replace the file it was made from.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -14,12 +15,13 @@ use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
 use super::page::{DEFAULT, Page, quoted};
+use super::proxy::RawAcceptProxy;
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::sticky::RawSticky;
 use super::{
-    Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Mode, Server, Sticky,
-    format_duration, format_size,
+    AcceptProxy, Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Mode, Server,
+    Sticky, format_duration, format_size,
 };
 
 /// The whole configuration as a file that has every value.
@@ -49,6 +51,11 @@ pub fn effective(loaded: &Loaded) -> String {
             "on_down",
             quoted(backend.on_down),
             unwritten(&written.on_down),
+        );
+        page.line(
+            "send_proxy",
+            quoted(backend.send_proxy),
+            unwritten(&written.send_proxy),
         );
         let check = backend.health_check.as_ref();
         let check = check.zip(written.health_check.get());
@@ -162,6 +169,14 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         let head_max = quoted(format_size(u64::from(http.head_max)));
         page.line("head_max", head_max, unwritten(&mode.head_max));
         page.line("inspect", quoted(http.inspect), unwritten(&mode.inspect));
+        let forwarded_for = frontend.forwarded_for.as_ref();
+        page.line(
+            "forwarded_for",
+            forwarded_for.is_some(),
+            unwritten(&mode.forwarded_for),
+        );
+        let trust = forwarded_for.filter(|rules| !rules.trust.is_empty());
+        page.limit("trust", trust.map(|rules| list(&rules.trust)), "none");
     }
     page.line("backend", quoted(backend), None);
     page.limit(
@@ -198,6 +213,24 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         values.retries.value,
         origin(values.retries.origin),
     );
+    let accept_proxy = frontend.accept_proxy.as_ref();
+    match accept_proxy.zip(written.accept_proxy.get()) {
+        Some((rules, written)) => accept_proxy_section(page, &frontend.name, rules, written),
+        None => page.absent("accept_proxy", "none, the peer is the client"),
+    }
+}
+
+fn accept_proxy_section(
+    page: &mut Page,
+    frontend: &str,
+    rules: &AcceptProxy,
+    written: &RawAcceptProxy,
+) {
+    page.header(&format!("[frontend.{}.accept_proxy]", quoted_key(frontend)));
+    page.line("from", list(&rules.from), None);
+    page.line("required", rules.required, unwritten(&written.required));
+    let timeout = quoted(format_duration(rules.timeout));
+    page.line("timeout", timeout, unwritten(&written.timeout));
 }
 
 fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &RawHealthCheck) {
@@ -300,6 +333,11 @@ fn server(page: &mut Page, backend: &Backend, server: &Server, written: &RawServ
     if backend.sticky.is_some() || written.cookie.get().is_some() {
         page.line("cookie", quoted(&server.cookie), unwritten(&written.cookie));
     }
+}
+
+fn list(values: &[impl Display]) -> String {
+    let values: Vec<String> = values.iter().map(quoted).collect();
+    format!("[{}]", values.join(", "))
 }
 
 fn file(path: Option<&PathBuf>) -> Option<String> {

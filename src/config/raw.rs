@@ -16,8 +16,9 @@ use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
 use super::identity::RawIdentity;
 use super::problem::Span;
+use super::proxy::RawAcceptProxy;
 use super::sticky::RawSticky;
-use super::{AccessLog, Algorithm, EngineChoice, OnDown};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown, SendProxy};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,7 @@ pub(super) struct RawFrontend {
     pub listen: Field<Vec<Spanned<RawListen>>>,
     pub backend: Field<String>,
     pub mode: RawMode,
+    pub accept_proxy: Field<RawAcceptProxy>,
     pub sessions_max: Field<u32>,
     pub backlog: Field<u32>,
     pub session: RawSession,
@@ -90,6 +92,7 @@ pub(super) struct RawBackend {
     pub balance: Field<Algorithm>,
     pub slow_start: Field<Duration>,
     pub on_down: Field<OnDown>,
+    pub send_proxy: Field<SendProxy>,
     pub health_check: Field<RawHealthCheck>,
     pub sticky: Field<RawSticky>,
     pub discover: Field<RawDiscover>,

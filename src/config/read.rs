@@ -9,6 +9,7 @@ mod discover;
 mod health_check;
 mod http_mode;
 mod identity;
+mod proxy;
 mod sticky;
 
 use std::time::Duration;
@@ -27,12 +28,13 @@ use super::raw::{
 use super::reference::Kind;
 use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Algorithm, EngineChoice, OnDown, cookie, defaults};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown, SendProxy, cookie, defaults};
 use admin::read_admin;
 use discover::read_discover;
 use health_check::read_health_check;
 use http_mode::read_mode;
 use identity::read_identity;
+use proxy::read_accept_proxy;
 use sticky::read_sticky;
 
 /// Reads the tree of a whole file.
@@ -177,6 +179,9 @@ fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
         listen: section.take("listen", read_listen),
         backend: section.take("backend", value::string),
         mode: read_mode(&mut section),
+        accept_proxy: section.take("accept_proxy", |out, entry| {
+            read_accept_proxy(out, entry, &named.location)
+        }),
         sessions_max: section.take("max_sessions", sessions_max),
         backlog: section.take("backlog", |out, entry| {
             value::integer(out, entry, defaults::BACKLOGS)
@@ -198,6 +203,9 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         }),
         on_down: section.take("on_down", |out, entry| {
             value::choice(out, entry, OnDown::NAMES)
+        }),
+        send_proxy: section.take("send_proxy", |out, entry| {
+            value::choice(out, entry, SendProxy::NAMES)
         }),
         health_check: section.take("health_check", |out, entry| {
             read_health_check(out, entry, &named.location)

@@ -14,7 +14,7 @@ use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
     AccessLog, Algorithm, Backend, Config, EngineChoice, Frontend, Global, HttpMode, Listen, Mode,
-    OnDown, Server, Sticky, Timeouts, defaults,
+    OnDown, SendProxy, Server, Sticky, Timeouts, defaults,
 };
 
 /// Begins an argument that names servers by DNS.
@@ -85,6 +85,8 @@ impl Config {
             name: mode.to_string(),
             listen,
             mode,
+            accept_proxy: None,
+            forwarded_for: None,
             backend: 0,
             sessions_max: None,
             backlog: defaults::BACKLOG,
@@ -96,6 +98,7 @@ impl Config {
             balance,
             slow_start: None,
             on_down: OnDown::Keep,
+            send_proxy: SendProxy::Off,
             health_check: None,
             sticky,
             discover,

@@ -7,9 +7,10 @@ use super::admin::Admin;
 use super::choice::{AccessLog, EngineChoice, OnDown};
 use super::discover::Discover;
 use super::health_check::HealthCheck;
-use super::http_mode::Mode;
+use super::http_mode::{ForwardedFor, Mode};
 use super::identity::Identity;
 use super::listen::Listen;
+use super::proxy::{AcceptProxy, SendProxy};
 use super::server::Server;
 use super::sticky::Sticky;
 use crate::logic::balance::Algorithm;
@@ -58,6 +59,10 @@ pub struct Frontend {
     pub listen: Vec<Listen>,
     /// What is relayed.
     pub mode: Mode,
+    /// Who may send a PROXY head; `None`: nobody.
+    pub accept_proxy: Option<AcceptProxy>,
+    /// HTTP mode: how servers are told the client's address in `X-Forwarded-For`; `None`: that passes as it is.
+    pub forwarded_for: Option<ForwardedFor>,
     /// Index into [`Config::backends`].
     pub backend: usize,
     /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
@@ -97,6 +102,8 @@ pub struct Backend {
     pub slow_start: Option<Duration>,
     /// What becomes of the open sessions of a server that goes down.
     pub on_down: OnDown,
+    /// The PROXY head that its servers get.
+    pub send_proxy: SendProxy,
     /// How its servers are checked; `None`: they count as up.
     pub health_check: Option<HealthCheck>,
     /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such

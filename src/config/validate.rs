@@ -13,11 +13,12 @@ use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
 use super::error::Diagnostics;
 use super::field::Field;
-use super::http_mode::validate_mode;
+use super::http_mode::{validate_forwarded_for, validate_mode};
 use super::identity::validate_identity;
 use super::inherit::SessionValues;
 use super::listen::{admin_conflict, admin_problem, canonical};
 use super::problem::{Problem, Span, shorten};
+use super::proxy::validate_accept_proxy;
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
 use super::read::quoted_key;
 use super::render::Lines;
@@ -119,6 +120,14 @@ impl Check<'_, '_> {
         let raw_backend = backend.map(|index| &self.raw.backends[index]);
         let values = SessionValues::find(raw_backend, raw, &self.raw.defaults);
         let mode = validate_mode(self.out, &raw.mode);
+        let forwarded_for = validate_forwarded_for(self.out, &raw.mode);
+        let accept_proxy = match raw.accept_proxy.written() {
+            Some(written) => {
+                let validated = validate_accept_proxy(self.out, written.get_ref(), &location);
+                Some(validated)
+            }
+            None => None,
+        };
         if let Some(raw_backend) = raw_backend {
             self.sticky_in_tcp_mode(raw, raw_backend, &location);
         }
@@ -126,6 +135,11 @@ impl Check<'_, '_> {
             name: raw.name.clone(),
             listen: listen?,
             mode,
+            accept_proxy: match accept_proxy {
+                Some(accept_proxy) => Some(accept_proxy?),
+                None => None,
+            },
+            forwarded_for,
             backend: backend?,
             sessions_max: raw.sessions_max.get().copied(),
             backlog: *raw.backlog.get().unwrap_or(&defaults::BACKLOG),

@@ -31,6 +31,13 @@ pub trait Sockets {
     /// The address of the peer, if the kernel still knows it.
     fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 
+    /// Our own address of a connection, if the kernel still knows it.
+    fn local(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
+
+    /// Sends the first bytes of a connection that was just established, at most 17 KiB, all of them.
+    /// `more`: others follow at once, and they travel together.
+    fn send_first(&mut self, socket: &Self::Socket, bytes: &[u8], more: bool) -> Result<(), Fault>;
+
     /// Bytes sent that the peer has not acknowledged; the end of the stream counts as one.
     fn unsent(&mut self, socket: &Self::Socket) -> u32;
 

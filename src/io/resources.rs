@@ -63,6 +63,14 @@ impl<E: HasResources> Sockets for E {
         socket.peer()
     }
 
+    fn local(&mut self, socket: &Socket) -> Option<SocketAddr> {
+        socket.local()
+    }
+
+    fn send_first(&mut self, socket: &Socket, bytes: &[u8], more: bool) -> Result<(), Fault> {
+        socket.send_first(bytes, more)
+    }
+
     fn unsent(&mut self, socket: &Socket) -> u32 {
         socket.unsent()
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Type};
 
 use super::fault::Fault;
@@ -53,6 +53,23 @@ impl Socket {
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         let address = rustix::net::getpeername(&self.0).ok()??;
         SocketAddr::try_from(address).ok()
+    }
+
+    /// Our own address, if the kernel still knows it.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        let address = rustix::net::getsockname(&self.0).ok()?;
+        SocketAddr::try_from(address).ok()
+    }
+
+    /// Sends the first bytes of a connection, all of them. `more`: they wait for those that follow.
+    pub(super) fn send_first(&self, bytes: &[u8], more: bool) -> Result<(), Fault> {
+        let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, more);
+        match rustix::net::send(&self.0, bytes, flags)? {
+            sent if sent == bytes.len() => Ok(()),
+            // Nothing was sent before, so there is room for them, unless the kernel is short of memory.
+            _ => Err(Fault::NoMemory),
+        }
     }
 
     /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`).

@@ -25,6 +25,10 @@ pub struct FrontendCounters {
     /// Requests for a backend with a sticky cookie that came through a proxy, which may put
     /// several users on one connection.
     pub requests_via_proxy: Counter,
+    /// PROXY heads that were malformed, or missing though they are required.
+    pub proxy_heads_wrong: Counter,
+    /// PROXY heads that were not whole in time.
+    pub proxy_heads_late: Counter,
 }
 
 /// What one worker counts for one server.

@@ -13,7 +13,7 @@ use slab::Slab;
 use super::config_generations::{ConfigGenerations, LocalConfig};
 use super::slot::Slot;
 use crate::io::Engine;
-use crate::logic::session::{Side, Summary};
+use crate::logic::session::{ProxyFault, Side, Summary};
 use crate::logic::time::Instant;
 use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::{FrontendShared, ServerShared};
@@ -116,6 +116,13 @@ impl Accounting {
     ) {
         self.count_bytes(entry, config);
         self.counters().sessions_ended.add(1);
+        if let Some(fault) = summary.proxy_fault {
+            let counters = &config.frontend(entry.route.frontend).counters[self.worker];
+            match fault {
+                ProxyFault::Wrong => counters.proxy_heads_wrong.add(1),
+                ProxyFault::Late => counters.proxy_heads_late.add(1),
+            }
+        }
         let Some(server) = &entry.server else {
             return;
         };

@@ -11,7 +11,7 @@ use super::Worker;
 use super::command::{Adoption, Listening};
 use super::config_generations::{LocalConfig, Route};
 use super::waiting::{End, QueueKey};
-use crate::config::{Mode, Sticky};
+use crate::config::{ForwardedFor, Mode, Sticky};
 use crate::io::Engine;
 use crate::snapshot::ServerShared;
 
@@ -91,7 +91,7 @@ impl<E: Engine> Worker<E> {
         };
         let [old_view, new_view] =
             [old, new].map(|route| RouteView::of(&self.configs[route.config], route));
-        if old_view.mode != new_view.mode || old_view.sticky != new_view.sticky {
+        if old_view != new_view {
             return;
         }
         let members = self.configs.refresh(new).members();
@@ -114,8 +114,10 @@ impl<E: Engine> Worker<E> {
 }
 
 /// The parts of a configuration that the state of a session without a server depends on.
+#[derive(PartialEq, Eq)]
 struct RouteView<'a> {
     mode: Mode,
+    forwarded_for: Option<&'a ForwardedFor>,
     sticky: Option<&'a Sticky>,
 }
 
@@ -123,8 +125,10 @@ impl<'a> RouteView<'a> {
     fn of(local: &'a LocalConfig, route: Route) -> Self {
         let config = &local.snapshot.config;
         let backend = route.backend as usize;
+        let frontend = &config.frontends[usize::from(route.frontend)];
         RouteView {
-            mode: config.frontends[usize::from(route.frontend)].mode,
+            mode: frontend.mode,
+            forwarded_for: frontend.forwarded_for.as_ref(),
             sticky: config.backends[backend].sticky.as_ref(),
         }
     }

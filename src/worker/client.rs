@@ -7,6 +7,16 @@ use crate::io::Engine;
 use crate::logic::network::canonical;
 use crate::logic::session::Side;
 
+/// What a PROXY head said, beside who the client is.
+pub struct Announced {
+    /// Who sent it: the peer of the client's connection.
+    pub peer: SocketAddr,
+    /// The address that the client connected to.
+    pub destination: SocketAddr,
+    /// TLVs that are passed on.
+    pub tlvs: Box<[u8]>,
+}
+
 /// The peer of a connection, if the kernel still knows it. An IPv4 address is never mapped into IPv6.
 pub fn peer<E: Engine>(engine: &mut E, socket: &E::Socket) -> Option<SocketAddr> {
     engine.peer(socket).map(canonical)

@@ -8,9 +8,10 @@ use slab::Slab;
 
 use super::local_backend::LocalBackend;
 use super::sticky::Cookie;
-use crate::config::{AccessLog, Frontend, Mode};
+use crate::config::{AcceptProxy, AccessLog, ForwardedFor, Frontend, Mode, SendProxy};
 use crate::logic::balance::Algorithm;
-use crate::logic::session::{Policy, Protocol};
+use crate::logic::network::Networks;
+use crate::logic::session::{Policy, Protocol, ProxyHeads};
 use crate::snapshot::{FrontendShared, Snapshot};
 
 /// The index of a configuration in a worker's [`ConfigGenerations`].
@@ -37,7 +38,15 @@ pub struct LocalConfig {
     pub backends: Vec<LocalBackend>,
     /// Sticky cookies, by index of the backend.
     pub cookies: Vec<Option<Cookie>>,
-    /// Whether the client's address is needed, for the log or for hashing, by index of the frontend.
+    /// The PROXY head that servers get, by index of the backend.
+    send_proxy: Vec<SendProxy>,
+    /// Peers that may send a PROXY head, by index of the frontend; `None`: none may.
+    pub proxies: Vec<Option<Networks>>,
+    /// Clients whose X-Forwarded-For is kept, by index of the frontend; `None`: servers are not told the
+    /// client's address.
+    pub trusted: Vec<Option<Networks>>,
+    /// Whether the client's address is needed, for the log, for hashing, for other hosts or to know who may
+    /// send a PROXY head, by index of the frontend.
     pub wants_client: Vec<bool>,
     /// Number of sessions and listeners that use it.
     users: usize,
@@ -51,14 +60,30 @@ impl LocalConfig {
             backends.map(|(backend, shared)| LocalBackend::new(shared, backend.balance, seed));
         let logged = config.global.access_log != AccessLog::Off;
         let wants_client = config.frontends.iter().map(|frontend| {
-            logged || config.backends[frontend.backend].balance == Algorithm::SourceHash
+            let backend = &config.backends[frontend.backend];
+            logged
+                || backend.balance == Algorithm::SourceHash
+                || backend.send_proxy != SendProxy::Off
+                || frontend.accept_proxy.is_some()
+                || frontend.forwarded_for.is_some()
         });
+        let senders = |rules: &AcceptProxy| rules.from.iter().copied().collect();
+        let proxies =
+            (config.frontends.iter()).map(|frontend| frontend.accept_proxy.as_ref().map(senders));
+        let trust = |rules: &ForwardedFor| rules.trust.iter().copied().collect();
+        let trusted =
+            (config.frontends.iter()).map(|frontend| frontend.forwarded_for.as_ref().map(trust));
         LocalConfig {
             policies: config.frontends.iter().map(policy).collect(),
             backends: backends.collect(),
             cookies: (config.backends.iter())
                 .map(|backend| backend.sticky.as_ref().map(Cookie::new))
                 .collect(),
+            send_proxy: (config.backends.iter())
+                .map(|backend| backend.send_proxy)
+                .collect(),
+            proxies: proxies.collect(),
+            trusted: trusted.collect(),
             wants_client: wants_client.collect(),
             users: 0,
             snapshot,
@@ -68,6 +93,11 @@ impl LocalConfig {
     /// Whether ended sessions are logged.
     pub fn is_logged(&self) -> bool {
         self.snapshot.config.global.access_log != AccessLog::Off
+    }
+
+    /// The PROXY head that servers of this route get.
+    pub fn send_proxy(&self, route: Route) -> SendProxy {
+        self.send_proxy[route.backend as usize]
     }
 
     /// The frontend at this position, as all workers share it.
@@ -192,6 +222,10 @@ fn policy(frontend: &Frontend) -> Policy {
             Mode::Tcp => Protocol::Tcp,
             Mode::Http(_) => Protocol::Http,
         },
+        proxy_heads: frontend.accept_proxy.as_ref().map(|rules| ProxyHeads {
+            required: rules.required,
+            timeout: rules.timeout,
+        }),
         request_timeout: frontend.timeouts.request,
         connect_timeout: frontend.timeouts.connect,
         idle_timeout: frontend.timeouts.idle,

@@ -6,6 +6,7 @@
 
 use super::Worker;
 use super::attempt::Attempt;
+use crate::config::SendProxy;
 use crate::io::{self, Engine};
 use crate::logic::session::{ConnectFault, Fault, Side, Use};
 
@@ -30,9 +31,10 @@ impl<E: Engine> Worker<E> {
                 Ok(socket) => {
                     let token = self.token(slot, Side::Server, Use::Write);
                     let entry = &mut self.sessions[slot];
-                    if entry.http.as_ref().is_some_and(|http| http.is_bodiless()) {
-                        // The request is there. In TCP mode the server may be the first to speak. With a
-                        // body, a server that responds early and closes would lose what is
+                    let config = &self.configs[entry.route.config];
+                    if entry.speaks_first() || config.send_proxy(entry.route) != SendProxy::Off {
+                        // The request or a PROXY head is there. In TCP mode the server may be the first to
+                        // speak. With a body, a server that responds early and closes would lose what is
                         // acknowledged late.
                         self.engine.speak_first(&socket);
                     }
@@ -56,6 +58,7 @@ impl<E: Engine> Worker<E> {
         slot: usize,
         result: Result<(), io::Fault>,
     ) -> Option<Result<(), ConnectFault>> {
+        let result = result.and_then(|()| self.send_proxy_head(slot));
         let entry = &self.sessions[slot];
         let attempt = entry.attempt;
         let addresses = entry.server.as_ref().map(|server| &server.addresses);

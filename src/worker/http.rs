@@ -11,7 +11,7 @@ use super::exchange::{RequestCookie, ResponseCookie};
 use crate::config::{HttpMode, Inspect, Mode};
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
-    self, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
+    self, Forwarded, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
 use crate::logic::session::{ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side};
 
@@ -86,7 +86,13 @@ impl<E: Engine> Worker<E> {
         let close = mode.inspect == Inspect::Close;
         let mixed = cookie.is_some() && head.through_proxy && !close;
         let head_len = head.head.len() as u32;
-        if head.rewrite(close, &mut self.scratch) {
+        let client = entry.client.map(|client| client.ip());
+        let trusted = config.trusted[usize::from(entry.route.frontend)].as_ref();
+        let forwarded = trusted.zip(client).map(|(trusted, client)| Forwarded {
+            client,
+            append: trusted.contains(client),
+        });
+        if head.rewrite_for(close, forwarded.as_ref(), &mut self.scratch) {
             self.replace_head(slot, Side::Client, head_len)?;
         }
         if mixed {

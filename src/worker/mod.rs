@@ -15,7 +15,8 @@
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
-//! `preface` reads what a client must send before a server is chosen, `http` reads and edits heads;
+//! `preface` reads what a client must send before a server is chosen, `proxy_head` reads who the client is
+//! and tells servers, `http` reads and edits heads;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
 //! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`), which use none of them.
@@ -49,6 +50,7 @@ mod outgoing;
 mod partial_preface;
 mod paused;
 mod preface;
+mod proxy_head;
 mod queueing;
 mod reporting;
 mod select_server;

@@ -37,7 +37,12 @@ impl<E: Engine> Worker<E> {
                 self.receive(key, from, poll_first);
             }
             Action::LeaveServer => self.close_server(slot),
-            Action::ReadPreface => return Some(Reply::Preface(self.read_preface(slot))),
+            Action::ReadPreface => {
+                return Some(match self.sessions[slot].session.is_reading_proxy_head() {
+                    true => Reply::ProxyHead(self.read_proxy_head(slot)),
+                    false => Reply::Preface(self.read_preface(slot)),
+                });
+            }
             Action::ReadResponseHead => {
                 return Some(Reply::ResponseHead(self.read_response_head(slot)));
             }

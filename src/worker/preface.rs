@@ -1,5 +1,6 @@
 //! What a client has to send before a server is chosen: it is received in pieces, examined after each,
-//! and decided on ([`PrefaceDecision`]). In HTTP mode that is the head of its first request.
+//! and decided on ([`PrefaceDecision`]). In HTTP mode that is the head of its first request. A PROXY head
+//! (`proxy_head`) comes before it, and is kept here as well.
 //!
 //! What has come of an incomplete preface is kept in memory of its size, so that slow clients occupy
 //! no buffers. The deadline is the session's.
@@ -9,8 +10,9 @@ use crate::config::Mode;
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::session::{PrefaceDecision, Refusal, Side};
 
-/// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`.
-const REQUEST_GROWTH_MAX: usize = 32;
+/// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`, and the client's
+/// address in `X-Forwarded-For`.
+const REQUEST_GROWTH_MAX: usize = 128;
 
 impl<E: Engine> Worker<E> {
     /// Examines what the client has sent so far, which is the only chunk from it. Once that is
@@ -33,7 +35,7 @@ impl<E: Engine> Worker<E> {
         decision
     }
 
-    fn keep_preface(&mut self, slot: usize, searched: u32) {
+    pub(super) fn keep_preface(&mut self, slot: usize, searched: u32) {
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[Side::Client.index()];
         let preface = entry.preface.get_or_insert_default();

@@ -26,10 +26,17 @@ impl<E: Engine> Worker<E> {
         } else {
             None
         };
+        let behind_proxy = client.is_some_and(|peer| {
+            let senders = config.proxies[usize::from(route.frontend)].as_ref();
+            senders.is_some_and(|senders| senders.contains(peer.ip()))
+        });
         self.generation = self.generation.wrapping_add(1);
         let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
         let slot = self.sessions.insert(Slot {
-            session: Session::new(self.now, policy),
+            session: match behind_proxy {
+                true => Session::behind_proxy(self.now, policy),
+                false => Session::new(self.now, policy),
+            },
             generation: self.generation,
             route,
             server: None,
@@ -46,6 +53,7 @@ impl<E: Engine> Worker<E> {
             counted_for: None,
             short: false,
             client,
+            announced: None,
             counted: [0; 2],
             preface: None,
             http: Http::of(policy.protocol),

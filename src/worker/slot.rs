@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::chunks::Chunks;
+use super::client::Announced;
 use super::config_generations::Route;
 use super::http_state::Http;
 use super::partial_preface::PartialPreface;
@@ -62,6 +63,8 @@ pub struct Slot<E: Engine> {
     pub short: bool,
     /// The client's address, if it is needed: the one that counts.
     pub client: Option<SocketAddr>,
+    /// What a PROXY head said, if one named the client.
+    pub announced: Option<Box<Announced>>,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
     /// What came of a preface that is incomplete.
@@ -90,7 +93,15 @@ impl<E: Engine> Slot<E> {
 
     /// The peer of the client's connection, if it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.client
+        match &self.announced {
+            Some(announced) => Some(announced.peer),
+            None => self.client,
+        }
+    }
+
+    /// Whether all that the client has to say to the server first is there: a request without a body.
+    pub fn speaks_first(&self) -> bool {
+        self.http.as_ref().is_some_and(|http| http.is_bodiless())
     }
 
     /// The connection of this side, if it is open.

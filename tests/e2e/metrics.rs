@@ -141,6 +141,16 @@ fn metrics_and_statistics_tell_the_same() {
         ("answers_total", ",status=\"503\"", "answers/503"),
         ("opaque_answers_total", "", "opaque_answers"),
         ("proxied_requests_total", "", "proxied_requests"),
+        (
+            "proxy_heads_refused_total",
+            ",cause=\"wrong\"",
+            "proxy_heads_wrong",
+        ),
+        (
+            "proxy_heads_refused_total",
+            ",cause=\"late\"",
+            "proxy_heads_late",
+        ),
     ] {
         let labels = format!("frontend=\"web\",backend=\"app\"{from}");
         same(
@@ -195,7 +205,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 6 + 20 + 9 + 4 + 30);
+    assert_eq!(compared, 6 + 20 + 11 + 4 + 30);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0

@@ -166,7 +166,7 @@ where
 }
 
 /// Sends back what comes, until the client's end.
-fn echo(mut stream: &TcpStream) {
+pub fn echo(mut stream: &TcpStream) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         if stream.write_all(&buffer[..count]).is_err() {

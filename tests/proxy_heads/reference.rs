@@ -23,23 +23,18 @@ const V2: [u8; 12] = [
 ];
 
 pub fn read(bytes: &[u8]) -> Found {
-    for at in 0..12 {
-        // Which signatures the bytes up to here may be.
-        let v1 = at >= 5 || b"PROXY".get(at) == bytes.get(at) && bytes[..at] == b"PROXY"[..at];
-        let is_v1 = bytes.len() >= 5 && bytes[..5] == *b"PROXY";
-        let is_v2 = bytes.len() >= 12 && bytes[..12] == V2;
-        if is_v1 {
-            return version_1(bytes);
-        }
-        if is_v2 {
-            return version_2(bytes);
-        }
-        let Some(byte) = bytes.get(at) else {
+    let is_v1 = bytes.len() >= 5 && bytes[..5] == *b"PROXY";
+    let is_v2 = bytes.len() >= 12 && bytes[..12] == V2;
+    if is_v1 {
+        return version_1(bytes);
+    }
+    if is_v2 {
+        return version_2(bytes);
+    }
+    for signature in [&b"PROXY"[..], &V2] {
+        // What is there may be its beginning.
+        if bytes.len() < signature.len() && bytes[..] == signature[..bytes.len()] {
             return Found::Partial { signed: false };
-        };
-        let v2 = bytes[..at] == V2[..at] && *byte == V2[at];
-        if !(v1 && at < 5) && !v2 {
-            return Found::Absent;
         }
     }
     Found::Absent

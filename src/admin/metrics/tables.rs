@@ -112,6 +112,10 @@ pub(super) const FRONTENDS: &[Table<FrontendStats>] = &[
         |frontend| count(frontend.opaque_answers)),
     metric!(Counter "frontend_proxied_requests_total", "Requests for a sticky backend that came through a proxy.",
         |frontend| count(frontend.proxied_requests)),
+    metric!(Counter "frontend_proxy_heads_refused_total", "Connections that ended because of their PROXY head: it was malformed or missing, or late.", "cause" {
+        "wrong" => |frontend| count(frontend.proxy_heads_wrong),
+        "late" => |frontend| count(frontend.proxy_heads_late)
+    }),
 ];
 
 #[rustfmt::skip]

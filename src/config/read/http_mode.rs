@@ -1,6 +1,7 @@
 //! Reads the keys of a frontend that say what it relays.
 
 use super::super::http_mode::{HEAD_SIZES, Inspect, RawKind, RawMode};
+use super::super::network::read_networks;
 use super::super::section::Section;
 use super::super::value::{self};
 
@@ -16,5 +17,7 @@ pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {
         inspect: section.take("inspect", |out, entry| {
             value::choice(out, entry, Inspect::NAMES)
         }),
+        forwarded_for: section.take("forwarded_for", value::boolean),
+        trust: section.take("trust", read_networks),
     }
 }

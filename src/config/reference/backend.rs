@@ -1,7 +1,7 @@
 //! The keys of `[backend.NAME]`.
 
 use super::super::page::quoted;
-use super::super::{Algorithm, OnDown, defaults};
+use super::super::{Algorithm, OnDown, SendProxy, defaults};
 use super::entry::{Default, Key, Kind, Section, Value, words};
 
 pub(super) const SECTION: Section = Section {
@@ -52,6 +52,16 @@ const KEYS: &[Key] = &[
                   are closed.",
         default: Default::Value(|| quoted(OnDown::Keep)),
         example: "\"close\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "send_proxy",
+        value: Value::Choice(|| words(SendProxy::NAMES)),
+        meaning: "Which head of the PROXY protocol servers get before the bytes of a client.",
+        default: Default::Value(|| quoted(SendProxy::Off)),
+        example: "\"v2\"",
+        note: "The servers must expect it, all of them. Health checks that send something begin with one, \
+               too. `ringway help proxy-protocol` says more.",
         ..Key::BASE
     },
     Key {

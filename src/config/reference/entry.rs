@@ -20,6 +20,8 @@ pub enum Kind {
     Defaults,
     /// `[frontend.NAME]`
     Frontend,
+    /// `[frontend.NAME.accept_proxy]`
+    AcceptProxy,
     /// `[backend.NAME]`
     Backend,
     /// One entry of `servers`.
@@ -124,6 +126,8 @@ impl Text {
     /// `IP:port`, `[IPv6]:port` or `host:port`.
     pub const ADDRESS: Text =
         Text::new(r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\]):[0-9]{1,5}$");
+    /// An IP address, or one with the length of its prefix.
+    pub const NETWORK: Text = Text::new(r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$");
     /// The name or the number of a user or a group.
     pub const USER: Text = Text::new(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$");
     /// The path of a file.

@@ -73,6 +73,35 @@ const KEYS: &[Key] = &[
         ..Key::BASE
     },
     Key {
+        name: "forwarded_for",
+        value: Value::Boolean,
+        meaning: "In HTTP mode, whether servers are told the client's address by a line \
+                  `X-Forwarded-For`, in place of those that came.",
+        default: Default::Value(|| "false".to_owned()),
+        bounds: "true needs inspect = \"close\"",
+        only_with: HTTP,
+        example: "true",
+        ..Key::BASE
+    },
+    Key {
+        name: "trust",
+        value: Value::Texts(Text::NETWORK),
+        meaning: "With `forwarded_for`, the clients whose own `X-Forwarded-For` is kept, with their \
+                  address behind it: other proxies.",
+        default: Default::Words("none"),
+        bounds: "at least one address or network; needs `forwarded_for = true`",
+        only_with: HTTP,
+        example: "[\"10.0.0.0/8\"]",
+        ..Key::BASE
+    },
+    Key {
+        name: "accept_proxy",
+        value: Value::Section(Kind::AcceptProxy),
+        meaning: "Balancers in front that say by the PROXY protocol who the client is.",
+        default: Default::Words("none: the peer of a connection is the client"),
+        ..Key::BASE
+    },
+    Key {
         name: "max_sessions",
         value: Value::Integer(|| whole(&defaults::SESSIONS)),
         meaning: "How many sessions of this frontend may be open at once, over all workers.",

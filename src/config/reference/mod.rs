@@ -5,7 +5,7 @@
 //! `ringway help KEY` (`help`), the manual page ringway.toml(5) (`man`) and the JSON Schema for
 //! editors (`json_schema`). A key is documented by one entry in the file of its section; bounds and
 //! defaults are the constants that the readers use. The readers are in `read` and in the files of
-//! `admin`, `http_mode`, `health_check`, `discover` and `sticky`.
+//! `admin`, `http_mode`, `health_check`, `discover`, `proxy` and `sticky`.
 
 mod admin;
 mod backend;
@@ -17,6 +17,7 @@ mod health_check;
 mod help;
 mod json_schema;
 mod man;
+mod proxy;
 mod rules;
 mod sections;
 mod server;

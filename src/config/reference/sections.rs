@@ -1,7 +1,9 @@
 //! All sections, and where to find one.
 
 use super::entry::{Default, Key, Kind, Section, Value};
-use super::{admin, backend, discover, frontend, global, health_check, server, session, sticky};
+use super::{
+    admin, backend, discover, frontend, global, health_check, proxy, server, session, sticky,
+};
 
 /// The sections, in the order of the manual page; the first is the file itself.
 static SECTIONS: &[Section] = &[
@@ -19,6 +21,7 @@ static SECTIONS: &[Section] = &[
     admin::SECTION,
     session::SECTION,
     frontend::SECTION,
+    proxy::SECTION,
     backend::SECTION,
     server::SECTION,
     health_check::SECTION,

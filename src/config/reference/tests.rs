@@ -22,6 +22,7 @@ socket = "/socket"
 listen = ["127.0.0.1:8080"]
 backend = "app"
 mode = "http"
+accept_proxy = { from = ["10.0.0.9"] }
 [backend.app]
 servers = [{ name = "s", address = "10.0.0.1:80" }]
 [backend.app.health_check]
@@ -43,6 +44,7 @@ fn table(root: &mut Table, kind: Kind) -> &mut Table {
         Kind::Admin => &["admin"],
         Kind::Defaults => &["defaults"],
         Kind::Frontend => &["frontend", "web"],
+        Kind::AcceptProxy => &["frontend", "web", "accept_proxy"],
         Kind::Backend => &["backend", "app"],
         Kind::Server => &["backend", "app", "servers"],
         Kind::HealthCheck => &["backend", "app", "health_check"],
@@ -70,6 +72,14 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     match (section.kind, key.name, value) {
         (Kind::Discover, "srv", Some(_)) => drop(table.remove("dns")),
         (Kind::Discover, "dns", None) => drop(table.insert("srv".to_owned(), "_a._tcp.b".into())),
+        // They need others.
+        (Kind::Frontend, "forwarded_for", Some(_)) => {
+            table.insert("inspect".to_owned(), "close".into());
+        }
+        (Kind::Frontend, "trust", Some(_)) => {
+            table.insert("inspect".to_owned(), "close".into());
+            table.insert("forwarded_for".to_owned(), true.into());
+        }
         _ => {}
     }
     if let Some(value) = value {
@@ -103,6 +113,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         Kind::Admin,
         Kind::Defaults,
         Kind::Frontend,
+        Kind::AcceptProxy,
         Kind::Backend,
         Kind::Server,
         Kind::HealthCheck,
@@ -117,7 +128,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         names.dedup();
         assert_eq!(names.len(), count, "{}", section.title);
     }
-    assert_eq!(sections().count(), 10);
+    assert_eq!(sections().count(), 11);
 }
 
 #[test]

@@ -20,8 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::{Address, CheckKind, HealthCheck, StatusRanges};
+use crate::config::{Address, CheckKind, HealthCheck, SendProxy, StatusRanges};
 use crate::logic::health::Cause;
+use crate::logic::proxy::{ProxyVersion, write_proxy_head};
 use crate::snapshot::ServerShared;
 use crate::task;
 
@@ -44,15 +45,28 @@ pub struct Probe {
 /// A request and the statuses that are right.
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
-    request: String,
+    request: Vec<u8>,
     expected: StatusRanges,
 }
 
 impl Probe {
     /// The probe that `check` configures, for the server whose address is written as `written` and was resolved
     /// to `addresses`.
-    pub fn new(check: &HealthCheck, written: &Address, addresses: &[SocketAddr]) -> Self {
+    /// `send_proxy`: the PROXY head that servers of the backend get. A request begins with one that names no
+    /// client, unless the check has a port of its own, at which servers mostly expect none.
+    pub fn new(
+        check: &HealthCheck,
+        send_proxy: SendProxy,
+        written: &Address,
+        addresses: &[SocketAddr],
+    ) -> Self {
         let port = check.port;
+        let version = match send_proxy {
+            SendProxy::V1 => Some(ProxyVersion::V1),
+            SendProxy::V2 => Some(ProxyVersion::V2),
+            SendProxy::Off => None,
+        };
+        let version = version.filter(|_| port.is_none_or(|port| port == written.port()));
         let question = match &check.kind {
             CheckKind::Tcp => None,
             CheckKind::Http(http) => {
@@ -63,8 +77,12 @@ impl Probe {
                     None => write!(request, "{}", with_port(written, port)),
                 };
                 request += "\r\nConnection: close\r\nUser-Agent: ringway\r\n\r\n";
+                let mut head = Vec::new();
+                if let Some(version) = version {
+                    write_proxy_head(version, None, &[], &mut head);
+                }
                 Some(Question {
-                    request,
+                    request: [head, request.into_bytes()].concat(),
                     expected: http.expect_status.clone(),
                 })
             }
@@ -172,7 +190,7 @@ fn with_port(written: &Address, port: Option<u16>) -> Address {
 
 /// Sends the request, and reads until the status is known. Returns how many bytes that took.
 async fn ask(stream: &mut TcpStream, question: &Question) -> (Cause, usize) {
-    if let Err(error) = stream.write_all(question.request.as_bytes()).await {
+    if let Err(error) = stream.write_all(&question.request).await {
         return (answer_failed(&error), 0);
     }
     let mut answer = Vec::with_capacity(1024);

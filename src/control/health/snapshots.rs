@@ -253,7 +253,8 @@ impl Checker {
 fn probe(backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
     let check = backend.health_check.as_ref()?;
     let written = &member.config.address;
-    let probe = Probe::new(check, written, &member.server.addresses.all());
+    let addresses = member.server.addresses.all();
+    let probe = Probe::new(check, backend.send_proxy, written, &addresses);
     Some(Arc::new(probe))
 }
 

@@ -34,6 +34,14 @@ impl<K: Readiness> Sockets for Epoll<K> {
         self.kernel.peer(&socket.socket)
     }
 
+    fn local(&mut self, socket: &Self::Socket) -> Option<SocketAddr> {
+        self.kernel.local(&socket.socket)
+    }
+
+    fn send_first(&mut self, socket: &Self::Socket, bytes: &[u8], more: bool) -> Result<(), Fault> {
+        self.kernel.send_first(&socket.socket, bytes, more)
+    }
+
     fn unsent(&mut self, socket: &Self::Socket) -> u32 {
         self.kernel.unsent(&socket.socket)
     }

@@ -34,7 +34,8 @@ pub enum Action {
         poll_first: bool,
     },
     /// Examine what the client has sent so far, and edit it once it is complete. Replied to by
-    /// [`Reply::Preface`](super::Reply::Preface).
+    /// [`Reply::ProxyHead`](super::Reply::ProxyHead) or [`Reply::Preface`](super::Reply::Preface),
+    /// by what the session reads.
     ReadPreface,
     /// HTTP mode: look for a head at the beginning of the newest chunk from the server, and edit
     /// it. Replied to by [`Reply::ResponseHead`](super::Reply::ResponseHead).

@@ -2,6 +2,9 @@
 //! both directions, close. In HTTP mode it may end with an error response of our own.
 //!
 //! ```text
+//!   ReadingProxyHead (a peer that may send one)
+//!     | settled
+//!     v
 //!   ReadingPreface (HTTP mode)
 //!     | Complete
 //!     v       Full
@@ -39,6 +42,7 @@ mod opening;
 mod pipe;
 mod policy;
 mod preface;
+mod proxy_head;
 mod relaying;
 mod reply;
 mod report;
@@ -56,8 +60,12 @@ pub use error_response::ErrorResponse;
 pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent, WriteEvent};
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
-pub use policy::{Policy, Protocol};
-pub use reply::{Choice, PrefaceDecision, Refusal, Reply, ResponseHead, SpliceResult};
+pub use policy::{Policy, Protocol, ProxyHeads};
+pub use proxy_head::ProxyFault;
+use proxy_head::ProxyStage;
+pub use reply::{
+    Choice, PrefaceDecision, ProxyDecision, Refusal, Reply, ResponseHead, SpliceResult,
+};
 pub use report::Summary;
 pub use side::{Side, Use};
 pub use termination::{KillReason, TerminationCause, TerminationPhase, TerminationState};
@@ -76,6 +84,11 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// The PROXY head of a peer that may send one, until then.
+    ReadingProxyHead {
+        deadline: Instant,
+        stage: ProxyStage,
+    },
     /// What the client must send before a server is chosen, until then.
     ReadingPreface { deadline: Instant },
     /// The reply to [`Action::Choose`].
@@ -147,6 +160,8 @@ pub struct Session {
     attempts: u32,
     /// How it ended, or how it will have ended once the remaining direction has ended.
     outcome: Option<TerminationState>,
+    /// What was wrong with the PROXY head, if that ended it.
+    proxy_fault: Option<ProxyFault>,
 }
 
 impl Session {
@@ -175,6 +190,7 @@ impl Session {
             connected_at: None,
             attempts: 0,
             outcome: None,
+            proxy_fault: None,
         }
     }
 
@@ -184,6 +200,9 @@ impl Session {
     /// for this session. `now` never goes backwards.
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
+            State::ReadingProxyHead { stage, .. } => {
+                self.on_reading_proxy_head(now, stage, event, policy, out);
+            }
             State::ReadingPreface { .. } => self.on_reading_preface(now, event, out),
             State::Choosing => self.on_choosing(TerminationPhase::Connect, event, out),
             State::Queued { since } => self.on_queued(now, since, event, out),
@@ -217,6 +236,7 @@ impl Session {
             Reply::Choice(choice) => self.on_choice(now, choice, policy, out),
             Reply::BackupChoice { chosen } => self.on_backup_choice(now, chosen, out),
             Reply::ConnectFailed(fault) => self.connect_failed(now, fault, policy, out),
+            Reply::ProxyHead(decision) => self.on_proxy_head(now, decision, policy, out),
             Reply::Preface(decision) => self.on_preface(now, decision, out),
             Reply::ResponseHead(head) => self.on_response_head(now, head, out),
             Reply::ErrorPrepared { ready } => self.on_error_prepared(ready, out),
@@ -243,6 +263,9 @@ impl Session {
                     ..
                 }
             ),
+            Reply::ProxyHead(_) => {
+                self.is_reading_proxy_head() && from_client.awaits_head() && !from_client.reading
+            }
             Reply::Preface(_) => {
                 matches!(self.state, State::ReadingPreface { .. }) && from_client.awaits_head()
             }
@@ -257,7 +280,13 @@ impl Session {
     /// When [`Event::TimedOut`] is due, unless something happens before.
     pub fn deadline(&self, policy: &Policy) -> Option<Instant> {
         match self.state {
-            State::ReadingPreface { deadline } => Some(deadline),
+            State::ReadingProxyHead {
+                stage: ProxyStage::Over,
+                ..
+            } => None,
+            State::ReadingProxyHead { deadline, .. } | State::ReadingPreface { deadline } => {
+                Some(deadline)
+            }
             State::Choosing | State::ChoosingBackup | State::Closing { .. } => None,
             State::ClosingServer { since, .. }
             | State::SendingError { since }
@@ -302,7 +331,8 @@ impl Session {
         match self.state {
             State::Relaying => self.pipes[to.other().index()].after_send(),
             State::SendingError { .. } => AfterSend::End,
-            State::ReadingPreface { .. }
+            State::ReadingProxyHead { .. }
+            | State::ReadingPreface { .. }
             | State::Choosing
             | State::ChoosingBackup
             | State::Queued { .. }

@@ -11,11 +11,22 @@ pub enum Protocol {
     Http,
 }
 
+/// How the PROXY head of a peer that may send one is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyHeads {
+    /// Without one, the session ends.
+    pub required: bool,
+    /// From accept to the end of the head.
+    pub timeout: Duration,
+}
+
 /// What the configuration says about sessions of one frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// What its sessions read of the bytes that they relay.
     pub protocol: Protocol,
+    /// The rules for peers that may send a PROXY head; `None`: there are none.
+    pub proxy_heads: Option<ProxyHeads>,
     /// HTTP mode: from accept to the end of the request's head.
     pub request_timeout: Duration,
     /// One connect attempt.

@@ -18,7 +18,10 @@ pub enum Reply {
     },
     /// To [`Action::Connect`](super::Action::Connect), if it failed at once.
     ConnectFailed(ConnectFault),
-    /// To [`Action::ReadPreface`](super::Action::ReadPreface).
+    /// To [`Action::ReadPreface`](super::Action::ReadPreface), while the PROXY head is read
+    /// ([`Session::is_reading_proxy_head`](super::Session::is_reading_proxy_head)).
+    ProxyHead(ProxyDecision),
+    /// To [`Action::ReadPreface`](super::Action::ReadPreface), after that.
     Preface(PrefaceDecision),
     /// To [`Action::ReadResponseHead`](super::Action::ReadResponseHead).
     ResponseHead(ResponseHead),
@@ -65,6 +68,29 @@ pub enum Choice {
     NoServer,
     /// Of the usable servers, only those have a free slot that were tried already.
     AllTried,
+}
+
+/// What follows from the bytes that a peer has sent which may send a PROXY head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyDecision {
+    /// More has to be read, which may come.
+    Incomplete {
+        /// A signature is there.
+        signed: bool,
+    },
+    /// It is known who the client is: from the head, which was removed, or because there is none and
+    /// none is required.
+    Settled {
+        /// So many bytes that the client itself sent are the only chunk; 0: it sent nothing yet, and
+        /// there is no chunk.
+        rest: u32,
+    },
+    /// A malformed head, or none though it is required.
+    Wrong,
+    /// The client must not come.
+    Denied,
+    /// There was no buffer for what came.
+    NoBuffer,
 }
 
 /// What follows from the bytes that a client has sent before a server is chosen.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::side::Side;
 use super::termination::TerminationState;
-use super::{Session, State};
+use super::{ProxyFault, Session, State};
 use crate::logic::time::Instant;
 
 /// What is known of a session when it is over.
@@ -12,6 +12,8 @@ use crate::logic::time::Instant;
 pub struct Summary {
     /// How it ended.
     pub outcome: TerminationState,
+    /// What was wrong with the PROXY head, if that ended it.
+    pub proxy_fault: Option<ProxyFault>,
     /// Time spent in the queue.
     pub waited: Duration,
     /// From the first choice of a server to the connection, if it came to that.
@@ -25,9 +27,12 @@ pub struct Summary {
 }
 
 impl Session {
-    /// Bytes read from `from` so far.
+    /// Bytes read from `from` so far, without a PROXY head, which is not the client's.
     pub fn bytes(&self, from: Side) -> u64 {
-        self.pipes[from.index()].bytes
+        match self.is_reading_proxy_head() {
+            true => 0,
+            false => self.pipes[from.index()].bytes,
+        }
     }
 
     /// When it was accepted.
@@ -56,7 +61,7 @@ impl Session {
     /// What it waits for, as operators see it.
     pub fn as_str(&self) -> &'static str {
         match self.state {
-            State::ReadingPreface { .. } => "reading",
+            State::ReadingProxyHead { .. } | State::ReadingPreface { .. } => "reading",
             State::Choosing | State::ChoosingBackup => "choosing",
             State::Queued { .. } => "queued",
             State::Backoff { .. } => "short",
@@ -79,6 +84,7 @@ impl Session {
     pub fn summary(&self, now: Instant) -> Summary {
         Summary {
             outcome: self.outcome.unwrap_or(TerminationState::NORMAL),
+            proxy_fault: self.proxy_fault,
             waited: self.waited,
             connect: self
                 .connected_at

@@ -28,7 +28,9 @@ pub enum TerminationCause {
 /// What the session was doing then; the second letter of the end code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TerminationPhase {
-    /// HTTP mode: reading the head of the request.
+    /// Reading a PROXY head.
+    ProxyHead,
+    /// Waiting for a PROXY head or, in HTTP mode, for the head of the request.
     Request,
     /// Waiting in the queue for a slot of a server.
     Queue,
@@ -83,6 +85,7 @@ impl TerminationState {
             TerminationCause::ServerTimeout => b's',
         };
         let phase = match self.phase {
+            TerminationPhase::ProxyHead => b'P',
             TerminationPhase::Request => b'R',
             TerminationPhase::Queue => b'Q',
             TerminationPhase::Connect => b'C',

@@ -7,6 +7,7 @@ mod flushing;
 mod heads;
 mod http_table;
 mod opening;
+mod proxy_head;
 mod splicing;
 mod table;
 mod times;
@@ -22,6 +23,7 @@ const FULL: u32 = 64 * 1024;
 fn policy() -> Policy {
     Policy {
         protocol: Protocol::Tcp,
+        proxy_heads: None,
         request_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),
@@ -152,7 +154,8 @@ impl Story {
                 return Step::Reply(Reply::ResponseHead(ResponseHead::Interim { more }));
             }
             Step::Chunk(Reply::ErrorPrepared { ready: true }, len) => from_server.push(len),
-            Step::Chunk(Reply::Preface(_), len) => {
+            Step::Chunk(Reply::ProxyHead(_), 0) => from_client.clear(),
+            Step::Chunk(Reply::Preface(_) | Reply::ProxyHead(_), len) => {
                 from_client.pop();
                 from_client.push(len);
             }
@@ -322,6 +325,11 @@ const fn preface(len: u32) -> Step {
     Step::Chunk(Reply::Preface(PrefaceDecision::Complete), len)
 }
 
+/// The PROXY head was removed, and `len` bytes are left.
+const fn settled(len: u32) -> Step {
+    Step::Chunk(Reply::ProxyHead(ProxyDecision::Settled { rest: len }), len)
+}
+
 const fn refused(refusal: Refusal) -> Step {
     Step::Reply(Reply::Preface(PrefaceDecision::Refused(refusal)))
 }
@@ -355,6 +363,7 @@ const fn unsent(len: u32) -> Step {
 
 fn state_name(state: State) -> &'static str {
     match state {
+        State::ReadingProxyHead { .. } => "reading-proxy",
         State::ReadingPreface { .. } => "reading",
         State::Choosing => "choosing",
         State::ChoosingBackup => "choosing-backup",

@@ -50,6 +50,14 @@ impl Sockets for Kernel {
         Some(client_address(socket.0))
     }
 
+    fn local(&mut self, _socket: &Socket) -> Option<SocketAddr> {
+        None
+    }
+
+    fn send_first(&mut self, _socket: &Socket, _bytes: &[u8], _more: bool) -> Result<(), Fault> {
+        panic!("no backend wants a PROXY head")
+    }
+
     fn unsent(&mut self, socket: &Socket) -> u32 {
         self.connections[&socket.0].unsent as u32
     }

@@ -2,7 +2,7 @@
 //! whole. Interim responses of a server are sent before that.
 
 use super::{Mode, Pipe, Progress};
-use crate::logic::session::{Action, Actions, Side};
+use crate::logic::session::{Action, Actions, ReceivedInfo, Side};
 
 impl Pipe {
     /// A head is next: nothing was received before it but interim responses, and those were sent.
@@ -49,6 +49,35 @@ impl Pipe {
         self.behind = false;
     }
 
+    /// A head comes before the first byte that is passed on.
+    pub fn expect_head(&mut self) {
+        self.mode = Mode::Head;
+    }
+
+    /// A part of a head came that is not examined yet.
+    pub fn received_head_part(&mut self, info: ReceivedInfo) {
+        self.reading = info.armed;
+        self.bytes += u64::from(info.len);
+        self.more = info.more;
+        self.behind = true;
+    }
+
+    /// The head was removed, and bytes follow. `more`: what came behind it is the only chunk.
+    pub fn head_taken(&mut self, more: bool) {
+        self.head_whole();
+        self.oldest = more;
+    }
+
+    /// The head was removed, and another one follows. `more`: what came behind it is the only chunk.
+    pub fn next_head(&mut self, more: bool, out: &mut Actions) {
+        self.behind = more;
+        if more {
+            self.read_head(out);
+        } else {
+            self.receive(out);
+        }
+    }
+
     /// Releases the beginning of a head that will not become whole.
     pub fn drop_head(&mut self, out: &mut Actions) {
         if std::mem::take(&mut self.behind) {
@@ -57,7 +86,7 @@ impl Pipe {
     }
 
     /// Has the worker examine what is buffered of a head.
-    pub(super) fn read_head(&mut self, out: &mut Actions) {
+    pub fn read_head(&mut self, out: &mut Actions) {
         out.push(match self.from {
             Side::Client => Action::ReadPreface,
             Side::Server => Action::ReadResponseHead,

@@ -94,6 +94,7 @@ const TABLE: &[Row] = &[
         ],
     ),
     ("unsent", |_| unsent(0), &[]),
+    ("a PROXY head", |_| settled(0), &[]),
     // In these a send to the server is in flight, and none that could be refused: it ends with the session.
     ("send refused", |_| SEND_REFUSED, &[]),
     ("slot freed", |_| SLOT_FREED, &[]),

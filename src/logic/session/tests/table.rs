@@ -69,6 +69,7 @@ const TABLE: &[(&str, Step, Cells)] = &[
         ],
     ),
     // In TCP mode nothing is looked for.
+    ("a PROXY head", settled(0), &[]),
     ("a part of a preface", INCOMPLETE, &[]),
     ("a part of a head", PARTIAL, &[]),
     ("error prepared", prepared(100), &[]),
@@ -267,6 +268,7 @@ fn every_state_and_every_event() {
         mistakes(),
         http_table::mistakes(),
         http_table::mistakes_in_heads(),
+        proxy_head::mistakes(),
         accepted_miscounts(),
     ];
     std::panic::set_hook(hook);
@@ -353,12 +355,13 @@ pub fn bit(step: Step) -> u32 {
             Reply::SplicedOut { .. } => 28,
             Reply::Unsent { .. } => 29,
             Reply::SendRefused { .. } => 30,
+            Reply::ProxyHead(_) => 31,
         },
     }
 }
 
 /// The bits of all.
-pub const EVERY_STEP: u32 = (1 << 31) - 1;
+pub const EVERY_STEP: u32 = u32::MAX;
 
 /// Delivers an event or a reply and compares what follows with the cell of this column.
 pub fn differs(
