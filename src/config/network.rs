@@ -4,8 +4,6 @@ use toml::Spanned;
 
 use super::error::Diagnostics;
 use super::problem::{Problem, shorten};
-use super::section::Entry;
-use super::value::{self, Read};
 use crate::logic::network::{Network, NetworkError};
 
 /// Reads one.
@@ -25,21 +23,6 @@ pub(super) fn parse_network(text: &str) -> Result<Network, Problem> {
             format!("write {network}, or the address alone"),
         ),
     })
-}
-
-/// Reads a list of at least one. All are checked before the first wrong one ends it.
-pub(super) fn read_networks(
-    out: &mut Diagnostics,
-    entry: &Entry<'_, '_>,
-) -> Read<Vec<Spanned<Network>>> {
-    let elements = value::list(out, entry, "networks", "\"10.0.0.0/8\"")?;
-    let read = |element| {
-        let entry = Entry::new(entry.key, element);
-        let network = value::parsed(out, &entry, parse_network)?;
-        Some(Spanned::new(element.span(), network))
-    };
-    let networks: Vec<_> = elements.iter().map(read).collect();
-    networks.into_iter().collect()
 }
 
 /// The networks of a list that says whom to believe. One that has everybody is worth a warning.

@@ -9,6 +9,7 @@ mod discover;
 mod health_check;
 mod http_mode;
 mod identity;
+mod networks;
 mod proxy;
 mod sticky;
 

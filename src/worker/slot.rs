@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::chunks::Chunks;
-use super::client::Announced;
+use super::client::{self, Announced};
 use super::config_generations::Route;
 use super::http_state::Http;
 use super::partial_preface::PartialPreface;
@@ -89,6 +89,15 @@ impl<E: Engine> Slot<E> {
             (None, Some((_, chunk))) => chunk.len,
             (None, None) => 0,
         }
+    }
+
+    /// Finds out who the client is, unless that is known.
+    pub fn find_client(&mut self, engine: &mut E) -> Option<SocketAddr> {
+        if self.client.is_none() {
+            let socket = self.sockets[Side::Client.index()].as_ref()?;
+            self.client = client::peer(engine, socket);
+        }
+        self.client
     }
 
     /// The peer of the client's connection, if it is known.

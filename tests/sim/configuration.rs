@@ -35,6 +35,8 @@ impl From<&mut Random> for Looked {
 pub enum Protocol {
     /// Anything: all frontends are in TCP mode.
     Any,
+    /// Anything, behind PROXY heads: all frontends are in TCP mode.
+    Proxied,
     /// HTTP: frontends are in HTTP mode, but for some where configurations vary.
     Http,
 }
@@ -101,6 +103,13 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
         } else {
             plain.push(backend);
         }
+        if theme.protocol == Protocol::Proxied {
+            text += &format!(
+                "accept_proxy = {{ from = [\"127.0.0.0/8\"], required = {}, timeout = \"{}ms\" }}\n",
+                random.chance(40),
+                1 + random.below(200),
+            );
+        }
     }
     let backends: &[(&str, u64)] = if varied {
         &[("b", 0), ("c", 100)]
@@ -108,7 +117,7 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
         &[("b", 0)]
     };
     for (name, first_port) in backends {
-        text += &backend(random, name, *first_port, theme.variety);
+        text += &backend(random, name, *first_port, theme);
         if theme.protocol == Protocol::Http && !plain.contains(name) && random.chance(80) {
             let cookie = if varied && random.chance(10) {
                 "OTHER"
@@ -138,7 +147,7 @@ fn http_mode(random: &mut Random, variety: Variety) -> &'static str {
     }
 }
 
-fn backend(random: &mut Random, name: &str, first_port: u64, variety: Variety) -> String {
+fn backend(random: &mut Random, name: &str, first_port: u64, theme: Theme) -> String {
     let algorithms = [
         "round_robin",
         "least_conn",
@@ -147,8 +156,13 @@ fn backend(random: &mut Random, name: &str, first_port: u64, variety: Variety) -
         "first",
     ];
     let algorithm = algorithms[random.below(5) as usize];
-    let mut text = format!("[backend.{name}]\nbalance = \"{algorithm}\"\nservers = [\n");
-    let first = match variety {
+    let mut text = format!("[backend.{name}]\nbalance = \"{algorithm}\"\n");
+    if theme.protocol == Protocol::Proxied {
+        let version = ["off", "v1", "v2"][random.below(3) as usize];
+        text += &format!("send_proxy = \"{version}\"\n");
+    }
+    text += "servers = [\n";
+    let first = match theme.variety {
         Variety::Single => 0,
         Variety::Varied => random.below(3),
     };

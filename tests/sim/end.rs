@@ -13,6 +13,7 @@ use ringway::worker::{AccessRecord, LogBatch};
 use crate::Coverage;
 use crate::http::Model;
 use crate::kernel::{Ended, Simulated, World};
+use crate::proxy;
 use crate::run::Run;
 
 /// What was logged of a session, and the configuration that it had last.
@@ -110,7 +111,7 @@ impl<E: Simulated> Run<E> {
 
     fn check_clients(&self, world: &World, records: Vec<Record>, coverage: &mut Coverage) {
         let by_client: HashMap<SocketAddr, &Record> = (records.iter())
-            .filter_map(|record| Some((record.record.client?, record)))
+            .filter_map(|record| Some((record.record.peer?, record)))
             .collect();
         let by_stream: HashMap<u64, &Ended> = (world.servers.iter())
             .map(|server| (server.peer.stream, server))
@@ -165,7 +166,15 @@ impl<E: Simulated> Run<E> {
             };
             match frontend.mode {
                 Mode::Http(mode) => model.check(&story, mode, &mut coverage.http),
-                Mode::Tcp => check_streams(&story, self.is_calm(), coverage),
+                Mode::Tcp => {
+                    let heads = match story.server {
+                        Some(server) if world.proxied => {
+                            proxy::check(&story, server, &mut coverage.proxy)
+                        }
+                        Some(_) | None => (0, 0),
+                    };
+                    check_streams(&story, heads, self.is_calm(), coverage);
+                }
             }
         }
     }
@@ -191,7 +200,11 @@ fn check_who_left(client: &Ended, record: &AccessRecord) {
 
 /// What a side had sent before it was reset has arrived at the other one, if that one was there. A
 /// session that timed out may have waited for either. Returns whether there was such a reset.
-fn check_before_reset(from: &Ended, to: &Ended, record: Option<&AccessRecord>) -> bool {
+fn check_before_reset(
+    (from, read): (&Ended, u64),
+    (to, arrived): (&Ended, u64),
+    record: Option<&AccessRecord>,
+) -> bool {
     let who = record.map(|record| record.summary.outcome.who);
     let by_peer = matches!(
         who,
@@ -201,17 +214,28 @@ fn check_before_reset(from: &Ended, to: &Ended, record: Option<&AccessRecord>) -
         return false;
     }
     assert_eq!(from.unread, 0, "bytes before a reset were not read");
-    assert_eq!(from.read, to.arrival.bytes, "bytes before a reset are lost");
+    assert_eq!(read, arrived, "bytes before a reset are lost");
     assert_eq!(to.lost, 0, "a reset has overtaken bytes");
     true
 }
 
-/// TCP mode: what arrived is what was sent.
-fn check_streams(story: &Story<'_>, calm: bool, coverage: &mut Coverage) {
+/// TCP mode: what arrived is what was sent. The server got a PROXY head of ours, so long, and did not get
+/// that of the client.
+fn check_streams(
+    story: &Story<'_>,
+    (sent, removed): (u64, u64),
+    calm: bool,
+    coverage: &mut Coverage,
+) {
     let (client, Some(server)) = (story.client, story.server) else {
         return;
     };
-    let pair = [(client, server), (server, client)];
+    // Of each, how much of what it sent was for the other one, and how much of that came from it.
+    let for_server = (client, client.read - removed);
+    let at_server = (server, server.arrival.bytes - sent);
+    let for_client = (server, server.read);
+    let at_client = (client, client.arrival.bytes);
+    let pair = [(for_server, at_server), (for_client, at_client)];
     if calm {
         for (from, to) in pair {
             coverage.broken += u64::from(check_before_reset(from, to, story.record));
@@ -225,14 +249,15 @@ fn check_streams(story: &Story<'_>, calm: bool, coverage: &mut Coverage) {
             "a reset was not passed on"
         );
     } else {
-        for (from, to) in pair {
-            assert_eq!(from.read, to.arrival.bytes, "bytes were lost on the way");
+        for ((_, read), (_, arrived)) in pair {
+            assert_eq!(read, arrived, "bytes were lost on the way");
         }
     }
     if client.is_peaceful() && server.is_peaceful() && calm && !story.was_ended_for_buffers() {
-        for (from, to) in pair {
+        for ((from, read), (to, arrived)) in pair {
             assert!(from.read_to_the_end, "the end was not waited for");
-            assert_eq!(from.peer.to_send, to.arrival.bytes, "bytes are missing");
+            assert_eq!(from.peer.to_send, from.read, "bytes are missing");
+            assert_eq!(read, arrived, "bytes are missing");
             assert!(
                 to.arrival.ended && !to.by_reset,
                 "the end was not passed on"

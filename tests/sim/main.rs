@@ -2,7 +2,7 @@
 //!
 //! Every run draws a configuration, clients, servers and the weather from its seed, lets
 //! everything end, and checks what must hold whatever happened: each side got what the other sent,
-//! in HTTP mode with its head edited, every descriptor is closed once, every buffer comes back,
+//! in HTTP mode with its head edited, in some runs behind a PROXY head, every descriptor is closed once, every buffer comes back,
 //! nothing is in flight for a session that is gone, no bound is exceeded, everything ends in time.
 //! Some runs take other configurations on the way. All of it happens twice: on a kernel that tells of
 //! completions, and below the engine that needs one of readiness. A failure names its seed:
@@ -16,6 +16,7 @@ mod expected;
 mod heads;
 mod http;
 mod kernel;
+mod proxy;
 mod random;
 mod run;
 mod stream;
@@ -53,6 +54,7 @@ struct Coverage {
     /// Chunks that were moved to memory of their size.
     shrunk: u64,
     http: http::Coverage,
+    proxy: proxy::Coverage,
 }
 
 impl Coverage {
@@ -71,11 +73,16 @@ impl Coverage {
         assert!(self.shrunk > RUNS, "{self:?}");
         for code in [
             "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",
-            "cR", "PR", "KR", "CH", "SH", "sH", "KH",
+            "cR", "PR", "PP", "KR", "CH", "SH", "sH", "KH",
         ] {
             assert!(self.codes.contains_key(code), "{code}: {self:?}");
         }
         self.http.assert_reached(RUNS);
+        let proxy = &self.proxy;
+        for count in [proxy.named, proxy.local, proxy.absent, proxy.sent] {
+            assert!(count > RUNS / 30, "{self:?}");
+        }
+        assert!(proxy.parts > 0, "{self:?}");
     }
 }
 

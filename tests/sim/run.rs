@@ -87,10 +87,10 @@ impl<E: Simulated> Run<E> {
         let (flips, reloads, changes) = (percent(20), percent(5), percent(10));
         let theme = Theme {
             looked: Looked::from(&mut random),
-            protocol: if random.chance(50) {
-                Protocol::Http
-            } else {
-                Protocol::Any
+            protocol: match random.below(100) {
+                0..50 => Protocol::Http,
+                50..62 => Protocol::Proxied,
+                _ => Protocol::Any,
             },
             variety: if reloads > 0 {
                 Variety::Varied
@@ -110,6 +110,7 @@ impl<E: Simulated> Run<E> {
             heads.learn(&config);
             world.heads = Some(heads);
         }
+        world.proxied = theme.protocol == Protocol::Proxied;
         let world = Rc::new(RefCell::new(world));
         let mut kernels: Vec<Kernel> = (0..worker_count)
             .map(|_| Kernel::new(Rc::clone(&world)))

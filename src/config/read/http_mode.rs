@@ -1,9 +1,9 @@
 //! Reads the keys of a frontend that say what it relays.
 
 use super::super::http_mode::{HEAD_SIZES, Inspect, RawKind, RawMode};
-use super::super::network::read_networks;
 use super::super::section::Section;
 use super::super::value::{self};
+use super::networks::read_networks;
 
 /// Reads the keys out of the section of a frontend.
 pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {

@@ -4,11 +4,11 @@ use toml::de::DeValue;
 
 use super::super::defaults;
 use super::super::error::Diagnostics;
-use super::super::network::read_networks;
 use super::super::proxy::{RawAcceptProxy, location};
 use super::super::reference::Kind;
 use super::super::section::{Entry, Section};
 use super::super::value::{self, Read};
+use super::networks::read_networks;
 
 /// Reads the section; `frontend` is how messages call the one that it belongs to.
 pub(super) fn read_accept_proxy(

@@ -1,6 +1,5 @@
 //! The head of the first request of a connection.
 
-use std::io::Write;
 use std::net::IpAddr;
 
 use super::cookie::{self, Remains};
@@ -325,8 +324,7 @@ impl RequestHead<'_> {
                 out.extend_from_slice(b", ");
             }
         }
-        // Writing to memory does not fail.
-        let _ = write!(out, "{}", forwarded.client);
+        out.extend_from_slice(forwarded.client.to_string().as_bytes());
         out.extend_from_slice(self.ending.bytes());
     }
 }

@@ -43,6 +43,7 @@ mod pipe;
 mod policy;
 mod preface;
 mod proxy_head;
+mod proxy_stage;
 mod relaying;
 mod reply;
 mod report;
@@ -61,8 +62,8 @@ pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent,
 pub use pipe::PIPE_BYTES_MAX;
 use pipe::Pipe;
 pub use policy::{Policy, Protocol, ProxyHeads};
-pub use proxy_head::ProxyFault;
-use proxy_head::ProxyStage;
+pub use proxy_stage::ProxyFault;
+use proxy_stage::ProxyStage;
 pub use reply::{
     Choice, PrefaceDecision, ProxyDecision, Refusal, Reply, ResponseHead, SpliceResult,
 };

@@ -15,31 +15,12 @@
 use super::action::{Action, Actions, ChooseReason, CloseMode};
 use super::event::{Event, ReadEvent};
 use super::policy::{Policy, Protocol};
+use super::proxy_stage::{ProxyFault, ProxyStage};
 use super::reply::ProxyDecision;
 use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase};
 use super::{Session, State};
 use crate::logic::time::Instant;
-
-/// How far the head of a peer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProxyStage {
-    /// At most a part of a signature is there.
-    Unsigned,
-    /// A signature is there, so the rest must follow.
-    Signed,
-    /// None will come. The receive is being cancelled.
-    Over,
-}
-
-/// What was wrong with a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyFault {
-    /// It was malformed, or missing though it is required.
-    Wrong,
-    /// It was not whole in time.
-    Late,
-}
 
 impl Session {
     /// A session that was accepted at `now` from a peer that may send a PROXY head, by the rules of

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::proxy_stage::ProxyFault;
 use super::side::Side;
 use super::termination::TerminationState;
-use super::{ProxyFault, Session, State};
+use super::{Session, State};
 use crate::logic::time::Instant;
 
 /// What is known of a session when it is over.

@@ -26,7 +26,7 @@ pub struct Peer {
     pub window: u64,
     /// It sends what is before this offset by itself, as a server does with interim answers.
     pub pauses_at: u64,
-    /// The beginning of its stream, in HTTP mode; letters follow.
+    /// The beginning of its stream, in HTTP mode or with a PROXY head; letters follow.
     pub head: Rc<[u8]>,
 }
 
@@ -159,7 +159,8 @@ impl Connection {
     }
 
     pub fn room(&self) -> u64 {
-        self.peer.window - self.unread
+        // The kernel takes the first bytes of a connection in any case.
+        self.peer.window.saturating_sub(self.unread)
     }
 
     pub fn take(&mut self, len: u64) -> Piece {
@@ -189,6 +190,13 @@ impl Connection {
             memory: Rc::new(memory),
             piece: Piece::default(),
         }
+    }
+
+    /// Bytes of the worker's own.
+    pub fn give_text(&mut self, bytes: &[u8]) {
+        self.arrival.accept_text(None, bytes);
+        self.unread += bytes.len() as u64;
+        self.unsent += bytes.len() as u64;
     }
 
     pub fn give_part(&mut self, content: &Content, chunk: Chunk) {

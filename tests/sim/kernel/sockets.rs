@@ -51,11 +51,19 @@ impl Sockets for Kernel {
     }
 
     fn local(&mut self, _socket: &Socket) -> Option<SocketAddr> {
-        None
+        Some(SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
-    fn send_first(&mut self, _socket: &Socket, _bytes: &[u8], _more: bool) -> Result<(), Fault> {
-        panic!("no backend wants a PROXY head")
+    fn send_first(&mut self, socket: &Socket, bytes: &[u8], _more: bool) -> Result<(), Fault> {
+        self.check_may_act();
+        let connection = self.connections.get_mut(&socket.0).expect("open");
+        assert!(connection.connected, "too early");
+        assert_eq!(connection.arrival.bytes, 0, "not the first");
+        if let Some(fault) = connection.send_fault() {
+            return Err(fault);
+        }
+        connection.give_text(bytes);
+        Ok(())
     }
 
     fn unsent(&mut self, socket: &Socket) -> u32 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::connection::Peer;
 use crate::heads::Heads;
+use crate::proxy;
 use crate::random::Random;
 use crate::stream::Arrival;
 
@@ -69,6 +70,8 @@ pub struct World {
     due: HashMap<u64, u64>,
     /// What streams begin with, in HTTP mode.
     pub heads: Option<Heads>,
+    /// Clients begin with PROXY heads.
+    pub proxied: bool,
     /// Buffers that were wanted for bytes of the worker's own, and not to be had.
     pub buffers_refused: u64,
     /// Addresses to which a connect failed.
@@ -136,6 +139,7 @@ impl World {
             quiet: 0,
             due: HashMap::new(),
             heads: None,
+            proxied: false,
             buffers_refused: 0,
             refused: HashSet::new(),
             ordered: 0,
@@ -152,6 +156,12 @@ impl World {
         let mut peer = self.peer();
         if let Some(heads) = &self.heads {
             peer.begin(heads.request(&mut self.random), &mut self.random);
+        }
+        if self.proxied {
+            let head = proxy::beginning(&mut self.random);
+            if !head.is_empty() {
+                peer.begin(head, &mut self.random);
+            }
         }
         peer
     }
