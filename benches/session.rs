@@ -23,6 +23,8 @@ fn policy() -> Policy {
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),
         queue_timeout: Duration::from_secs(5),
+        tunnel_timeout: Duration::from_secs(3600),
+        max_age: None,
         retries: 3,
     }
 }

@@ -24,8 +24,8 @@ run cargo clippy --all-targets -- -D warnings
 run cargo test --lib --bins --tests
 # On the other engine too: the tests in which bytes, connections or listeners are what matters. How the process is
 # configured and asked does not depend on the engine. Which one is chosen when, `engine` tests in the run before.
-run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers first_answer half_closed http_failures http_heads \
-  http_load http_peers http_random http_streams limits metrics:: peers pressure proxy_ relaying reload retries shortage stopping \
+run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers client_rules first_answer half_closed http_failures \
+  http_heads http_load http_peers http_random http_streams lifetimes limits metrics:: peers pressure proxy_ relaying reload retries shortage stopping \
   takeover timeouts unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crossbeam_utils::CachePadded;
 
 use crate::snapshot::{FrontendShared, QueueShared, ServerShared};
-use crate::sync::{Counter, Flag, SessionLimit, WaitRegistry};
+use crate::sync::{ClientTable, Counter, Flag, SessionLimit, WaitRegistry};
 
 /// What one worker counts of itself.
 #[derive(Debug, Default)]
@@ -53,6 +53,8 @@ pub enum Freed {
 pub struct Shared {
     /// Sessions of the process.
     pub session_limit: SessionLimit,
+    /// Clients of frontends that limit each.
+    pub clients: ClientTable,
     /// Workers that stopped accepting because the limit is reached.
     pub paused: WaitRegistry,
     /// By index of the worker. Each is written by that worker alone, and on cache lines of its own.
@@ -83,6 +85,7 @@ impl Shared {
         let workers = wakers.len();
         Shared {
             session_limit: SessionLimit::new(Some(sessions_max)),
+            clients: ClientTable::default(),
             paused: WaitRegistry::new(workers),
             workers: (0..workers).map(|_| CachePadded::default()).collect(),
             freed: (0..workers).map(|_| unbounded()).collect(),

@@ -22,8 +22,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 33;
-const INVALID_COUNT: usize = 98;
+const VALID_COUNT: usize = 34;
+const INVALID_COUNT: usize = 101;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -462,6 +462,7 @@ fn the_printed_configuration_says_where_values_come_from() {
 workers = "auto"                      # default
 engine = "auto"                       # default
 # max_sessions                        # default: derived from the limit of open files
+max_clients = 1000000                 # default
 shutdown_timeout = "30s"              # default
 shutdown_grace = "0s"                 # default
 access_log = "text"                   # default
@@ -474,13 +475,21 @@ listen = ["127.0.0.1:8080", "127.0.0.1:0"]  # resolved from localhost:8080
 mode = "tcp"                          # default
 backend = "servers"
 # max_sessions                        # default: only the limit of [global]
+# allow                               # default: everybody
+# deny                                # default: nobody
+log_empty = true                      # default
 backlog = 4096                        # default
 connect_timeout = "5s"                # default
 idle_timeout = "5m"                   # default
 half_closed_timeout = "30s"           # default
 request_timeout = "10s"               # default
 queue_timeout = "5s"                  # default
+tunnel_timeout = "5m"                 # default
+max_age = "off"                       # default
+user_timeout = "off"                  # default
+keepalive = "off"                     # default
 retries = 3                           # default
+# per_client                          # default: none, clients have no limits of their own
 # accept_proxy                        # default: none, the peer is the client
 
 [backend.servers]
@@ -488,6 +497,7 @@ balance = "round_robin"               # default
 # slow_start                          # default: off
 on_down = "keep"                      # default
 send_proxy = "off"                    # default
+# source                              # default: the kernel chooses
 # health_check                        # default: none, servers count as up
 # sticky                              # default: off
 # discover                            # default: none, there are only the servers below
@@ -558,13 +568,21 @@ listen = ["127.0.0.1:1003"]
 mode = "tcp"                          # default
 backend = "own"
 # max_sessions                        # default: only the limit of [global]
+# allow                               # default: everybody
+# deny                                # default: nobody
+log_empty = true                      # default
 backlog = 4096                        # default
 connect_timeout = "3s"                # from [backend.own]
 idle_timeout = "2m"
 half_closed_timeout = "10s"           # from [defaults]
 request_timeout = "10s"               # default
 queue_timeout = "3s"                  # default
-retries = 3                           # from [backend.own]"#;
+tunnel_timeout = "2m"                 # default
+max_age = "off"                       # default
+user_timeout = "off"                  # default
+keepalive = "off"                     # default
+retries = 3                           # from [backend.own]
+# per_client                          # default: none, clients have no limits of their own"#;
     assert_eq!(frontend, expected);
 }
 

@@ -13,8 +13,16 @@ mod atomics {
 #[allow(dead_code, unused_imports)]
 mod time;
 
+#[path = "../src/logic/network.rs"]
+#[allow(dead_code, unused_imports)]
+mod network;
+
+#[path = "../src/logic/client_limits.rs"]
+#[allow(dead_code, unused_imports)]
+mod client_limits;
+
 mod logic {
-    pub(crate) use crate::time;
+    pub(crate) use crate::{client_limits, time};
 }
 
 #[path = "../src/sync/mod.rs"]

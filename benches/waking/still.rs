@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crossbeam_channel::{Sender, unbounded};
 use ringway::config;
 use ringway::io::{
     Cancelable, Chunk, Done, Engine, Fault, Interest, Memory, Pipes, Receive, SendBuffer, SendHint,
-    SendResult, Sockets, SpliceResult, Token,
+    SendResult, SocketOptions, Sockets, SpliceResult, Token,
 };
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot, Source};
@@ -174,6 +174,12 @@ impl Sockets for Still {
     fn open(&mut self, _address: &SocketAddr) -> Result<u32, Fault> {
         self.sockets += 1;
         Ok(CLIENTS_MAX + self.sockets)
+    }
+
+    fn set_options(&mut self, _socket: &u32, _options: &SocketOptions) {}
+
+    fn bind(&mut self, _socket: &u32, _source: IpAddr) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn has_source_for(&mut self, _address: &SocketAddr) -> bool {

@@ -99,6 +99,9 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("FrontendCounters.unparsed_responses", |state| {
             frontend(state, |all| all.unparsed_responses.add(1));
         }),
+        ("FrontendCounters.refused", |state| {
+            frontend(state, |all| all.refused[0].add(1));
+        }),
         ("FrontendCounters.requests_via_proxy", |state| {
             frontend(state, |all| all.requests_via_proxy.add(1));
         }),

@@ -179,6 +179,9 @@ pub(super) struct FrontendStats {
     pub bytes_from_clients: u64,
     /// Bytes that its sessions read from servers.
     pub bytes_from_servers: u64,
+    /// Connections that were reset at once for their client's address, by reason: `denied`, `not_allowed`, `rate`
+    /// and `sessions` of one client.
+    pub refused: BTreeMap<&'static str, u64>,
     /// HTTP mode: answers of the load balancer itself, by status.
     pub answers: BTreeMap<u16, u64>,
     /// HTTP mode: answers of servers that passed as they are: not HTTP, or a head over `head_max`.

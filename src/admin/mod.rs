@@ -22,6 +22,7 @@
 //! | `members` | servers that are added and removed |
 //! | `lookup` | servers and backends by name |
 //! | `sessions` | `/api/v1/sessions` |
+//! | `client_addresses` | `/api/v1/clients` |
 //! | `events` | `/api/v1/events` |
 //! | `openapi` | `/api/v1/openapi.json` |
 //! | `reload` | `/api/v1/reload` |
@@ -32,6 +33,7 @@
 
 mod access;
 mod body;
+mod client_addresses;
 mod clients;
 mod connection;
 mod csv;
@@ -231,6 +233,7 @@ fn router(context: Context) -> Router {
         .merge(servers::routes(&context))
         .merge(members::routes(&context))
         .merge(sessions::routes(&context))
+        .merge(client_addresses::routes(&context))
         .merge(reload::routes(&context))
         .merge(takeover::routes(&context))
         .fallback(unknown)

@@ -20,7 +20,8 @@ use crate::config::{Backend, Mode, Server};
 use crate::control::api::Active;
 use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
-use crate::control::api::rfc3339;
+use crate::control::api::{refused, rfc3339};
+use crate::logic::client_limits::ClientRefusal;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
 use crate::snapshot::{ServerShared, Snapshot};
@@ -169,6 +170,9 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
         sessions: sessions(state, &subject, &shared.session_limit, total),
         bytes_from_clients: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_servers: sum(counters, |all| &all.bytes_from_servers),
+        refused: ClientRefusal::ALL
+            .map(|refusal| (refusal.name(), refused(shared, refusal)))
+            .into(),
         answers: ErrorResponse::ALL.into_iter().map(answers).collect(),
         opaque_answers: sum(counters, |all| &all.unparsed_responses),
         proxied_requests: sum(counters, |all| &all.requests_via_proxy),
@@ -420,6 +424,7 @@ pub(super) mod tests {
                 },
                 "bytes_from_clients": 30,
                 "bytes_from_servers": 0,
+                "refused": { "denied": 0, "not_allowed": 0, "rate": 0, "sessions": 0 },
                 "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 6, "504": 0 },
                 "opaque_answers": 12,
                 "proxied_requests": 3,

@@ -75,6 +75,13 @@ Examples:
   ringway sessions app/web1 --limit 1000
   ringway sessions --client 10.0.0.7 --json";
 
+const CLIENTS_EXAMPLES: &str = "\
+Examples:
+  ringway clients
+  ringway clients --top 100 --json
+
+Only frontends with [frontend.NAME.per_client] count their clients.";
+
 const KILL_EXAMPLES: &str = "\
 Examples:
   ringway kill 0-12-48211034
@@ -201,6 +208,20 @@ pub enum Command {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// As JSON: what /api/v1/sessions answers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which clients have most sessions, and which are refused most
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    Clients {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// At most so many of each
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        top: u32,
+        /// As JSON: what /api/v1/clients answers
         #[arg(long)]
         json: bool,
     },

@@ -101,6 +101,7 @@ impl Check<'_, '_> {
             slow_start: raw.slow_start.get().copied(),
             on_down: *raw.on_down.get().unwrap_or(&OnDown::Keep),
             send_proxy: *raw.send_proxy.get().unwrap_or(&SendProxy::Off),
+            source: raw.source.get().cloned().unwrap_or_default(),
             health_check,
             sticky: match sticky {
                 Some(sticky) => Some(sticky?),

@@ -30,6 +30,12 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it still accepts after that signal, so that others notice first.
 pub(super) const SHUTDOWN_GRACE: Duration = Duration::ZERO;
 
+/// Clients with limits that are remembered: with 60 to 100 bytes for each.
+pub(super) const CLIENTS: u32 = 1_000_000;
+
+/// Fewer would be forgotten while they still matter; more need more than 6 GB.
+pub(super) const CLIENT_COUNTS: RangeInclusive<u32> = 1000..=100_000_000;
+
 /// What the kernel allows by default (net.core.somaxconn since Linux 5.4).
 pub(super) const BACKLOG: u32 = 4096;
 
@@ -74,6 +80,10 @@ pub(super) const PORTS: RangeInclusive<u16> = 1..=65_535;
 /// Timeouts: positive, in the resolution of our units, and small enough for any sum of them.
 pub(super) const TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(100 * DAY);
+
+/// The greatest age of a session: younger ones are hardly begun.
+pub(super) const MAX_AGES: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(100 * DAY);
 
 /// As [`TIMEOUTS`], but to end at once is a change that makes sense.
 pub(super) const SHUTDOWN_TIMEOUTS: RangeInclusive<Duration> =

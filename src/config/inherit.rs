@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::defaults;
 use super::field::Field;
+use super::keepalive::Keepalive;
 use super::raw::{RawBackend, RawFrontend, RawSession};
 
 /// Who a value comes from.
@@ -37,6 +38,10 @@ pub(super) struct SessionValues {
     pub half_closed: Inherited<Duration>,
     pub request: Inherited<Duration>,
     pub queue: Inherited<Duration>,
+    pub tunnel: Inherited<Duration>,
+    pub max_age: Inherited<Option<Duration>>,
+    pub keepalive: Inherited<Option<Keepalive>>,
+    pub user_timeout: Inherited<Option<Duration>>,
     pub retries: Inherited<u32>,
 }
 
@@ -57,12 +62,17 @@ impl SessionValues {
             (defaults, Origin::Defaults),
         ];
         let connect = first(sources, |s| &s.connect, defaults::CONNECT_TIMEOUT);
+        let idle = first(sources, |s| &s.idle, defaults::IDLE_TIMEOUT);
         Self {
             connect,
-            idle: first(sources, |s| &s.idle, defaults::IDLE_TIMEOUT),
+            idle,
             half_closed: first(sources, |s| &s.half_closed, defaults::HALF_CLOSED_TIMEOUT),
             request: first(sources, |s| &s.request, defaults::REQUEST_TIMEOUT),
             queue: first(sources, |s| &s.queue, connect.value),
+            tunnel: first(sources, |s| &s.tunnel, idle.value),
+            max_age: first(sources, |s| &s.max_age, None),
+            keepalive: first(sources, |s| &s.keepalive, None),
+            user_timeout: first(sources, |s| &s.user_timeout, None),
             retries: first(sources, |s| &s.retries, defaults::RETRIES),
         }
     }

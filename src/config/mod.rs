@@ -9,11 +9,12 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `health_check`, `discover`, `proxy`, `sticky` with `cookie`. `reference` tells
-//! users what each key is for. A command line without a file takes the short way of `simple`; `options` has
-//! what the command line may set in either.
+//! `admin`, `identity`, `http_mode`, `keepalive`, `address_list`, `per_client`, `health_check`, `discover`, `proxy`,
+//! `sticky` with `cookie`. `reference` tells users what each key is for. A command line without a file takes the
+//! short way of `simple`; `options` has what the command line may set in either.
 
 mod address;
+mod address_list;
 mod admin;
 mod backends;
 mod choice;
@@ -26,12 +27,14 @@ mod health_check;
 mod http_mode;
 mod identity;
 mod inherit;
+mod keepalive;
 mod listen;
 mod load;
 mod name;
 mod network;
 mod options;
 mod page;
+mod per_client;
 mod print;
 mod problem;
 mod proxy;
@@ -53,6 +56,7 @@ mod value;
 
 pub use crate::logic::balance::Algorithm;
 pub use address::Address;
+pub use address_list::AddressList;
 pub use admin::Admin;
 pub use choice::{AccessLog, EngineChoice, OnDown};
 pub use defaults::SERVERS_MAX;
@@ -61,8 +65,10 @@ pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{ForwardedFor, HttpMode, Inspect, Mode};
 pub use identity::Identity;
+pub use keepalive::Keepalive;
 pub use listen::{Listen, overlap};
 pub use load::{Loaded, check, check_text, load, parse};
+pub use per_client::{PerClient, Period, Rate};
 pub use print::effective;
 pub use problem::Problem;
 pub use proxy::{AcceptProxy, SendProxy};

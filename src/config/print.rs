@@ -14,14 +14,16 @@ use super::discover::{Discover, DiscoverQuery, RawDiscover};
 use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
+use super::keepalive::OFF;
 use super::page::{DEFAULT, Page, quoted};
+use super::per_client::RawPerClient;
 use super::proxy::RawAcceptProxy;
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::sticky::RawSticky;
 use super::{
-    AcceptProxy, Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded, Mode, Server,
-    Sticky, format_duration, format_size,
+    AcceptProxy, AddressList, Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded,
+    Mode, PerClient, Server, Sticky, format_duration, format_size,
 };
 
 /// The whole configuration as a file that has every value.
@@ -57,6 +59,12 @@ pub fn effective(loaded: &Loaded) -> String {
             quoted(backend.send_proxy),
             unwritten(&written.send_proxy),
         );
+        if backend.source.is_empty() {
+            page.absent("source", "the kernel chooses");
+        } else {
+            let source: Vec<String> = backend.source.iter().map(quoted).collect();
+            page.line("source", format!("[{}]", source.join(", ")), None);
+        }
         let check = backend.health_check.as_ref();
         let check = check.zip(written.health_check.get());
         let sticky = backend.sticky.as_ref().zip(written.sticky.get());
@@ -100,6 +108,11 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
         "max_sessions",
         global.sessions_max,
         "derived from the limit of open files",
+    );
+    page.line(
+        "max_clients",
+        global.clients_max,
+        unwritten(&written.clients_max),
     );
     let shutdown = quoted(format_duration(global.shutdown_timeout));
     page.line(
@@ -184,6 +197,14 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         frontend.sessions_max,
         "only the limit of [global]",
     );
+    let list = |list: &AddressList| {
+        let entries: Vec<String> = list.written.iter().map(quoted).collect();
+        format!("[{}]", entries.join(", "))
+    };
+    page.limit("allow", frontend.allow.as_ref().map(list), "everybody");
+    page.limit("deny", frontend.deny.as_ref().map(list), "nobody");
+    let log_empty = unwritten(&written.log_empty);
+    page.line("log_empty", frontend.log_empty, log_empty);
     page.line("backlog", frontend.backlog, unwritten(&written.backlog));
 
     let origin = |origin| match origin {
@@ -205,18 +226,43 @@ fn frontend(page: &mut Page, loaded: &Loaded, frontend: &Frontend, written: &Raw
         ("half_closed_timeout", values.half_closed),
         ("request_timeout", values.request),
         ("queue_timeout", values.queue),
+        ("tunnel_timeout", values.tunnel),
     ] {
         page.line(key, quoted(format_duration(value)), origin(from));
     }
+    for (
+        key,
+        Inherited {
+            value,
+            origin: from,
+        },
+    ) in [
+        ("max_age", values.max_age),
+        ("user_timeout", values.user_timeout),
+    ] {
+        let value = value.map_or_else(|| OFF.to_owned(), format_duration);
+        page.line(key, quoted(value), origin(from));
+    }
+    let keepalive = values.keepalive.value;
+    let keepalive = keepalive.map_or_else(|| quoted(OFF), |written| written.to_string());
+    page.line("keepalive", keepalive, origin(values.keepalive.origin));
     page.line(
         "retries",
         values.retries.value,
         origin(values.retries.origin),
     );
+    let limits = frontend.per_client.as_ref();
+    let limits = limits.zip(written.per_client.get());
+    if limits.is_none() {
+        page.absent("per_client", "none, clients have no limits of their own");
+    }
     let accept_proxy = frontend.accept_proxy.as_ref();
     match accept_proxy.zip(written.accept_proxy.get()) {
         Some((rules, written)) => accept_proxy_section(page, &frontend.name, rules, written),
         None => page.absent("accept_proxy", "none, the peer is the client"),
+    }
+    if let Some((limits, written)) = limits {
+        per_client(page, &frontend.name, limits, written);
     }
 }
 
@@ -231,6 +277,22 @@ fn accept_proxy_section(
     page.line("required", rules.required, unwritten(&written.required));
     let timeout = quoted(format_duration(rules.timeout));
     page.line("timeout", timeout, unwritten(&written.timeout));
+}
+
+fn per_client(page: &mut Page, frontend: &str, limits: &PerClient, written: &RawPerClient) {
+    page.header(&format!("[frontend.{}.per_client]", quoted_key(frontend)));
+    page.limit("max_sessions", limits.sessions_max, "no limit");
+    page.limit("rate", limits.rate.map(quoted), "no limit");
+    match limits.rate {
+        Some(_) => page.line("burst", limits.burst, unwritten(&written.burst)),
+        None => page.absent("burst", "none without `rate`"),
+    }
+    for (key, value, field) in [
+        ("ipv4_prefix", limits.ipv4_prefix, &written.ipv4_prefix),
+        ("ipv6_prefix", limits.ipv6_prefix, &written.ipv6_prefix),
+    ] {
+        page.line(key, value, unwritten(field));
+    }
 }
 
 fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &RawHealthCheck) {

@@ -3,18 +3,22 @@
 //! `read` fills it from a parsed TOML tree; `validate` makes a `Config` of it; `print` looks here
 //! for what was written and what was not.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::address_list::RawAddresses;
 use super::admin::RawAdmin;
 use super::discover::RawDiscover;
 use super::field::Field;
 use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
 use super::identity::RawIdentity;
+use super::keepalive::Keepalive;
+use super::per_client::RawPerClient;
 use super::problem::Span;
 use super::proxy::RawAcceptProxy;
 use super::sticky::RawSticky;
@@ -40,6 +44,7 @@ pub(super) struct RawGlobal {
     pub workers: Field<RawWorkers>,
     pub engine: Field<EngineChoice>,
     pub sessions_max: Field<u32>,
+    pub clients_max: Field<u32>,
     pub shutdown_timeout: Field<Duration>,
     pub shutdown_grace: Field<Duration>,
     pub access_log: Field<AccessLog>,
@@ -63,6 +68,10 @@ pub(super) struct RawSession {
     pub half_closed: Field<Duration>,
     pub request: Field<Duration>,
     pub queue: Field<Duration>,
+    pub tunnel: Field<Duration>,
+    pub max_age: Field<Option<Duration>>,
+    pub keepalive: Field<Option<Keepalive>>,
+    pub user_timeout: Field<Option<Duration>>,
     pub retries: Field<u32>,
 }
 
@@ -77,6 +86,10 @@ pub(super) struct RawFrontend {
     pub mode: RawMode,
     pub accept_proxy: Field<RawAcceptProxy>,
     pub sessions_max: Field<u32>,
+    pub allow: Field<Vec<Spanned<RawAddresses>>>,
+    pub deny: Field<Vec<Spanned<RawAddresses>>>,
+    pub per_client: Field<RawPerClient>,
+    pub log_empty: Field<bool>,
     pub backlog: Field<u32>,
     pub session: RawSession,
 }
@@ -93,6 +106,7 @@ pub(super) struct RawBackend {
     pub slow_start: Field<Duration>,
     pub on_down: Field<OnDown>,
     pub send_proxy: Field<SendProxy>,
+    pub source: Field<Vec<IpAddr>>,
     pub health_check: Field<RawHealthCheck>,
     pub sticky: Field<RawSticky>,
     pub discover: Field<RawDiscover>,

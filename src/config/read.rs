@@ -4,13 +4,17 @@
 //! concerns more than one value (missing keys, references, duplicates, defaults) is the work of
 //! `validate`.
 
+mod address_list;
 mod admin;
 mod discover;
 mod health_check;
 mod http_mode;
 mod identity;
+mod keepalive;
 mod networks;
+mod per_client;
 mod proxy;
+mod source;
 mod sticky;
 
 use std::time::Duration;
@@ -21,6 +25,7 @@ use toml::de::{DeTable, DeValue};
 use super::address::{RawListen, parse_listen, parse_server};
 use super::error::Diagnostics;
 use super::field::Field;
+use super::keepalive::USER_TIMEOUTS;
 use super::name;
 use super::problem::{Problem, Span, shorten};
 use super::raw::{
@@ -30,12 +35,16 @@ use super::reference::Kind;
 use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
 use super::{AccessLog, Algorithm, EngineChoice, OnDown, SendProxy, cookie, defaults};
+use address_list::read_addresses;
 use admin::read_admin;
 use discover::read_discover;
 use health_check::read_health_check;
 use http_mode::read_mode;
 use identity::read_identity;
+use keepalive::{read_duration_or_off, read_keepalive};
+use per_client::read_per_client;
 use proxy::read_accept_proxy;
+use source::read_source;
 use sticky::read_sticky;
 
 /// Reads the tree of a whole file.
@@ -73,6 +82,9 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
             value::choice(out, entry, EngineChoice::NAMES)
         }),
         sessions_max: section.take("max_sessions", sessions_max),
+        clients_max: section.take("max_clients", |out, entry| {
+            value::integer(out, entry, defaults::CLIENT_COUNTS)
+        }),
         access_log: section.take("access_log", |out, entry| {
             value::choice(out, entry, AccessLog::NAMES)
         }),
@@ -106,6 +118,14 @@ fn read_session(section: &mut Section<'_, '_, '_>) -> RawSession {
         half_closed: timeout("half_closed_timeout"),
         request: timeout("request_timeout"),
         queue: timeout("queue_timeout"),
+        tunnel: timeout("tunnel_timeout"),
+        max_age: section.take("max_age", |out, entry| {
+            read_duration_or_off(out, entry, defaults::MAX_AGES)
+        }),
+        keepalive: section.take("keepalive", read_keepalive),
+        user_timeout: section.take("user_timeout", |out, entry| {
+            read_duration_or_off(out, entry, USER_TIMEOUTS)
+        }),
         retries: section.take("retries", |out, entry| {
             value::integer(out, entry, defaults::RETRY_COUNTS)
         }),
@@ -184,6 +204,12 @@ fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
             read_accept_proxy(out, entry, &named.location)
         }),
         sessions_max: section.take("max_sessions", sessions_max),
+        allow: section.take("allow", read_addresses),
+        deny: section.take("deny", read_addresses),
+        per_client: section.take("per_client", |out, entry| {
+            read_per_client(out, entry, &named.location)
+        }),
+        log_empty: section.take("log_empty", value::boolean),
         backlog: section.take("backlog", |out, entry| {
             value::integer(out, entry, defaults::BACKLOGS)
         }),
@@ -208,6 +234,7 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         send_proxy: section.take("send_proxy", |out, entry| {
             value::choice(out, entry, SendProxy::NAMES)
         }),
+        source: section.take("source", read_source),
         health_check: section.take("health_check", |out, entry| {
             read_health_check(out, entry, &named.location)
         }),

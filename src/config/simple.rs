@@ -89,8 +89,14 @@ impl Config {
             forwarded_for: None,
             backend: 0,
             sessions_max: None,
+            allow: None,
+            deny: None,
+            per_client: None,
+            log_empty: true,
             backlog: defaults::BACKLOG,
             timeouts: Timeouts::default(),
+            keepalive: None,
+            user_timeout: None,
             retries: defaults::RETRIES,
         };
         let backend = Backend {
@@ -99,6 +105,7 @@ impl Config {
             slow_start: None,
             on_down: OnDown::Keep,
             send_proxy: SendProxy::Off,
+            source: Vec::new(),
             health_check: None,
             sticky,
             discover,
@@ -120,6 +127,7 @@ impl Default for Global {
             workers: None,
             engine: EngineChoice::Auto,
             sessions_max: None,
+            clients_max: defaults::CLIENTS,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
             shutdown_grace: defaults::SHUTDOWN_GRACE,
             access_log: AccessLog::Text,
@@ -138,6 +146,8 @@ impl Default for Timeouts {
             half_closed: defaults::HALF_CLOSED_TIMEOUT,
             request: defaults::REQUEST_TIMEOUT,
             queue: defaults::CONNECT_TIMEOUT,
+            tunnel: defaults::IDLE_TIMEOUT,
+            max_age: None,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! A whole configuration, as the rest of the program uses it: complete, checked and immutable.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address_list::AddressList;
 use super::admin::Admin;
 use super::choice::{AccessLog, EngineChoice, OnDown};
 use super::discover::Discover;
 use super::health_check::HealthCheck;
 use super::http_mode::{ForwardedFor, Mode};
 use super::identity::Identity;
+use super::keepalive::Keepalive;
 use super::listen::Listen;
+use super::per_client::PerClient;
 use super::proxy::{AcceptProxy, SendProxy};
 use super::server::Server;
 use super::sticky::Sticky;
@@ -37,6 +41,8 @@ pub struct Global {
     pub engine: EngineChoice,
     /// Sessions over all workers, at least 1; `None`: derived from the limit of open files.
     pub sessions_max: Option<u32>,
+    /// Clients with limits that are remembered, over all frontends, 1,000..=100,000,000.
+    pub clients_max: u32,
     /// How long open sessions may finish after the first signal to stop.
     pub shutdown_timeout: Duration,
     /// How long the process still accepts after that signal, while it already says that it is not
@@ -67,11 +73,24 @@ pub struct Frontend {
     pub backend: usize,
     /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
     pub sessions_max: Option<u32>,
+    /// Who may connect; `None`: everybody.
+    pub allow: Option<AddressList>,
+    /// Who may not connect, even if `allow` has it; `None`: nobody.
+    pub deny: Option<AddressList>,
+    /// Limits on each client; `None`: there are none.
+    pub per_client: Option<PerClient>,
+    /// Whether a connection that ends without a byte from its client is logged.
+    pub log_empty: bool,
     /// Length of the kernel's accept queue of each listener, 1..=65535.
     pub backlog: u32,
     /// The timeouts that hold for sessions of this frontend: a value of the backend wins over one
     /// of the frontend, which wins over `[defaults]`.
     pub timeouts: Timeouts,
+    /// When the kernel asks silent peers whether they are there; `None`: never. Found like the timeouts.
+    pub keepalive: Option<Keepalive>,
+    /// How long sent bytes may stay without an acknowledgement (`TCP_USER_TIMEOUT`); `None`: as long as the
+    /// kernel tries. Found like the timeouts.
+    pub user_timeout: Option<Duration>,
     /// Further connect attempts after the first, 0..=100; found like the timeouts.
     pub retries: u32,
 }
@@ -87,6 +106,10 @@ pub struct Timeouts {
     pub half_closed: Duration,
     /// HTTP mode: the whole head of the first request.
     pub request: Duration,
+    /// HTTP mode: no byte in either direction, after the answer 101; when not written: the same as `idle`.
+    pub tunnel: Duration,
+    /// A session's age, from which on it is closed when it is idle; `None`: it may get as old as it likes.
+    pub max_age: Option<Duration>,
     /// Waiting in the queue of a full server; when not written: the same as `connect`.
     pub queue: Duration,
 }
@@ -104,6 +127,8 @@ pub struct Backend {
     pub on_down: OnDown,
     /// The PROXY head that its servers get.
     pub send_proxy: SendProxy,
+    /// Local addresses of connects to its servers, in turn; empty: the kernel chooses.
+    pub source: Vec<IpAddr>,
     /// How its servers are checked; `None`: they count as up.
     pub health_check: Option<HealthCheck>,
     /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use toml::Spanned;
 
 use super::address::{Address, RawListen};
+use super::address_list::load_addresses;
 use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
 use super::error::Diagnostics;
@@ -17,6 +18,7 @@ use super::http_mode::{validate_forwarded_for, validate_mode};
 use super::identity::validate_identity;
 use super::inherit::SessionValues;
 use super::listen::{admin_conflict, admin_problem, canonical};
+use super::per_client::validate_per_client;
 use super::problem::{Problem, Span, shorten};
 use super::proxy::validate_accept_proxy;
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawGlobal, RawWorkers};
@@ -68,6 +70,7 @@ fn global(out: &mut Diagnostics, raw: &RawGlobal) -> Global {
         },
         engine: *raw.engine.get().unwrap_or(&default.engine),
         sessions_max: raw.sessions_max.get().copied(),
+        clients_max: *raw.clients_max.get().unwrap_or(&default.clients_max),
         shutdown_timeout: *raw
             .shutdown_timeout
             .get()
@@ -128,6 +131,12 @@ impl Check<'_, '_> {
             }
             None => None,
         };
+        let allow = raw.allow.written();
+        let allow = allow.map(|written| load_addresses(self.out, "allow", written));
+        let deny = raw.deny.written();
+        let deny = deny.map(|written| load_addresses(self.out, "deny", written));
+        let per_client = raw.per_client.get();
+        let per_client = per_client.map(|raw| validate_per_client(self.out, raw, &location));
         if let Some(raw_backend) = raw_backend {
             self.sticky_in_tcp_mode(raw, raw_backend, &location);
         }
@@ -142,6 +151,10 @@ impl Check<'_, '_> {
             forwarded_for,
             backend: backend?,
             sessions_max: raw.sessions_max.get().copied(),
+            allow: allow.map_or(Some(None), |list| list.map(Some))?,
+            deny: deny.map_or(Some(None), |list| list.map(Some))?,
+            per_client: per_client.map_or(Some(None), |limits| limits.map(Some))?,
+            log_empty: *raw.log_empty.get().unwrap_or(&true),
             backlog: *raw.backlog.get().unwrap_or(&defaults::BACKLOG),
             timeouts: Timeouts {
                 connect: values.connect.value,
@@ -149,7 +162,11 @@ impl Check<'_, '_> {
                 half_closed: values.half_closed.value,
                 request: values.request.value,
                 queue: values.queue.value,
+                tunnel: values.tunnel.value,
+                max_age: values.max_age.value,
             },
+            keepalive: values.keepalive.value,
+            user_timeout: values.user_timeout.value,
             retries: values.retries.value,
         })
     }

@@ -14,14 +14,16 @@ use super::binding::{self, Refused};
 use super::error::StartError;
 use super::owner;
 use crate::config::{Config, Frontend, Listen, overlap};
-use crate::io::Listener;
-use crate::worker::Listening;
+use crate::io::{Listener, SocketOptions};
+use crate::worker::{Listening, socket_options};
 
 /// An address or an inherited socket on which all workers accept.
 struct Entry {
     key: ListenerKey,
     /// The length of its queues.
     backlog: u32,
+    /// The options of connections that come to it; `None`: not known.
+    options: Option<SocketOptions>,
     /// Handles on the sockets with their ids, by index of the worker.
     sockets: Vec<(u64, Listener)>,
 }
@@ -87,6 +89,7 @@ pub struct Prepared {
     found: Vec<Vec<Found>>,
     /// Lengths of queues, by index of the frontend.
     backlogs: Vec<u32>,
+    options: Vec<SocketOptions>,
     names: Vec<String>,
     /// Of the newest socket.
     id: u64,
@@ -163,6 +166,7 @@ impl Listeners {
                 .map(|found| found.into_iter().flatten().collect())
                 .collect(),
             backlogs: frontends.clone().map(|frontend| frontend.backlog).collect(),
+            options: frontends.clone().map(socket_options).collect(),
             names: frontends.map(|frontend| frontend.name.clone()).collect(),
             id: opening.id,
             removed: unused,
@@ -224,6 +228,7 @@ impl Listeners {
                     },
                 };
                 entry.set_backlog(prepared.backlogs[frontend]);
+                entry.set_options(prepared.options[frontend]);
                 entry.key.frontend.clone_from(&prepared.names[frontend]);
                 addresses.push(entry.key.address);
                 let mut opened = opened.into_iter();
@@ -334,6 +339,7 @@ impl Opening {
                 address,
             },
             backlog: frontend.backlog,
+            options: None,
         };
         Ok(Found::New(entry, for_workers))
     }
@@ -413,6 +419,15 @@ impl Opening {
 type Opened = Result<(SocketAddr, Vec<Listener>), Refused>;
 
 impl Entry {
+    fn set_options(&mut self, options: SocketOptions) {
+        if self.options != Some(options) {
+            self.options = Some(options);
+            for (_, socket) in &self.sockets {
+                socket.set_options(&options);
+            }
+        }
+    }
+
     fn set_backlog(&mut self, backlog: u32) {
         if self.backlog != backlog {
             self.backlog = backlog;

@@ -22,6 +22,8 @@ use super::listeners::{Listeners, Offered, OpenMode};
 use super::names::Names;
 use super::operator_state::OperatorState;
 use super::overrides::{ActionsRefused, Overrides};
+use super::refusals;
+use super::sources;
 use super::systemd;
 use super::workers::WorkerHandles;
 use crate::config::Config;
@@ -275,8 +277,10 @@ impl Reload {
             self.admin_descriptors,
         );
         limits.report(&config);
+        sources::warn_of_missing(&config);
         let session_limit = &self.handles.shared().session_limit;
         session_limit.set_max(Some(limits.sessions_max));
+        refusals::bound_clients(&config, self.handles.shared());
         let overrides = Arc::clone(&self.overrides);
         overrides.drop_superseded(&config).await;
         let snapshot = self.registry.snapshot(config);

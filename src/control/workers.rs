@@ -11,7 +11,9 @@ use tokio::sync::{mpsc, watch};
 use super::engine::EngineKind;
 use super::error::StartError;
 use super::limits::Limits;
-use crate::io::{Engine, Epoll, Features, Listener, ResourceLimits, System, Uring, Waker, host};
+use crate::io::{
+    Engine, Epoll, Features, Listener, ResourceLimits, System, Uring, Waker, host, monotonic_nanos,
+};
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
@@ -110,6 +112,7 @@ struct Thread {
     listeners: Vec<Listening<Listener>>,
     commands: Receiver<Command<Listener>>,
     log: LogSink,
+    clock_zero: u64,
     seed: u64,
     /// Gets a description of the engine.
     ready: Sender<Result<String, StartError>>,
@@ -136,6 +139,8 @@ impl Workers {
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
         let cpus = cpus_to_pin();
+        // One for all: what a worker notes of a time is compared by others.
+        let clock_zero = monotonic_nanos();
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64);
@@ -161,6 +166,7 @@ impl Workers {
                 listeners,
                 commands,
                 log: log.sink(),
+                clock_zero,
                 seed: seed.wrapping_add(index as u64),
                 ready: ready.clone(),
                 user,
@@ -299,7 +305,7 @@ impl Thread {
     }
 
     /// Serves on this engine until the worker has ended.
-    fn serve<E>(self, mut engine: E)
+    fn serve<E>(self, engine: E)
     where
         E: Engine<Listener = Listener> + fmt::Display,
     {
@@ -310,7 +316,6 @@ impl Thread {
             return;
         }
         let description = engine.to_string();
-        let clock_zero = engine.now();
         let mut worker = Worker::new(Setup {
             index: self.index,
             engine,
@@ -319,7 +324,7 @@ impl Thread {
             listeners: self.listeners,
             commands: self.commands,
             log: self.log,
-            clock_zero,
+            clock_zero: self.clock_zero,
             seed: self.seed,
         });
         let _ = self.ready.send(Ok(description));

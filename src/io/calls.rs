@@ -2,10 +2,11 @@
 //! ([`Memory`]) and on kernel pipes ([`Pipes`]). The worker makes them through its
 //! [`Engine`](super::Engine), which has all three.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::buffer::Chunk;
 use super::fault::Fault;
+use super::socket_options::SocketOptions;
 
 /// Calls on descriptors. None waits for a peer.
 pub trait Sockets {
@@ -16,6 +17,13 @@ pub trait Sockets {
 
     /// A new non-blocking stream socket for connecting to `address`.
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;
+
+    /// Sets options of a socket that is not connected yet.
+    fn set_options(&mut self, socket: &Self::Socket, options: &SocketOptions);
+
+    /// Binds a socket to a local address, before its connect chooses a port. [`Fault::Unreachable`]: this host
+    /// does not have the address.
+    fn bind(&mut self, socket: &Self::Socket, source: IpAddr) -> Result<(), Fault>;
 
     /// Whether this host has an address from which it could connect to `address`, whether or not
     /// that address has a free port.

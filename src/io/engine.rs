@@ -21,6 +21,12 @@ use super::operation::{
     Cancelable, Done, Interest, Receive, SendBuffer, SendHint, SendResult, Token,
 };
 
+/// Nanoseconds on the kernel's monotonic clock.
+pub fn monotonic_nanos() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// Operations on sockets, for one worker thread.
 ///
 /// The next [`Engine::wait`] hands queued operations to the kernel. A send ends with exactly one
@@ -34,8 +40,7 @@ use super::operation::{
 pub trait Engine: Sockets + Memory + Pipes {
     /// Nanoseconds on a monotonic clock, by default the kernel's. Read once per turn of the loop.
     fn now(&mut self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+        monotonic_nanos()
     }
 
     /// Hands everything queued to the kernel and waits for a completion, at most `timeout`

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::fault::Fault;
 use super::socket::Socket;
+use super::socket_options::SocketOptions;
 
 /// A listening socket, closed when dropped.
 #[derive(Debug)]
@@ -87,6 +88,11 @@ impl Listener {
     /// Out of descriptors.
     pub fn inode(&self) -> io::Result<u64> {
         Ok(File::from(self.0.try_clone()?).metadata()?.ino())
+    }
+
+    /// Sets the options of connections that come to it from now on.
+    pub fn set_options(&self, options: &SocketOptions) {
+        options.set(&self.0);
     }
 
     /// Changes the length of its accept queue.

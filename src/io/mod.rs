@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `engine.rs`, `operation.rs`, `calls.rs` | the interface: queued operations, and calls that end at once |
 //! | `resources.rs` | those calls for all engines on the real kernel, by the files of the next line |
-//! | `socket.rs`, `listener.rs`, `buffer.rs`, `pool.rs`, `memory.rs`, `kernel_pipe.rs` | descriptors and memory, the same for every engine |
+//! | `socket.rs`, `socket_options.rs`, `listener.rs`, `buffer.rs`, `pool.rs`, `memory.rs`, `kernel_pipe.rs` | descriptors and memory, the same for every engine |
 //! | `setup.rs`, `waker.rs`, `fault.rs` | making an engine, waking it, and what its errors mean |
 //! | `uring.rs` | the engine on io_uring |
 //! | `epoll.rs` | the engine on epoll |
@@ -59,6 +59,7 @@ mod pool;
 mod resources;
 mod setup;
 mod socket;
+mod socket_options;
 #[cfg(test)]
 mod tests;
 mod uring;
@@ -66,7 +67,7 @@ mod waker;
 
 pub use buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES, RECEIVE_BYTES};
 pub use calls::{Memory, Pipes, Sockets, SpliceResult};
-pub use engine::Engine;
+pub use engine::{Engine, monotonic_nanos};
 pub use epoll::{Edge, Epoll, Key, Readiness, Ready, Registered, System};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
@@ -74,5 +75,6 @@ pub use listener::Listener;
 pub use operation::{Cancelable, Done, Interest, Receive, SendBuffer, SendHint, SendResult, Token};
 pub use setup::{ResourceLimits, SetupError};
 pub use socket::Socket;
+pub use socket_options::{KeepaliveProbes, SocketOptions};
 pub use uring::{Features, Uring, probe};
 pub use waker::Waker;

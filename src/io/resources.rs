@@ -1,7 +1,7 @@
 //! What all engines on the real kernel have in common: one implementation of [`Sockets`],
 //! [`Memory`] and [`Pipes`] for every engine that lends its [`Resources`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::buffer::{BUFFER_BYTES, Buffer, Chunk};
 use super::calls::{Memory, Pipes, Sockets, SpliceResult};
@@ -11,6 +11,7 @@ use super::listener::Listener;
 use super::pool::Pool;
 use super::setup::{ResourceLimits, SetupError};
 use super::socket::{self, Socket};
+use super::socket_options::{self, SocketOptions};
 
 /// The memory and the kernel pipes of one worker.
 pub struct Resources {
@@ -45,6 +46,14 @@ impl<E: HasResources> Sockets for E {
 
     fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
         Socket::open(address)
+    }
+
+    fn set_options(&mut self, socket: &Socket, options: &SocketOptions) {
+        options.set(socket.descriptor());
+    }
+
+    fn bind(&mut self, socket: &Socket, source: IpAddr) -> Result<(), Fault> {
+        socket_options::bind(socket.descriptor(), source)
     }
 
     fn has_source_for(&mut self, address: &SocketAddr) -> bool {

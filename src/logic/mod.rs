@@ -2,6 +2,7 @@
 //! module. Every machine here takes what happened and says what to do; the worker does it.
 
 pub mod balance;
+pub mod client_limits;
 pub mod health;
 pub mod histogram;
 pub mod http;

@@ -81,6 +81,11 @@ impl Network {
         Network { address, prefix }
     }
 
+    /// Its first address.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
     /// Whether it has every address of its family.
     pub fn is_everything(self) -> bool {
         self.prefix == 0

@@ -7,6 +7,7 @@
 //! [`crate::cli`].
 
 mod client;
+mod clients;
 mod complete;
 mod document;
 mod events;
@@ -94,6 +95,9 @@ async fn execute(command: Command) -> Result<(), Failure> {
                 limit,
             };
             sessions::list(&Client::new(&process)?, &wanted, json).await
+        }
+        Command::Clients { process, top, json } => {
+            clients::show(&Client::new(&process)?, top, json).await
         }
         Command::Kill {
             process,

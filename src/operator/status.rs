@@ -27,7 +27,12 @@ pub(super) async fn show(client: &Client, part: &Part, json: bool) -> Result<(),
             lines.extend(problems::lines(&stats, SystemTime::now()));
             say(&lines.join("\n"))
         }
-        (false, false) => say(&text(&stats, SystemTime::now()).join("\n")),
+        (false, false) => {
+            let mut lines = text(&stats, SystemTime::now());
+            let clients = client.get("/api/v1/clients?top=1").await?;
+            lines.extend(refused(&stats, &clients));
+            say(&lines.join("\n"))
+        }
     }
 }
 
@@ -151,6 +156,45 @@ pub(super) fn frontends(stats: &Value) -> Table {
     table
 }
 
+/// What is refused, and the clients that are counted highest; nothing, if there is none of it.
+fn refused(stats: &Value, clients: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for frontend in list(&stats["frontends"]) {
+        let reasons = frontend["refused"].as_object().into_iter().flatten();
+        let reasons = reasons.filter(|(_, count)| number(count) > 0);
+        let shown = reasons.map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")));
+        let shown: Vec<String> = shown.collect();
+        if !shown.is_empty() {
+            let name = word(&frontend["name"]);
+            lines.push(format!("{name} refused: {}", shown.join(", ")));
+        }
+    }
+    let first = |of: &str| list(&clients[of]).first();
+    let name = |client: &Value| {
+        format!(
+            "{} of {}",
+            word(&client["client"]),
+            word(&client["frontend"])
+        )
+    };
+    if let Some(client) = first("busiest") {
+        let sessions = number(&client["sessions"]);
+        lines.push(format!(
+            "busiest client: {}, {sessions} sessions",
+            name(client)
+        ));
+    }
+    if let Some(client) = first("refused") {
+        let refused = &client["refused"];
+        let count = number(&refused["rate"]) + number(&refused["sessions"]);
+        lines.push(format!("refused most: {}, {count} times", name(client)));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
+}
+
 fn servers(stats: &Value, now: SystemTime) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
@@ -270,5 +314,27 @@ app/web3  127.0.0.1:9101  leaving, up  1m30s     2         1      -     43      
             text.contains("\nweb       127.0.0.1:80 [::1]:80  app "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_refused_is_told_if_there_is_any() {
+        let mut stats = json!({ "frontends": [
+            { "name": "web", "refused": { "denied": 0, "not_allowed": 0, "rate": 0, "sessions": 0 } },
+        ]});
+        let none = json!({ "busiest": [], "refused": [] });
+        assert_eq!(refused(&stats, &none), [""; 0]);
+        stats["frontends"][0]["refused"]["not_allowed"] = 7.into();
+        let client = json!({
+            "client": "10.0.0.7", "frontend": "web", "sessions": 3,
+            "refused": { "rate": 5, "sessions": 1 },
+        });
+        let clients = json!({ "busiest": [client], "refused": [client] });
+        let expected = [
+            "",
+            "web refused: 7 not allowed",
+            "busiest client: 10.0.0.7 of web, 3 sessions",
+            "refused most: 10.0.0.7 of web, 6 times",
+        ];
+        assert_eq!(refused(&stats, &clients), expected);
     }
 }

@@ -29,8 +29,10 @@ use crate::control::listeners::{Listeners, OpenMode};
 use crate::control::names::Names;
 use crate::control::operator_state::OperatorState;
 use crate::control::overrides::Overrides;
+use crate::control::refusals;
 pub use crate::control::reload::Source;
 use crate::control::reload::{Reload, Reloader};
+use crate::control::sources;
 use crate::control::state_file::{self, Refused, StateFile};
 use crate::control::systemd;
 use crate::control::takeover::{self, TakeoverClient, TakeoverServer};
@@ -136,6 +138,7 @@ async fn serve(
         admin::DESCRIPTORS_MAX,
     );
     limits.report(&config);
+    sources::warn_of_missing(&config);
     let (engine, warning) = engine::choose(config.global.engine)?;
     if let Some(warning) = warning {
         log::warn!("{warning}");
@@ -144,6 +147,7 @@ async fn serve(
     let snapshot = registry.snapshot(config);
     let config = &snapshot.config;
     let setup = WorkerSetup::new(&limits)?;
+    refusals::bound_clients(config, setup.handles().shared());
     // Early: a second process with the same configuration is to end before it changes a file.
     let mut taken = match &options.takeover {
         Some(socket) => Some(takeover::take(socket).map_err(StartError::Takeover)?),
@@ -261,6 +265,7 @@ async fn serve(
     }
     let forgetting = task::spawn(registry.clone().forget_left());
     let dropping = task::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
+    let refusals = task::spawn(refusals::log(active.clone()));
     let reload = Reload {
         source: options.source,
         registry,
@@ -320,6 +325,7 @@ async fn serve(
     reload.abort();
     forgetting.abort();
     dropping.abort();
+    refusals.abort();
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();

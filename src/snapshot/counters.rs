@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use crate::logic::client_limits::ClientRefusal;
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::logic::session::{ErrorResponse, Summary};
-use crate::sync::Counter;
+use crate::sync::{Counter, LastAddress};
 
 /// What one worker counts for one frontend.
 #[derive(Debug, Default)]
@@ -22,6 +23,10 @@ pub struct FrontendCounters {
     /// Responses of servers that were relayed unchanged, because they are not HTTP or their head is
     /// too long.
     pub unparsed_responses: Counter,
+    /// Connections that were refused, by [`ClientRefusal::index`].
+    pub refused: [Counter; ClientRefusal::ALL.len()],
+    /// The client that was refused last.
+    pub last_refused: LastAddress,
     /// Requests for a backend with a sticky cookie that came through a proxy, which may put
     /// several users on one connection.
     pub requests_via_proxy: Counter,

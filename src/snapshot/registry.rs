@@ -9,6 +9,7 @@ use super::change::{MembersChange, Origin, Source, UnknownBackend};
 use super::objects::Objects;
 use super::server::QueueShared;
 use crate::config::{Backend, Config, Server};
+use crate::logic::network::Networks;
 
 /// The newest state of one backend.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Registry {
     /// Former sets that a worker may still have. They are kept until no worker has them, so that none has to
     /// free a thousand servers at once.
     retired: Vec<Arc<Members>>,
+    /// Lists of addresses that are or were in use, for the same reason.
+    lists: Vec<Arc<Networks>>,
 }
 
 impl Registry {
@@ -49,6 +52,7 @@ impl Registry {
             added: HashMap::new(),
             leaving: BTreeSet::new(),
             retired: Vec::new(),
+            lists: Vec::new(),
         }
     }
 
@@ -82,6 +86,10 @@ impl Registry {
             frontends,
             backends,
         });
+        let frontends = snapshot.config.frontends.iter();
+        let lists = frontends.flat_map(|it| it.allow.iter().chain(&it.deny));
+        self.lists
+            .extend(lists.map(|list| Arc::clone(&list.networks)));
         self.newest = Arc::downgrade(&snapshot);
         snapshot
     }
@@ -142,6 +150,7 @@ impl Registry {
 
     /// Forgets servers that were removed and whose last session has ended.
     pub fn drop_left(&mut self) -> Vec<MembersChange> {
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
         self.retired
             .retain(|members| Arc::strong_count(members) > 1);
         let Some(snapshot) = self.newest.upgrade() else {

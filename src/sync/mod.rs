@@ -12,18 +12,22 @@
 
 mod addresses;
 mod availability;
+mod client_table;
 mod connect_failures;
 mod counter;
 mod flag;
+mod last_address;
 mod published;
 mod session_limit;
 mod wait_registry;
 
 pub use addresses::Addresses;
 pub use availability::ServerAvailability;
+pub use client_table::{ClientCounts, ClientPlace, ClientRecord, ClientTable};
 pub use connect_failures::ConnectFailures;
 pub use counter::{Counter, Gauge};
 pub use flag::Flag;
+pub use last_address::LastAddress;
 pub use published::Published;
 pub use session_limit::SessionLimit;
 pub use wait_registry::WaitRegistry;

@@ -43,6 +43,7 @@ static TOPICS: &[Topic] = topics![
     "http-mode",
     "shortages",
     "limits",
+    "client-rules",
     "reloading",
     "stopping",
     "takeover",

@@ -1,7 +1,20 @@
 //! What becomes of connections that come to a listener.
 
+use std::net::SocketAddr;
+
 use super::config_generations::Route;
-use crate::io::Fault;
+use crate::io::{Engine, Fault};
+use crate::sync::ClientPlace;
+
+/// A connection whose client may come.
+pub struct Accepted<E: Engine> {
+    /// The connection.
+    pub socket: E::Socket,
+    /// The address of its peer, if that was asked for.
+    pub peer: Option<SocketAddr>,
+    /// Its place among the open sessions of its client, if these are limited.
+    pub client_place: Option<ClientPlace>,
+}
 
 /// What becomes of an accepted connection. Decided before anything is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

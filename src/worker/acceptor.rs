@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::accepted::{Admission, Queued};
+use super::accepted::{Accepted, Admission, Queued};
 use super::command::Listening;
 use super::config_generations::{ConfigGenerations, Route};
 use super::context::{Context, StopState};
@@ -21,6 +21,7 @@ use crate::io::Engine;
 use crate::logic::time::Instant;
 use crate::shared::Shared;
 use crate::snapshot::FrontendShared;
+use crate::sync::ClientPlace;
 
 /// How long accepting pauses when descriptors or memory are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -47,6 +48,11 @@ impl<E: Engine> Acceptor<E> {
             paused: PausedListeners::new(worker, Arc::clone(shared)),
             shortage_until: None,
         }
+    }
+
+    /// What all workers share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Indices of all listeners.
@@ -116,13 +122,13 @@ impl<E: Engine> Acceptor<E> {
     }
 
     /// Keeps a connection until slots are free.
-    pub fn park(&mut self, index: usize, socket: E::Socket, context: &mut Context<E>) {
-        self.listeners[index].parked.push_back(socket);
+    pub fn park(&mut self, index: usize, accepted: Accepted<E>, context: &mut Context<E>) {
+        self.listeners[index].parked.push_back(accepted);
         self.update_pause(index, context);
     }
 
     /// The oldest parked connection of a listener, if slots are free, which are taken for it.
-    pub fn next_parked(&mut self, index: usize) -> Option<(Route, E::Socket)> {
+    pub fn next_parked(&mut self, index: usize) -> Option<(Route, Accepted<E>)> {
         let listener = &self.listeners[index];
         if listener.parked.is_empty() || !self.acquire_slots(&listener.frontend) {
             return None;
@@ -133,10 +139,23 @@ impl<E: Engine> Acceptor<E> {
 
     /// Resets all parked connections of a listener.
     pub fn reset_parked(&mut self, index: usize, context: &mut Context<E>) {
-        for socket in std::mem::take(&mut self.listeners[index].parked) {
-            context.engine.reset(socket);
+        for accepted in std::mem::take(&mut self.listeners[index].parked) {
+            self.reject(accepted, context.engine);
         }
         self.update_pause(index, context);
+    }
+
+    /// Resets a connection that does not become a session.
+    pub fn reject(&self, accepted: Accepted<E>, engine: &mut E) {
+        engine.reset(accepted.socket);
+        self.release_client(accepted.client_place);
+    }
+
+    /// Gives back a place among the open sessions of a client.
+    pub fn release_client(&self, place: Option<ClientPlace>) {
+        if let Some(place) = place {
+            self.shared.clients.release(place);
+        }
     }
 
     /// Takes a slot of the frontend's limit and one of the process's, or none.

@@ -50,13 +50,17 @@ impl<E: Engine> Worker<E> {
 
     /// Begins a session, or what else was decided on a connection of this listener.
     fn admit(&mut self, index: usize, socket: E::Socket) {
+        let (_, route) = self.acceptor.listener(index);
+        let Some(accepted) = self.admit_peer(route, socket) else {
+            return;
+        };
         match self.acceptor.admit(index, self.stop) {
-            Admission::Begin(route) => self.begin(route, socket),
+            Admission::Begin(route) => self.begin(route, accepted),
             Admission::Park => {
                 let (acceptor, mut context) = self.acceptor();
-                acceptor.park(index, socket, &mut context);
+                acceptor.park(index, accepted, &mut context);
             }
-            Admission::Reject => self.engine.reset(socket),
+            Admission::Reject => self.acceptor.reject(accepted, &mut self.engine),
         }
     }
 
@@ -90,8 +94,8 @@ impl<E: Engine> Worker<E> {
     /// The same at one listener. If it has to wait again, it is the last in its queue.
     fn resume(&mut self, index: usize) {
         self.acceptor.paused().end(index);
-        while let Some((route, socket)) = self.acceptor.next_parked(index) {
-            self.begin(route, socket);
+        while let Some((route, accepted)) = self.acceptor.next_parked(index) {
+            self.begin(route, accepted);
         }
         if self.acceptor.is_to_close(index, self.stop) {
             // A shortage has kept it open.

@@ -7,6 +7,10 @@ pub struct Attempt {
     pub index: usize,
     /// Addresses that were tried before.
     pub tried: usize,
+    /// The local address that is connected from, modulo their number.
+    pub source: usize,
+    /// Local addresses that had no port left for the address that is tried.
+    pub sources_tried: usize,
 }
 
 impl Attempt {
@@ -15,6 +19,17 @@ impl Attempt {
         Attempt {
             index: self.index.wrapping_add(1),
             tried: self.tried + 1,
+            source: self.source,
+            sources_tried: 0,
+        }
+    }
+
+    /// The same attempt from the next local address.
+    pub fn next_source(self) -> Self {
+        Attempt {
+            source: self.source.wrapping_add(1),
+            sources_tried: self.sources_tried + 1,
+            ..self
         }
     }
 }

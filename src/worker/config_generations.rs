@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::client_admission::ClientRules;
 use super::local_backend::LocalBackend;
+use super::socket_options::socket_options;
 use super::sticky::Cookie;
 use crate::config::{AcceptProxy, AccessLog, ForwardedFor, Frontend, Mode, SendProxy};
+use crate::io::SocketOptions;
 use crate::logic::balance::Algorithm;
 use crate::logic::network::Networks;
 use crate::logic::session::{Policy, Protocol, ProxyHeads};
@@ -48,6 +51,10 @@ pub struct LocalConfig {
     /// Whether the client's address is needed, for the log, for hashing, for other hosts or to know who may
     /// send a PROXY head, by index of the frontend.
     pub wants_client: Vec<bool>,
+    /// Who may connect, by index of the frontend; `None`: everybody.
+    pub client_rules: Vec<Option<ClientRules>>,
+    /// Options of connections to servers, by index of the frontend; `None`: those of a new socket.
+    pub server_options: Vec<Option<SocketOptions>>,
     /// Number of sessions and listeners that use it.
     users: usize,
 }
@@ -85,6 +92,8 @@ impl LocalConfig {
             proxies: proxies.collect(),
             trusted: trusted.collect(),
             wants_client: wants_client.collect(),
+            server_options: config.frontends.iter().map(server_options).collect(),
+            client_rules: config.frontends.iter().map(ClientRules::of).collect(),
             users: 0,
             snapshot,
         }
@@ -216,6 +225,11 @@ impl IndexMut<ConfigIndex> for ConfigGenerations {
     }
 }
 
+fn server_options(frontend: &Frontend) -> Option<SocketOptions> {
+    let options = socket_options(frontend);
+    (!options.is_default()).then_some(options)
+}
+
 fn policy(frontend: &Frontend) -> Policy {
     Policy {
         protocol: match frontend.mode {
@@ -231,6 +245,8 @@ fn policy(frontend: &Frontend) -> Policy {
         idle_timeout: frontend.timeouts.idle,
         half_closed_timeout: frontend.timeouts.half_closed,
         queue_timeout: frontend.timeouts.queue,
+        tunnel_timeout: frontend.timeouts.tunnel,
+        max_age: frontend.timeouts.max_age,
         retries: frontend.retries,
     }
 }

@@ -4,8 +4,11 @@
 //! The first address is the one that worked last. If the attempt times out at an address, the next
 //! attempt, of whatever session, begins with the address after it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::Worker;
 use super::attempt::Attempt;
+use super::slot::Slot;
 use crate::config::SendProxy;
 use crate::io::{self, Engine};
 use crate::logic::session::{ConnectFault, Fault, Side, Use};
@@ -18,7 +21,13 @@ impl<E: Engine> Worker<E> {
             return Some(ConnectFault::Fault(Fault::Other));
         };
         let index = server.addresses.first();
-        self.sessions[slot].attempt = Attempt { index, tried: 0 };
+        let route = self.sessions[slot].route;
+        self.sessions[slot].attempt = Attempt {
+            index,
+            tried: 0,
+            source: self.configs[route.config].backends[route.backend as usize].next_source(),
+            sources_tried: 0,
+        };
         // A server without an address is down and not chosen.
         self.connect(slot, io::Fault::Unreachable)
     }
@@ -27,7 +36,7 @@ impl<E: Engine> Worker<E> {
     /// returns why the attempt failed, for which `fault` is the reason so far.
     fn connect(&mut self, slot: usize, mut fault: io::Fault) -> Option<ConnectFault> {
         while let Some(address) = self.address_of_attempt(slot) {
-            match self.engine.open(&address) {
+            match self.open(slot, &address) {
                 Ok(socket) => {
                     let token = self.token(slot, Side::Server, Use::Write);
                     let entry = &mut self.sessions[slot];
@@ -50,6 +59,35 @@ impl<E: Engine> Worker<E> {
             self.sessions[slot].attempt = self.sessions[slot].attempt.next();
         }
         Some(self.attempt_failed(slot, fault))
+    }
+
+    /// A socket for a connect to this address, from the local address that the attempt has come to.
+    fn open(&mut self, slot: usize, address: &SocketAddr) -> Result<E::Socket, io::Fault> {
+        let socket = self.engine.open(address)?;
+        let Slot { route, attempt, .. } = self.sessions[slot];
+        let config = &self.configs[route.config];
+        if let Some(options) = &config.server_options[usize::from(route.frontend)] {
+            self.engine.set_options(&socket, options);
+        }
+        let backend = &config.snapshot.config.backends[route.backend as usize];
+        if let Some(source) = source(&backend.source, address, attempt)
+            && let Err(fault) = self.engine.bind(&socket, source)
+        {
+            self.engine.close(socket);
+            return Err(fault);
+        }
+        Ok(socket)
+    }
+
+    /// Whether the address of the attempt can be connected to from another local address: one has no port left.
+    fn another_source_is_left(&self, slot: usize) -> bool {
+        let Slot { route, attempt, .. } = &self.sessions[slot];
+        let backend = &self.configs[route.config].snapshot.config.backends[route.backend as usize];
+        let Some(address) = self.address_of_attempt(slot) else {
+            return false;
+        };
+        let of_family = |source: &&IpAddr| source.is_ipv4() == address.is_ipv4();
+        attempt.sources_tried + 1 < backend.source.iter().filter(of_family).count()
     }
 
     /// A connect ended. Returns the end of the attempt, unless another address is tried.
@@ -80,10 +118,15 @@ impl<E: Engine> Worker<E> {
         let fault = self.distinguish(slot, fault);
         // While a cancellation names the socket it cannot be closed, and the attempt is over anyway.
         let canceling = self.sessions[slot].session.holds(Side::Server, Use::Cancel);
-        if canceling || fault.is_shortage() {
+        let goes_on = fault == io::Fault::NoPorts && self.another_source_is_left(slot);
+        if canceling || (fault.is_shortage() && !goes_on) {
             return Some(Err(self.attempt_failed(slot, fault)));
         }
-        self.sessions[slot].attempt = attempt.next();
+        self.sessions[slot].attempt = if goes_on {
+            attempt.next_source()
+        } else {
+            attempt.next()
+        };
         if self.address_of_attempt(slot).is_some()
             && let Some(socket) = self.sessions[slot].sockets[Side::Server.index()].take()
         {
@@ -99,9 +142,9 @@ impl<E: Engine> Worker<E> {
     }
 
     /// The address that the attempt has come to; `None`: all were tried.
-    fn address_of_attempt(&self, slot: usize) -> Option<std::net::SocketAddr> {
+    fn address_of_attempt(&self, slot: usize) -> Option<SocketAddr> {
         let entry = &self.sessions[slot];
-        let Attempt { index, tried } = entry.attempt;
+        let Attempt { index, tried, .. } = entry.attempt;
         entry.server.as_ref()?.addresses.get(index, tried)
     }
 
@@ -140,4 +183,15 @@ impl<E: Engine> Worker<E> {
         let tried = entry.tried_lately().iter().chain(&entry.server);
         backend.has_another(|server| tried.clone().any(|tried| tried.id == server.id))
     }
+}
+
+/// The local address of this attempt to connect to `address`; `None`: the kernel chooses.
+fn source(sources: &[IpAddr], address: &SocketAddr, attempt: Attempt) -> Option<IpAddr> {
+    if sources.is_empty() {
+        return None;
+    }
+    let of_family = |source: &&IpAddr| source.is_ipv4() == address.is_ipv4();
+    let count = sources.iter().filter(of_family).count();
+    let turn = attempt.source.checked_rem(count)?;
+    sources.iter().filter(of_family).nth(turn).copied()
 }

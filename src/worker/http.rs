@@ -15,6 +15,9 @@ use crate::logic::http::{
 };
 use crate::logic::session::{ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side};
 
+/// The status of a response after which the connection is no HTTP any more (RFC 9110, 15.2.2).
+const SWITCHING_PROTOCOLS: u16 = 101;
+
 /// What was found at the beginning of what a server sent, and whether more will come.
 struct ServerHead {
     head: ResponseHead,
@@ -141,7 +144,8 @@ impl<E: Engine> Worker<E> {
             ResponseScan::Whole(head) => head,
         };
         let more_to_come = !head.is_whole(http.method(), &bytes[head.head.len()..]);
-        http.exchange.status = head.status;
+        let status = head.status;
+        http.exchange.status = status;
         let named = http.cookie_server.as_ref().map(|server| server.id);
         let chosen = entry.server.as_ref().map(|server| server.id);
         let unnamed = http.chosen.as_ref().filter(|_| chosen != named);
@@ -169,7 +173,11 @@ impl<E: Engine> Worker<E> {
             self.replace_head(slot, Side::Server, head_len)?;
         }
         Some(ServerHead {
-            head: ResponseHead::Whole,
+            head: if status == SWITCHING_PROTOCOLS {
+                ResponseHead::Upgrade
+            } else {
+                ResponseHead::Whole
+            },
             more_to_come,
         })
     }

@@ -12,6 +12,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::accepted::Accepted;
 use super::config_generations::Route;
 use super::token::Owner;
 use crate::io::{Engine, Fault};
@@ -47,7 +48,7 @@ pub struct Listener<E: Engine> {
     pub released: Option<Arc<dyn Any + Send + Sync>>,
     accept: AcceptState,
     /// Accepted connections that wait for slots, the oldest first.
-    pub parked: VecDeque<E::Socket>,
+    pub parked: VecDeque<Accepted<E>>,
 }
 
 impl<E: Engine> Listener<E> {

@@ -1,6 +1,7 @@
 //! A backend of a configuration in one worker: its balancer, and its servers as they were when this worker
 //! last looked for a change.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct LocalBackend {
     version: u64,
     members: Arc<Members>,
     balancer: Balancer,
+    /// Whose turn it is to be connected from, among the local addresses of the configuration.
+    source: Cell<usize>,
     /// Indices of the servers that a session has tried. Here only to use its memory again.
     tried: Vec<u16>,
 }
@@ -30,8 +33,14 @@ impl LocalBackend {
             version,
             balancer: Balancer::new(algorithm, &names(&members), seed),
             members,
+            source: Cell::new(0),
             tried: Vec::new(),
         }
+    }
+
+    /// The local address of the next connect, modulo their number.
+    pub fn next_source(&self) -> usize {
+        self.source.replace(self.source.get().wrapping_add(1))
     }
 
     /// Its servers, as they were at the last [`LocalBackend::refresh`].

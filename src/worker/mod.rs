@@ -15,8 +15,8 @@
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
-//! `preface` reads what a client must send before a server is chosen, `proxy_head` reads who the client is
-//! and tells servers, `http` reads and edits heads;
+//! `client_admission` refuses clients by their address; `preface` reads what a client must send before a
+//! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
 //! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`), which use none of them.
@@ -33,6 +33,7 @@ mod adopt;
 mod attempt;
 mod chunks;
 mod client;
+mod client_admission;
 mod command;
 mod completions;
 mod config_generations;
@@ -60,6 +61,7 @@ mod session_driver;
 mod session_scan;
 mod shortage;
 mod slot;
+mod socket_options;
 mod stalled;
 mod sticky;
 mod token;
@@ -84,6 +86,7 @@ pub use session_commands::{
     Filter, Report, ReportCallback, SessionCommand, SessionId, SessionInfo, Task,
 };
 use slot::Slot;
+pub use socket_options::socket_options;
 use stalled::Stalled;
 use token::Key;
 use waiting::WaitingSessions;

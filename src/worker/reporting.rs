@@ -12,6 +12,7 @@ use super::config_generations::LocalConfig;
 use super::session_commands::SessionScan;
 use super::slot::Slot;
 use crate::io::Engine;
+use crate::logic::session::Side;
 use crate::logic::time::Instant;
 use crate::shared::Shared;
 
@@ -55,6 +56,12 @@ impl Reporting {
     ) {
         let summary = entry.session.summary(now);
         self.accounting.session_ended(entry, config, &summary);
+        let logs_empty =
+            config.snapshot.config.frontends[usize::from(entry.route.frontend)].log_empty;
+        let is_empty = entry.session.bytes(Side::Client) == 0;
+        if entry.unlogged || (is_empty && !logs_empty) {
+            return;
+        }
         let record = AccessRecord {
             client: entry.client,
             peer: entry.peer(),

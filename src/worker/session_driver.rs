@@ -6,6 +6,7 @@
 use slab::Slab;
 
 use super::Worker;
+use super::accepted::Accepted;
 use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::client;
@@ -19,12 +20,17 @@ use crate::logic::session::{Action, Actions, CloseMode, Event, Policy, Session, 
 impl<E: Engine> Worker<E> {
     /// Begins a session for an accepted connection, for which the limits of sessions have room and are
     /// counted already.
-    pub(super) fn begin(&mut self, route: Route, socket: E::Socket) {
+    pub(super) fn begin(&mut self, route: Route, accepted: Accepted<E>) {
+        let Accepted {
+            socket,
+            peer,
+            client_place,
+        } = accepted;
         let config = &self.configs[route.config];
         let client = if config.wants_client[usize::from(route.frontend)] {
-            client::peer(&mut self.engine, &socket)
+            peer.or_else(|| client::peer(&mut self.engine, &socket))
         } else {
-            None
+            peer
         };
         let behind_proxy = client.is_some_and(|peer| {
             let senders = config.proxies[usize::from(route.frontend)].as_ref();
@@ -54,10 +60,18 @@ impl<E: Engine> Worker<E> {
             short: false,
             client,
             announced: None,
+            client_place,
+            unlogged: false,
             counted: [0; 2],
             preface: None,
             http: Http::of(policy.protocol),
         });
+        if policy.max_age.is_some() {
+            let random = self.now.as_nanos() ^ u64::from(self.generation) << 32;
+            let random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            let (session, policy) = session_and_policy(&mut self.sessions, &self.configs, slot);
+            session.limit_age(policy, random as u32);
+        }
         self.configs.acquire(route.config);
         let frontend = self.configs.frontend(route);
         self.reporting.accounting.session_began(frontend);
@@ -114,6 +128,7 @@ impl<E: Engine> Worker<E> {
         }
         let config = &self.configs[entry.route.config];
         self.reporting.session_ended(&mut entry, config, self.now);
+        self.acceptor.release_client(entry.client_place.take());
         self.release_slots(&entry);
         self.configs.release(entry.route.config);
     }

@@ -12,6 +12,7 @@ use super::partial_preface::PartialPreface;
 use crate::io::Engine;
 use crate::logic::session::{Session, Side};
 use crate::snapshot::ServerShared;
+use crate::sync::ClientPlace;
 
 /// What a receive waits for that the session has ordered and the kernel does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,10 @@ pub struct Slot<E: Engine> {
     pub client: Option<SocketAddr>,
     /// What a PROXY head said, if one named the client.
     pub announced: Option<Box<Announced>>,
+    /// Its place among the open sessions of its client, if these are limited.
+    pub client_place: Option<ClientPlace>,
+    /// It gets no line in the access log: its client was refused.
+    pub unlogged: bool,
     /// Bytes that are counted already, by the side they come from.
     pub counted: [u64; 2],
     /// What came of a preface that is incomplete.

@@ -13,6 +13,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "admin_beyond_loopback",
     "admin_on_a_frontend",
     "admin_read_only_with_token",
+    "client_files",
     "duplicate_listen_in_one_frontend",
     "duplicate_listen_in_two_frontends",
     "duplicate_server_cookies",

@@ -495,6 +495,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
             "name": "one of web", "mode": "one of tcp, http", "listen": ["address"],
             "backend": "one of app", "status": "one of OPEN, STOP",
             "sessions": sessions, "bytes_from_clients": 0, "bytes_from_servers": 0,
+            "refused": { "denied": 0, "not_allowed": 0, "rate": 0, "sessions": 0 },
             "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 0, "504": 0 },
             "opaque_answers": 0, "proxied_requests": 0, "proxy_heads_wrong": 0, "proxy_heads_late": 0,
         }],

@@ -25,12 +25,17 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 
 /// A connection from a given address of this host.
 pub fn connect_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+    let connected = try_connect_from(source, address);
+    connected.unwrap_or_else(|error| panic!("connect to {address}: {error}"))
+}
+
+/// The same, or why there is none: a reset may be faster than our look at the connection.
+pub fn try_connect_from(source: IpAddr, address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     let source = SocketAddr::new(source, 0);
     socket.bind(&source.into()).expect("an address of loopback");
-    let connected = socket.connect_timeout(&address.into(), DEADLINE);
-    connected.unwrap_or_else(|error| panic!("connect to {address}: {error}"));
-    ready(socket.into())
+    socket.connect_timeout(&address.into(), DEADLINE)?;
+    Ok(ready(socket.into()))
 }
 
 /// A connection with a small receive buffer, so that a reader who stops is noticed early.
@@ -118,7 +123,16 @@ pub fn ending(mut stream: &TcpStream) -> Ending {
 
 /// Connects, and says how the stream ends; for connections that are to get nothing else.
 pub fn connect_to_end(address: SocketAddr) -> Ending {
-    match TcpStream::connect_timeout(&address, DEADLINE) {
+    ending_of(TcpStream::connect_timeout(&address, DEADLINE), address)
+}
+
+/// The same from a given address of this host.
+pub fn connect_to_end_from(source: IpAddr, address: SocketAddr) -> Ending {
+    ending_of(try_connect_from(source, address), address)
+}
+
+fn ending_of(connected: std::io::Result<TcpStream>, address: SocketAddr) -> Ending {
+    match connected {
         Ok(stream) => ending(&ready(stream)),
         // The reset was faster than our look at the connection.
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ending::Reset,

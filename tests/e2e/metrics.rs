@@ -138,6 +138,7 @@ fn metrics_and_statistics_tell_the_same() {
         ("sessions_total", "", "sessions/total"),
         ("bytes_total", ",from=\"client\"", "bytes_from_clients"),
         ("bytes_total", ",from=\"server\"", "bytes_from_servers"),
+        ("refused_total", ",reason=\"denied\"", "refused/denied"),
         ("answers_total", ",status=\"503\"", "answers/503"),
         ("opaque_answers_total", "", "opaque_answers"),
         ("proxied_requests_total", "", "proxied_requests"),
@@ -205,7 +206,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 6 + 20 + 11 + 4 + 30);
+    assert_eq!(compared, 6 + 20 + 12 + 4 + 30);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0

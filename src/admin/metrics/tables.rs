@@ -42,6 +42,10 @@ fn count(value: u64) -> Option<f64> {
     Some(value as f64)
 }
 
+fn refused(frontend: &FrontendStats, reason: &str) -> Option<f64> {
+    frontend.refused.get(reason).map(|count| *count as f64)
+}
+
 fn flag(value: bool) -> Option<f64> {
     Some(f64::from(value))
 }
@@ -107,6 +111,12 @@ pub(super) const FRONTENDS: &[Table<FrontendStats>] = &[
     metric!(Counter "frontend_bytes_total", "Bytes read for the frontend, by side.", "from" {
         "client" => |frontend| count(frontend.bytes_from_clients),
         "server" => |frontend| count(frontend.bytes_from_servers)
+    }),
+    metric!(Counter "frontend_refused_total", "Connections to the frontend that were reset at once for their client's address, by reason.", "reason" {
+        "denied" => |frontend| refused(frontend, "denied"),
+        "not_allowed" => |frontend| refused(frontend, "not_allowed"),
+        "rate" => |frontend| refused(frontend, "rate"),
+        "sessions" => |frontend| refused(frontend, "sessions")
     }),
     metric!(Counter "frontend_opaque_answers_total", "Answers of servers that passed as they are: not HTTP, or their head is too long.",
         |frontend| count(frontend.opaque_answers)),

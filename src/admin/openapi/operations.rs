@@ -4,6 +4,7 @@ use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
 
+use super::super::client_addresses::{self, Clients};
 use super::super::document::Stats;
 use super::super::events::{self, Events};
 use super::super::hours;
@@ -184,6 +185,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: Some(of::<NewServer>),
         answer: Answer::JsonAs("201", of::<Changed>),
         refusals: &[400, 401, 403, 404, 409, 413, 415, 421],
+        ..BASE
+    },
+    Operation {
+        path: "/api/v1/clients",
+        summary: "Clients of frontends with limits for each",
+        description: "Both lists have the greatest first. What is counted is in `ringway help client-rules`.",
+        query: Some(of::<client_addresses::Wanted>),
+        answer: Answer::Json(of::<Clients>),
+        refusals: &[400, 401, 421],
         ..BASE
     },
     Operation {

@@ -126,6 +126,7 @@ fn problem_count(count: usize) -> String {
 /// Counters of what frontends refuse: where they are in a frontend of the document, and what they count. One
 /// that is an object has a line for each of its names, which stands for `{}`. All that are not 0 are shown.
 const REFUSALS: &[(&str, &str)] = &[
+    ("/refused", "connections of clients: {}"),
     ("/proxy_heads_wrong", "PROXY heads that were wrong"),
     ("/proxy_heads_late", "PROXY heads that did not come in time"),
     ("/answers", "HTTP answers {} of the balancer itself"),

@@ -2,7 +2,7 @@
 
 use super::super::page::quoted;
 use super::super::{Algorithm, OnDown, SendProxy, defaults};
-use super::entry::{Default, Key, Kind, Section, Value, words};
+use super::entry::{Default, Key, Kind, Section, Text, Value, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Backend,
@@ -62,6 +62,18 @@ const KEYS: &[Key] = &[
         example: "\"v2\"",
         note: "The servers must expect it, all of them. Health checks that send something begin with one, \
                too. `ringway help proxy-protocol` says more.",
+        ..Key::BASE
+    },
+    Key {
+        name: "source",
+        value: Value::Texts(Text::new(r"^([0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")),
+        meaning: "Local addresses of connects to the servers, in turn.",
+        default: Default::Words("the kernel chooses"),
+        bounds: "at least one IP address of this host, without a port",
+        example: "[\"10.0.0.9\", \"10.0.0.10\"]",
+        note: "Each address has all local ports for each server, so two have twice as many. A server of \
+               another family than all of them is connected to as without `source`. Health checks \
+               begin at these addresses, too.",
         ..Key::BASE
     },
     Key {

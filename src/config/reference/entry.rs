@@ -18,10 +18,14 @@ pub enum Kind {
     Admin,
     /// `[defaults]`
     Defaults,
+    /// `keepalive`
+    Keepalive,
     /// `[frontend.NAME]`
     Frontend,
     /// `[frontend.NAME.accept_proxy]`
     AcceptProxy,
+    /// `[frontend.NAME.per_client]`
+    PerClient,
     /// `[backend.NAME]`
     Backend,
     /// One entry of `servers`.
@@ -94,6 +98,8 @@ pub enum Value {
     IntegerOr(&'static str, fn() -> RangeInclusive<u64>),
     /// A string such as `"1m30s"`.
     Duration(RangeInclusive<Duration>),
+    /// The same, or this word.
+    DurationOr(&'static str, RangeInclusive<Duration>),
     /// A string such as `"16KiB"`; in bytes.
     Size(RangeInclusive<u64>),
     /// One of a few strings.
@@ -106,6 +112,8 @@ pub enum Value {
     Tables(Kind, usize),
     /// A section.
     Section(Kind),
+    /// This word, or a section.
+    SectionOr(&'static str, Kind),
     /// Sections with names.
     NamedSections(Kind),
 }
@@ -187,6 +195,11 @@ pub fn bounds(key: &Key) -> String {
             format!("{}, or {numbers}", quoted(word))
         }
         Value::Duration(bounds) => range(&duration(*bounds.start()), &duration(*bounds.end())),
+        Value::DurationOr(word, bounds) => {
+            let times = range(&duration(*bounds.start()), &duration(*bounds.end()));
+            format!("{}, or {times}", quoted(word))
+        }
+        Value::SectionOr(word, _) => format!("{}, or keys in braces", quoted(word)),
         Value::Size(bounds) => {
             let [start, end] =
                 [bounds.start(), bounds.end()].map(|size| quoted(format_size(*size)));

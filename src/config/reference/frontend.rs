@@ -20,6 +20,10 @@ const LISTEN: Text = Text::new(
     r"^(fd:[0-9]+|systemd:[ -9;-~]{1,255}|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5})$",
 );
 
+/// An address, a network or a file of them.
+const ADDRESSES: Text =
+    Text::new(r"^([0-9.]+(/[0-9]{1,2})?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/[0-9]{1,3})?|file:.*[^/])$");
+
 /// What the keys of HTTP mode need.
 const HTTP: Option<(&str, &str)> = Some(("mode", "http"));
 
@@ -107,6 +111,45 @@ const KEYS: &[Key] = &[
         meaning: "How many sessions of this frontend may be open at once, over all workers.",
         default: Default::Words("only the limit of [global]"),
         example: "20000",
+        ..Key::BASE
+    },
+    Key {
+        name: "allow",
+        value: Value::Texts(ADDRESSES),
+        meaning: "Who may connect; all others are reset at once.",
+        default: Default::Words("everybody"),
+        bounds: "at least one of: an address, a network, `file:PATH`",
+        example: "[\"10.0.0.0/8\", \"2001:db8::/32\"]",
+        note: "`deny` wins. Such a file has one address or network in each line, and comments behind \
+               `#`; it is read at the start and at each reload. IPv4-mapped addresses of IPv6 count \
+               as IPv4. `ringway help client-rules` says more.",
+        ..Key::BASE
+    },
+    Key {
+        name: "deny",
+        value: Value::Texts(ADDRESSES),
+        meaning: "Who may not connect: they are reset at once.",
+        default: Default::Words("nobody"),
+        bounds: "at least one of: an address, a network, `file:PATH`",
+        example: "[\"192.0.2.7\", \"198.51.100.0/24\"]",
+        note: "Files are as those of `allow`.",
+        ..Key::BASE
+    },
+    Key {
+        name: "per_client",
+        value: Value::Section(Kind::PerClient),
+        meaning: "Limits on each client.",
+        default: Default::Words("none: clients have no limits of their own"),
+        ..Key::BASE
+    },
+    Key {
+        name: "log_empty",
+        value: Value::Boolean,
+        meaning: "Whether a connection that ends without a byte from its client gets a line in the \
+                  access log.",
+        default: Default::Value(|| true.to_string()),
+        example: "false",
+        note: "Health checks of others and port scans are such connections.",
         ..Key::BASE
     },
     Key {

@@ -46,6 +46,16 @@ const KEYS: &[Key] = &[
         ..Key::BASE
     },
     Key {
+        name: "max_clients",
+        value: Value::Integer(|| whole(&defaults::CLIENT_COUNTS)),
+        meaning: "How many clients with limits are remembered at once, over all frontends.",
+        default: Default::Value(|| defaults::CLIENTS.to_string()),
+        example: "100000",
+        note: "Each takes 60 to 100 bytes. Those that have been without a session for longest are \
+               forgotten first, those with open sessions never.",
+        ..Key::BASE
+    },
+    Key {
         name: "shutdown_timeout",
         value: Value::Duration(defaults::SHUTDOWN_TIMEOUTS),
         meaning: "How long open sessions may go on after the first signal to stop.",

@@ -110,7 +110,7 @@ fn tell_key(text: &mut String, sections: &[&Section], key: &Key) {
         paragraph(text, key.note);
     }
     let rule = match key.value {
-        Value::Duration(_) => "durations",
+        Value::Duration(_) | Value::DurationOr(..) => "durations",
         Value::Size(_) => "sizes",
         _ => return,
     };

@@ -107,6 +107,13 @@ fn value(value: &Value) -> Json {
             let pattern = format!("^{}$", units.concat());
             json!({ "type": "string", "pattern": pattern, "minLength": 1 })
         }
+        Value::DurationOr(word, bounds) => {
+            let duration = self::value(&Value::Duration(bounds.clone()));
+            json!({ "anyOf": [{ "const": word }, duration] })
+        }
+        Value::SectionOr(word, kind) => {
+            json!({ "anyOf": [{ "const": word }, object(section(*kind))] })
+        }
         Value::Size(_) => {
             let pattern = format!("^{NUMBER}(B|KiB|MiB|GiB|KB|MB|GB)$");
             json!({ "type": "string", "pattern": pattern })

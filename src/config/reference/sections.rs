@@ -2,7 +2,8 @@
 
 use super::entry::{Default, Key, Kind, Section, Value};
 use super::{
-    admin, backend, discover, frontend, global, health_check, proxy, server, session, sticky,
+    admin, backend, discover, frontend, global, health_check, keepalive, per_client, proxy, server,
+    session, sticky,
 };
 
 /// The sections, in the order of the manual page; the first is the file itself.
@@ -22,11 +23,13 @@ static SECTIONS: &[Section] = &[
     session::SECTION,
     frontend::SECTION,
     proxy::SECTION,
+    per_client::SECTION,
     backend::SECTION,
     server::SECTION,
     health_check::SECTION,
     sticky::SECTION,
     discover::SECTION,
+    keepalive::SECTION,
 ];
 
 /// The sections of a file.

@@ -23,6 +23,9 @@ listen = ["127.0.0.1:8080"]
 backend = "app"
 mode = "http"
 accept_proxy = { from = ["10.0.0.9"] }
+[frontend.web.per_client]
+max_sessions = 5
+rate = "50/s"
 [backend.app]
 servers = [{ name = "s", address = "10.0.0.1:80" }]
 [backend.app.health_check]
@@ -45,6 +48,8 @@ fn table(root: &mut Table, kind: Kind) -> &mut Table {
         Kind::Defaults => &["defaults"],
         Kind::Frontend => &["frontend", "web"],
         Kind::AcceptProxy => &["frontend", "web", "accept_proxy"],
+        Kind::Keepalive => &["frontend", "web", "keepalive"],
+        Kind::PerClient => &["frontend", "web", "per_client"],
         Kind::Backend => &["backend", "app"],
         Kind::Server => &["backend", "app", "servers"],
         Kind::HealthCheck => &["backend", "app", "health_check"],
@@ -65,6 +70,11 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     if section.kind != Kind::Sticky {
         // A sticky backend is for HTTP only.
         table(&mut root, Kind::Backend).remove("sticky");
+    }
+    if section.kind == Kind::Keepalive {
+        // Not in all tests: it wins over that of [defaults].
+        let keepalive = Toml::Table(Table::new());
+        table(&mut root, Kind::Frontend).insert("keepalive".to_owned(), keepalive);
     }
     let table = table(&mut root, section.kind);
     table.remove(key.name);
@@ -114,6 +124,8 @@ fn every_kind_has_a_section_without_a_key_twice() {
         Kind::Defaults,
         Kind::Frontend,
         Kind::AcceptProxy,
+        Kind::Keepalive,
+        Kind::PerClient,
         Kind::Backend,
         Kind::Server,
         Kind::HealthCheck,
@@ -128,7 +140,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         names.dedup();
         assert_eq!(names.len(), count, "{}", section.title);
     }
-    assert_eq!(sections().count(), 11);
+    assert_eq!(sections().count(), 13);
 }
 
 #[test]
@@ -157,6 +169,18 @@ fn the_readers_take_what_is_within_bounds_and_nothing_else() {
                 if let Some(below) = bounds.start().checked_sub(millisecond) {
                     check(&duration(below), false);
                 }
+            }
+            Value::DurationOr(word, bounds) => {
+                check(&quoted(word), true);
+                check(&duration(*bounds.start()), true);
+                check(&duration(*bounds.end()), true);
+                check(&duration(*bounds.start() - millisecond), false);
+                check(&duration(*bounds.end() + millisecond), false);
+            }
+            Value::SectionOr(word, _) => {
+                check(&quoted(word), true);
+                check("{}", true);
+                check("true", false);
             }
             Value::Size(bounds) => {
                 for (size, taken) in [

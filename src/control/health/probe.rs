@@ -10,7 +10,7 @@
 
 use std::fmt::Write;
 use std::io::{Error, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -40,6 +40,8 @@ pub struct Probe {
     timeout: Duration,
     /// `None`: the connection is enough.
     question: Option<Question>,
+    /// Local addresses, of which one of the server's family is connected from; empty: the kernel chooses.
+    source: Vec<IpAddr>,
 }
 
 /// A request and the statuses that are right.
@@ -92,8 +94,17 @@ impl Probe {
             port,
             timeout: check.timeout,
             question,
+            source: Vec::new(),
         };
         probe.at(addresses)
+    }
+
+    /// The same from these local addresses.
+    pub fn from(self, source: &[IpAddr]) -> Self {
+        Probe {
+            source: source.to_vec(),
+            ..self
+        }
     }
 
     /// The same of a server with these addresses.
@@ -167,6 +178,10 @@ impl Probe {
         if self.question.is_none() {
             // Without it the server may notice the check, which is no reason to fail.
             let _ = sockopt::set_tcp_quickack(&socket, false);
+        }
+        let mut sources = self.source.iter();
+        if let Some(source) = sources.find(|source| source.is_ipv4() == address.is_ipv4()) {
+            socket.bind(SocketAddr::new(*source, 0))?;
         }
         let stream = socket.connect(address).await?;
         if stream.local_addr().is_ok_and(|own| own == address) {

@@ -255,7 +255,7 @@ fn probe(backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
     let written = &member.config.address;
     let addresses = member.server.addresses.all();
     let probe = Probe::new(check, backend.send_proxy, written, &addresses);
-    Some(Arc::new(probe))
+    Some(Arc::new(probe.from(&backend.source)))
 }
 
 fn rules(backend: &Backend, server: &Server) -> Rules {

@@ -1,7 +1,7 @@
 //! Calls of the engine that end at once: those of its kernel. What they tell of a socket's readiness is
 //! noted, and the state of a socket ends with the socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Epoll;
 use super::readiness::Readiness;
@@ -9,6 +9,7 @@ use super::registered::Registered;
 use crate::io::buffer::Chunk;
 use crate::io::calls::{Memory, Pipes, Sockets, SpliceResult};
 use crate::io::fault::Fault;
+use crate::io::socket_options::SocketOptions;
 
 impl<K: Readiness> Sockets for Epoll<K> {
     type Socket = Registered<K::Socket>;
@@ -16,6 +17,14 @@ impl<K: Readiness> Sockets for Epoll<K> {
 
     fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault> {
         self.kernel.open(address).map(Registered::new)
+    }
+
+    fn set_options(&mut self, socket: &Self::Socket, options: &SocketOptions) {
+        self.kernel.set_options(&socket.socket, options);
+    }
+
+    fn bind(&mut self, socket: &Self::Socket, source: IpAddr) -> Result<(), Fault> {
+        self.kernel.bind(&socket.socket, source)
     }
 
     fn has_source_for(&mut self, address: &SocketAddr) -> bool {

@@ -34,6 +34,7 @@
 //! it orders [`Action::Free`].
 
 mod action;
+mod age;
 mod closing;
 mod error_response;
 mod event;
@@ -145,6 +146,10 @@ pub struct Session {
     canceling: [bool; 2],
     /// Why the connect failed, while its cancellation is still in flight.
     connect_fault: Option<Fault>,
+    /// When it reaches its greatest age; [`age::NEVER`]: it has none.
+    expires: Instant,
+    /// The idle timeout is that of a tunnel: the server's response had status 101.
+    is_tunnel: bool,
     started: Instant,
     last_activity: Instant,
     /// When the first pause for a shortage began, if there was one.
@@ -182,6 +187,8 @@ impl Session {
             watching: false,
             canceling: [false; 2],
             connect_fault: None,
+            expires: age::NEVER,
+            is_tunnel: false,
             started: now,
             last_activity: now,
             backoff_since: None,
@@ -307,10 +314,12 @@ impl Session {
                     } else {
                         policy.half_closed_timeout
                     }
+                } else if self.is_tunnel {
+                    policy.tunnel_timeout
                 } else {
                     policy.idle_timeout
                 };
-                Some(self.last_activity + timeout)
+                Some((self.last_activity + timeout).min(self.age_ends()))
             }
         }
     }

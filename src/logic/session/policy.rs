@@ -33,6 +33,10 @@ pub struct Policy {
     pub connect_timeout: Duration,
     /// No byte in either direction.
     pub idle_timeout: Duration,
+    /// HTTP mode: no byte in either direction, after a response with status 101.
+    pub tunnel_timeout: Duration,
+    /// The age from which on a session is closed once it is idle; `None`: there is none.
+    pub max_age: Option<Duration>,
     /// One direction ended, the other idle.
     pub half_closed_timeout: Duration,
     /// Waiting in the queue for a slot.

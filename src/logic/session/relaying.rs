@@ -19,6 +19,7 @@ impl Session {
             Event::Watch(WatchEvent::Gone { armed }) => self.watching = armed,
             Event::Watch(WatchEvent::Ended) => self.watching = false,
             Event::CancelEnded { side } => self.canceling[side.index()] = false,
+            Event::TimedOut if now >= self.age_ends() => self.end_of_age(out),
             Event::TimedOut
                 if self.pipes[Side::Server.index()].awaits_head()
                     && !self.pipes[Side::Client.index()].reset =>
@@ -72,17 +73,18 @@ impl Session {
     }
 
     pub(super) fn on_response_head(&mut self, now: Instant, head: ResponseHead, out: &mut Actions) {
-        let pipe = self.pipe(Side::Server);
         match head {
             ResponseHead::Partial => {
-                let progress = pipe.head_partial(out);
+                let progress = self.pipe(Side::Server).head_partial(out);
                 self.go_on(now, Side::Server, progress, out);
             }
             ResponseHead::Interim { more } => {
-                let progress = pipe.head_interim(more, out);
+                let progress = self.pipe(Side::Server).head_interim(more, out);
                 self.go_on(now, Side::Server, progress, out);
             }
-            ResponseHead::Whole => {
+            ResponseHead::Whole | ResponseHead::Upgrade => {
+                self.is_tunnel = head == ResponseHead::Upgrade;
+                let pipe = self.pipe(Side::Server);
                 pipe.head_whole();
                 pipe.send_and_receive(out);
             }
@@ -221,14 +223,18 @@ impl Session {
         } else {
             TerminationCause::ServerTimeout
         };
-        let mode = if from_client.has_buffered() || from_server.has_buffered() {
+        let (phase, mode) = (self.data_phase(), self.mode_when_idle());
+        self.end(who, phase, mode, out);
+    }
+
+    /// How a session is closed that has not come to its end.
+    pub(super) fn mode_when_idle(&self) -> CloseMode {
+        if self.pipes.iter().any(|pipe| pipe.has_buffered()) {
             // An ordinary close would look like the end of the stream to a peer that lost bytes.
             CloseMode::Reset
         } else {
             CloseMode::Graceful
-        };
-        let phase = self.data_phase();
-        self.end(who, phase, mode, out);
+        }
     }
 }
 

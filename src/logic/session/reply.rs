@@ -126,6 +126,8 @@ pub enum ResponseHead {
     },
     /// A whole head, edited as necessary, or something that is passed on as it is.
     Whole,
+    /// A whole head with status 101: a tunnel begins.
+    Upgrade,
 }
 
 /// Result of one splice.

@@ -19,6 +19,8 @@ pub enum TerminationCause {
     Down,
     /// The operator, or the end of the time to stop.
     Operator,
+    /// It had reached its greatest age.
+    Age,
     /// The client did not read or write for too long.
     ClientTimeout,
     /// The server did not read, write or respond for too long.
@@ -81,6 +83,7 @@ impl TerminationState {
             TerminationCause::Internal => b'I',
             TerminationCause::Down => b'D',
             TerminationCause::Operator => b'K',
+            TerminationCause::Age => b'A',
             TerminationCause::ClientTimeout => b'c',
             TerminationCause::ServerTimeout => b's',
         };

@@ -29,6 +29,8 @@ fn policy() -> Policy {
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),
         queue_timeout: Duration::from_secs(3),
+        tunnel_timeout: Duration::from_secs(3600),
+        max_age: None,
         retries: 1,
     }
 }

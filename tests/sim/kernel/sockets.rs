@@ -1,8 +1,8 @@
 //! Calls on sockets and listeners.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use ringway::io::{Fault, Sockets};
+use ringway::io::{Fault, SocketOptions, Sockets};
 
 use super::connection::Connection;
 use super::world::client_address;
@@ -12,6 +12,12 @@ use crate::control::first_address;
 impl Sockets for Kernel {
     type Socket = Socket;
     type Listener = Listener;
+
+    fn set_options(&mut self, _socket: &Socket, _options: &SocketOptions) {}
+
+    fn bind(&mut self, _socket: &Socket, _source: IpAddr) -> Result<(), Fault> {
+        Ok(())
+    }
 
     fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
         true
