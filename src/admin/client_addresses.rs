@@ -11,8 +11,9 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::context::Context;
 use super::error::Refusal;
-use super::state::{Context, State};
+use super::state::State;
 use crate::logic::network::Network;
 use crate::snapshot::Snapshot;
 use crate::sync::ClientRecord;

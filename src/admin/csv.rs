@@ -12,9 +12,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Router, extract};
 
+use super::context::Context;
 use super::document::{BackendStats, FrontendStats, ServerStats, Sessions, Stats};
 use super::error::Refusal;
-use super::state::{Context, State};
+use super::state::State;
 use crate::logic::health::OperationalState;
 
 /// HAProxy's names, in its order.

@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
+use super::context::Context;
 use super::error::Refusal;
-use super::state::Context;
 use super::streaming::{End, Listener};
 use crate::control::api::{Event, Journal};
 use crate::task;

@@ -9,10 +9,11 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::context::Context;
 use super::error::Refusal;
 use super::hour::{BackendHistory, INTERVAL};
 use super::lookup::unknown_backend;
-use super::state::{Context, State};
+use super::state::State;
 
 /// The last hour of backends.
 #[derive(Debug, JsonSchema, Serialize)]

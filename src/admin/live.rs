@@ -11,60 +11,32 @@ use axum::body::Bytes;
 use axum::extract::{self, Extension};
 use axum::response::Response;
 use axum::routing::get;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::connection::Connection;
+use super::context::Context;
 use super::document::Stats;
 use super::error::Refusal;
-use super::state::{Context, State};
-use super::streaming::{End, Listener, Streams};
+use super::feed::Feed;
+use super::state::State;
+use super::streaming::{End, Listener};
 use crate::task;
 
 /// From one document to the next.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// Streams at once: with those of events, some clients remain that ask for something else.
-const STREAMS_MAX: usize = 24;
-
-/// What streams share.
-#[derive(Clone)]
-pub(super) struct Feed {
-    newest: watch::Sender<Bytes>,
-    /// There is a stream.
-    wanted: Arc<Notify>,
-    streams: Streams,
-}
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new().route("/api/v1/stats/stream", context.guard.reads(get(stream)))
 }
 
-impl Feed {
-    /// Begins to make documents of this state, on the current runtime.
-    pub fn start(state: &Arc<State>) -> Self {
-        let feed = Feed {
-            newest: watch::Sender::new(Bytes::new()),
-            wanted: Arc::default(),
-            streams: Streams::new(STREAMS_MAX),
-        };
-        let made = make(
-            Arc::clone(state),
-            feed.newest.clone(),
-            Arc::clone(&feed.wanted),
-        );
-        task::spawn(made);
-        feed
-    }
-}
-
 /// Makes the documents for as long as the runtime runs.
-async fn make(state: Arc<State>, newest: watch::Sender<Bytes>, wanted: Arc<Notify>) {
+pub(super) async fn make(state: Arc<State>, feed: Feed) {
     loop {
-        if newest.is_closed() {
-            wanted.notified().await;
+        if feed.newest.is_closed() {
+            feed.wanted.notified().await;
         }
-        newest.send_replace(message(&Stats::read(&state)));
+        feed.newest.send_replace(message(&Stats::read(&state)));
         tokio::time::sleep(PERIOD).await;
     }
 }

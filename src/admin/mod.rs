@@ -7,13 +7,14 @@
 //! | --- | --- |
 //! | `server`, `clients`, `socket` | connections: their bounds, who makes room, the Unix socket's file |
 //! | `access` | who may do what |
+//! | `context`, `state` | what handlers are given, the state that they show |
 //! | `body`, `error` | what requests bring, how they are refused |
 //! | `probes`, `ready` | `/healthz`, `/readyz` |
 //! | `stats`, `document` | `/api/v1/stats` |
 //! | `problems` | what an operator should look at now |
 //! | `history` | rates and quantiles of the last minutes |
 //! | `hour`, `hours` | `/api/v1/history` |
-//! | `live` | `/api/v1/stats/stream` |
+//! | `live`, `feed` | `/api/v1/stats/stream` |
 //! | `streaming` | how streams are sent |
 //! | `page` | the stats page |
 //! | `metrics` | `/metrics` |
@@ -36,10 +37,12 @@ mod body;
 mod client_addresses;
 mod clients;
 mod connection;
+mod context;
 mod csv;
 mod document;
 mod error;
 mod events;
+mod feed;
 mod history;
 mod hour;
 mod hours;
@@ -82,11 +85,12 @@ use crate::privileges::User;
 use crate::task;
 use crate::token::Token;
 use access::{Guard, Rights};
+use context::Context;
 use error::Refusal;
+use feed::Feed;
 pub use openapi::document as openapi;
 pub(crate) use server::DESCRIPTORS_MAX;
 use socket::SocketFile;
-use state::Context;
 pub(crate) use state::State;
 use streaming::Streams;
 
@@ -162,8 +166,10 @@ impl Admin {
     pub fn start(self, state: State, actions: Actions, takeover: TakeoverServer) -> Serving {
         let state = Arc::new(state);
         task::spawn(state::keep_history(Arc::clone(&state)));
+        let feed = Feed::new();
+        task::spawn(live::make(Arc::clone(&state), feed.clone()));
         let router = router(Context {
-            feed: live::Feed::start(&state),
+            feed,
             state,
             actions: Arc::new(actions),
             guard: Guard::new(self.rights),

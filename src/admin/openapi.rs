@@ -12,8 +12,8 @@ use axum::routing::get;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use super::context::Context;
 use super::error;
-use super::state::Context;
 use operations::{Answer, MakeSchema, OPERATIONS, Operation, REFUSALS, of};
 
 /// The routes.

@@ -9,8 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::context::Context;
 use super::ready;
-use super::state::{Context, State};
+use super::state::State;
 
 /// The routes.
 pub(super) fn routes() -> Router<Context> {

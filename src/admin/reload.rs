@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::body::JsonBody;
 use super::connection::Connection;
+use super::context::Context;
 use super::error::Refusal;
-use super::state::{Context, State};
+use super::state::State;
 use crate::control::api::rfc3339;
 
 /// How long a reload may take: names are resolved, and others may wait before it.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Peer;
 use super::connection::Connection;
+use super::context::Context;
 use super::error::Refusal;
-use super::state::Context;
 use crate::control::api::{Actions, Attribution, CLOSE_TIMEOUT};
 use crate::logic::session::Side;
 use crate::worker::{Filter, SessionId, SessionInfo};

@@ -1,18 +1,12 @@
-//! What the routes share: the state that they show, the actions that they take.
+//! The state that the routes show.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use axum::extract::FromRef;
 use tokio::sync::watch;
 
-use super::access::Guard;
 use super::history::{History, PERIOD, READINGS};
-use super::live::Feed;
-use super::streaming::Streams;
-use crate::control::api::{
-    Actions, Active, DiscoveryStatuses, Reloader, ServerStatus, TakeoverServer,
-};
+use crate::control::api::{Active, DiscoveryStatuses, Reloader, ServerStatus};
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
 
@@ -59,34 +53,6 @@ impl State {
     /// What is in use now.
     pub(super) fn active(&self) -> Arc<Active> {
         Arc::clone(&self.active.borrow())
-    }
-}
-
-/// What the routes are built of, and what their handlers are given: one type for all of them, so that
-/// axum's router is compiled for one.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub state: Arc<State>,
-    pub actions: Arc<Actions>,
-    pub guard: Guard,
-    pub takeover: TakeoverServer,
-    /// The documents of `/api/v1/stats/stream`.
-    pub feed: Feed,
-    /// The streams of `/api/v1/events`.
-    pub event_streams: Streams,
-    /// A second path of the stats page.
-    pub page: Option<String>,
-}
-
-impl FromRef<Context> for Arc<State> {
-    fn from_ref(context: &Context) -> Self {
-        Arc::clone(&context.state)
-    }
-}
-
-impl FromRef<Context> for Arc<Actions> {
-    fn from_ref(context: &Context) -> Self {
-        Arc::clone(&context.actions)
     }
 }
 

@@ -9,13 +9,14 @@ use std::time::SystemTime;
 use axum::routing::get;
 use axum::{Json, Router, extract};
 
+use super::context::Context;
 use super::document::{
     BackendSessions, BackendStats, Checks, DiscoveryStats, FrontendStats, LastReload, Process,
     Reload, ServerStats, Sessions, Stats, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
 use super::problems;
-use super::state::{Context, State};
+use super::state::State;
 use crate::config::{Backend, Mode, Server};
 use crate::control::api::Active;
 use crate::control::api::DiscoveryFailure;

@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use super::access::Peer;
+use super::context::Context;
 use super::error::Refusal;
-use super::state::Context;
 use crate::control::api;
 use crate::task;
 

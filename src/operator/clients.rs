@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::client::Client;
-use super::output::{Failure, say, say_json};
 use super::document::{list as items, number, word};
+use super::output::{Failure, say, say_json};
 use super::table::{Align, Table};
 
 /// Prints the clients that are counted highest, and those that are refused most.

@@ -17,9 +17,10 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
+use super::context::Context;
 use super::document::{FrontendStats, Stats};
 use super::history;
-use super::state::{Context, State};
+use super::state::State;
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::snapshot::{ByWorker, ServerCounters, Snapshot};
 use tables::{BACKENDS, FRONTENDS, Kind, PROCESS, SERVERS, Table, WORKERS};

@@ -30,10 +30,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::access::Peer;
+use super::context::Context;
 use super::document::Stats;
 use super::error::Refusal;
 use super::history::Subject;
-use super::state::Context;
 use parts::{Wanted, rates};
 use table::Proxy;
 use value::{View, list};

@@ -25,7 +25,7 @@ mod first;
 mod generator;
 mod least_conn;
 mod load;
-mod natural_log;
+mod logarithm;
 mod random;
 mod round_robin;
 mod rules;

@@ -15,7 +15,7 @@
 //! server = xxh3_64(name, seed 0)                                   name: UTF-8
 //! hash   = xxh3_64(little-endian server ++ address, seed SEED)     8 + 16 bytes
 //! u      = ((hash >> 12) + 0.5) / 2^52                             exact, 0 < u < 1
-//! score  = -weight / ln(u)                                         f64, ln of `natural_log`
+//! score  = -weight / ln(u)                                         f64, ln of `logarithm`
 //! ```
 //!
 //! The address is that of the client as IPv6, an IPv4 address in its mapped form
@@ -37,7 +37,7 @@
 //! One short hash for each server. Logarithms only where the greater hash and the greater weight
 //! are not on the same side, so never with equal weights.
 
-use super::natural_log::ln;
+use super::logarithm::ln;
 use super::rules::{Open, Servers};
 use std::net::IpAddr;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
