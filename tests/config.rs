@@ -541,6 +541,8 @@ listen = ["127.0.0.1:1002"]
 mode = "http"
 head_max = "64KiB"
 inspect = "first"                     # default
+forwarded_for = false                 # default
+# trust                               # default: none
 backend = "most""#;
     assert!(frontend.starts_with(expected), "{frontend}");
     let expected = r#"[backend.least.sticky]

@@ -16,6 +16,9 @@ impl Instant {
     /// The start of the process.
     pub const ZERO: Self = Self(0);
 
+    /// The end of the range: it never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The point that lies `nanos` nanoseconds after the start of the process.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

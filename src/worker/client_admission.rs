@@ -4,54 +4,14 @@
 //! and counted, and nothing else; the control plane logs how many there were.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Worker;
 use super::accepted::Accepted;
 use super::client;
 use super::config_generations::Route;
-use crate::config::Frontend;
 use crate::io::Engine;
-use crate::logic::client_limits::{ClientLimits, ClientRefusal};
-use crate::logic::network::Networks;
+use crate::logic::client_limits::ClientRefusal;
 use crate::sync::ClientPlace;
-
-/// Who may connect to a frontend.
-pub struct ClientRules {
-    allow: Option<Arc<Networks>>,
-    deny: Option<Arc<Networks>>,
-    limits: Option<ClientLimits>,
-}
-
-impl ClientRules {
-    /// Those of a frontend; `None`: everybody may connect.
-    pub fn of(frontend: &Frontend) -> Option<Self> {
-        let networks = |list: &Option<crate::config::AddressList>| {
-            let list = list.as_ref()?;
-            Some(Arc::clone(&list.networks))
-        };
-        let rules = ClientRules {
-            allow: networks(&frontend.allow),
-            deny: networks(&frontend.deny),
-            limits: frontend.per_client.as_ref().map(|limits| limits.limits()),
-        };
-        let is_open = rules.allow.is_none() && rules.deny.is_none() && rules.limits.is_none();
-        (!is_open).then_some(rules)
-    }
-
-    /// Whether the lists let this address in.
-    fn check_lists(&self, client: IpAddr) -> Result<(), ClientRefusal> {
-        if let Some(deny) = &self.deny
-            && deny.contains(client)
-        {
-            return Err(ClientRefusal::Denied);
-        }
-        match &self.allow {
-            Some(allow) if !allow.contains(client) => Err(ClientRefusal::NotAllowed),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
 
 impl<E: Engine> Worker<E> {
     /// Decides on a connection that was accepted for this route. `None`: it was reset. One whose client the kernel
@@ -111,7 +71,7 @@ impl<E: Engine> Worker<E> {
         let clients = &self.acceptor.shared().clients;
         let admitted = rules
             .check_lists(client)
-            .and_then(|()| match &rules.limits {
+            .and_then(|()| match rules.limits() {
                 Some(limits) => clients
                     .admit(frontend.id, client, limits, self.now)
                     .map(Some),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::client_admission::ClientRules;
+use super::client_rules::ClientRules;
 use super::local_backend::LocalBackend;
 use super::socket_options::socket_options;
 use super::sticky::Cookie;

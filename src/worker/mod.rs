@@ -34,6 +34,7 @@ mod attempt;
 mod chunks;
 mod client;
 mod client_admission;
+mod client_rules;
 mod command;
 mod completions;
 mod config_generations;

@@ -8,9 +8,6 @@ use super::termination::{TerminationCause, TerminationPhase};
 use super::{Policy, Session};
 use crate::logic::time::Instant;
 
-/// A point in time that never comes.
-pub(super) const NEVER: Instant = Instant::from_nanos(u64::MAX);
-
 /// How long nothing must have moved.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -29,8 +26,8 @@ impl Session {
 
     /// When it is closed for its age, if nothing moves until then.
     pub(super) fn age_ends(&self) -> Instant {
-        if self.expires == NEVER {
-            return NEVER;
+        if self.expires == Instant::NEVER {
+            return Instant::NEVER;
         }
         let latest = self.expires + GRACE;
         // A server that works on its response looks idle.

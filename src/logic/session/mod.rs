@@ -146,7 +146,7 @@ pub struct Session {
     canceling: [bool; 2],
     /// Why the connect failed, while its cancellation is still in flight.
     connect_fault: Option<Fault>,
-    /// When it reaches its greatest age; [`age::NEVER`]: it has none.
+    /// When it reaches its greatest age; [`Instant::NEVER`]: it has none.
     expires: Instant,
     /// The idle timeout is that of a tunnel: the server's response had status 101.
     is_tunnel: bool,
@@ -187,7 +187,7 @@ impl Session {
             watching: false,
             canceling: [false; 2],
             connect_fault: None,
-            expires: age::NEVER,
+            expires: Instant::NEVER,
             is_tunnel: false,
             started: now,
             last_activity: now,
