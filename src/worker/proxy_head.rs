@@ -11,8 +11,29 @@ use crate::logic::session::{ProxyDecision, Side};
 
 impl<E: Engine> Worker<E> {
     /// Examines what a peer has sent that may send a PROXY head. The head is removed, and what it says is
-    /// kept.
+    /// kept; a client that must not come is refused.
     pub(super) fn read_proxy_head(&mut self, slot: usize) -> ProxyDecision {
+        let found = self.examine_proxy_head(slot);
+        if !matches!(found, ProxyDecision::Settled { .. }) {
+            return found;
+        }
+        let entry = &self.sessions[slot];
+        let (route, client) = (entry.route, entry.client);
+        let admitted = client.map(|client| self.admit_client(route, client.ip()));
+        let entry = &mut self.sessions[slot];
+        match admitted {
+            Some(Ok(place)) => {
+                entry.client_place = place;
+                found
+            }
+            Some(Err(_)) | None => {
+                entry.unlogged = true;
+                ProxyDecision::Denied
+            }
+        }
+    }
+
+    fn examine_proxy_head(&mut self, slot: usize) -> ProxyDecision {
         if !self.restore_preface(slot) {
             return ProxyDecision::NoBuffer;
         }
@@ -23,8 +44,8 @@ impl<E: Engine> Worker<E> {
         let is_over = entry.session.proxy_head_is_over();
         let chunks = &mut entry.chunks[Side::Client.index()];
         let Some((buffer, chunk)) = chunks.newest() else {
-            debug_assert!(false, "no chunk");
-            return ProxyDecision::NoBuffer;
+            debug_assert!(is_over && !is_required, "no chunk");
+            return ProxyDecision::Settled { rest: 0 };
         };
         match scan_proxy(self.engine.bytes(buffer, chunk)) {
             ProxyScan::Partial { signed } if !is_over => {

@@ -300,3 +300,33 @@ fn heads_that_name_nobody_mean_the_peer() {
         assert_eq!(line.client, peer);
     }
 }
+
+#[test]
+fn lists_and_limits_are_about_the_client_of_the_head() {
+    let server = Server::echo();
+    let ringway = Setup::new()
+        .admin()
+        .frontend(&accept(", required = false, timeout = \"100ms\""))
+        .frontend("allow = [\"192.0.2.0/24\"]\ndeny = [\"192.0.2.8\"]")
+        .frontend("per_client = { max_sessions = 1 }")
+        .server("a", server.address())
+        .start();
+    let from = |client: &str| sent(&ringway, &named(client, "198.51.100.1:80", b""));
+    let first = from(CLIENT);
+    round_trip(&first, b"hello");
+    let other = from("192.0.2.9:1");
+    round_trip(&other, b"hello");
+    // Of the same address, denied, not allowed, and the balancer itself, with a head and without.
+    for client in ["192.0.2.7:1", "192.0.2.8:1", "203.0.113.1:1"] {
+        assert_eq!(ending(&from(client)), Ending::Reset, "{client}");
+    }
+    for bytes in [&b"PROXY UNKNOWN\r\n"[..], b"hello", b""] {
+        assert_eq!(ending(&sent(&ringway, bytes)), Ending::Reset);
+    }
+    assert_eq!(server.accepted(), 2);
+    drop(first);
+    assert_eq!(ringway.sessions_ended(1).len(), 1);
+    round_trip(&from("192.0.2.7:2"), b"hello");
+    let lines = ringway.sessions_ended(2);
+    assert!(lines.iter().all(|line| line.code == "--"), "{lines:?}");
+}

@@ -101,7 +101,7 @@ pub fn check(story: &Story<'_>, server: &Ended, coverage: &mut Coverage) -> (u64
         ProxyScan::Absent | ProxyScan::Partial { signed: false } => {
             assert!(!is_required, "a head is missing");
             coverage.absent += 1;
-            coverage.parts += u64::from(client.peer.head.len() > 0 && client.read > 0);
+            coverage.parts += u64::from(!client.peer.head.is_empty() && client.read > 0);
             (0, peer)
         }
         // Behind a part of a signature that was taken for data, anything may come.

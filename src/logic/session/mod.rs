@@ -209,7 +209,7 @@ impl Session {
     pub fn handle(&mut self, now: Instant, event: Event, policy: &Policy, out: &mut Actions) {
         match self.state {
             State::ReadingProxyHead { stage, .. } => {
-                self.on_reading_proxy_head(now, stage, event, policy, out);
+                self.on_reading_proxy_head(stage, event, policy, out);
             }
             State::ReadingPreface { .. } => self.on_reading_preface(now, event, out),
             State::Choosing => self.on_choosing(TerminationPhase::Connect, event, out),

@@ -5,11 +5,11 @@
 //! ```text
 //!               a signature            the rest
 //!   Unsigned ---------------> Signed --------------> settled
-//!     |  |                       |
+//!     |  |
 //!     |  +-- no signature, and none is required ---> settled
-//!     |                          |
-//!     |  timed out, none is required (TCP mode)
-//!     +--> Over --the receive was cancelled--------> settled
+//!     |
+//!     |  timed out or ended, and none is required
+//!     +--> Over --nothing is in flight-------------> settled
 //! ```
 
 use super::action::{Action, Actions, ChooseReason, CloseMode};
@@ -55,7 +55,6 @@ impl Session {
 
     pub(super) fn on_reading_proxy_head(
         &mut self,
-        now: Instant,
         stage: ProxyStage,
         event: Event,
         policy: &Policy,
@@ -69,7 +68,7 @@ impl Session {
             Event::Read { from, event: read } => match (read, stage) {
                 (ReadEvent::Received(info), ProxyStage::Over) => {
                     self.pipe(from).received_head_part(info);
-                    self.settle_without_head(now, policy, out);
+                    self.settle_without_head(out);
                 }
                 (ReadEvent::Received(info), _) => {
                     self.pipe(from).received(info, out);
@@ -86,7 +85,7 @@ impl Session {
                 // The end can be read again.
                 (ReadEvent::Ended, _) | (ReadEvent::Canceled, ProxyStage::Over) => {
                     self.pipe(from).reading = false;
-                    self.settle_without_head(now, policy, out);
+                    self.settle_without_head(out);
                 }
                 (ReadEvent::Failed, _) => {
                     self.pipe(from).reading = false;
@@ -98,23 +97,19 @@ impl Session {
                     self.impossible(event, out);
                 }
             },
-            Event::TimedOut => match (stage, self.protocol) {
-                (ProxyStage::Over, _) => {}
-                _ if must_come => {
-                    self.proxy_fault = Some(ProxyFault::Late);
-                    let (who, phase) = (TerminationCause::ClientTimeout, TerminationPhase::Request);
-                    self.end(who, phase, CloseMode::Graceful, out);
-                }
-                // What is being received may be the head of a request.
-                (_, Protocol::Http) => self.await_request(now, policy),
-                (_, Protocol::Tcp) => {
-                    self.proxy_stage(ProxyStage::Over);
-                    self.cancel(Side::Client, out);
-                }
-            },
+            Event::TimedOut if stage == ProxyStage::Over => {}
+            Event::TimedOut if must_come => {
+                self.proxy_fault = Some(ProxyFault::Late);
+                let (who, phase) = (TerminationCause::ClientTimeout, TerminationPhase::Request);
+                self.end(who, phase, CloseMode::Graceful, out);
+            }
+            Event::TimedOut => {
+                self.proxy_stage(ProxyStage::Over);
+                self.cancel(Side::Client, out);
+            }
             Event::CancelEnded { side } if stage == ProxyStage::Over => {
                 self.canceling[side.index()] = false;
-                self.settle_without_head(now, policy, out);
+                self.settle_without_head(out);
             }
             Event::Killed(reason) => self.kill(reason, TerminationPhase::Request, out),
             Event::SlotFreed
@@ -154,16 +149,11 @@ impl Session {
         }
     }
 
-    /// No head will come. Once nothing is in flight, what has come is examined for the last time.
-    fn settle_without_head(&mut self, now: Instant, policy: &Policy, out: &mut Actions) {
+    /// No head will come. Once nothing is in flight, what has come, if anything, is examined for the last time.
+    fn settle_without_head(&mut self, out: &mut Actions) {
         self.proxy_stage(ProxyStage::Over);
-        if self.in_flight(Side::Client) {
-            return;
-        }
-        if self.pipe(Side::Client).has_head_part() {
+        if !self.in_flight(Side::Client) {
             self.pipe(Side::Client).read_head(out);
-        } else {
-            self.settle(now, 0, policy, out);
         }
     }
 
@@ -178,16 +168,12 @@ impl Session {
                 out.push(Action::Choose(ChooseReason::New));
             }
             Protocol::Http => {
-                self.await_request(now, policy);
+                self.state = State::ReadingPreface {
+                    deadline: now + policy.request_timeout,
+                };
                 self.pipe(Side::Client).next_head(more, out);
             }
         }
-    }
-
-    fn await_request(&mut self, now: Instant, policy: &Policy) {
-        self.state = State::ReadingPreface {
-            deadline: now + policy.request_timeout,
-        };
     }
 
     fn refuse_proxy_head(&mut self, out: &mut Actions) {

@@ -96,7 +96,7 @@ const TABLE: &[(&str, Step, Cells)] = &[
             (OPTIONAL, "reading-proxy: read-c"),
             (BEGUN, "closing: free"),
             (OVER, "reading-proxy:"),
-            (HTTP, "reading: recv-c"),
+            (HTTP, "reading-proxy: read-c"),
             (EXAMINED, "reading-proxy: read-c"),
         ],
     ),
@@ -132,7 +132,7 @@ const TABLE: &[(&str, Step, Cells)] = &[
             (OPTIONAL, "reading-proxy: cancel-c"),
             (BEGUN, "closing: cancel-c"),
             (OVER, "reading-proxy:"),
-            (HTTP, "reading:"),
+            (HTTP, "reading-proxy: cancel-c"),
             (EXAMINED, "reading-proxy: cancel-c"),
         ],
     ),
@@ -279,7 +279,8 @@ fn without_a_head_that_is_not_required_the_session_goes_on() {
         assert_eq!(story.on(TIMED_OUT), "cancel-c");
         assert_eq!(story.session.deadline(&story.policy), None);
         assert_eq!(story.on(ends[0]), "");
-        assert_eq!(story.on(ends[1]), "choose");
+        assert_eq!(story.on(ends[1]), "read-c");
+        assert_eq!(story.on(settled(0)), "choose");
         // A part of a signature.
         let mut story = Story::unsigned(Protocol::Tcp, false).after(&[TIMED_OUT]);
         assert_eq!(story.on(ends[0]), "");
@@ -297,13 +298,23 @@ fn without_a_head_that_is_not_required_the_session_goes_on() {
     assert_eq!(story.on(settled(10)), "choose");
     // The client has ended its stream, and may wait for an answer.
     let mut story = Story::behind_proxy(Protocol::Tcp, false).after(&[ACCEPTED]);
-    assert_eq!(story.on(ended(CLIENT)), "choose");
+    assert_eq!(story.on(ended(CLIENT)), "read-c");
+    assert_eq!(story.on(settled(0)), "choose");
     assert_eq!(story.after(&[CHOSEN]).on(CONNECTED), "recv-c recv-s");
-    // In HTTP mode the receive goes on.
-    let mut story = Story::unsigned(Protocol::Http, false);
-    story.now = at(4);
-    assert_eq!(story.on(TIMED_OUT), "");
-    assert_eq!(story.session.deadline(&story.policy), Some(at(14)));
-    assert_eq!(story.on(received(CLIENT, 20)), "read-c");
-    assert_eq!(story.on(preface(23)), "choose");
+    // In HTTP mode a request follows, whose time begins then.
+    for (story, part) in [
+        (Story::unsigned(Protocol::Http, false), 3),
+        (
+            Story::behind_proxy(Protocol::Http, false).after(&[ACCEPTED]),
+            0,
+        ),
+    ] {
+        let mut story = story.after(&[TIMED_OUT]);
+        story.now = at(4);
+        assert_eq!(story.on(over[0]), "");
+        assert_eq!(story.on(over[1]), "read-c");
+        let next = if part > 0 { "read-c" } else { "recv-c" };
+        assert_eq!(story.on(settled(part)), next);
+        assert_eq!(story.session.deadline(&story.policy), Some(at(14)));
+    }
 }
