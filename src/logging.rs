@@ -4,6 +4,7 @@
 //! queue; workers hand records of ended sessions to the other thread, which formats and writes
 //! them.
 
+mod journal;
 mod queue;
 
 use std::cell::Cell;
@@ -15,13 +16,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::fmt::Formatter;
 use log::kv::{Key, Value, VisitSource};
-use log::{Log, Metadata, Record};
+use log::{Level, Log, Metadata, Record};
 
 use crate::config::{AccessLog, Config};
 use crate::logic::session::Side;
 use crate::printable::{self, Printable, percent_encoded};
 use crate::privileges::{self, User};
 use crate::worker::{AccessRecord, LogBatch, LogSink};
+use journal::Stamp;
 use queue::Queue;
 
 /// Target of the access log's lines.
@@ -45,9 +47,10 @@ pub fn messages_dropped() -> u64 {
 }
 
 /// Leaves a text of one or more lines for standard error as it is: a report, or why the process
-/// ends.
-pub fn print(text: &dyn Display) {
-    MESSAGES.push(format!("{}\n", Printable(text)).into_bytes());
+/// ends. The journal is told that it is of this level.
+pub fn print(level: Level, text: &dyn Display) {
+    let text = format!("{}\n", Printable(text));
+    MESSAGES.push(journal::prefixed(MESSAGES.stamp(), level, &text).into_bytes());
 }
 
 /// Where `env_logger` writes messages: one call for each, with all of it.
@@ -108,25 +111,42 @@ thread_local! {
 ///
 /// No thread could be made, or it could not become `user`.
 pub fn init(user: Option<User>) -> io::Result<Flush> {
+    let stamp = Stamp::of(rustix::stdio::stderr());
+    MESSAGES.set_stamp(stamp);
     MESSAGES.start_writer(user, rustix::stdio::stderr())?;
     let mut messages = env_logger::Builder::new();
     messages
         .parse_filters(&std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_string()))
         .target(env_logger::Target::Pipe(Box::new(ToQueue)))
-        .format(|out, record| {
-            let time = out.timestamp_millis();
+        .format(move |out, record| {
             let (level, text) = (record.level(), Printable(record.args()));
-            writeln!(out, "[{time} {level:<5}] {text}")
+            match stamp {
+                Stamp::Priority => {
+                    write!(
+                        out,
+                        "{}",
+                        journal::prefixed(stamp, level, &format!("{text}\n"))
+                    )
+                }
+                Stamp::Time => {
+                    let time = out.timestamp_millis();
+                    writeln!(out, "[{time} {level:<5}] {text}")
+                }
+            }
         });
+    let access_stamp = Stamp::of(rustix::stdio::stdout());
     let mut lines = env_logger::Builder::new();
     lines
         .filter_level(log::LevelFilter::Info)
         .target(env_logger::Target::Stdout)
-        .format(|out, record| match FORM.get() {
-            AccessLog::Json => json_line(out, record),
-            AccessLog::Text | AccessLog::Off => {
+        .format(move |out, record| match (FORM.get(), access_stamp) {
+            (AccessLog::Json, _) => json_line(out, record),
+            (AccessLog::Text | AccessLog::Off, Stamp::Time) => {
                 let time = out.timestamp_millis();
                 writeln!(out, "[{time}] {}", record.args())
+            }
+            (AccessLog::Text | AccessLog::Off, Stamp::Priority) => {
+                writeln!(out, "{}", record.args())
             }
         });
     let split = Split {
@@ -161,7 +181,10 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
         _ => String::new(),
     };
     // Whatever `RUST_LOG` says.
-    print(&format_args!("thread '{name}' {info}{backtrace}"));
+    print(
+        Level::Error,
+        &format_args!("thread '{name}' {info}{backtrace}"),
+    );
 }
 
 /// One JSON object: the time, then the record's fields in their order.

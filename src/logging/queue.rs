@@ -11,10 +11,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use log::Level;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
+use super::journal::{Stamp, prefixed};
 use crate::privileges::{self, User};
 
 /// Bytes of lines that may wait for the writer.
@@ -43,6 +45,8 @@ struct State {
     untold: u64,
     /// Lines that were dropped since the start.
     dropped: u64,
+    /// What stands before each line.
+    stamp: Stamp,
 }
 
 impl State {
@@ -55,10 +59,11 @@ impl State {
     fn tell_dropped(&mut self) {
         let count = std::mem::take(&mut self.untold);
         if count > 0 {
-            let time = Timestamp::now();
-            let line = format!(
-                "[{time:.3} WARN ] lines dropped here because nobody read standard error: {count}\n"
-            );
+            let text = format!("lines dropped here because nobody read standard error: {count}\n");
+            let line = match self.stamp {
+                Stamp::Time => format!("[{:.3} WARN ] {text}", Timestamp::now()),
+                Stamp::Priority => prefixed(self.stamp, Level::Warn, &text),
+            };
             self.add(line.into_bytes());
         }
     }
@@ -84,6 +89,7 @@ impl Queue {
                 writing: false,
                 untold: 0,
                 dropped: 0,
+                stamp: Stamp::Time,
             }),
             changed: Condvar::new(),
         }
@@ -100,6 +106,16 @@ impl Queue {
         state.tell_dropped();
         state.add(line);
         self.changed.notify_all();
+    }
+
+    /// Says what stands before each line; without this it is the time.
+    pub fn set_stamp(&self, stamp: Stamp) {
+        self.state().stamp = stamp;
+    }
+
+    /// What stands before each line.
+    pub fn stamp(&self) -> Stamp {
+        self.state().stamp
     }
 
     /// Lines that were dropped since the start.
