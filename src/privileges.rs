@@ -12,8 +12,9 @@ use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set,
-    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
 };
 use rustix::thread::{Gid, Uid};
 
@@ -25,8 +26,10 @@ const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
 pub struct User {
     /// The user.
     pub uid: u32,
-    /// The only group.
+    /// The group.
     pub gid: u32,
+    /// The only other group: that of the admin socket, to which only a member may give it.
+    pub socket_gid: Option<u32>,
 }
 
 /// Whether the calling thread runs as root.
@@ -86,6 +89,28 @@ pub fn spawn(
     Ok(thread)
 }
 
+/// Programs that the calling thread executes from now on get what [`give_up`] has left to it, which they
+/// otherwise would not: ambient capabilities (capabilities(7)).
+///
+/// # Errors
+///
+/// The kernel does not allow it.
+pub fn keep_when_executing() -> io::Result<()> {
+    let own = capabilities(None)?;
+    let kept = own.permitted & KEPT;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            inheritable: kept,
+            ..own
+        },
+    )?;
+    if kept == KEPT {
+        configure_capability_in_ambient_set(KEPT, true)?;
+    }
+    Ok(())
+}
+
 fn give_up_bounding_set() -> io::Result<()> {
     for bit in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << bit);
@@ -115,7 +140,8 @@ fn become_user(user: User) -> io::Result<()> {
     }
     // Otherwise the change of the user takes all capabilities away.
     set_keep_capabilities(true)?;
-    set_thread_groups(&[])?;
+    let groups: Vec<Gid> = user.socket_gid.into_iter().map(Gid::from_raw).collect();
+    set_thread_groups(&groups)?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
     set_keep_capabilities(false)?;
@@ -153,14 +179,20 @@ mod tests {
         let nobody = User {
             uid: 65_534,
             gid: 65_533,
+            socket_gid: Some(65_532),
         };
         let root = is_root();
         let thread = spawn(Some(nobody), "test", || {
             assert_eq!(status("Uid"), "65534\t65534\t65534\t65534");
             assert_eq!(status("Gid"), "65533\t65533\t65533\t65533");
-            assert_eq!(status("Groups"), "");
+            assert_eq!(status("Groups"), "65532");
             assert!(
-                give_up(Some(User { uid: 0, gid: 0 })).is_err(),
+                give_up(Some(User {
+                    uid: 0,
+                    gid: 0,
+                    socket_gid: None
+                }))
+                .is_err(),
                 "no way back"
             );
         });

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, Family, HealthCheck,
-    HttpMode, Identity, Inspect, Listen, Loaded, Mode, OnDown, OnEmpty, Report, SameSite, Sticky,
+    self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, Family, Group,
+    HealthCheck, HttpMode, Identity, Inspect, Listen, Loaded, Mode, OnDown, OnEmpty, Report,
+    SameSite, Sticky,
 };
 
 #[path = "config/properties.rs"]
@@ -22,8 +23,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 34;
-const INVALID_COUNT: usize = 101;
+const VALID_COUNT: usize = 35;
+const INVALID_COUNT: usize = 102;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -143,6 +144,10 @@ fn the_maximal_file_means_what_it_says() {
     let expected = Admin {
         listen: Some("127.0.0.1:8404".parse().unwrap()),
         socket: Some("/run/ringway/admin.sock".into()),
+        socket_group: Some(Group {
+            name: "4711".to_owned(),
+            gid: 4711,
+        }),
         token_file: Some("/etc/ringway/token".into()),
         read_only: false,
         page: Some("/haproxy_stats".to_owned()),
@@ -226,6 +231,14 @@ fn the_maximal_file_means_what_it_says() {
         backup: true,
     };
     assert_eq!(backend.discover.as_ref(), Some(&discover));
+}
+
+#[test]
+fn a_file_without_a_frontend_is_valid_beside_an_admin_listener_and_gives_a_warning() {
+    let loaded = valid("no_frontend");
+    assert!(loaded.config.frontends.is_empty());
+    let warnings = loaded.warnings.to_string();
+    assert!(warnings.starts_with("warning: no frontend"), "{warnings}");
 }
 
 #[test]
@@ -525,6 +538,7 @@ backup = false                        # default
     let expected = r#"[admin]
 listen = "127.0.0.1:8404"             # resolved from localhost:8404
 # socket                              # default: none
+# socket_group                        # default: none
 # token_file                          # default: none
 read_only = false                     # default
 # page                                # default: none"#;

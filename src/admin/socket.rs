@@ -1,10 +1,11 @@
 //! The Unix socket of `[admin] socket`: its file, from the first to the last moment.
 //!
-//! Only the user that the balancer runs as, and root, may use it: its mode is 0600 before anybody
-//! can connect. A file that a process left behind is replaced; one behind which a process lives is not.
+//! Only the user that the balancer runs as, root, and a group that is configured may use it: its mode is 0600
+//! or 0660 before anybody can connect. A file that a process left behind is replaced; one behind which a process lives is not.
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,18 @@ use crate::privileges::User;
 
 /// Who may connect: the owner.
 const MODE: u32 = 0o600;
+
+/// The owner and the group.
+const MODE_FOR_GROUP: u32 = 0o660;
+
+/// To whom the file is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Owner {
+    /// Its user; `None`: whoever runs this.
+    pub user: Option<User>,
+    /// The number of the group that may use it, too.
+    pub group: Option<u32>,
+}
 
 /// Length of its accept queue.
 const BACKLOG: i32 = 64;
@@ -55,22 +68,19 @@ fn identity(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino(), changed.0, changed.1))
 }
 
-/// Opens it, on the current runtime. Its file belongs to `owner`, or to whoever runs this.
+/// Opens it, on the current runtime. Its file belongs to `owner`.
 ///
 /// # Errors
 ///
 /// What speaks against it, and the cure.
-pub(super) async fn bind(
-    path: &Path,
-    owner: Option<User>,
-) -> Result<(UnixListener, SocketFile), String> {
+pub(super) async fn bind(path: &Path, owner: Owner) -> Result<(UnixListener, SocketFile), String> {
     let asked = path.to_owned();
     let holder = move || owner::of_path(&asked);
     let opened = binding::open(&path.display(), || open(path, owner), holder).await;
     opened.map_err(|refused| refusal(path, &refused))
 }
 
-fn open(path: &Path, owner: Option<User>) -> io::Result<(UnixListener, SocketFile)> {
+fn open(path: &Path, owner: Owner) -> io::Result<(UnixListener, SocketFile)> {
     make_way(path)?;
     let address = SockAddr::unix(path).map_err(|_| {
         io::Error::other("the path is too long for a socket: at most 107 bytes are possible")
@@ -80,9 +90,7 @@ fn open(path: &Path, owner: Option<User>) -> io::Result<(UnixListener, SocketFil
     // The kernel makes the file with the mode of the socket: another file could be at the path later.
     rustix::fs::fchmod(&socket, MODE.into())?;
     socket.bind(&address)?;
-    if let Some(owner) = owner {
-        give(path, owner)?;
-    }
+    give(path, owner)?;
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path)?,
@@ -93,13 +101,31 @@ fn open(path: &Path, owner: Option<User>) -> io::Result<(UnixListener, SocketFil
 }
 
 /// Gives the file to its owner, if it is a socket: whoever may write to the folder can replace it.
-fn give(path: &Path, owner: User) -> rustix::io::Result<()> {
+fn give(path: &Path, owner: Owner) -> io::Result<()> {
+    if owner.user.is_none() && owner.group.is_none() {
+        return Ok(());
+    }
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
     if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
-        return Err(Errno::NOTSOCK);
+        return Err(Errno::NOTSOCK.into());
     }
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-    rustix::fs::chownat(&file, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+    let uid = owner.user.map(|user| Uid::from_raw(user.uid));
+    let gid = owner.group.or(owner.user.map(|user| user.gid));
+    let gid = gid.map(Gid::from_raw);
+    let given = rustix::fs::chownat(&file, c"", uid, gid, AtFlags::EMPTY_PATH);
+    given.map_err(|error| match (error, owner.group) {
+        (Errno::PERM, Some(group)) => io::Error::other(format!(
+            "this user may not give it to group {group}: make the user a member (`SupplementaryGroups=` of the \
+             unit, `usermod -aG`), or remove socket_group"
+        )),
+        (error, _) => error.into(),
+    })?;
+    if owner.group.is_some() {
+        // By the descriptor, whatever is at the path by now (proc(5)).
+        let file = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::chmod(file, MODE_FOR_GROUP.into())?;
+    }
+    Ok(())
 }
 
 /// Removes what an ended process left there; one that listens is `AddrInUse`.
@@ -179,11 +205,11 @@ mod tests {
     async fn it_is_the_owners_alone_and_goes_with_the_process() {
         let folder = Folder::new("owner");
         let path = folder.0.join("admin.sock");
-        let (_listener, file) = bind(&path, None).await.unwrap();
+        let (_listener, file) = bind(&path, Owner::default()).await.unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
-        let refused = bind(&path, None).await.unwrap_err();
+        let refused = bind(&path, Owner::default()).await.unwrap_err();
         assert!(refused.contains("another process listens"), "{refused}");
         assert!(path.exists());
         drop(file);
@@ -191,12 +217,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_group_may_use_it_too() {
+        let folder = Folder::new("group");
+        let path = folder.0.join("admin.sock");
+        let own = rustix::process::getegid().as_raw();
+        let owner = Owner {
+            user: None,
+            group: Some(own),
+        };
+        let (_listener, _file) = bind(&path, owner).await.unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
+        assert_eq!(metadata.gid(), own);
+    }
+
+    #[tokio::test]
     async fn what_a_process_left_is_replaced_and_what_is_another_s_is_not_removed() {
         let folder = Folder::new("stale");
         let path = folder.0.join("admin.sock");
-        let (listener, left) = bind(&path, None).await.unwrap();
+        let (listener, left) = bind(&path, Owner::default()).await.unwrap();
         drop(listener);
-        let (_listener, file) = bind(&path, None).await.unwrap();
+        let (_listener, file) = bind(&path, Owner::default()).await.unwrap();
         UnixStream::connect(&path).unwrap();
         drop(left);
         assert!(path.exists(), "it is not that of the first any more");
@@ -215,7 +256,7 @@ mod tests {
             (long.as_path(), "at most 107 bytes"),
             (Path::new("/nowhere/admin.sock"), "mkdir -p /nowhere"),
         ] {
-            let refused = bind(path, None).await.unwrap_err();
+            let refused = bind(path, Owner::default()).await.unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::address::RawListen;
 use super::error::Diagnostics;
 use super::field::Field;
+use super::identity::{Group, validate_group};
 use super::problem::{Problem, Span, shorten};
 
 /// Bytes of the path of a Unix socket (unix(7): 108 with the final zero).
@@ -28,6 +29,8 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// Path of a Unix socket, 1 to 107 bytes.
     pub socket: Option<PathBuf>,
+    /// The group that may use it as well; then there is a `socket`.
+    pub socket_group: Option<Group>,
     /// File with the token that actions over `listen` need; not yet read.
     pub token_file: Option<PathBuf>,
     /// Over `listen` everybody may read and nobody may change anything. Then there is no `token_file`.
@@ -53,6 +56,7 @@ pub(super) struct RawAdmin {
     pub span: Span,
     pub listen: Field<RawListen>,
     pub socket: Field<PathBuf>,
+    pub socket_group: Field<String>,
     pub token_file: Field<PathBuf>,
     pub read_only: Field<bool>,
     pub page: Field<String>,
@@ -84,6 +88,13 @@ pub(super) fn validate_admin(
         );
         out.error(written.span(), problem);
     }
+    if let (Some(group), Field::Absent) = (raw.socket_group.written(), &raw.socket) {
+        let problem = Problem::new(
+            "`socket_group` without `socket`",
+            "add socket = \"/run/ringway/admin.sock\"",
+        );
+        out.error(group.span(), problem);
+    }
     if let (Some(written), Some(listen)) = (raw.listen.written(), listen)
         && let Err(problem) = check_reach(&listen, token || read_only)
     {
@@ -92,6 +103,7 @@ pub(super) fn validate_admin(
     Admin {
         listen,
         socket: raw.socket.get().cloned(),
+        socket_group: validate_group(out, &raw.socket_group),
         token_file: raw.token_file.get().cloned(),
         read_only,
         page: raw.page.get().cloned(),
@@ -193,6 +205,7 @@ mod tests {
         let written = Admin {
             listen: None,
             socket: Some(PathBuf::from("/run/ringway/admin.sock")),
+            socket_group: None,
             token_file: Some(PathBuf::from("/etc/ringway/token")),
             read_only: false,
             page: Some("/lb".to_owned()),

@@ -22,6 +22,15 @@ pub struct Identity {
     pub gid: u32,
 }
 
+/// A group of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// As it was written.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+}
+
 /// What an operator wrote.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawIdentity {
@@ -60,6 +69,17 @@ pub(super) fn validate_identity(out: &mut Diagnostics, raw: &RawIdentity) -> Opt
         group: raw.group.get().cloned(),
         uid: found.uid,
         gid: gid?,
+    })
+}
+
+/// Finds the number of a group; `None`: none was written, or something was reported.
+pub(super) fn validate_group(out: &mut Diagnostics, raw: &Field<String>) -> Option<Group> {
+    let written = raw.written()?;
+    let name = written.get_ref().clone();
+    let gid = find_group(&name).map_err(|problem| out.error(written.span(), problem));
+    Some(Group {
+        name,
+        gid: gid.ok()?,
     })
 }
 

@@ -64,7 +64,7 @@ pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::Report;
 pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
 pub use http_mode::{ForwardedFor, HttpMode, Inspect, Mode};
-pub use identity::Identity;
+pub use identity::{Group, Identity};
 pub use keepalive::Keepalive;
 pub use listen::{Listen, overlap};
 pub use load::{Loaded, check, check_text, load, parse};

@@ -156,6 +156,8 @@ fn admin(page: &mut Page, admin: &Admin, written: Option<&RawAdmin>) {
         None => page.absent("listen", "none"),
     }
     page.limit("socket", file(admin.socket.as_ref()), "none");
+    let group = admin.socket_group.as_ref().map(|group| quoted(&group.name));
+    page.limit("socket_group", group, "none");
     page.limit("token_file", file(admin.token_file.as_ref()), "none");
     let comment = written.and_then(|written| unwritten(&written.read_only));
     page.line("read_only", admin.read_only, comment);

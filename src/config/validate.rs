@@ -48,9 +48,12 @@ pub(super) fn validate(
     let backends: Vec<_> = raw.backends.iter().map(|b| check.backend(b)).collect();
     if raw.frontends.is_empty() && !raw.incomplete {
         let cure = "add a section [frontend.NAME] with `listen` and `backend`";
-        check
-            .out
-            .error(lines.end(), Problem::new("no frontend", cure));
+        let problem = Problem::new("no frontend", cure);
+        // With an admin listener the process does something, and a reload gives it a frontend.
+        match admin {
+            Some(_) => check.out.warning(lines.end(), problem),
+            None => check.out.error(lines.end(), problem),
+        }
     }
     check.unused_backends();
     Some(Config {

@@ -162,6 +162,7 @@ fn key() -> impl Strategy<Value = String> {
         "user",
         "group",
         "socket",
+        "socket_group",
         "token_file",
         "page",
         "access_log",

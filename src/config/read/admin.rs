@@ -23,6 +23,7 @@ pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<R
             value::parsed(out, entry, parse)
         }),
         socket: section.take("socket", read_socket),
+        socket_group: section.take("socket_group", value::string),
         token_file: section.take("token_file", |out, entry| {
             value::file_path(out, entry, "/etc/ringway/token")
         }),

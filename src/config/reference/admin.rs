@@ -39,6 +39,18 @@ const KEYS: &[Key] = &[
         ..Key::BASE
     },
     Key {
+        name: "socket_group",
+        value: Value::Text(Text::USER),
+        meaning: "A group whose members may use `socket`, by its name or its number.",
+        default: Default::Words("none: only the process's user and root may use it"),
+        bounds: "a group of this host, which the process's user is in, or the process starts as root",
+        needs: Some("socket"),
+        example: "\"adm\"",
+        note: "Members may do everything over the socket but upgrade and take over, which are for the \
+               process's user and root.",
+        ..Key::BASE
+    },
+    Key {
         name: "token_file",
         value: Value::Text(Text::FILE),
         meaning: "A file with the token that a request over `listen` needs to change something.",

@@ -68,6 +68,8 @@ pub struct Key {
     pub bounds: &'static str,
     /// Another key of the section and the choice without which this one must not be written.
     pub only_with: Option<(&'static str, &'static str)>,
+    /// Another key of the section that must be written as well.
+    pub needs: Option<&'static str>,
     /// A value as the file has it; empty for a section.
     pub example: &'static str,
     /// More that is worth knowing: plain sentences; may be empty.
@@ -83,6 +85,7 @@ impl Key {
         default: Default::Required,
         bounds: "",
         only_with: None,
+        needs: None,
         example: "",
         note: "",
     };
@@ -217,7 +220,13 @@ pub fn bounds(key: &Key) -> String {
     let condition = key
         .only_with
         .map(|(other, choice)| format!("only with `{other} = {}`", quoted(choice)));
-    let parts = [told, key.bounds.to_owned(), condition.unwrap_or_default()];
+    let needs = key.needs.map(|other| format!("only with `{other}`"));
+    let parts = [
+        told,
+        key.bounds.to_owned(),
+        condition.unwrap_or_default(),
+        needs.unwrap_or_default(),
+    ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("; ")
 }

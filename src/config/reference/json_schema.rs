@@ -48,6 +48,12 @@ fn object(section: &Section) -> Map<String, Json> {
         let one: Vec<Json> = one.map(|key| json!({ "required": [key] })).collect();
         object.insert("anyOf".to_owned(), one.into());
     }
+    let needs =
+        all_keys(section).filter_map(|key| Some((key.name.to_owned(), json!([key.needs?]))));
+    let needs: Map<String, Json> = needs.collect();
+    if !needs.is_empty() {
+        object.insert("dependencies".to_owned(), needs.into());
+    }
     let conditions: Vec<Json> = all_keys(section).filter_map(condition).collect();
     if !conditions.is_empty() {
         object.insert("allOf".to_owned(), conditions.into());

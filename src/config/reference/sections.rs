@@ -12,11 +12,12 @@ static SECTIONS: &[Section] = &[
         kind: Kind::Root,
         path: "",
         title: "the top level",
-        about: "A file has these sections; at least one [frontend.NAME] and one [backend.NAME] are \
-                needed.",
+        about: "A file has these sections; at least one [frontend.NAME] with its [backend.NAME], or \
+                [admin], is needed. Without a frontend the process serves nobody until a reload gives \
+                it one.",
         keys: ROOT,
         also: None,
-        one_needed: &[],
+        one_needed: &["frontend", "admin"],
     },
     global::SECTION,
     admin::SECTION,
@@ -59,12 +60,15 @@ const ROOT: &[Key] = &[
         name: "frontend",
         value: Value::NamedSections(Kind::Frontend),
         meaning: "Where clients connect.",
+        default: Default::Words("there is none"),
+        needs: Some("backend"),
         ..Key::BASE
     },
     Key {
         name: "backend",
         value: Value::NamedSections(Kind::Backend),
         meaning: "Pools of servers.",
+        default: Default::Words("there is none"),
         ..Key::BASE
     },
 ];
