@@ -1,13 +1,14 @@
 //! The program: reads the command line, does what it says, chooses the exit status.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ringway::cli::{Cli, Command, File, Overrides, Pool};
+use log::Level;
+use ringway::cli::{Cli, Command, File, OperatorCommand, Overrides, Pool};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
-use ringway::serve::{Options, Source, StartError};
+use ringway::serve::{Options, Program, Source, StartError};
 use ringway::{admin, demo, doctor, generate, logging, operator, serve};
 
 /// Does what the command line says.
@@ -40,6 +41,11 @@ pub fn main() -> ExitCode {
         }
         Command::Demo { engine } => logged(None, || finish(demo::run(engine))),
         Command::Doctor => doctor::run(),
+        Command::Operator(OperatorCommand::Upgrade { process })
+            if !is_valid(&process.file.path) =>
+        {
+            ExitCode::FAILURE
+        }
         Command::Operator(command) => operator::run(command),
         Command::Completions { shell, candidates } => match (shell, candidates) {
             (Some(shell), _) => print(&generate::completions(shell)),
@@ -66,13 +72,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs a command that serves. All its messages to standard error go through the log, whose thread runs as
-/// `identity`.
-fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> ExitCode {
-    match logging::init(serve::user(identity)) {
+/// the user that `config` names.
+fn logged(config: Option<&Config>, serve: impl FnOnce() -> ExitCode) -> ExitCode {
+    match logging::init(config.and_then(serve::user)) {
         // Dropped at the end, which writes what is left.
         Ok(_flush) => serve(),
         Err(error) => {
-            match identity {
+            match config.and_then(|config| config.global.identity.as_ref()) {
                 Some(Identity { user, .. }) => eprintln!(
                     "error: cannot run as user `{user}`: {error}: start as root, or remove `user`"
                 ),
@@ -87,13 +93,13 @@ fn logged(identity: Option<&Identity>, serve: impl FnOnce() -> ExitCode) -> Exit
 fn run(file: File, overrides: Overrides, takeover: Option<Option<PathBuf>>) -> ExitCode {
     match config::load(&file.path, &serve::resolve_host) {
         Ok(loaded) => {
-            let identity = loaded.config.global.identity.clone();
-            logged(identity.as_ref(), || {
+            let config = loaded.config.clone();
+            logged(Some(&config), || {
                 run_loaded(loaded, file, overrides, takeover)
             })
         }
         Err(report) => logged(None, || {
-            logging::print(&report);
+            logging::print(Level::Error, &report);
             ExitCode::FAILURE
         }),
     }
@@ -106,19 +112,30 @@ fn run_loaded(
     takeover: Option<Option<PathBuf>>,
 ) -> ExitCode {
     if !loaded.warnings.is_empty() {
-        logging::print(&loaded.warnings);
+        logging::print(Level::Warn, &loaded.warnings);
     }
     let config = loaded.config;
     let own = config.admin.as_ref().and_then(|admin| admin.socket.clone());
     let socket = takeover.map(|named| named.or(own));
     if socket == Some(None) {
         logging::print(
+            Level::Error,
             &"error: there is no admin socket to take over by: set `socket` in [admin], or \
               write `--takeover=SOCKET`",
         );
         return ExitCode::FAILURE;
     }
     serve(config, overrides, Some(file), socket.flatten())
+}
+
+/// Whether this version of the program takes a file that is there; prints what is wrong with it. A file that is
+/// not there is for whoever needs it to miss.
+fn is_valid(path: &Path) -> bool {
+    let report = match path.exists() {
+        true => config::load(path, &serve::resolve_host).err(),
+        false => None,
+    };
+    report.inspect(|report| eprintln!("{report}")).is_none()
 }
 
 fn check(file: &File, print_effective: bool) -> ExitCode {
@@ -159,7 +176,7 @@ fn serve_simple(
         Ok(config) => serve(config, overrides, None, None),
         Err(problems) => {
             for problem in problems {
-                logging::print(&format_args!("error: {problem}"));
+                logging::print(Level::Error, &format_args!("error: {problem}"));
             }
             ExitCode::FAILURE
         }
@@ -186,7 +203,7 @@ fn serve(
     takeover: Option<PathBuf>,
 ) -> ExitCode {
     if let Err(problem) = apply(&overrides, &mut config) {
-        logging::print(&format_args!("error: {problem}"));
+        logging::print(Level::Error, &format_args!("error: {problem}"));
         return ExitCode::FAILURE;
     }
     let source = file.map(|file| -> Source {
@@ -199,7 +216,16 @@ fn serve(
             Ok((config, warnings))
         })
     });
-    finish(serve::run(config, Options { source, takeover }, |_| {}))
+    let program = source.as_ref().and_then(|_| {
+        let own = std::env::current_exe().ok()?;
+        Some(Program::new(std::env::args_os(), own))
+    });
+    let options = Options {
+        source,
+        takeover,
+        program,
+    };
+    finish(serve::run(config, options, |_| {}))
 }
 
 /// Replaces values of the configuration by options of the command line.
@@ -240,7 +266,7 @@ fn finish(result: Result<(), StartError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::print(&format_args!("error: {error}"));
+            logging::print(Level::Error, &format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -31,6 +31,16 @@ pub(super) enum Peer {
     Remote(SocketAddr),
 }
 
+impl Peer {
+    /// Whether it is the user that this process runs as, or root, over the Unix socket.
+    pub fn is_owner(self) -> bool {
+        match self {
+            Peer::Local { uid, .. } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
+            Peer::Remote(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

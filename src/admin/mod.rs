@@ -28,6 +28,7 @@
 //! | `openapi` | `/api/v1/openapi.json` |
 //! | `reload` | `/api/v1/reload` |
 //! | `takeover` | `/api/v1/takeover` |
+//! | `upgrade` | `/api/v1/upgrade` |
 //!
 //! A route is added by a module with a function `routes`, which `router` merges, and described in
 //! `openapi`.
@@ -64,6 +65,7 @@ mod state;
 mod stats;
 mod streaming;
 mod takeover;
+mod upgrade;
 
 #[cfg(test)]
 mod counters;
@@ -80,12 +82,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 use crate::config;
-use crate::control::api::{Actions, StartError, TakeoverServer, binding, owner};
+use crate::control::api::{Actions, StartError, binding, owner};
 use crate::privileges::User;
 use crate::task;
 use crate::token::Token;
 use access::{Guard, Rights};
 use context::Context;
+pub(crate) use context::Succession;
 use error::Refusal;
 use feed::Feed;
 pub use openapi::document as openapi;
@@ -136,7 +139,10 @@ impl Admin {
             None => None,
         };
         let unix = match &config.socket {
-            Some(path) => Some(bind_unix(path, owner).await?),
+            Some(path) => {
+                let group = config.socket_group.as_ref().map(|group| group.gid);
+                Some(bind_unix(path, socket::Owner { user: owner, group }).await?)
+            }
             None => None,
         };
         let page = config.page.clone();
@@ -163,7 +169,7 @@ impl Admin {
 
     /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
-    pub fn start(self, state: State, actions: Actions, takeover: TakeoverServer) -> Serving {
+    pub fn start(self, state: State, actions: Actions, succession: Succession) -> Serving {
         let state = Arc::new(state);
         task::spawn(state::keep_history(Arc::clone(&state)));
         let feed = Feed::new();
@@ -173,7 +179,7 @@ impl Admin {
             state,
             actions: Arc::new(actions),
             guard: Guard::new(self.rights),
-            takeover,
+            succession,
             event_streams: Streams::new(events::STREAMS_MAX),
             page: self.page,
         });
@@ -215,7 +221,7 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
 
 async fn bind_unix(
     path: &Path,
-    owner: Option<User>,
+    owner: socket::Owner,
 ) -> Result<(UnixListener, SocketFile), StartError> {
     socket::bind(path, owner)
         .await
@@ -242,6 +248,7 @@ fn router(context: Context) -> Router {
         .merge(client_addresses::routes(&context))
         .merge(reload::routes(&context))
         .merge(takeover::routes(&context))
+        .merge(upgrade::routes(&context))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::map_response(secured))

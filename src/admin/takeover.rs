@@ -22,19 +22,24 @@ pub(super) fn routes(context: &Context) -> Router<Context> {
 }
 
 async fn take_over(
-    State(Context { takeover, .. }): State<Context>,
+    State(Context { succession, .. }): State<Context>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let local = matches!(request.extensions().get(), Some(Peer::Local { .. }));
-    if !local {
-        let why = "sockets can be handed over by the admin socket only";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, why));
-    }
+    // Whoever gets the sockets gets what clients send.
+    let peer = request.extensions().get().copied();
+    peer.is_some_and(Peer::is_owner)
+        .then_some(())
+        .ok_or_else(|| {
+            let why = "sockets are handed over by the admin socket only, to the user that this \
+                       process runs as and to root";
+            Refusal::new(StatusCode::FORBIDDEN, why)
+        })?;
     let wanted = request.headers().get(header::UPGRADE);
     if wanted.is_none_or(|wanted| wanted != api::PROTOCOL) {
         let why = format!("this path is for `Upgrade: {}`", api::PROTOCOL);
         return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, why));
     }
+    let takeover = succession.takeover;
     let offer = takeover.offer().await;
     let offer = offer.map_err(|why| Refusal::new(StatusCode::CONFLICT, why))?;
     let upgrade = hyper::upgrade::on(request);

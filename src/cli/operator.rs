@@ -94,6 +94,14 @@ Examples:
 
 Exit status: 0 the new configuration holds, 1 it is refused and the old one holds.";
 
+const UPGRADE_EXAMPLES: &str = "\
+Examples:
+  ringway upgrade
+
+After a new version was installed: the running process starts it, hands its listeners over and
+finishes its sessions. For a process that systemd has started. Exit status: 0 the new process serves,
+1 it does not and the old one serves on.";
+
 const EVENTS_EXAMPLES: &str = "\
 Examples:
   ringway events
@@ -244,6 +252,13 @@ pub enum Command {
     /// Have the running process read its configuration file again
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+    },
+    /// Have the program as it is installed now take over from the running process, losing no session
+    #[command(after_help = UPGRADE_EXAMPLES)]
+    Upgrade {
         /// The process
         #[command(flatten)]
         process: Process,

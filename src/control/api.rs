@@ -14,4 +14,5 @@ pub use super::reload::Reloader;
 pub use super::server_change::{Attribution, ServerChange};
 pub use super::sessions::CLOSE_TIMEOUT;
 pub use super::takeover::{PATH, PROTOCOL, TakeoverServer};
+pub use super::upgrade::Upgrader;
 pub use crate::logic::health::AdminState;

@@ -31,4 +31,5 @@ pub(crate) mod sources;
 pub(crate) mod state_file;
 pub(crate) mod systemd;
 pub(crate) mod takeover;
+pub(crate) mod upgrade;
 pub(crate) mod workers;

@@ -22,6 +22,12 @@ pub async fn ready() {
     .await;
 }
 
+/// This is the main process now, in place of one that goes on until its sessions have ended. The manager reads
+/// this before it hears of the end of that one, if it is sent before: notifications come first.
+pub async fn main_process() {
+    tell(|| Ok(vec![NotifyState::MainPid(std::process::id())])).await;
+}
+
 /// It reads its configuration again; [`ready`] ends that, however it went.
 pub async fn reloading() {
     tell(|| {

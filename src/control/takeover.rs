@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::added_servers::AddedServer;
 use super::listeners::{ListenerKey, TransferredListener};
@@ -152,6 +152,8 @@ fn read_kept(from: &mut UnixStream) -> io::Result<Vec<usize>> {
 pub struct TakeoverServer {
     reloader: Reloader,
     accepted: mpsc::Sender<AcceptedTakeover>,
+    /// Another process has taken over.
+    taken_over: watch::Sender<bool>,
 }
 
 /// Another process has taken over and accepts now.
@@ -166,7 +168,12 @@ impl TakeoverServer {
     /// Creates it; the receiver gets a takeover that has succeeded.
     pub fn new(reloader: Reloader) -> (Self, mpsc::Receiver<AcceptedTakeover>) {
         let (accepted, receiver) = mpsc::channel(1);
-        (TakeoverServer { reloader, accepted }, receiver)
+        let server = TakeoverServer {
+            reloader,
+            accepted,
+            taken_over: watch::Sender::new(false),
+        };
+        (server, receiver)
     }
 
     /// The listeners that can be transferred now; no reload begins while they exist.
@@ -179,6 +186,12 @@ impl TakeoverServer {
         offer.inspect_err(|why| log::warn!("nothing is handed over: {why}"))
     }
 
+    /// Waits until another process has taken over.
+    pub async fn taken_over(&self) {
+        // It cannot be closed while this exists.
+        let _ = self.taken_over.subscribe().wait_for(|over| *over).await;
+    }
+
     /// Transfers the listeners to the process at the other end of `to`. A failure is logged, and this process
     /// goes on.
     pub async fn transfer(&self, to: UnixStream, offer: ListenerTransfer) {
@@ -189,6 +202,7 @@ impl TakeoverServer {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
         {
             Ok(accepted) => {
+                self.taken_over.send_replace(true);
                 // Fails only when this process ends.
                 let _ = self.accepted.send(accepted).await;
             }

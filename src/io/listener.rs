@@ -161,6 +161,8 @@ impl Listener {
         // SAFETY: (D) it is open and was passed for us alone: nothing else in this process
         // closes a number that the operator named as a listener.
         let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        // Programs that this process starts must not have it.
+        let _ = rustix::io::fcntl_setfd(&owned, rustix::io::FdFlags::CLOEXEC);
         let checked = check_inherited(&owned);
         let listener = Listener(owned);
         match checked {

@@ -202,7 +202,10 @@ impl Client {
                 "no process listens at {address}: start it, or name another by --admin SOCKET-OR-URL"
             ),
             ErrorKind::PermissionDenied => {
-                format!("{address} is for the user that the process runs as, and for root")
+                format!(
+                    "{address} is for the user that the process runs as, for root, and for members of \
+                     `socket_group` in [admin]"
+                )
             }
             _ => format!("{address} can't be reached: {error}"),
         })

@@ -21,6 +21,7 @@ mod status;
 mod table;
 mod target;
 mod top;
+mod upgrade;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -114,6 +115,9 @@ async fn execute(command: Command) -> Result<(), Failure> {
         }
         Command::Reload { process } => {
             reload(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
+        }
+        Command::Upgrade { process } => {
+            upgrade::run(&Client::new(&process)?.patient(RELOAD_TIMEOUT)).await
         }
         Command::Healthcheck { process, ready } => {
             healthcheck(&Client::new(&process)?, ready).await

@@ -6,15 +6,15 @@
 mod stop;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::SignalKind;
 use tokio::sync::{mpsc, watch};
 
-use crate::admin::{self, Admin};
-use crate::config::{Config, Identity};
+use crate::admin::{self, Admin, Succession};
+use crate::config::Config;
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
@@ -36,6 +36,8 @@ use crate::control::sources;
 use crate::control::state_file::{self, Refused, StateFile};
 use crate::control::systemd;
 use crate::control::takeover::{self, TakeoverClient, TakeoverServer};
+pub use crate::control::upgrade::Program;
+use crate::control::upgrade::Upgrader;
 use crate::control::workers::{WorkerSetup, Workers};
 use crate::io::host;
 use crate::logging::Writer;
@@ -69,6 +71,8 @@ pub struct Options {
     pub source: Option<Source>,
     /// The admin socket of the process to take over from.
     pub takeover: Option<PathBuf>,
+    /// How this process was started, if it can be started again.
+    pub program: Option<Program>,
 }
 
 /// Runs the balancer until a signal ends it. `started` gets the bound addresses once all are
@@ -82,7 +86,7 @@ pub fn run(
     options: Options,
     started: impl FnOnce(&ListenAddresses),
 ) -> Result<(), StartError> {
-    let user = user(config.global.identity.as_ref());
+    let user = user(&config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Threads for what may block.
@@ -114,10 +118,14 @@ pub fn check_discovery(config: &Config) -> Vec<String> {
 }
 
 /// As whom threads serve, if that is configured.
-pub fn user(identity: Option<&Identity>) -> Option<User> {
+pub fn user(config: &Config) -> Option<User> {
+    let admin = config.admin.as_ref();
+    let socket_group = admin.and_then(|admin| admin.socket_group.as_ref());
+    let identity = config.global.identity.as_ref();
     identity.map(|identity| User {
         uid: identity.uid,
         gid: identity.gid,
+        socket_gid: socket_group.map(|group| group.gid),
     })
 }
 
@@ -129,7 +137,7 @@ async fn serve(
     // Before anything listens: no signal may meet the default handlers.
     let mut signals = Signals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
-    let user = user(config.global.identity.as_ref());
+    let user = user(&config);
     let worker_count = config.global.workers.unwrap_or_else(host::parallelism);
     let limits = Limits::of(
         &config,
@@ -201,6 +209,8 @@ async fn serve(
         &log,
     )?;
     if let Some(taken) = taken {
+        // What can fail has not; the other process may end with the next step.
+        systemd::main_process().await;
         finish_takeover(taken, applied.kept).await;
         workers.handles().send(|| Command::AcceptAnew);
         // Overrides of the other process may be in no file yet; a failure is logged.
@@ -261,7 +271,12 @@ async fn serve(
             reloader.clone(),
         );
         state.discovery = discovery.statuses().clone();
-        serving = Some(admin.start(state, actions, takeover_server.clone()));
+        let socket = admin.socket().map(Path::to_owned);
+        let successor = Succession {
+            takeover: takeover_server.clone(),
+            upgrader: Upgrader::new(options.program, socket, user),
+        };
+        serving = Some(admin.start(state, actions, successor));
     }
     let forgetting = task::spawn(registry.clone().forget_left());
     let dropping = task::spawn(drop_absent(Arc::clone(&overrides), active.clone()));

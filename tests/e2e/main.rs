@@ -84,3 +84,4 @@ mod takeover;
 mod timeouts;
 mod top;
 mod unread;
+mod upgrade;

@@ -12,6 +12,7 @@ use super::super::members::{NewServer, Removal};
 use super::super::reload;
 use super::super::servers::{Change, Changed};
 use super::super::sessions::{self, SessionsClosed};
+use super::super::upgrade;
 use crate::control::api;
 
 /// One method of one path.
@@ -228,6 +229,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         refusals: &[401, 403, 421, 426],
         ..BASE
     },
+    Operation {
+        method: "post",
+        path: "/api/v1/upgrade",
+        summary: "Starts the program again, which takes over",
+        description: "For `ringway upgrade`, over the Unix socket only. The answer comes when the new \
+                      process accepts, or when it has ended and nothing has changed.",
+        body: Some(of::<reload::Nothing>),
+        answer: Answer::Json(of::<upgrade::Upgraded>),
+        refusals: &[400, 401, 403, 409, 413, 415, 421, 422],
+        ..BASE
+    },
 ];
 
 /// What most operations have in common, to be filled in.
@@ -251,7 +263,8 @@ pub(super) const REFUSALS: &[(u16, &str)] = &[
     (401, "A token is needed, or it is wrong."),
     (
         403,
-        "Without `token_file` nothing is changed over TCP; or a page of another origin asks.",
+        "Without `token_file` nothing is changed over TCP; a page of another origin asks; or it is for \
+         root only.",
     ),
     (
         404,
