@@ -31,6 +31,9 @@ run scripts/model.sh short
 run scripts/sanitize.sh --quick
 run scripts/kubernetes/check.sh
 run env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+# The package, of the program that the tests have used, in a fresh Debian under systemd.
+package="$(run scripts/package.sh --program target/debug/ringway)"
+run scripts/package/test.sh "$package"
 # Every micro-benchmark once: they must keep working, their numbers are of no interest here.
 # With the profile of the tests, whose dependencies are built by now.
 run cargo bench --profile test -- --test

@@ -117,6 +117,41 @@ fn every_configuration_is_valid() {
     }
 }
 
+/// The lines that `check` prints to standard error for a configuration, which must be valid.
+#[track_caller]
+fn warnings(text: &str) -> String {
+    let resolver = &config::system_resolver;
+    let loaded = config::parse("ringway.toml", text, resolver);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{text}\n{report}"));
+    loaded.warnings.to_string()
+}
+
+#[test]
+fn the_configurations_of_the_package_are_valid() {
+    // The package makes the group.
+    let installed = read("scripts/package/ringway.toml").replace("\"ringway-admin\"", "\"root\"");
+    assert!(warnings(&installed).starts_with("warning: no frontend"));
+    let (keys, example) = installed
+        .split_once("# [frontend.web]")
+        .expect("an example");
+    let example = example.replace("\n# ", "\n").replace("\n#\n", "\n");
+    assert_eq!(warnings(&format!("{keys}[frontend.web]{example}")), "");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package/examples");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let text = fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        let expected = if text.contains("[frontend.") {
+            ""
+        } else {
+            "warning: no frontend"
+        };
+        assert!(warnings(&text).starts_with(expected), "{text}");
+        assert_eq!(warnings(&text).is_empty(), expected.is_empty(), "{text}");
+        count += 1;
+    }
+    assert!(count > 3, "only {count} examples");
+}
+
 /// The words of a command line of the shell; comments are left out.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
@@ -186,7 +221,8 @@ fn every_command_line_is_valid() {
             }
             // The end-to-end test runs them.
             "for" | "mkdir" | "python3" | "done" | "curl" => {}
-            "systemctl" => {}
+            // scripts/package/test.sh runs them.
+            "systemctl" | "apt" => {}
             script => assert!(
                 script.starts_with("scripts/") && root.join(script).exists(),
                 "{line}"
