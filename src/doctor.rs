@@ -1,5 +1,9 @@
 //! `ringway doctor`: what this host gives the balancer, and what to change.
 
+mod configuration;
+mod kernel_faults;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::EngineChoice;
@@ -60,10 +64,11 @@ impl Finding {
     }
 }
 
-/// Prints the report. Exit status 1 if the balancer can't run here.
-pub fn run() -> ExitCode {
+/// Prints the report, of the configuration in `file` as well if there is one. Exit status 1 if the balancer
+/// can't run here.
+pub fn run(file: Option<&Path>) -> ExitCode {
     let engine = engine::choose(EngineChoice::Auto);
-    let findings = [
+    let mut findings = vec![
         kernel(&host::kernel_release(), host::kernel_version()),
         io_uring(probe::try_ring()),
         epoll(System::try_one()),
@@ -75,6 +80,11 @@ pub fn run() -> ExitCode {
         cpus(host::cpus().len(), host::parallelism()),
         memory(&host::memory()),
     ];
+    findings.extend(kernel_faults::findings(
+        &host::kernel_release(),
+        host::kernel_setting("/proc/sys/net/ipv4/tcp_migrate_req").as_deref(),
+    ));
+    findings.extend(file.into_iter().flat_map(configuration::findings));
     for finding in &findings {
         let level = match finding.level {
             Level::Good => "ok    ",
@@ -87,7 +97,8 @@ pub fn run() -> ExitCode {
         }
     }
     if findings.iter().any(|finding| finding.level == Level::Bad) {
-        println!("\nThis host can't run ringway as it is.");
+        let what = file.map_or_else(|| "ringway".to_owned(), |file| file.display().to_string());
+        println!("\nThis host can't run {what} as it is.");
         ExitCode::FAILURE
     } else {
         if let Ok((engine, _)) = engine {
@@ -140,7 +151,8 @@ fn files((soft, hard): (u64, u64)) -> Finding {
     } else {
         Finding::advice(
             format!("{text}: room for about {} sessions", hard * 4 / 9),
-            "set LimitNOFILE=1048576 in the unit, or `ulimit -Hn`".to_string(),
+            "set LimitNOFILE=1048576 in the unit, or raise `nofile` in /etc/security/limits.conf"
+                .to_string(),
         )
     }
 }

@@ -27,7 +27,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   main, demo --- cli, generate ---- operator --> HTTP to a running process
+//!   main, demo, check, doctor --- cli, generate ---- operator --> HTTP to a running process
 //!       |
 //!     serve                          starts and stops the process
 //!     |   \
@@ -46,6 +46,7 @@
 //! reads the sources to see that this holds.
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;

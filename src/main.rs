@@ -9,7 +9,7 @@ use log::Level;
 use ringway::cli::{Cli, Command, File, OperatorCommand, Overrides, Pool};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::serve::{Options, Program, Source, StartError};
-use ringway::{admin, demo, doctor, generate, logging, operator, serve};
+use ringway::{admin, check, demo, doctor, generate, logging, operator, serve};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -20,10 +20,7 @@ pub fn main() -> ExitCode {
             overrides,
             takeover,
         } => run(file, overrides, takeover),
-        Command::Check {
-            file,
-            print_effective,
-        } => check(&file, print_effective),
+        Command::Check { file, named, looks } => check::run(&named.unwrap_or(file.path), &looks),
         Command::Tcp { pool, overrides } => {
             let resolver = &serve::resolve_host;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);
@@ -40,7 +37,7 @@ pub fn main() -> ExitCode {
             logged(None, || serve_simple(config, &pool, overrides))
         }
         Command::Demo { engine } => logged(None, || finish(demo::run(engine))),
-        Command::Doctor => doctor::run(),
+        Command::Doctor { file } => doctor::run(file.as_deref()),
         Command::Operator(OperatorCommand::Upgrade { process })
             if !is_valid(&process.file.path) =>
         {
@@ -136,29 +133,6 @@ fn is_valid(path: &Path) -> bool {
         false => None,
     };
     report.inspect(|report| eprintln!("{report}")).is_none()
-}
-
-fn check(file: &File, print_effective: bool) -> ExitCode {
-    match config::check(&file.path, &serve::resolve_host) {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                eprintln!("{}", loaded.warnings);
-            }
-            for warning in serve::check_discovery(&loaded.config) {
-                eprintln!("warning: {warning}");
-            }
-            if print_effective {
-                print!("{}", config::effective(&loaded));
-            } else {
-                println!("{} is valid", file.path.display());
-            }
-            ExitCode::SUCCESS
-        }
-        Err(report) => {
-            eprintln!("{report}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn serve_simple(

@@ -211,6 +211,7 @@ const ROOMS: &[&str] = &[
     "generate",
     "operator",
     "demo",
+    "check",
     "doctor",
     "main",
 ];

@@ -51,7 +51,8 @@ Messages go to standard error (RUST_LOG=debug for more), the access log to stand
 const CHECK_EXAMPLES: &str = "\
 Examples:
   ringway check -c ringway.toml
-  ringway check -c ringway.toml --print-effective
+  ringway check ringway.toml --print-effective
+  ringway check - --no-resolve --format json < ringway.toml
 
 Exit status: 0 the configuration is valid, 1 it is not, 2 wrong usage.";
 
@@ -79,6 +80,7 @@ Everything stays on loopback. Ctrl-C ends it.";
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   ringway doctor
+  ringway doctor -c /etc/ringway/ringway.toml
 
 Exit status: 0 this host can run the balancer, 1 it can't.";
 
@@ -148,9 +150,13 @@ pub enum Command {
         /// The file
         #[command(flatten)]
         file: File,
-        /// Print the whole configuration with every value filled in, and where it comes from
-        #[arg(long)]
-        print_effective: bool,
+        /// The same without -c
+        #[arg(value_name = "FILE", conflicts_with = "path")]
+        #[arg(help = "Configuration file, without -c; - is standard input")]
+        named: Option<PathBuf>,
+        /// How it is looked at and shown
+        #[command(flatten)]
+        looks: Looks,
     },
     /// Balance TCP connections without a configuration file
     #[command(after_help = TCP_EXAMPLES)]
@@ -184,7 +190,11 @@ pub enum Command {
     },
     /// Say whether this host can run the balancer, and what to change
     #[command(after_help = DOCTOR_EXAMPLES)]
-    Doctor,
+    Doctor {
+        /// Whether it can run this configuration here: ports, folders, token, names, limits
+        #[arg(short = 'c', long = "config", value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Ask a running process
     #[command(flatten)]
     Operator(operator::Command),
@@ -219,6 +229,29 @@ pub enum Command {
         #[arg(id = HELP_TOPIC, value_name = "COMMAND|TOPIC|KEY")]
         topic: Vec<String>,
     },
+}
+
+/// How a configuration is checked.
+#[derive(Args, Debug)]
+pub struct Looks {
+    /// Print the whole configuration with every value filled in, and where it comes from
+    #[arg(long)]
+    pub print_effective: bool,
+    /// Do not look host names of servers up, and discover none
+    #[arg(long)]
+    pub no_resolve: bool,
+    /// How to print what was found: json is for editors and scripts
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "print_effective")]
+    pub format: Format,
+}
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 #[cfg(test)]

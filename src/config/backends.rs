@@ -2,6 +2,7 @@
 //! concerns them.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 
 use toml::Spanned;
 
@@ -30,7 +31,12 @@ struct Seen<'r> {
 
 /// Resolves the host names of all servers. One that cannot be resolved is an error. One with several
 /// addresses of a family, which may be those of several servers, is worth a warning.
-pub(super) fn check_server_names(out: &mut Diagnostics, raw: &RawConfig, resolver: Resolver<'_>) {
+/// Returns the names with their addresses, each once.
+pub(super) fn check_server_names(
+    out: &mut Diagnostics,
+    raw: &RawConfig,
+    resolver: Resolver<'_>,
+) -> Vec<(String, Vec<IpAddr>)> {
     let servers = raw.backends.iter().filter_map(|b| b.servers.written());
     let servers = servers.flat_map(|servers| servers.get_ref());
     let mut names = Vec::new();
@@ -42,6 +48,7 @@ pub(super) fn check_server_names(out: &mut Diagnostics, raw: &RawConfig, resolve
         }
     }
     let answers = resolve_all(&names, resolver);
+    let mut found: Vec<(String, Vec<IpAddr>)> = Vec::new();
     for ((answer, (host, _)), span) in answers.into_iter().zip(names).zip(spans) {
         let addresses = match answer {
             Ok(addresses) => addresses,
@@ -58,7 +65,12 @@ pub(super) fn check_server_names(out: &mut Diagnostics, raw: &RawConfig, resolve
                         if they are several servers, write each with its own address";
             out.warning(span, Problem::new(title, cure));
         }
+        if found.iter().all(|(name, _)| name != host) {
+            let addresses = addresses.iter().map(SocketAddr::ip).collect();
+            found.push((host.to_owned(), addresses));
+        }
     }
+    found
 }
 
 impl Check<'_, '_> {

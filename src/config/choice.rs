@@ -130,7 +130,12 @@ pub(super) fn parse_choice<T: Copy>(
         return Ok(*value);
     }
     let words = || choices.iter().map(|(word, _)| *word);
-    let cure = match suggest(text, words()) {
+    // HAProxy's words that no likeness finds.
+    let foreign = match text {
+        "source" | "hash" | "ip_hash" => "source_hash",
+        _ => text,
+    };
+    let cure = match suggest(foreign, words()) {
         Some(word) => format!("did you mean \"{word}\"?"),
         None => format!("use {}", one_of(words())),
     };

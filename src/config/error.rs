@@ -4,6 +4,7 @@
 //! text, which `render` draws. Nothing here knows any rule of the configuration.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::problem::{Diagnostic, Problem, Severity, Span};
 use super::render::{Lines, render};
@@ -65,10 +66,20 @@ impl Diagnostics {
         if let Some(summary) = summary(errors, warnings) {
             blocks.push(summary);
         }
+        let place = |diagnostic: Diagnostic| {
+            let (line, columns) = lines.place(&diagnostic.span);
+            Finding {
+                severity: diagnostic.severity,
+                line: Some(line),
+                columns,
+                problem: diagnostic.problem,
+            }
+        };
         Report {
             text: blocks.join("\n\n"),
             errors,
             warnings,
+            findings: self.list.into_iter().map(place).collect(),
         }
     }
 }
@@ -80,6 +91,20 @@ pub struct Report {
     text: String,
     errors: usize,
     warnings: usize,
+    findings: Vec<Finding>,
+}
+
+/// One error or warning and its place, for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether the file is refused for it.
+    pub severity: Severity,
+    /// The line, from 1; `None`: it is about the file as a whole.
+    pub line: Option<usize>,
+    /// The columns in the line, in characters, from 1; the end is the first that does not belong to it.
+    pub columns: Range<usize>,
+    /// What is wrong and what to do.
+    pub problem: Problem,
 }
 
 impl Report {
@@ -89,6 +114,12 @@ impl Report {
             text: format!("error: {problem}"),
             errors: 1,
             warnings: 0,
+            findings: vec![Finding {
+                severity: Severity::Error,
+                line: None,
+                columns: 0..0,
+                problem: problem.clone(),
+            }],
         }
     }
 
@@ -100,6 +131,11 @@ impl Report {
     /// How many warnings there are.
     pub fn warnings(&self) -> usize {
         self.warnings
+    }
+
+    /// All of them, in the order of the file.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Whether there is nothing to show.

@@ -6,24 +6,29 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::Path;
 
 use toml::de::{DeTable, Error};
 
 use super::error::{Diagnostics, Report};
+use super::foreign;
 use super::problem::{Problem, Span, shorten};
 use super::raw::RawConfig;
 use super::render::Lines;
 use super::resolve::Resolver;
 use super::{Config, backends::check_server_names, defaults, read::read, validate::validate};
 
-/// What is done with the host names of servers.
-#[derive(Clone, Copy, Debug)]
-enum ServerNames {
+/// The path that stands for standard input.
+pub const STANDARD_INPUT: &str = "-";
+
+/// What a check does with the host names of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
     /// They are kept for the process that resolves them.
     Keep,
     /// They are kept, and resolved to see whether that is possible now.
-    Check,
+    Resolve,
 }
 
 /// A configuration that was found valid, and what its file has to say beside it.
@@ -35,6 +40,9 @@ pub struct Loaded {
     pub warnings: Report,
     /// What was written, which tells it from defaults.
     pub(super) raw: RawConfig,
+    /// Host names of servers with the addresses that they have now, each once; empty unless they were
+    /// resolved.
+    pub names: Vec<(String, Vec<IpAddr>)>,
 }
 
 /// Reads the configuration file at `path`, resolving host names of listeners.
@@ -46,24 +54,41 @@ pub fn load(path: &Path, resolver: Resolver<'_>) -> Result<Loaded, Report> {
     read_file(path, resolver, parse)
 }
 
-/// As [`load`], and resolves the host names of servers as well: one that cannot be resolved now is
-/// an error.
+/// As [`load`], of standard input if the path is [`STANDARD_INPUT`], and resolves the host names of servers as
+/// well, unless they are kept: one that cannot be resolved now is an error.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn check(path: &Path, resolver: Resolver<'_>) -> Result<Loaded, Report> {
-    read_file(path, resolver, check_text)
+pub fn check(path: &Path, servers: Servers, resolver: Resolver<'_>) -> Result<Loaded, Report> {
+    let parse = match servers {
+        Servers::Keep => parse,
+        Servers::Resolve => check_text,
+    };
+    if path != Path::new(STANDARD_INPUT) {
+        return read_file(path, resolver, parse);
+    }
+    let bytes = read_bytes(Path::new("standard input"), || Ok(io::stdin()));
+    read_text("standard input", bytes, resolver, parse)
 }
 
 type Parse = fn(&str, &str, Resolver<'_>) -> Result<Loaded, Report>;
 
 fn read_file(path: &Path, resolver: Resolver<'_>, parse: Parse) -> Result<Loaded, Report> {
-    let name = path.display().to_string();
-    let bytes = read_bytes(path).map_err(|problem| Report::sentence(&problem))?;
+    let bytes = read_bytes(path, || File::open(path));
+    read_text(&path.display().to_string(), bytes, resolver, parse)
+}
+
+fn read_text(
+    name: &str,
+    bytes: Result<Vec<u8>, Problem>,
+    resolver: Resolver<'_>,
+    parse: Parse,
+) -> Result<Loaded, Report> {
+    let bytes = bytes.map_err(|problem| Report::sentence(&problem))?;
     match str::from_utf8(&bytes) {
-        Ok(text) => parse(&name, text, resolver),
-        Err(error) => Err(not_utf8(&name, &bytes, error.valid_up_to())),
+        Ok(text) => parse(name, text, resolver),
+        Err(error) => Err(not_utf8(name, &bytes, error.valid_up_to())),
     }
 }
 
@@ -73,7 +98,7 @@ fn read_file(path: &Path, resolver: Resolver<'_>, parse: Parse) -> Result<Loaded
 ///
 /// The report of every error in it, with the warnings.
 pub fn parse(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, Report> {
-    parse_with(name, text, resolver, ServerNames::Keep)
+    parse_with(name, text, resolver, Servers::Keep)
 }
 
 /// As [`parse`], and resolves the host names of servers as well.
@@ -82,14 +107,14 @@ pub fn parse(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, R
 ///
 /// As [`parse`], with the names that cannot be resolved.
 pub fn check_text(name: &str, text: &str, resolver: Resolver<'_>) -> Result<Loaded, Report> {
-    parse_with(name, text, resolver, ServerNames::Check)
+    parse_with(name, text, resolver, Servers::Resolve)
 }
 
 fn parse_with(
     name: &str,
     text: &str,
     resolver: Resolver<'_>,
-    server_names: ServerNames,
+    servers: Servers,
 ) -> Result<Loaded, Report> {
     // Some editors begin UTF-8 with a byte order mark, which would count as a column.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -99,18 +124,24 @@ fn parse_with(
     let raw = read(&mut out, root.get_ref());
     if syntax_errors.is_empty() {
         let config = validate(&mut out, &raw, &lines, resolver);
-        match server_names {
-            ServerNames::Keep => {}
-            ServerNames::Check => check_server_names(&mut out, &raw, resolver),
-        }
+        let names = match servers {
+            Servers::Keep => Vec::new(),
+            Servers::Resolve => check_server_names(&mut out, &raw, resolver),
+        };
         return match config {
             Some(config) if !out.has_errors() => Ok(Loaded {
                 config,
                 warnings: out.into_report(name, text),
                 raw,
+                names,
             }),
             _ => Err(out.into_report(name, text)),
         };
+    }
+    if let Some(problem) = foreign::recognise(text) {
+        let mut out = Diagnostics::default();
+        out.error(lines.first(), problem);
+        return Err(out.into_report(name, text));
     }
     report_syntax(&mut out, &syntax_errors, text, &lines);
     Err(out.into_report(name, text))
@@ -162,9 +193,12 @@ fn syntax_problem(text: &str, message: &str, span: Span) -> Problem {
 }
 
 /// The bytes of a file, if they may be a configuration.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+fn read_bytes<F: Read>(
+    path: &Path,
+    open: impl FnOnce() -> io::Result<F>,
+) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    File::open(path)
+    open()
         .and_then(|file| {
             file.take(defaults::FILE_BYTES_MAX + 1)
                 .read_to_end(&mut bytes)

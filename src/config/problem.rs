@@ -37,8 +37,10 @@ impl std::error::Error for Problem {}
 
 /// How bad a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
+pub enum Severity {
+    /// The file is refused.
     Error,
+    /// It is probably not meant.
     Warning,
 }
 

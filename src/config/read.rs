@@ -280,8 +280,19 @@ fn read_servers(
         return None;
     }
     let location = format!("a server of {backend}");
-    let read = |element| read_server(out, &Entry::new(entry.key, element), example, &location);
-    Some(elements.iter().filter_map(read).collect())
+    let read = |(index, element): (usize, &Spanned<DeValue<'_>>)| {
+        let written = match element.get_ref() {
+            DeValue::String(text) if parse_server(text).is_ok() => Some(format!(
+                "{{ name = \"s{}\", address = \"{}\" }}",
+                index + 1,
+                shorten(text)
+            )),
+            _ => None,
+        };
+        let example = written.as_deref().unwrap_or(example);
+        read_server(out, &Entry::new(entry.key, element), example, &location)
+    };
+    Some(elements.iter().enumerate().filter_map(read).collect())
 }
 
 fn read_server(

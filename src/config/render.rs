@@ -28,6 +28,16 @@ impl<'t> Lines<'t> {
         self.text.len()..self.text.len()
     }
 
+    /// The first line that has text and is no comment, without the space around it.
+    pub fn first(&self) -> Span {
+        let is_text = |line: &str| !line.is_empty() && !line.starts_with('#');
+        let lines = (0..self.starts.len()).map(|index| self.line(index));
+        let mut lines =
+            lines.map(|(line, start)| (line.trim(), start + line.len() - line.trim_start().len()));
+        let found = lines.find(|(line, _)| is_text(line));
+        found.map_or(0..0, |(line, start)| start..start + line.len())
+    }
+
     /// Index of the line that holds the byte at `offset`, from 0.
     pub fn index(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset) - 1
@@ -35,9 +45,16 @@ impl<'t> Lines<'t> {
 
     /// `line 14, column 1`, for messages that name a second location.
     pub fn location(&self, span: &Span) -> String {
+        let (line, columns) = self.place(span);
+        format!("line {line}, column {}", columns.start)
+    }
+
+    /// The number of the line of a span, from 1, and the columns of the part of the span in it, in
+    /// characters from 1.
+    pub fn place(&self, span: &Span) -> (usize, Span) {
         let (line, index, part) = self.locate(span);
-        let column = line[..part.start].chars().count() + 1;
-        format!("line {}, column {column}", index + 1)
+        let column = |at: usize| line[..at].chars().count() + 1;
+        (index + 1, column(part.start)..column(part.end))
     }
 
     /// The line with this index, without its line end, and where it starts.

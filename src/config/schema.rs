@@ -2,6 +2,7 @@
 //!
 //! The keys and what may be written for them are in `reference`.
 
+use super::foreign::{self, Meaning};
 use super::problem::{Problem, shorten};
 use super::reference::{Kind, all_keys, section, sections};
 use super::suggest::{either, suggest};
@@ -41,6 +42,10 @@ fn keys(kind: Kind) -> impl Iterator<Item = &'static str> {
 
 /// What to do about an unknown key: an exact match elsewhere says more than a likeness here.
 fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
+    // `timeout` is a key of ours, too, but elsewhere.
+    if let Some(Meaning::Said(text)) = foreign::meaning(key) {
+        return (text.to_owned(), None);
+    }
     let elsewhere: Vec<String> = sections()
         .filter(|section| section.kind != kind && section.kind != Kind::Root)
         .filter(|section| all_keys(section).any(|known| known.name == key))
@@ -48,6 +53,13 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
         .collect();
     if !elsewhere.is_empty() {
         return (format!("it belongs in {}", either(&elsewhere)), None);
+    }
+    if let Some(meaning) = foreign::meaning(key) {
+        let (cure, meant) = foreign_cure(kind, key, meaning);
+        return (
+            cure,
+            meant.and_then(|meant| keys(kind).find(|key| *key == meant)),
+        );
     }
     if let Some(meant) = suggest(key, keys(kind)) {
         let cure = match kind {
@@ -66,6 +78,23 @@ fn unknown_cure(kind: Kind, key: &str) -> (String, Option<&'static str>) {
         }
         _ => format!("the keys here are {}", choices.join(", ")),
     };
+    (cure, None)
+}
+
+/// What a word of another program is in this section; the key is read as the one that is meant.
+fn foreign_cure(kind: Kind, key: &str, meaning: Meaning) -> (String, Option<&'static str>) {
+    let meant = match meaning {
+        Meaning::Said(text) => return (text.to_owned(), None),
+        Meaning::Key(meant) => meant,
+    };
+    if keys(kind).any(|key| key == meant) {
+        return (format!("`{}` is `{meant}` here", shorten(key)), Some(meant));
+    }
+    // Those of discovery are ours alone.
+    let others = sections().filter(|section| section.kind != Kind::Discover);
+    let others = others.filter(|section| all_keys(section).any(|key| key.name == meant));
+    let others: Vec<String> = others.map(|section| section.title.to_owned()).collect();
+    let cure = format!("`{}` is `{meant}` of {}", shorten(key), either(&others));
     (cure, None)
 }
 

@@ -3,9 +3,16 @@
 //! Pure text to value and back; it knows no keys and no bounds (`value` adds them). Called by the
 //! readers of `value`, by `print`, and free for any other part that shows a duration.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::problem::Problem;
+
+/// The bounds of a duration of which nothing is known.
+const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=Duration::MAX;
+
+/// The bounds of a size of which nothing is known.
+const ANY_SIZE: RangeInclusive<u64> = 0..=u64::MAX;
 
 /// Units of durations in milliseconds, from large to small: the order of a compound.
 const DURATIONS: &[(&str, u64)] = &[
@@ -37,7 +44,7 @@ const SIZES: &[(&str, u64)] = &[
 pub fn parse_duration(text: &str) -> Result<Duration, Problem> {
     let parts = split(text, "duration", "5s")?;
     if let [(number, "")] = parts[..] {
-        return Err(bare_duration(number));
+        return Err(bare_duration(number, &ANY_DURATION));
     }
     let mut total: u64 = 0;
     let mut smallest = u64::MAX;
@@ -68,7 +75,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Problem> {
 pub fn parse_size(text: &str) -> Result<u64, Problem> {
     let parts = split(text, "size", "64KiB")?;
     match parts[..] {
-        [(number, "")] => Err(bare_size(number)),
+        [(number, "")] => Err(bare_size(number, &ANY_SIZE)),
         [(number, unit)] => {
             let scale = scale(SIZES, unit)
                 .ok_or_else(|| unknown_unit(unit, "size", "use B, KiB, MiB, GiB, or KB, MB, GB"))?;
@@ -108,24 +115,58 @@ pub fn format_size(bytes: u64) -> String {
     )
 }
 
+/// The number of a text that has no unit, if it is one.
+pub(super) fn bare_number(text: &str) -> Option<u64> {
+    whole_number(text, "number")?.ok()
+}
+
 /// The problem of a number without a unit, proposing what may have been meant: the number is taken
-/// for milliseconds as well as for seconds.
-pub(super) fn bare_duration(number: u64) -> Problem {
-    let cure = match number {
-        0 => "write \"0s\"".to_owned(),
-        n if n % 1_000 == 0 => format!("write \"{}s\" or \"{n}ms\"", n / 1_000),
-        n => format!("write \"{n}s\" or \"{n}ms\""),
-    };
+/// for seconds as well as for milliseconds, if that is within bounds.
+pub(super) fn bare_duration(number: u64, bounds: &RangeInclusive<Duration>) -> Problem {
+    let of = |number: u64, scale: u64| Some(Duration::from_millis(number.checked_mul(scale)?));
+    let all = [
+        // 30000 is more likely 30 s in milliseconds than 8 hours.
+        (number % 1_000 == 0).then(|| (format!("{}s", number / 1_000), of(number / 1_000, 1_000))),
+        Some((format!("{number}s"), of(number, 1_000))).filter(|_| number % 1_000 != 0),
+        Some((format!("{number}ms"), of(number, 1))).filter(|_| number != 0),
+    ];
+    let within = |time: &Option<Duration>| time.is_some_and(|time| bounds.contains(&time));
+    let proposed = all.into_iter().flatten().filter(|(_, time)| within(time));
+    let (start, end) = (
+        format_duration(*bounds.start()),
+        format_duration(*bounds.end()),
+    );
+    let cure = proposal(proposed.map(|(text, _)| text), &start, &end);
     Problem::new("bare number where a duration is needed", cure)
 }
 
-/// The problem of a number without a unit.
-pub(super) fn bare_size(number: u64) -> Problem {
-    let cure = match number {
-        n if n > 0 && n % 1_024 == 0 => format!("write \"{}KiB\" or \"{n}B\"", n / 1_024),
-        n => format!("write \"{n}B\" or \"{n}KiB\""),
+/// The problem of a number without a unit, in the same way.
+pub(super) fn bare_size(number: u64, bounds: &RangeInclusive<u64>) -> Problem {
+    let whole = number > 0 && number % 1_024 == 0;
+    let all = match whole {
+        true => [
+            (format!("{}KiB", number / 1_024), Some(number)),
+            (format!("{number}B"), Some(number)),
+        ],
+        false => [
+            (format!("{number}B"), Some(number)),
+            (format!("{number}KiB"), number.checked_mul(1_024)),
+        ],
     };
+    let within = |size: &Option<u64>| size.is_some_and(|size| bounds.contains(&size));
+    let proposed = all.into_iter().filter(|(_, size)| within(size));
+    let (start, end) = (format_size(*bounds.start()), format_size(*bounds.end()));
+    let cure = proposal(proposed.map(|(text, _)| text), &start, &end);
     Problem::new("bare number where a size is needed", cure)
+}
+
+/// What to write, or between which values if nothing is likely.
+fn proposal(proposed: impl Iterator<Item = String>, start: &str, end: &str) -> String {
+    let proposed: Vec<String> = proposed.map(|text| format!("\"{text}\"")).collect();
+    match proposed.as_slice() {
+        [] => format!("write \"{start}\" to \"{end}\", with its unit"),
+        some => format!("write {}", some.join(" or ")),
+    }
 }
 
 /// Cuts `12ab34c` into `(12, ab)`, `(34, c)`: every part has a number, only the last may have no

@@ -18,7 +18,7 @@ use super::problem::{Problem, shorten};
 use super::section::Entry;
 use super::suggest::one_of;
 use super::units::{
-    bare_duration, bare_size, format_duration, format_size, parse_duration, parse_size,
+    bare_duration, bare_number, bare_size, format_duration, format_size, parse_duration, parse_size,
 };
 
 /// What readers return: `None` after they reported.
@@ -55,7 +55,7 @@ pub(super) fn duration(
             let number = to_i64(written).and_then(|number| u64::try_from(number).ok());
             let problem = number.map_or_else(
                 || out_of_bounds(entry.key, duration_bounds(&bounds)),
-                bare_duration,
+                |number| bare_duration(number, &bounds),
             );
             out.error(entry.span.clone(), problem);
             return None;
@@ -67,7 +67,7 @@ pub(super) fn duration(
     let problem = match parse_duration(text) {
         Ok(duration) if bounds.contains(&duration) => return Some(duration),
         Ok(_) => out_of_bounds(entry.key, duration_bounds(&bounds)),
-        Err(problem) => problem,
+        Err(problem) => bare_number(text).map_or(problem, |number| bare_duration(number, &bounds)),
     };
     out.error(entry.span.clone(), problem);
     None
@@ -87,11 +87,11 @@ pub(super) fn size(
         DeValue::String(text) => match parse_size(text) {
             Ok(bytes) if bounds.contains(&bytes) => return Some(bytes),
             Ok(_) => outside(),
-            Err(problem) => problem,
+            Err(problem) => bare_number(text).map_or(problem, |number| bare_size(number, &bounds)),
         },
         DeValue::Integer(written) => {
             let number = to_i64(written).and_then(|number| u64::try_from(number).ok());
-            number.map_or_else(outside, bare_size)
+            number.map_or_else(outside, |number| bare_size(number, &bounds))
         }
         _ => return wrong_type(out, entry, "a size", "write it like \"64KiB\""),
     };

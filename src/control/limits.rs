@@ -89,6 +89,11 @@ impl Limits {
         }
     }
 
+    /// Sessions that the limit of open files allows.
+    pub fn sessions_by_files(&self) -> u32 {
+        self.sessions_by_files
+    }
+
     /// Says in the log what was found, and warns of a limit that can't be kept.
     pub fn report(&self, config: &Config) {
         if let Some(file) = &self.memory.bounded_by {

@@ -37,6 +37,11 @@ impl Owner {
         self.pid == std::process::id()
     }
 
+    /// Whether it is a process of this program.
+    pub fn is_ringway(&self) -> bool {
+        self.name == "ringway"
+    }
+
     /// A process, if it is not about to end.
     fn living(pid: u32) -> Option<Self> {
         let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}"));

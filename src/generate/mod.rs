@@ -109,6 +109,9 @@ fn command_help(command: &[&str]) -> Option<clap::Error> {
 }
 
 fn unknown_topic(name: &str) -> String {
+    if let Some(cure) = config::explain_foreign_word(name) {
+        return format!("`{name}` is a word of HAProxy or nginx: {cure}");
+    }
     let cure = match near(name).as_slice() {
         [] => "`ringway help` has the commands and topics, `ringway man ringway.toml` the keys"
             .to_owned(),

@@ -47,7 +47,11 @@ pub fn run(command: Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&format!("error: {failure}"));
+            // A report on a configuration says so itself.
+            match failure.to_string() {
+                report if report.starts_with("error: ") => complain(&report),
+                sentence => complain(&format!("error: {sentence}")),
+            }
             ExitCode::FAILURE
         }
     }

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
+pub use crate::control::discovery::Checked;
 pub use crate::control::discovery::host_names::resolve_blocking as resolve_host;
 use crate::control::discovery::{self, Discovery, Sink};
 use crate::control::engine;
@@ -105,15 +106,17 @@ pub fn run(
     result
 }
 
-/// Asks once for the servers that are to be discovered. Returns sentences about what cannot be found now, and
-/// about what is probably not meant.
-pub fn check_discovery(config: &Config) -> Vec<String> {
+/// Asks once for the servers that are to be discovered.
+pub fn check_discovery(config: &Config) -> Checked {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => runtime.block_on(discovery::check(config)),
-        Err(error) => vec![format!("nothing is discovered: {error}")],
+        Err(error) => Checked {
+            found: Vec::new(),
+            warnings: vec![format!("nothing is discovered: {error}")],
+        },
     }
 }
 

@@ -30,6 +30,7 @@ mod admin_events;
 mod admin_sessions;
 mod broken_peers;
 mod buffers;
+mod check;
 mod choosing;
 mod client_rules;
 mod commands;

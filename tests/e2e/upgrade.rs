@@ -139,6 +139,11 @@ fn a_version_that_does_not_start_changes_nothing() {
         "{failed:?}"
     );
     ringway.says("missing key `listen`");
+    let reload = Ringway::command(&["reload", "--admin", &manager.admin()]);
+    assert!(
+        reload.errors.starts_with("error: missing key"),
+        "{reload:?}"
+    );
     // With the file at hand, the command itself says what is wrong.
     let file = ringway.folder().join("ringway.toml").display().to_string();
     let admin = manager.admin();

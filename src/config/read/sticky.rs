@@ -42,6 +42,16 @@ pub(super) fn read_sticky(
 
 /// Max-Age is a number of seconds.
 fn read_max_age(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Duration> {
+    // A number without a unit is one of seconds, as in the cookie.
+    if let DeValue::Integer(written) = entry.value
+        && let Ok(seconds) = written.as_str().parse::<u64>()
+        && MAX_AGES.contains(&Duration::from_secs(seconds))
+    {
+        let cure = format!("write \"{seconds}s\"");
+        let problem = Problem::new("bare number where a duration is needed", cure);
+        out.error(entry.span.clone(), problem);
+        return None;
+    }
     let max_age = value::duration(out, entry, MAX_AGES)?;
     if max_age.subsec_nanos() == 0 {
         return Some(max_age);

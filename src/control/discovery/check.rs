@@ -12,37 +12,62 @@ use crate::config::{Config, Discover, DiscoverQuery};
 /// How long all answers together are waited for.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Asks once for the servers of every backend that discovers them. Returns sentences about those that cannot
-/// be found now, which is no error, and about names that are probably not meant.
-pub async fn check(config: &Config) -> Vec<String> {
+/// What was found, in sentences.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many servers each backend has now.
+    pub found: Vec<String>,
+    /// What cannot be found now, which is no error, and names that are probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// Asks once for the servers of every backend that discovers them.
+pub async fn check(config: &Config) -> Checked {
     let system = System::new();
-    let mut warnings = Vec::new();
+    let mut checked = Checked::default();
     for backend in &config.backends {
         let Some(discover) = &backend.discover else {
             continue;
         };
         let found = tokio::time::timeout(WAIT_MAX, check_one(discover, &system)).await;
-        let late = || Some(format!("there is no answer within {WAIT_MAX:?}"));
-        let warning = found.unwrap_or_else(|_| late());
-        warnings.extend(warning.map(|text| format!("backend {}: {text}", backend.name)));
+        let late = || {
+            (
+                None,
+                Some(format!("there is no answer within {WAIT_MAX:?}")),
+            )
+        };
+        let (count, warning) = found.unwrap_or_else(|_| late());
+        let of_backend = |text| format!("backend {}: {text}", backend.name);
+        checked.warnings.extend(warning.map(of_backend));
+        let count = count.map(|count| match count {
+            1 => format!("1 server by `{}`", discover.query),
+            _ => format!("{count} servers by `{}`", discover.query),
+        });
+        checked.found.extend(count.map(of_backend));
     }
-    warnings
+    checked
 }
 
-async fn check_one(discover: &Discover, system: &System) -> Option<String> {
+/// How many servers there are, if that is known, and a warning.
+async fn check_one(discover: &Discover, system: &System) -> (Option<usize>, Option<String>) {
     let mut known = Known::default();
     let round = resolver::discover(discover, &known, system).await;
     let (found, failures) = known.update(round, discover.on_empty);
     if !failures.is_empty() {
         let query = &discover.query;
         let reason = reason(&failures);
-        return Some(format!(
+        let why = format!(
             "cannot discover servers by `{query}` now: {reason}; a running process asks again and again"
-        ));
+        );
+        return (None, Some(why));
     }
-    let only = only_address(discover, found.as_ref()?)?;
+    let count = found.as_ref().map(|servers| servers.len());
+    let only = found.and_then(|servers| only_address(discover, &servers));
+    let Some(only) = only else {
+        return (count, None);
+    };
     let tasks = resolver::tasks_of(discover, system).await;
-    virtual_address(&discover.query, only, &tasks)
+    (count, virtual_address(&discover.query, only, &tasks))
 }
 
 /// The one address of a name, if that could be a virtual one of Swarm.

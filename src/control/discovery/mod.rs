@@ -43,7 +43,7 @@ use tokio::task::JoinHandle;
 
 use super::journal::Journal;
 use crate::config::{Config, Discover};
-pub use check::check;
+pub use check::{Checked, check};
 pub use failure::Failure;
 pub use sink::{MembersChange, Sink};
 #[cfg(test)]

@@ -1,0 +1,101 @@
+//! `ringway check`: what is wrong with a configuration, for people and for programs, and what names in it
+//! stand for now.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Format, Looks};
+use crate::config::{self, Finding, Loaded, Report, STANDARD_INPUT, Servers, Severity};
+use crate::printable::{self, Printable};
+use crate::serve::{self, Checked};
+
+/// Checks the file and prints what was found. Exit status 1 if it is not valid.
+pub fn run(path: &Path, looks: &Looks) -> ExitCode {
+    let servers = match looks.no_resolve {
+        true => Servers::Keep,
+        false => Servers::Resolve,
+    };
+    let checked = config::check(path, servers, &serve::resolve_host);
+    let discovery = match &checked {
+        Ok(loaded) if !looks.no_resolve => serve::check_discovery(&loaded.config),
+        Ok(_) | Err(_) => Checked::default(),
+    };
+    let name = match path == Path::new(STANDARD_INPUT) {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    };
+    match (looks.format, &checked) {
+        (Format::Json, _) => {
+            let value = document(&name, &checked, &discovery);
+            println!("{}", printable::json(&format!("{value:#}")));
+        }
+        (Format::Text, Ok(loaded)) => print(&name, loaded, &discovery, looks),
+        (Format::Text, Err(report)) => eprintln!("{report}"),
+    }
+    match checked {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn print(name: &str, loaded: &Loaded, discovery: &Checked, looks: &Looks) {
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}", loaded.warnings);
+    }
+    for warning in &discovery.warnings {
+        eprintln!("warning: {}", Printable(warning));
+    }
+    if looks.print_effective {
+        print!("{}", config::effective(loaded));
+        return;
+    }
+    println!("{name} is valid");
+    for (host, addresses) in &loaded.names {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        println!("{host} is {}", addresses.join(", "));
+    }
+    for found in &discovery.found {
+        println!("{}", Printable(found));
+    }
+}
+
+/// The same for programs.
+fn document(name: &str, checked: &Result<Loaded, Report>, discovery: &Checked) -> Value {
+    let (report, names) = match checked {
+        Ok(loaded) => (&loaded.warnings, loaded.names.as_slice()),
+        Err(report) => (report, &[][..]),
+    };
+    let mut findings: Vec<Value> = report.findings().iter().map(finding).collect();
+    findings.extend(discovery.warnings.iter().map(|text| {
+        json!({ "severity": "warning", "line": null, "column": null, "end_column": null,
+                "message": text, "cure": "" })
+    }));
+    let names = names.iter();
+    let names = names.map(|(name, addresses)| json!({ "name": name, "addresses": addresses }));
+    json!({
+        "file": name,
+        "valid": checked.is_ok(),
+        "errors": report.errors(),
+        "warnings": report.warnings() + discovery.warnings.len(),
+        "findings": findings,
+        "names": names.collect::<Vec<_>>(),
+        "discovered": discovery.found,
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let column = |column: usize| finding.line.map(|_| column);
+    json!({
+        "severity": match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "line": finding.line,
+        "column": column(finding.columns.start),
+        "end_column": column(finding.columns.end),
+        "message": finding.problem.title,
+        "cure": finding.problem.cure,
+    })
+}

@@ -1,0 +1,350 @@
+//! What other load balancers call things, and whose a file is that is not TOML.
+//!
+//! Words are those of HAProxy's and nginx's manuals. Pure text to text: `schema` asks for the key that an
+//! unknown one means, `load` whose syntax a file has, and the program's help for a word alone.
+
+use super::problem::Problem;
+
+/// Words of HAProxy and nginx, in lower case with `_` between words, and what they are here: a key of
+/// the same section, or a sentence.
+const WORDS: &[(&[&str], Meaning)] = &[
+    (
+        &["maxconn", "max_conns", "fullconn"],
+        Meaning::Key("max_sessions"),
+    ),
+    (&["worker_connections"], Meaning::Key("max_sessions")),
+    (
+        &["nbthread", "nbproc", "worker_processes", "threads"],
+        Meaning::Key("workers"),
+    ),
+    (&["bind"], Meaning::Key("listen")),
+    (
+        &["default_backend", "use_backend", "proxy_pass"],
+        Meaning::Key("backend"),
+    ),
+    (
+        &["timeout_connect", "contimeout", "proxy_connect_timeout"],
+        Meaning::Key("connect_timeout"),
+    ),
+    (
+        &[
+            "timeout_client",
+            "timeout_server",
+            "timeout_tunnel",
+            "clitimeout",
+            "srvtimeout",
+            "timeout_http_keep_alive",
+            "proxy_timeout",
+            "proxy_read_timeout",
+            "proxy_send_timeout",
+            "keepalive_timeout",
+            "client_timeout",
+            "server_timeout",
+        ],
+        Meaning::Key("idle_timeout"),
+    ),
+    (
+        &["timeout_client_fin", "timeout_server_fin"],
+        Meaning::Key("half_closed_timeout"),
+    ),
+    (
+        &["timeout_http_request", "client_header_timeout"],
+        Meaning::Key("request_timeout"),
+    ),
+    (&["timeout_queue"], Meaning::Key("queue_timeout")),
+    (
+        &["timeout", "timeouts"],
+        Meaning::Said(
+            "write connect_timeout, idle_timeout (`timeout client` and `server`), half_closed_timeout, \
+             request_timeout or queue_timeout",
+        ),
+    ),
+    (&["slowstart"], Meaning::Key("slow_start")),
+    (&["on_marked_down"], Meaning::Key("on_down")),
+    (&["proxy_next_upstream_tries"], Meaning::Key("retries")),
+    (
+        &["hard_stop_after", "worker_shutdown_timeout"],
+        Meaning::Key("shutdown_timeout"),
+    ),
+    (&["grace"], Meaning::Key("shutdown_grace")),
+    (&["server_state_file"], Meaning::Key("state_file")),
+    (&["uid"], Meaning::Key("user")),
+    (&["gid"], Meaning::Key("group")),
+    (
+        &[
+            "log",
+            "log_format",
+            "option_tcplog",
+            "option_httplog",
+            "tcplog",
+            "httplog",
+        ],
+        Meaning::Said("write access_log = \"text\" in [global]"),
+    ),
+    (&["inter"], Meaning::Key("interval")),
+    (&["fastinter"], Meaning::Key("fast_interval")),
+    (&["downinter"], Meaning::Key("down_interval")),
+    (&["timeout_check"], Meaning::Key("timeout")),
+    (
+        &["stats_uri", "monitor_uri"],
+        Meaning::Said("write page = \"/haproxy_stats\" in [admin]"),
+    ),
+    (
+        &["uri"],
+        Meaning::Said("it is `path` of [backend.NAME.health_check], and `page` of [admin]"),
+    ),
+    (
+        &[
+            "check",
+            "checks",
+            "healthcheck",
+            "option_httpchk",
+            "httpchk",
+            "http_check",
+            "tcp_check",
+            "max_fails",
+            "fail_timeout",
+        ],
+        Meaning::Said(
+            "all servers of a backend are checked by a section [backend.NAME.health_check]",
+        ),
+    ),
+    (
+        &["stats", "stats_socket"],
+        Meaning::Said("the stats page and the socket are in [admin]: listen, page, socket"),
+    ),
+    (
+        &["listen_section", "proxy"],
+        Meaning::Said("write a [frontend.NAME] and a [backend.NAME]"),
+    ),
+    (
+        &["upstream", "upstreams"],
+        Meaning::Said("write [backend.NAME]"),
+    ),
+    (
+        &["server"],
+        Meaning::Said(
+            "servers are in [backend.NAME]: servers = [{ name = \"web1\", address = \"10.0.0.11:8080\" }]",
+        ),
+    ),
+    (
+        &["http", "stream"],
+        Meaning::Said("write [frontend.NAME] with mode = \"http\" or \"tcp\", and [backend.NAME]"),
+    ),
+    (
+        &["option", "options"],
+        Meaning::Said("there are no options by name: `ringway help` has the topics"),
+    ),
+    (
+        &["least_conn", "leastconn"],
+        Meaning::Said("write balance = \"least_conn\""),
+    ),
+    (
+        &["ip_hash", "hash"],
+        Meaning::Said("write balance = \"source_hash\""),
+    ),
+    (
+        &["roundrobin"],
+        Meaning::Said("write balance = \"round_robin\""),
+    ),
+    (
+        &["disabled", "down"],
+        Meaning::Said("`ringway maint BACKEND/SERVER` takes a server out; state_file keeps that"),
+    ),
+    (
+        &["daemon", "pidfile", "master_worker"],
+        Meaning::Said("it runs in the foreground: `ringway help systemd`"),
+    ),
+    (
+        &["ssl", "tls", "crt", "certificate", "ssl_certificate"],
+        Meaning::Said("TLS is passed on as it comes, in TCP mode"),
+    ),
+    (
+        &["acl", "http_request", "location"],
+        Meaning::Said("there are no rules by path or header"),
+    ),
+    (
+        &["resolver", "nameserver", "nameservers"],
+        Meaning::Said("write resolvers in [backend.NAME.discover]"),
+    ),
+];
+
+/// What a word of another program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A key with the same kind of value.
+    Key(&'static str),
+    /// What to do, in words.
+    Said(&'static str),
+}
+
+/// What HAProxy's or nginx's word is here.
+pub(super) fn meaning(word: &str) -> Option<Meaning> {
+    let word = word.to_lowercase().replace(['-', ' ', '.'], "_");
+    let found = WORDS.iter().find(|(words, _)| words.contains(&&*word));
+    found.map(|(_, meaning)| *meaning)
+}
+
+/// A sentence for who asks for help on a word of another program.
+pub fn explain(word: &str) -> Option<String> {
+    Some(match meaning(word)? {
+        Meaning::Key(key) => format!("it is `{key}` here: `ringway help {key}`"),
+        Meaning::Said(text) => text.to_owned(),
+    })
+}
+
+/// The words that HAProxy's sections begin with.
+const HAPROXY_SECTIONS: &[&str] = &[
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "resolvers",
+    "peers",
+];
+
+/// Words that begin lines of a haproxy.cfg.
+const HAPROXY_LINES: &[&str] = &[
+    "bind",
+    "server",
+    "balance",
+    "mode",
+    "timeout",
+    "maxconn",
+    "default_backend",
+    "option",
+    "acl",
+    "use_backend",
+    "stats",
+    "log",
+    "server-template",
+    "default-server",
+    "http-request",
+    "daemon",
+];
+
+/// Words before a brace in nginx's files.
+const NGINX_BLOCKS: &[&str] = &["http", "stream", "server", "upstream", "events", "location"];
+
+/// Says whose a text is that is not TOML, if it is easy to see.
+pub(super) fn recognise(text: &str) -> Option<Problem> {
+    let lines = text.lines().map(str::trim_end);
+    let lines = lines.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let lines: Vec<&str> = lines.collect();
+    let first_words = |line: &'_ str| {
+        line.split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let count = |is: &dyn Fn(&str) -> bool| lines.iter().filter(|line| is(line)).count();
+    let is_foreign = |line: &str| !line.contains('=') && !line.trim_start().starts_with('[');
+    let sections = count(&|line| {
+        is_foreign(line) && HAPROXY_SECTIONS.contains(&&*first_words(line)) && !line.ends_with('{')
+    });
+    let directives = count(&|line| {
+        line.starts_with(char::is_whitespace) && HAPROXY_LINES.contains(&&*first_words(line))
+    });
+    let blocks = count(&|line| line.ends_with('{') && NGINX_BLOCKS.contains(&&*first_words(line)));
+    let statements = count(&|line| line.ends_with(';'));
+    let is_yaml = |line: &str| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let key = line.split_once(':');
+        line == "---"
+            || key.is_some_and(|(key, rest)| {
+                !key.is_empty()
+                    && key.chars().all(is_name)
+                    && (rest.is_empty() || rest.starts_with(' '))
+            })
+    };
+    let whose = if blocks > 0 && statements > 0 {
+        "a configuration of nginx"
+    } else if sections > 0 && directives > 0 {
+        "a haproxy.cfg"
+    } else if text.trim_start().starts_with('{') {
+        "JSON"
+    } else if lines.len() > 1 && count(&is_yaml) * 2 > lines.len() {
+        "YAML"
+    } else {
+        return None;
+    };
+    Some(Problem::new(
+        format!("this is {whose}, and a configuration of Ringway is TOML"),
+        "write [frontend.NAME] and [backend.NAME], as `man ringway.toml` shows; `ringway help WORD` says what a \
+         word of HAProxy or nginx is here",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::reference::{all_keys, sections};
+
+    #[test]
+    fn every_word_is_written_once_and_means_a_key_that_exists() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (words, meaning) in WORDS {
+            for word in *words {
+                assert!(seen.insert(word), "{word} is there twice");
+            }
+            if let Meaning::Key(key) = meaning {
+                let exists = sections().any(|section| all_keys(section).any(|it| it.name == *key));
+                assert!(exists, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_found_as_they_are_written() {
+        for word in [
+            "timeout client",
+            "timeout-client",
+            "TIMEOUT_CLIENT",
+            "timeout.client",
+        ] {
+            assert_eq!(meaning(word), Some(Meaning::Key("idle_timeout")), "{word}");
+        }
+        assert_eq!(meaning("idle_timeout"), None);
+        let explained = explain("maxconn").unwrap();
+        assert_eq!(
+            explained,
+            "it is `max_sessions` here: `ringway help max_sessions`"
+        );
+    }
+
+    #[test]
+    fn files_of_others_are_recognised() {
+        let title = |text: &str| recognise(text).map(|problem| problem.title);
+        for (text, whose) in [
+            (
+                "global\n    maxconn 5\n\nfrontend web\n    bind :80\n",
+                "a haproxy.cfg,",
+            ),
+            (
+                "# x\nlisten a\n\tbind :80\n\tserver a 10.0.0.1:80\n",
+                "a haproxy.cfg,",
+            ),
+            (
+                "http {\n  upstream a {\n    server 10.0.0.1;\n  }\n}\n",
+                "of nginx,",
+            ),
+            ("frontend:\n  web:\n    listen: x\n", "YAML,"),
+            ("---\na: 1\nb:\n- c: 2\n", "YAML,"),
+            ("{ \"frontend\": {} }", "JSON,"),
+        ] {
+            let title = title(text).unwrap_or_else(|| panic!("{text}"));
+            assert!(title.contains(whose), "{title}");
+        }
+        for text in [
+            "",
+            "x",
+            "[frontend.web]\nlisten = [\"0.0.0.0:80\"\n",
+            "# global\n",
+            "a b c\nd e f\n",
+        ] {
+            assert_eq!(title(text), None, "{text}");
+        }
+    }
+}
