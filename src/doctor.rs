@@ -1,6 +1,7 @@
 //! `ringway doctor`: what this host gives the balancer, and what to change.
 
 mod configuration;
+mod finding;
 mod kernel_faults;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 use crate::config::EngineChoice;
 use crate::control::engine;
 use crate::io::{Features, SetupError, System, host, probe};
+use finding::{Finding, Level};
 
 /// Listen queue that frontends ask for by default.
 const BACKLOG: u64 = 4096;
@@ -18,51 +20,6 @@ const FILES_WANTED: u64 = 65_536;
 
 /// Ports below which connects to one server may run out.
 const PORTS_WANTED: u64 = 20_000;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Good,
-    /// It runs, but not as well as it could.
-    Advice,
-    /// It does not run.
-    Bad,
-}
-
-/// One line of the report.
-#[derive(Debug)]
-struct Finding {
-    level: Level,
-    text: String,
-    /// What to do; empty when all is well.
-    cure: String,
-}
-
-impl Finding {
-    fn good(text: String) -> Self {
-        Finding {
-            level: Level::Good,
-            text,
-            cure: String::new(),
-        }
-    }
-
-    fn advice(text: String, cure: String) -> Self {
-        Finding {
-            level: Level::Advice,
-            text,
-            cure,
-        }
-    }
-
-    fn bad(text: String, cure: String) -> Self {
-        Finding {
-            level: Level::Bad,
-            text,
-            cure,
-        }
-    }
-}
 
 /// Prints the report, of the configuration in `file` as well if there is one. Exit status 1 if the balancer
 /// can't run here.

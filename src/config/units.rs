@@ -126,8 +126,10 @@ pub(super) fn bare_duration(number: u64, bounds: &RangeInclusive<Duration>) -> P
     let of = |number: u64, scale: u64| Some(Duration::from_millis(number.checked_mul(scale)?));
     let all = [
         // 30000 is more likely 30 s in milliseconds than 8 hours.
-        (number % 1_000 == 0).then(|| (format!("{}s", number / 1_000), of(number / 1_000, 1_000))),
-        Some((format!("{number}s"), of(number, 1_000))).filter(|_| number % 1_000 != 0),
+        number
+            .is_multiple_of(1_000)
+            .then(|| (format!("{}s", number / 1_000), of(number / 1_000, 1_000))),
+        Some((format!("{number}s"), of(number, 1_000))).filter(|_| !number.is_multiple_of(1_000)),
         Some((format!("{number}ms"), of(number, 1))).filter(|_| number != 0),
     ];
     let within = |time: &Option<Duration>| time.is_some_and(|time| bounds.contains(&time));
@@ -142,7 +144,7 @@ pub(super) fn bare_duration(number: u64, bounds: &RangeInclusive<Duration>) -> P
 
 /// The problem of a number without a unit, in the same way.
 pub(super) fn bare_size(number: u64, bounds: &RangeInclusive<u64>) -> Problem {
-    let whole = number > 0 && number % 1_024 == 0;
+    let whole = number > 0 && number.is_multiple_of(1_024);
     let all = match whole {
         true => [
             (format!("{}KiB", number / 1_024), Some(number)),

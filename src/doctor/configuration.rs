@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::admin;
 use crate::config::{self, Config, Listen, Loaded, Servers};
 use crate::control::binding::{self, Refused};
@@ -169,7 +169,7 @@ fn sessions(config: &Config) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
+    use super::super::finding::Level;
     use super::*;
 
     /// The findings for a file with this text.
@@ -196,19 +196,18 @@ mod tests {
 
     #[test]
     fn what_a_file_needs_is_looked_at() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = taken.local_addr().unwrap();
+        let address = |listener: std::net::TcpListener| listener.local_addr().unwrap();
+        let free = address(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let held = held.local_addr().map(|address| (address, held)).unwrap();
         let text = format!(
             "[global]\nmax_sessions = 16_000_000\nstate_file = \"/nowhere/state.json\"\n\
-             [admin]\nlisten = \"{taken}\"\ntoken_file = \"/nowhere/token\"\nsocket = \"/tmp/x.sock\"\n\
+             [admin]\nlisten = \"{free}\"\ntoken_file = \"/nowhere/token\"\nsocket = \"/tmp/x.sock\"\n\
              [frontend.web]\nlisten = [\"{}\"]\nbackend = \"app\"\n\
              [backend.app]\nservers = [{{ name = \"a\", address = \"localhost:1\" }}]\n",
             held.0
         );
         let all = of("needs", &text);
-        // Nobody holds it any more.
         assert_eq!(find(&all, "the admin listener can").level, Level::Good);
         let refused = find(&all, "frontend web can't listen on");
         assert_eq!(refused.level, Level::Bad);

@@ -4,7 +4,7 @@
 //! said of it is "by its version". A fault is listed if the program uses what it is in, or if it is a way
 //! for other programs to take over a host that allows io_uring.
 
-use super::Finding;
+use super::finding::Finding;
 
 /// A version: major, minor, patch.
 type Version = (u32, u32, u32);
@@ -96,7 +96,7 @@ fn version(release: &str) -> Version {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
+    use super::super::finding::Level;
     use super::*;
 
     #[test]
