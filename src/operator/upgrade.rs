@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::document::{number, word};
 use super::output::{Failure, say};
-use super::status::{number, word};
 
 /// How long the new process may take to open its admin listener, after the old one has closed its own.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
