@@ -598,7 +598,8 @@ max_age = "off"                       # default
 user_timeout = "off"                  # default
 keepalive = "off"                     # default
 retries = 3                           # from [backend.own]
-# per_client                          # default: none, clients have no limits of their own"#;
+# per_client                          # default: none, clients have no limits of their own
+# accept_proxy                        # default: none, the peer is the client"#;
     assert_eq!(frontend, expected);
 }
 
