@@ -180,7 +180,7 @@ fn a_wrong_head_ends_that_one_connection() {
         assert_eq!(frontend["proxy_heads_wrong"], ended);
         assert_eq!(frontend["proxy_heads_late"], 0);
         let page = get(ringway.admin(), "/").body;
-        assert!(page.contains("PROXY heads that"), "{page}");
+        assert!(page.contains("</b> PROXY heads that"), "{page}");
     }
 }
 
@@ -192,7 +192,11 @@ fn a_required_head_that_is_missing_or_late_has_its_code() {
         .frontend(&accept(", timeout = \"200ms\""))
         .server("a", server.address())
         .start();
-    assert!(!get(ringway.admin(), "/").body.contains("PROXY heads that"));
+    assert!(
+        !get(ringway.admin(), "/")
+            .body
+            .contains("</b> PROXY heads that")
+    );
     let line = |count: usize| ringway.sessions_ended(count).pop().expect("a line").code;
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\r\n\r\nx", b"PROPFIND"] {
         assert!(matches!(
