@@ -15,7 +15,7 @@ use crate::sync::ClientPlace;
 
 impl<E: Engine> Worker<E> {
     /// Decides on a connection that was accepted for this route. `None`: it was reset. One whose client the kernel
-    /// does not know has ended already.
+    /// does not know has ended already. Who the client of a balancer is, its PROXY head will say (`proxy_head`).
     pub(super) fn admit_peer(&mut self, route: Route, socket: E::Socket) -> Option<Accepted<E>> {
         let rules = &self.configs[route.config].client_rules[usize::from(route.frontend)];
         if rules.is_none() {
@@ -26,16 +26,12 @@ impl<E: Engine> Worker<E> {
             });
         }
         let peer = client::peer(&mut self.engine, &socket);
-        let senders = self.configs[route.config].proxies[usize::from(route.frontend)].as_ref();
-        if peer.is_some_and(|peer| senders.is_some_and(|senders| senders.contains(peer.ip()))) {
-            // Its PROXY head says who the client is.
-            return Some(Accepted {
-                socket,
-                peer,
-                client_place: None,
-            });
-        }
-        let admitted = peer.map(|peer| self.admit_client(route, peer.ip()));
+        let admitted = peer.map(
+            |peer| match self.configs[route.config].is_proxy(route, peer) {
+                true => Ok(None),
+                false => self.admit_client(route, peer.ip()),
+            },
+        );
         match admitted {
             Some(Ok(client_place)) => Some(Accepted {
                 socket,

@@ -1,6 +1,7 @@
 //! The configurations that a worker uses: the newest for new sessions, older ones as long as a
 //! session or a listener uses them.
 
+use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub struct LocalConfig {
     /// The PROXY head that servers get, by index of the backend.
     send_proxy: Vec<SendProxy>,
     /// Peers that may send a PROXY head, by index of the frontend; `None`: none may.
-    pub proxies: Vec<Option<Networks>>,
+    proxies: Vec<Option<Networks>>,
     /// Clients whose X-Forwarded-For is kept, by index of the frontend; `None`: servers are not told the
     /// client's address.
     pub trusted: Vec<Option<Networks>>,
@@ -102,6 +103,12 @@ impl LocalConfig {
     /// Whether ended sessions are logged.
     pub fn is_logged(&self) -> bool {
         self.snapshot.config.global.access_log != AccessLog::Off
+    }
+
+    /// Whether this peer may send a PROXY head.
+    pub fn is_proxy(&self, route: Route, peer: SocketAddr) -> bool {
+        let proxies = self.proxies[usize::from(route.frontend)].as_ref();
+        proxies.is_some_and(|proxies| proxies.contains(peer.ip()))
     }
 
     /// The PROXY head that servers of this route get.

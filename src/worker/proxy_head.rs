@@ -84,15 +84,6 @@ impl<E: Engine> Worker<E> {
         {
             self.engine.release(buffer);
         }
-        let (route, client) = (entry.route, entry.client);
-        match client.map(|client| self.admit_client(route, client.ip())) {
-            Some(Ok(place)) => self.sessions[slot].client_place = place,
-            Some(Err(_)) => {
-                self.sessions[slot].unlogged = true;
-                return ProxyDecision::Denied;
-            }
-            None => {}
-        }
         ProxyDecision::Settled { rest }
     }
 

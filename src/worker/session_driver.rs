@@ -32,10 +32,7 @@ impl<E: Engine> Worker<E> {
         } else {
             peer
         };
-        let behind_proxy = client.is_some_and(|peer| {
-            let senders = config.proxies[usize::from(route.frontend)].as_ref();
-            senders.is_some_and(|senders| senders.contains(peer.ip()))
-        });
+        let behind_proxy = client.is_some_and(|peer| config.is_proxy(route, peer));
         self.generation = self.generation.wrapping_add(1);
         let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
         let slot = self.sessions.insert(Slot {
