@@ -134,5 +134,13 @@ pub fn check(story: &Story<'_>, server: &Ended, coverage: &mut Coverage) -> (u64
             "another byte"
         );
     }
+    // So is what came in pieces, behind that or at once.
+    if let Some(first) = server.arrival.pieces_at {
+        assert_eq!(
+            first as usize,
+            head_len + text.len() - sent_len,
+            "bytes are missing"
+        );
+    }
     (sent_len as u64, head_len as u64)
 }

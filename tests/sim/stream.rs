@@ -101,13 +101,15 @@ pub struct Arrival {
     pub pieces_at: Option<u64>,
     /// Its end has arrived.
     pub ended: bool,
+    /// A PROXY head may have been removed from the beginning of the stream.
+    pub may_skip_head: bool,
 }
 
 impl Arrival {
     pub fn accept(&mut self, piece: Piece) {
         self.belongs(piece.stream);
         let text_len = self.text.len() as u64;
-        if text_len == 0 {
+        if text_len == 0 && !self.may_skip_head {
             assert_eq!(self.bytes, piece.offset, "bytes lost or doubled");
         }
         let first = *self.pieces_at.get_or_insert(piece.offset);

@@ -35,6 +35,7 @@ impl Sockets for Kernel {
         connection.silent = world.fault(world.weather.silent);
         world.refused.extend(connection.silent.then_some(*address));
         connection.address = Some(*address);
+        connection.arrival.may_skip_head = world.proxied;
         let open = world.open_by_address.entry(*address).or_default();
         *open += 1;
         let most = world.open_max_by_address.entry(*address).or_default();
