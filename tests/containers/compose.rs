@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::client::{get, ok};
 use super::engine::{Engine, NODE};
 use super::load::Load;
+use super::servers::usable;
 use super::wait::eventually;
 
 const FILE: &str = "scripts/docker/compose.yaml";
@@ -17,9 +18,12 @@ pub fn the_file_works_as_it_is(engine: &Engine) {
     };
     compose(&["up", "--detach"]);
     let web = SocketAddr::new(NODE.parse().expect("an address"), 80);
-    let answers = || get(web, "/", None).is_ok_and(|answer| answer.status == 200);
-    eventually("it answers", answers);
+    let admin = SocketAddr::new(web.ip(), 9000);
     let reached = |count: usize| {
+        eventually("all replicas have passed a check", || {
+            let stats = get(admin, "/api/v1/stats", None);
+            stats.is_ok_and(|stats| usable(&stats.body).len() == count)
+        });
         let mut names = BTreeSet::new();
         eventually("all replicas are reached", || {
             names.insert(ok(web, "/", None).body);

@@ -15,6 +15,7 @@ mod image;
 mod limits;
 mod load;
 mod program;
+mod servers;
 mod stack;
 mod wait;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::client::{get, ok};
 use super::engine::{Engine, NODE};
 use super::load::Load;
+use super::servers::usable;
 use super::wait::{available, eventually};
 
 /// How long the balancer's own service may be away while it is updated.
@@ -48,14 +49,7 @@ impl Stack<'_> {
         let text = self
             .engine
             .docker(&["exec", &self.balancer(), "ringway", "status", "--json"]);
-        let stats: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let servers = stats["backends"][0]["servers"].as_array().expect("a list");
-        let usable = servers
-            .iter()
-            .filter(|server| server["leaving"] != true && server["state"] == "up");
-        usable
-            .map(|server| server["name"].as_str().expect("text").to_owned())
-            .collect()
+        usable(&text)
     }
 
     fn has_replicas(&self, count: usize) {
