@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crossbeam_utils::CachePadded;
 
 use crate::snapshot::{FrontendShared, QueueShared, ServerShared};
-use crate::sync::{ClientTable, Counter, Flag, SessionLimit, WaitRegistry};
+use crate::sync::{ClientTable, Counter, Failures, Flag, SessionLimit, WaitRegistry};
 
 /// What one worker counts of itself.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub struct Shared {
     failed: Flag,
     /// No new sessions are accepted any more.
     stopping: Flag,
-    /// Notifies the health thread of a failed connect, by [`ServerShared::id`].
+    /// Notifies the health thread of a failed session, by [`ServerShared::id`].
     checker: OnceLock<Box<dyn Fn(u64) + Send + Sync>>,
 }
 
@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// Sets what is called, with [`ServerShared::id`], when a connect has failed. Only the first call counts.
+    /// Sets what is called, with [`ServerShared::id`], when a session with it has failed. Only the first call counts.
     /// `checker` must not block.
     pub fn set_checker(&self, checker: Box<dyn Fn(u64) + Send + Sync>) {
         let _ = self.checker.set(checker);
@@ -105,7 +105,16 @@ impl Shared {
     /// Counts a connect to a server that failed, and notifies the health thread unless it was notified
     /// already.
     pub fn connect_failed(&self, server: &ServerShared) {
-        if server.connect_failures.add()
+        self.failed(server, &server.connect_failures);
+    }
+
+    /// The same for a session that the server has not answered.
+    pub fn left_unanswered(&self, server: &ServerShared) {
+        self.failed(server, &server.answer_failures);
+    }
+
+    fn failed(&self, server: &ServerShared, failures: &Failures) {
+        if failures.add()
             && let Some(checker) = self.checker.get()
         {
             checker(server.id);

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringway::config::{
-    self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, Family, Group,
-    HealthCheck, HttpMode, Identity, Inspect, Listen, Loaded, Mode, OnDown, OnEmpty, Report,
-    SameSite, Sticky,
+    self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, EjectionRules,
+    ExpectBody, Family, Group, HealthCheck, HttpMode, Identity, Inspect, Listen, Literal, Loaded,
+    Mode, OnDown, OnEmpty, Report, SameSite, Sticky,
 };
 
 #[path = "config/properties.rs"]
@@ -24,7 +24,7 @@ mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
 const VALID_COUNT: usize = 35;
-const INVALID_COUNT: usize = 105;
+const INVALID_COUNT: usize = 108;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -200,8 +200,34 @@ fn the_maximal_file_means_what_it_says() {
     };
     assert_eq!(
         (http.method.as_str(), http.path.as_str()),
-        ("HEAD", "/health?deep=1")
+        ("POST", "/health?deep=1")
     );
+    let headers = [
+        ("X-Forwarded-Proto", "https"),
+        ("User-Agent", "check, of ringway"),
+    ];
+    assert_eq!(
+        http.headers,
+        headers.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    let Some(ExpectBody::Matches(regex)) = &http.expect_body else {
+        panic!("{http:?}")
+    };
+    assert_eq!(regex.as_str(), r#""status"\s*:\s*"UP""#);
+    let tls = check.tls.as_ref().expect("TLS");
+    assert_eq!(tls.sni.as_ref().unwrap().to_str(), "app.example");
+    let roots = tls.verify.as_ref().expect("it is verified");
+    assert_eq!(
+        roots.file.as_deref(),
+        Some(Path::new("tests/config/ca.pem"))
+    );
+    assert_eq!(roots.certificates.len(), 1);
+    let rules = EjectionRules {
+        failures: 3,
+        within: Duration::from_secs(60),
+        pause: Duration::from_secs(300),
+    };
+    assert_eq!(backend.passive, Some(rules));
     assert_eq!(http.host.as_deref(), Some("app.example"));
     assert_eq!(http.expect_status.to_string(), "200-299,301");
     let sticky = Sticky {
@@ -323,6 +349,45 @@ fn a_health_check_has_the_documented_defaults() {
     assert_eq!(request.host, None);
     assert_eq!(request.expect_status.to_string(), "200-399");
     assert_eq!(times(partly), [100, 50, 100, 100]);
+    assert!(http.tls.is_none() && request.headers.is_empty() && request.expect_body.is_none());
+
+    let backend = |name: &str| {
+        let mut backends = config.backends.iter();
+        backends
+            .find(|backend| backend.name == name)
+            .expect("a backend")
+    };
+    let round = |name: &str| {
+        let check = backend(name).health_check.as_ref().expect("a check");
+        assert_eq!(check.kind.as_str(), "tcp");
+        let CheckKind::Exchange(round) = &check.kind else {
+            panic!("{check:?}")
+        };
+        let tls = check.tls.clone().expect("TLS");
+        let bytes = |literal: &Literal| literal.bytes().to_vec();
+        (
+            round.send.as_ref().map(bytes),
+            round.expect.as_ref().map(bytes),
+            tls,
+        )
+    };
+    let (send, expect, tls) = round("redis");
+    let expected = (Some(&b"PING\r\n"[..]), Some(&b"+PONG"[..]));
+    assert_eq!((send.as_deref(), expect.as_deref()), expected);
+    assert!(tls.sni.is_none() && tls.verify.is_some());
+    let (send, expect, tls) = round("greeting");
+    assert_eq!(
+        (send.as_deref(), expect.as_deref()),
+        (None, Some(&b"220 \0"[..]))
+    );
+    assert!(tls.sni.is_none() && tls.verify.is_none());
+    let passive = backend("redis").passive.expect("defaults");
+    assert_eq!((passive.failures, passive.pause.as_secs()), (5, 10));
+    assert_eq!(
+        backend("greeting").passive.map(|passive| passive.failures),
+        Some(1)
+    );
+    assert_eq!(backend("none").passive, None);
 }
 
 #[test]
@@ -512,6 +577,7 @@ on_down = "keep"                      # default
 send_proxy = "off"                    # default
 # source                              # default: the kernel chooses
 # health_check                        # default: none, servers count as up
+# passive                             # default: never, no server is left out
 # sticky                              # default: off
 # discover                            # default: none, there are only the servers below
 

@@ -37,7 +37,7 @@ mod shared;
 mod snapshot {
     use std::sync::Arc;
 
-    use crate::sync::{ConnectFailures, ServerAvailability, SessionLimit, WaitRegistry};
+    use crate::sync::{Failures, ServerAvailability, SessionLimit, WaitRegistry};
 
     #[derive(Debug)]
     pub struct QueueShared {
@@ -51,7 +51,8 @@ mod snapshot {
         pub availability: ServerAvailability,
         pub waiting: WaitRegistry,
         pub queue: Arc<QueueShared>,
-        pub connect_failures: ConnectFailures,
+        pub connect_failures: Failures,
+        pub answer_failures: Failures,
     }
 
     #[derive(Debug)]
@@ -87,7 +88,8 @@ impl Scene {
             availability: sync::ServerAvailability::new(1),
             waiting: WaitRegistry::new(workers),
             queue,
-            connect_failures: sync::ConnectFailures::default(),
+            connect_failures: sync::Failures::default(),
+            answer_failures: sync::Failures::default(),
         };
         for _ in 0..places {
             assert!(server.session_limit.try_acquire());

@@ -123,6 +123,9 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("ServerCounters.connect_failures", |state| {
             server(state, |all| all.connect_failures.add(1));
         }),
+        ("ServerCounters.answer_failures", |state| {
+            server(state, |all| all.answer_failures.add(1));
+        }),
         ("ServerCounters.retries", |state| {
             server(state, |all| all.retries.add(1));
         }),

@@ -249,11 +249,15 @@ fn server(
     row.set("bin", server.bytes_from_client);
     row.set("bout", server.bytes_from_server);
     row.set("econ", server.connect_failures);
+    row.set("eresp", server.answer_failures);
     row.set("wretr", server.reconnects);
     row.set("wredis", server.redispatches);
     // HAProxy has no word for it; open sessions continue, as in a drain.
     let status = if server.leaving {
         "DRAIN"
+    } else if server.ejected {
+        // As with `observe layer4`.
+        "DOWN"
     } else {
         server.status
     };
@@ -284,7 +288,8 @@ fn server(
 /// probe's.
 fn check(reason: &str) -> Option<(&str, &str)> {
     let (code, detail) = reason.split_once(' ').unwrap_or((reason, ""));
-    let is_code = ["L4", "L7", "INI", "SOCKERR", "RESOLVE"].map(|begin| code.starts_with(begin));
+    let is_code =
+        ["L4", "L6", "L7", "INI", "SOCKERR", "RESOLVE"].map(|begin| code.starts_with(begin));
     is_code.contains(&true).then_some((code, detail))
 }
 
@@ -301,6 +306,7 @@ fn sum(backend: &BackendStats, proxy: usize) -> Row {
     row.set("bin", backend.bytes_from_clients);
     row.set("bout", backend.bytes_from_servers);
     row.set("econ", backend.connect_failures);
+    row.set("eresp", backend.answer_failures);
     row.set("wretr", backend.reconnects);
     row.set("wredis", backend.redispatches);
     row.set("status", backend.status);

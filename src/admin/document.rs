@@ -221,6 +221,8 @@ pub(super) struct BackendStats {
     /// Sum over the servers.
     pub connect_failures: u64,
     /// Sum over the servers.
+    pub answer_failures: u64,
+    /// Sum over the servers.
     pub retries: u64,
     /// Sum over the servers.
     pub reconnects: u64,
@@ -276,11 +278,15 @@ pub(super) struct ServerStats {
     /// empty: none yet.
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<SocketAddr>,
-    /// `state` and `admin_state` in one, as HAProxy has it, and `LEAVING`.
-    #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check", "LEAVING"]))]
+    /// `state` and `admin_state` in one, as HAProxy has it, and `LEAVING` and `EJECTED`.
+    #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check", "LEAVING", "EJECTED"]))]
     pub status: &'static str,
     /// Whether it was removed: it gets no new sessions, and is here until its open ones have ended.
     pub leaving: bool,
+    /// Whether it is left out for a time, because sessions with it failed: see `passive` of the backend.
+    pub ejected: bool,
+    /// How many times it was left out.
+    pub ejections: u64,
     /// What the health checks found.
     #[serde(serialize_with = "operational")]
     #[schemars(with = "String", extend("enum" = ["up", "down", "no check"]))]
@@ -315,6 +321,8 @@ pub(super) struct ServerStats {
     pub bytes_from_server: u64,
     /// Connect attempts of sessions to the server that failed.
     pub connect_failures: u64,
+    /// HTTP mode: sessions that ended, by the server or by a timeout, before the server had answered.
+    pub answer_failures: u64,
     /// Connect attempts to the server that were not the first of their session.
     pub retries: u64,
     /// Connect attempts to the server that followed a failed one to the same server.

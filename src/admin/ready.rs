@@ -70,6 +70,8 @@ mod tests {
             by: None,
             cause: String::new(),
             changed: SystemTime::UNIX_EPOCH,
+            ejected: false,
+            ejections: 0,
             checks_passed: 0,
             checks_failed: 0,
             checks_failed_while_up: 0,

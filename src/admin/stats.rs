@@ -31,6 +31,9 @@ use crate::sync::{Counter, SessionLimit};
 /// The status of a server that was removed and has sessions.
 const LEAVING: &str = "LEAVING";
 
+/// A server that is left out because sessions with it failed.
+const EJECTED: &str = "EJECTED";
+
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
     Router::new().route("/api/v1/stats", context.guard.reads(get(stats)))
@@ -226,6 +229,7 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
             |server| server.connect_failures,
             &forgotten.connect_failures,
         ),
+        answer_failures: total(|server| server.answer_failures, &forgotten.answer_failures),
         retries: total(|server| server.retries, &forgotten.retries),
         reconnects: total(|server| server.reconnects, &forgotten.reconnects),
         redispatches: total(|server| server.redispatches, &forgotten.redispatches),
@@ -278,10 +282,14 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         addresses: shared.addresses.all().to_vec(),
         status: if leaving {
             LEAVING
+        } else if status.ejected {
+            EJECTED
         } else {
             combined(status.admin, status.operational)
         },
         leaving,
+        ejected: status.ejected,
+        ejections: status.ejections,
         state: status.operational,
         admin_state: status.admin,
         reason: status.cause,
@@ -296,6 +304,7 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         bytes_from_client: sum(counters, |all| &all.bytes_from_clients),
         bytes_from_server: sum(counters, |all| &all.bytes_from_server),
         connect_failures: sum(counters, |all| &all.connect_failures),
+        answer_failures: sum(counters, |all| &all.answer_failures),
         retries: sum(counters, |all| &all.retries),
         reconnects: sum(counters, |all| &all.reconnects),
         redispatches: sum(counters, |all| &all.redispatches),
@@ -364,6 +373,8 @@ pub(super) mod tests {
             by: None,
             cause: "L4CON refused".to_owned(),
             changed: SystemTime::UNIX_EPOCH,
+            ejected: false,
+            ejections: 55,
             checks_passed: 11,
             checks_failed: 22,
             checks_failed_while_up: 12,

@@ -12,7 +12,8 @@ use super::defaults;
 use super::discover::{Discover, location, validate_discover};
 use super::error::Diagnostics;
 use super::field::Field;
-use super::health_check::validate_health_check;
+use super::health_check::{HealthCheck, validate_health_check};
+use super::passive::validate_passive;
 use super::problem::{Problem, Span, shorten};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawServer};
 use super::read::quoted_key;
@@ -107,6 +108,9 @@ impl Check<'_, '_> {
         if let Some(Some(discover)) = &discover {
             self.servers_beside(discover, raw, &location);
         }
+        if let Some(check) = &health_check {
+            self.names_to_verify(check, raw, &location);
+        }
         Some(Backend {
             name: raw.name.clone(),
             balance: *raw.balance.get().unwrap_or(&Algorithm::RoundRobin),
@@ -115,6 +119,7 @@ impl Check<'_, '_> {
             send_proxy: *raw.send_proxy.get().unwrap_or(&SendProxy::Off),
             source: raw.source.get().cloned().unwrap_or_default(),
             health_check,
+            passive: raw.passive.get().map(validate_passive),
             sticky: match sticky {
                 Some(sticky) => Some(sticky?),
                 None => None,
@@ -125,6 +130,30 @@ impl Check<'_, '_> {
             },
             servers: servers.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// Makes sure that each server has a name to verify its certificate by.
+    fn names_to_verify(&mut self, check: &HealthCheck, raw: &RawBackend, backend: &str) {
+        let tls = check.tls.as_ref();
+        if !tls.is_some_and(|tls| tls.verify.is_some() && tls.sni.is_none()) {
+            return;
+        }
+        let Some(written) = raw.health_check.get().and_then(|raw| raw.tls.written()) else {
+            return;
+        };
+        if !matches!(written.get_ref().sni, Field::Absent) {
+            return;
+        }
+        let mut addresses = raw.servers.get().into_iter().flatten();
+        let address = addresses.find_map(|server| server.address.get().and_then(Address::ip));
+        let nameless = match (address, &raw.discover) {
+            (Some(address), _) => format!("`{address}`"),
+            (None, Field::Written(_)) => format!("a server that {} finds", location(backend)),
+            (None, Field::Absent | Field::Invalid) => return,
+        };
+        let title = format!("no name to verify the certificate of {nameless} by");
+        let cure = "add sni = \"NAME\", a name that the certificates have, or write verify = false";
+        self.out.error(written.span(), Problem::new(title, cure));
     }
 
     /// Makes sure that written and discovered servers together are not too many.

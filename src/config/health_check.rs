@@ -3,21 +3,36 @@
 //! Its keys belong together, so its reader, its checks and its part of the configuration are here
 //! and not spread over `raw`, `read` and `validate`, which call them.
 
-use std::fmt;
-use std::ops::RangeInclusive;
+mod http;
+mod literal;
+mod statuses;
+mod tls;
+
 use std::time::Duration;
+
+use regex_lite::Regex;
 
 use super::defaults;
 use super::error::Diagnostics;
 use super::field::Field;
 use super::problem::{Problem, Span, shorten};
 use super::units::format_duration;
+pub use http::ExpectBody;
+pub(super) use http::{check_header_name, parse_expect_body, parse_header_value, parse_regex};
+pub use literal::Literal;
+pub(super) use literal::{CHARACTERS_MAX as LITERAL_CHARACTERS_MAX, parse_literal};
+pub use statuses::StatusRanges;
+pub(super) use statuses::parse_status_ranges;
+pub use tls::{CheckTls, Roots, name_of_host};
+pub(super) use tls::{RawCheckTls, parse_sni, validate_check_tls};
 
 /// How the servers of a backend are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HealthCheck {
     /// What is asked of a server.
     pub kind: CheckKind,
+    /// What is asked is asked within TLS; `None`: in clear.
+    pub tls: Option<CheckTls>,
     /// From one probe to the next while the server is up; not shorter than `timeout`.
     pub interval: Duration,
     /// The same between up and down; when not written: the same as `interval`.
@@ -55,6 +70,8 @@ impl HealthCheck {
 pub enum CheckKind {
     /// That it takes a connection.
     Tcp,
+    /// That it takes what is sent, and answers it, or greets.
+    Exchange(Exchange),
     /// That it answers a request.
     Http(HttpCheck),
 }
@@ -63,10 +80,19 @@ impl CheckKind {
     /// Its name in the configuration.
     pub fn as_str(&self) -> &'static str {
         match self {
-            CheckKind::Tcp => "tcp",
+            CheckKind::Tcp | CheckKind::Exchange(_) => "tcp",
             CheckKind::Http(_) => "http",
         }
     }
+}
+
+/// One round with a server of any protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What is sent; `None`: nothing, the server speaks first.
+    pub send: Option<Literal>,
+    /// What the first 64 KiB that come from the server must contain; `None`: nothing is read.
+    pub expect: Option<Literal>,
 }
 
 /// A request, and the answers that are right.
@@ -78,8 +104,12 @@ pub struct HttpCheck {
     pub method: String,
     /// Value of the header `Host`; `None`: the address that is checked.
     pub host: Option<String>,
+    /// Further lines of the head: names and values, which no line can be smuggled in by.
+    pub headers: Vec<(String, String)>,
     /// The statuses that pass.
     pub expect_status: StatusRanges,
+    /// What the body must be as well; `None`: it is not read.
+    pub expect_body: Option<ExpectBody>,
 }
 
 impl HttpCheck {
@@ -89,39 +119,10 @@ impl HttpCheck {
             path,
             method: defaults::CHECK_METHOD.to_owned(),
             host: None,
+            headers: Vec::new(),
             expect_status: StatusRanges::default(),
+            expect_body: None,
         }
-    }
-}
-
-/// Statuses of HTTP, as in `200-299,301`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusRanges(Vec<RangeInclusive<u16>>);
-
-impl StatusRanges {
-    /// Whether `status` is among them.
-    pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&status))
-    }
-}
-
-impl Default for StatusRanges {
-    fn default() -> Self {
-        StatusRanges(vec![defaults::CHECK_EXPECT_STATUS])
-    }
-}
-
-impl fmt::Display for StatusRanges {
-    /// As it is written in a configuration.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            match (range.start(), range.end()) {
-                (start, end) if start == end => write!(f, "{comma}{start}")?,
-                (start, end) => write!(f, "{comma}{start}-{end}")?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -132,7 +133,13 @@ pub(super) struct RawHealthCheck {
     pub path: Field<String>,
     pub method: Field<String>,
     pub host: Field<String>,
+    pub headers: Field<Vec<(String, String)>>,
     pub expect_status: Field<StatusRanges>,
+    pub expect_body: Field<String>,
+    pub expect_body_regex: Field<Regex>,
+    pub send: Field<Literal>,
+    pub expect: Field<Literal>,
+    pub tls: Field<RawCheckTls>,
     pub interval: Field<Duration>,
     pub fast_interval: Field<Duration>,
     pub down_interval: Field<Duration>,
@@ -162,19 +169,18 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
         // Reported, and it may well have meant this.
         Field::Invalid => true,
     };
-    if !http {
-        let written = [
-            ("path", span(&raw.path)),
-            ("method", span(&raw.method)),
-            ("host", span(&raw.host)),
-            ("expect_status", span(&raw.expect_status)),
-        ];
-        for (key, span) in written {
-            let Some(span) = span else { continue };
-            let title = format!("`{key}` has no meaning for a check of type \"tcp\"");
-            let cure = "write type = \"http\", or remove it";
-            out.error(span, Problem::new(title, cure));
-        }
+    keys_of_the_other_type(out, raw, http);
+    let bodies = (raw.expect_body.written(), raw.expect_body_regex.written());
+    if let (Some(_), Some(regex)) = bodies {
+        let title = "`expect_body` and `expect_body_regex` are both written";
+        out.error(regex.span(), Problem::new(title, "remove one of them"));
+    }
+    let bodiless = raw.method.get().is_some_and(|method| method == "HEAD");
+    if let (Some(method), true) = (raw.method.written(), bodiless)
+        && (bodies.0.is_some() || bodies.1.is_some())
+    {
+        let title = "an answer to \"HEAD\" has no body to be looked at";
+        out.error(method.span(), Problem::new(title, "write method = \"GET\""));
     }
     let interval = value_or(&raw.interval, defaults::CHECK_INTERVAL);
     let timeout = value_or(&raw.timeout, defaults::CHECK_TIMEOUT);
@@ -192,8 +198,10 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
         kind: if http {
             CheckKind::Http(http_check(raw))
         } else {
-            CheckKind::Tcp
+            tcp_check(raw)
         },
+        tls: (raw.tls.written())
+            .and_then(|tls| validate_check_tls(out, tls.get_ref(), &tls.span())),
         interval,
         fast_interval: value_or(&raw.fast_interval, interval),
         down_interval: value_or(&raw.down_interval, interval),
@@ -201,6 +209,46 @@ pub(super) fn validate_health_check(out: &mut Diagnostics, raw: &RawHealthCheck)
         fall: value_or(&raw.fall, defaults::CHECK_FALL),
         rise: value_or(&raw.rise, defaults::CHECK_RISE),
         port: raw.port.get().copied(),
+    }
+}
+
+/// Reports what is written and belongs to a check of the other type.
+fn keys_of_the_other_type(out: &mut Diagnostics, raw: &RawHealthCheck, http: bool) {
+    let of_http = [
+        ("path", span(&raw.path)),
+        ("method", span(&raw.method)),
+        ("host", span(&raw.host)),
+        ("headers", span(&raw.headers)),
+        ("expect_status", span(&raw.expect_status)),
+        ("expect_body", span(&raw.expect_body)),
+        ("expect_body_regex", span(&raw.expect_body_regex)),
+    ];
+    let of_tcp = [("send", span(&raw.send)), ("expect", span(&raw.expect))];
+    let (others, kind, cure) = if http {
+        let cure = "write type = \"tcp\", or remove it; for the answer to a request there are \
+                    `expect_status` and `expect_body`";
+        (&of_tcp[..], "http", cure)
+    } else {
+        (&of_http[..], "tcp", "write type = \"http\", or remove it")
+    };
+    // One that was reported may well have been meant to be the other.
+    if matches!(raw.kind, Field::Invalid) {
+        return;
+    }
+    for (key, span) in others {
+        let Some(span) = span else { continue };
+        let title = format!("`{key}` has no meaning for a check of type \"{kind}\"");
+        out.error(span.clone(), Problem::new(title, cure));
+    }
+}
+
+fn tcp_check(raw: &RawHealthCheck) -> CheckKind {
+    match (raw.send.get(), raw.expect.get()) {
+        (None, None) => CheckKind::Tcp,
+        (send, expect) => CheckKind::Exchange(Exchange {
+            send: send.cloned(),
+            expect: expect.cloned(),
+        }),
     }
 }
 
@@ -214,7 +262,13 @@ fn http_check(raw: &RawHealthCheck) -> HttpCheck {
         path: text(&raw.path, defaults::CHECK_PATH),
         method: text(&raw.method, defaults::CHECK_METHOD),
         host: raw.host.get().filter(|host| !host.is_empty()).cloned(),
+        headers: raw.headers.get().cloned().unwrap_or_default(),
         expect_status: raw.expect_status.get().cloned().unwrap_or_default(),
+        expect_body: match (raw.expect_body.get(), raw.expect_body_regex.get()) {
+            (Some(text), _) => Some(ExpectBody::Contains(text.clone())),
+            (None, Some(regex)) => Some(ExpectBody::Matches(regex.clone())),
+            (None, None) => None,
+        },
     }
 }
 
@@ -258,60 +312,9 @@ pub(super) fn parse_host(text: &str) -> Result<String, Problem> {
     Err(Problem::new(title, "write it like \"www.example.org\""))
 }
 
-pub(super) fn parse_status_ranges(text: &str) -> Result<StatusRanges, Problem> {
-    let status = |text: &str| -> Option<u16> {
-        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|status| digits && *status >= 100)
-    };
-    let range = |part: &str| {
-        let (start, end) = part.split_once('-').unwrap_or((part, part));
-        let (start, end) = (status(start.trim())?, status(end.trim())?);
-        (start <= end).then_some(start..=end)
-    };
-    const CURE: &str = "write statuses and ranges of them, such as \"200-299,301\"";
-    if text.trim().is_empty() {
-        return Err(Problem::new("`expect_status` is empty", CURE));
-    }
-    let ranges = text.split(',').map(|part| {
-        range(part.trim()).ok_or_else(|| {
-            let title = format!("invalid range of statuses `{}`", shorten(part.trim()));
-            Problem::new(title, CURE)
-        })
-    });
-    ranges.collect::<Result<_, _>>().map(StatusRanges)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_of_statuses_are_read_and_written() {
-        for (text, written) in [
-            ("200", "200"),
-            ("200-399", "200-399"),
-            (" 200 - 299 , 301,100-999", "200-299,301,100-999"),
-        ] {
-            assert_eq!(parse_status_ranges(text).unwrap().to_string(), written);
-        }
-        let ranges = parse_status_ranges("200-299,301").unwrap();
-        for (status, inside) in [
-            (199, false),
-            (200, true),
-            (299, true),
-            (300, false),
-            (301, true),
-        ] {
-            assert_eq!(ranges.contains(status), inside, "{status}");
-        }
-        let default = StatusRanges::default();
-        assert!(default.contains(204) && default.contains(399) && !default.contains(400));
-        for wrong in [
-            "", " ", "200,", "20", "2000", "399-200", "200-", "2xx", "+20", "099",
-        ] {
-            assert!(parse_status_ranges(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn what_would_break_a_request_is_refused() {

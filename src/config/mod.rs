@@ -9,9 +9,9 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `keepalive`, `address_list`, `per_client`, `health_check`, `discover`, `proxy`,
-//! `sticky` with `cookie`. `reference` tells users what each key is for. A command line without a file takes the
-//! short way of `simple`; `options` has what the command line may set in either.
+//! `admin`, `identity`, `http_mode`, `keepalive`, `address_list`, `per_client`, `health_check`, `passive`, `discover`,
+//! `proxy`, `sticky` with `cookie`. `reference` tells users what each key is for. A command line without a file takes
+//! the short way of `simple`; `options` has what the command line may set in either.
 
 mod address;
 mod address_list;
@@ -35,6 +35,7 @@ mod name;
 mod network;
 mod options;
 mod page;
+mod passive;
 mod per_client;
 mod print;
 mod problem;
@@ -56,6 +57,7 @@ mod validate;
 mod value;
 
 pub use crate::logic::balance::Algorithm;
+pub use crate::logic::ejection::EjectionRules;
 pub use address::Address;
 pub use address_list::AddressList;
 pub use admin::Admin;
@@ -64,7 +66,10 @@ pub use defaults::SERVERS_MAX;
 pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::{Finding, Report};
 pub use foreign::explain as explain_foreign_word;
-pub use health_check::{CheckKind, HealthCheck, HttpCheck, StatusRanges};
+pub use health_check::{
+    CheckKind, CheckTls, Exchange, ExpectBody, HealthCheck, HttpCheck, Literal, Roots,
+    StatusRanges, name_of_host,
+};
 pub use http_mode::{ForwardedFor, HttpMode, Inspect, Mode};
 pub use identity::{Group, Identity};
 pub use keepalive::Keepalive;

@@ -16,14 +16,15 @@ use super::health_check::RawHealthCheck;
 use super::inherit::{Inherited, Origin, SessionValues};
 use super::keepalive::OFF;
 use super::page::{DEFAULT, Page, quoted};
+use super::passive::RawPassive;
 use super::per_client::RawPerClient;
 use super::proxy::RawAcceptProxy;
 use super::raw::{RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::sticky::RawSticky;
 use super::{
-    AcceptProxy, AddressList, Admin, Backend, CheckKind, Frontend, Global, HealthCheck, Loaded,
-    Mode, PerClient, Server, Sticky, format_duration, format_size,
+    AcceptProxy, AddressList, Admin, Backend, CheckKind, EjectionRules, ExpectBody, Frontend,
+    Global, HealthCheck, Loaded, Mode, PerClient, Server, Sticky, format_duration, format_size,
 };
 
 /// The whole configuration as a file that has every value.
@@ -72,6 +73,10 @@ pub fn effective(loaded: &Loaded) -> String {
         if check.is_none() {
             page.absent("health_check", "none, servers count as up");
         }
+        let passive = backend.passive.zip(written.passive.get());
+        if passive.is_none() {
+            page.absent("passive", "never, no server is left out");
+        }
         if sticky.is_none() {
             page.absent("sticky", "off");
         }
@@ -81,6 +86,9 @@ pub fn effective(loaded: &Loaded) -> String {
         }
         if let Some((check, written)) = check {
             health_check(&mut page, &backend.name, check, written);
+        }
+        if let Some((rules, written)) = passive {
+            self::passive(&mut page, &backend.name, rules, written);
         }
         if let Some((sticky, written)) = sticky {
             self::sticky(&mut page, &backend.name, sticky, written);
@@ -309,11 +317,32 @@ fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &R
         page.line("method", quoted(&http.method), unwritten(&written.method));
         let host = http.host.as_deref().unwrap_or_default();
         page.line("host", quoted(host), unwritten(&written.host));
+        let headers: Vec<String> = (http.headers.iter())
+            .map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)))
+            .collect();
+        let headers = (!headers.is_empty()).then(|| format!("{{ {} }}", headers.join(", ")));
+        page.limit("headers", headers, "none");
         page.line(
             "expect_status",
             quoted(&http.expect_status),
             unwritten(&written.expect_status),
         );
+        match &http.expect_body {
+            Some(ExpectBody::Contains(text)) => page.line("expect_body", quoted(text), None),
+            Some(ExpectBody::Matches(regex)) => page.line("expect_body_regex", quoted(regex), None),
+            None => page.absent("expect_body", "the body is not read"),
+        }
+    }
+    if !matches!(check.kind, CheckKind::Http(_)) {
+        let (send, expect) = match &check.kind {
+            CheckKind::Exchange(exchange) => (exchange.send.as_ref(), exchange.expect.as_ref()),
+            CheckKind::Tcp | CheckKind::Http(_) => (None, None),
+        };
+        page.limit("send", send.map(quoted), "nothing");
+        page.limit("expect", expect.map(quoted), "nothing");
+    }
+    if check.tls.is_none() {
+        page.absent("tls", "off");
     }
     for (key, value, field) in [
         ("interval", check.interval, &written.interval),
@@ -326,6 +355,30 @@ fn health_check(page: &mut Page, backend: &str, check: &HealthCheck, written: &R
     page.line("fall", check.fall, unwritten(&written.fall));
     page.line("rise", check.rise, unwritten(&written.rise));
     page.limit("port", check.port, "the server's own");
+    if let Some(tls) = &check.tls {
+        page.header(&format!(
+            "[backend.{}.health_check.tls]",
+            quoted_key(backend)
+        ));
+        let name = tls.sni.as_ref().map(|name| quoted(name.to_str()));
+        page.limit("sni", name, "the host name of the server");
+        let raw = written.tls.get();
+        let comment = raw.and_then(|raw| unwritten(&raw.verify));
+        page.line("verify", tls.verify.is_some(), comment);
+        let ca = file(raw.and_then(|raw| raw.ca.get()));
+        page.limit("ca", ca, "those that the system trusts");
+    }
+}
+
+fn passive(page: &mut Page, backend: &str, rules: EjectionRules, written: &RawPassive) {
+    page.header(&format!("[backend.{}.passive]", quoted_key(backend)));
+    page.line("failures", rules.failures, unwritten(&written.failures));
+    for (key, value, field) in [
+        ("within", rules.within, &written.within),
+        ("pause", rules.pause, &written.pause),
+    ] {
+        page.line(key, quoted(format_duration(value)), unwritten(field));
+    }
 }
 
 fn sticky(page: &mut Page, backend: &str, sticky: &Sticky, written: &RawSticky) {

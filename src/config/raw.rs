@@ -18,6 +18,7 @@ use super::health_check::RawHealthCheck;
 use super::http_mode::RawMode;
 use super::identity::RawIdentity;
 use super::keepalive::Keepalive;
+use super::passive::RawPassive;
 use super::per_client::RawPerClient;
 use super::problem::Span;
 use super::proxy::RawAcceptProxy;
@@ -108,6 +109,7 @@ pub(super) struct RawBackend {
     pub send_proxy: Field<SendProxy>,
     pub source: Field<Vec<IpAddr>>,
     pub health_check: Field<RawHealthCheck>,
+    pub passive: Field<RawPassive>,
     pub sticky: Field<RawSticky>,
     pub discover: Field<RawDiscover>,
     pub servers: Field<Vec<RawServer>>,

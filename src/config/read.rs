@@ -12,6 +12,7 @@ mod http_mode;
 mod identity;
 mod keepalive;
 mod networks;
+mod passive;
 mod per_client;
 mod proxy;
 mod source;
@@ -42,6 +43,7 @@ use health_check::read_health_check;
 use http_mode::read_mode;
 use identity::read_identity;
 use keepalive::{read_duration_or_off, read_keepalive};
+use passive::read_passive;
 use per_client::read_per_client;
 use proxy::read_accept_proxy;
 use source::read_source;
@@ -237,6 +239,9 @@ fn read_backend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawBackend {
         source: section.take("source", read_source),
         health_check: section.take("health_check", |out, entry| {
             read_health_check(out, entry, &named.location)
+        }),
+        passive: section.take("passive", |out, entry| {
+            read_passive(out, entry, &named.location)
         }),
         sticky: section.take("sticky", |out, entry| {
             read_sticky(out, entry, &named.location)

@@ -107,6 +107,7 @@ impl Config {
             send_proxy: SendProxy::Off,
             source: Vec::new(),
             health_check: None,
+            passive: None,
             sticky,
             discover,
             servers,

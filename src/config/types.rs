@@ -18,6 +18,7 @@ use super::proxy::{AcceptProxy, SendProxy};
 use super::server::Server;
 use super::sticky::Sticky;
 use crate::logic::balance::Algorithm;
+use crate::logic::ejection::EjectionRules;
 
 /// A whole configuration that was found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +132,8 @@ pub struct Backend {
     pub source: Vec<IpAddr>,
     /// How its servers are checked; `None`: they count as up.
     pub health_check: Option<HealthCheck>,
+    /// When servers are left out because of failed sessions; `None`: never.
+    pub passive: Option<EjectionRules>,
     /// How clients are bound to servers; `None`: they are not. Only frontends in HTTP mode use such
     /// a backend.
     pub sticky: Option<Sticky>,

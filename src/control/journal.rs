@@ -26,6 +26,8 @@ const TEXT_MAX: usize = 1024;
 pub enum Kind {
     /// Probes took a server up or down.
     State,
+    /// A server is left out because sessions with it failed, or takes sessions again.
+    Passive,
     /// An operator set the administrative state of a server.
     Admin,
     /// An operator set the weight of a server.

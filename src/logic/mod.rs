@@ -3,6 +3,7 @@
 
 pub mod balance;
 pub mod client_limits;
+pub mod ejection;
 pub mod health;
 pub mod histogram;
 pub mod http;

@@ -47,6 +47,8 @@ pub struct ServerCounters {
     pub bytes_from_server: Counter,
     /// Connect attempts to it that failed.
     pub connect_failures: Counter,
+    /// Sessions in HTTP mode that ended, by the server or by a timeout, before it had answered.
+    pub answer_failures: Counter,
     /// Connect attempts to it that were not the first of their session.
     pub retries: Counter,
     /// Those of them that followed a failed one to this same server.
@@ -66,6 +68,7 @@ impl ServerCounters {
                 (&self.bytes_from_clients, &worker.bytes_from_clients),
                 (&self.bytes_from_server, &worker.bytes_from_server),
                 (&self.connect_failures, &worker.connect_failures),
+                (&self.answer_failures, &worker.answer_failures),
                 (&self.retries, &worker.retries),
                 (&self.reconnects, &worker.reconnects),
                 (&self.redispatches, &worker.redispatches),

@@ -7,9 +7,7 @@ use super::counters::{ServerCounters, by_worker};
 use super::frontend::FrontendShared;
 use super::server::{QueueShared, ServerShared};
 use crate::config::{Address, Server};
-use crate::sync::{
-    Addresses, ConnectFailures, Counter, ServerAvailability, SessionLimit, WaitRegistry,
-};
+use crate::sync::{Addresses, Counter, Failures, ServerAvailability, SessionLimit, WaitRegistry};
 
 /// What identifies a server: names of its backend and its own, and its address.
 type ServerKey = (String, String, Address);
@@ -91,7 +89,8 @@ impl Objects {
             availability: ServerAvailability::new(server.weight.into()),
             waiting: WaitRegistry::new(workers),
             queue: Arc::clone(queue),
-            connect_failures: ConnectFailures::default(),
+            connect_failures: Failures::default(),
+            answer_failures: Failures::default(),
             counters: by_worker(workers),
         });
         self.server_id = self.server_id.max(shared.id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counters::{ByWorker, ServerCounters};
 use crate::sync::{
-    Addresses, ConnectFailures, Counter, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
+    Addresses, Counter, Failures, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
 };
 
 /// The queue of a backend: which workers have sessions in it, and how many. A reload keeps the object
@@ -45,7 +45,10 @@ pub struct ServerShared {
     /// The queue of its backend.
     pub queue: Arc<QueueShared>,
     /// Connects that failed.
-    pub connect_failures: ConnectFailures,
+    pub connect_failures: Failures,
+    /// Sessions in HTTP mode that ended before the server had answered; only while its backend has passive
+    /// checks.
+    pub answer_failures: Failures,
     /// What each worker counts.
     pub counters: ByWorker<ServerCounters>,
 }

@@ -129,6 +129,12 @@ impl Accounting {
         server.counters[self.worker].times.record(summary);
         if summary.outcome.is_connect_failure() {
             self.connect_failed(server);
+        } else if summary.outcome.is_answer_failure() {
+            server.counters[self.worker].answer_failures.add(1);
+            let backends = &config.snapshot.config.backends;
+            if backends[entry.route.backend as usize].passive.is_some() {
+                self.shared.left_unanswered(server);
+            }
         }
     }
 

@@ -470,12 +470,13 @@ fn the_statistics_have_the_shape_that_is_promised() {
     let operator = json!({ "who": "", "time": "time", "reason": "" });
     let server = json!({
         "name": "one of a, spare", "address": "address", "addresses": ["address"],
-        "status": "one of MAINT, DOWN, DRAIN, UP, no check, LEAVING", "leaving": false,
+        "status": "one of MAINT, DOWN, DRAIN, UP, no check, LEAVING, EJECTED", "leaving": false,
+        "ejected": false, "ejections": 0,
         "state": "one of up, down, no check", "admin_state": "one of ready, drain, maint",
         "reason": "", "since": "time", "weight": 0, "weight_configured": 0,
         "operator": operator, "backup": false,
         "sessions": sessions, "bytes_from_client": 0, "bytes_from_server": 0,
-        "connect_failures": 0, "retries": 0, "reconnects": 0, "redispatches": 0,
+        "connect_failures": 0, "answer_failures": 0, "retries": 0, "reconnects": 0, "redispatches": 0,
         "connect_time": quantiles, "session_time": quantiles,
         "checks": { "passed": 0, "failed": 0, "failed_while_up": 0, "downs": 0, "last": null },
     });
@@ -502,7 +503,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
         "backends": [{
             "name": "one of app", "balance": "one of round_robin", "status": "one of UP, DOWN",
             "active": 0, "backup": 0, "sessions_waiting": 0, "sessions": all_sessions,
-            "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "retries": 0,
+            "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "answer_failures": 0, "retries": 0,
             "reconnects": 0, "redispatches": 0, "downs": 0, "discovery": null,
             "servers": [server],
         }],

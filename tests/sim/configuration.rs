@@ -180,7 +180,13 @@ fn backend(random: &mut Random, name: &str, first_port: u64, theme: Theme) -> St
         }
         text += " },\n";
     }
-    text + "]\n"
+    text += "]\n";
+    if random.chance(40) {
+        let failures = random.up_to(3);
+        text +=
+            &format!("passive = {{ failures = {failures}, within = \"1s\", pause = \"100ms\" }}\n");
+    }
+    text
 }
 
 /// Draws servers that a backend may have beside those of its configuration.

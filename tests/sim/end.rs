@@ -92,6 +92,7 @@ impl<E: Simulated> Run<E> {
             coverage.shrunk += world.shrunk;
         }
         coverage.changes += self.control.changes;
+        coverage.ejected += self.passive.ejected;
         coverage.leaving += self.leaving;
         coverage.mixed += self.mixed;
         coverage.named += self.named;

@@ -16,6 +16,7 @@ mod expected;
 mod heads;
 mod http;
 mod kernel;
+mod passive;
 mod proxy;
 mod random;
 mod run;
@@ -51,6 +52,8 @@ struct Coverage {
     mixed: u64,
     /// Turns in which a session waited for the server of its cookie.
     named: u64,
+    /// Servers that were left out because sessions with them failed.
+    ejected: u64,
     /// Chunks that were moved to memory of their size.
     shrunk: u64,
     http: http::Coverage,
@@ -70,6 +73,7 @@ impl Coverage {
         assert!(self.leaving > RUNS, "{self:?}");
         assert!(self.mixed > RUNS, "{self:?}");
         assert!(self.named > RUNS, "{self:?}");
+        assert!(self.ejected > RUNS / 10, "{self:?}");
         assert!(self.shrunk > RUNS, "{self:?}");
         for code in [
             "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",

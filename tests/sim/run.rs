@@ -18,6 +18,7 @@ use crate::configuration::{
 use crate::control::Control;
 use crate::heads::Heads;
 use crate::kernel::{Kernel, Listener, Simulated, World};
+use crate::passive::Passive;
 use crate::random::Random;
 
 /// Turns of all workers after which a run hangs.
@@ -55,6 +56,7 @@ pub struct Run<E: Simulated> {
     reloads: u64,
     /// Percent of turns in which a backend gets other servers.
     changes: u64,
+    pub passive: Passive,
     /// The workers were told to stop.
     stopping: bool,
     /// Turns in which a worker used several configurations.
@@ -126,6 +128,7 @@ impl<E: Simulated> Run<E> {
             .collect();
         let sessions_max = config.global.sessions_max.unwrap_or(u32::MAX);
         let shared = Arc::new(Shared::new(sessions_max, wakers));
+        let passive = Passive::new(&shared);
         let mut control = Control::new(worker_count, remembers);
         let snapshot = control.adopt(config);
         let (sender, log) = unbounded();
@@ -161,6 +164,7 @@ impl<E: Simulated> Run<E> {
             theme,
             reloads,
             changes,
+            passive,
             stopping: false,
             mixed: 0,
             leaving: 0,
@@ -295,6 +299,7 @@ impl<E: Simulated> Run<E> {
         if changes {
             self.set_members();
         }
+        self.leave_out();
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
                 let started = || counters.sessions_started.get();
@@ -315,6 +320,20 @@ impl<E: Simulated> Run<E> {
         self.mixed += u64::from(mixed);
         self.check_leaving();
         self.control.check_bounds(self.shared.session_limit.used());
+    }
+
+    /// What the health thread does with servers with which sessions fail.
+    fn leave_out(&mut self) {
+        let now = self.world.borrow().now;
+        let changed = self.passive.turn(self.control.newest(), now);
+        if changed.is_empty() {
+            return;
+        }
+        for server in &changed {
+            self.shared.notify_waiters(server);
+        }
+        self.turns_in_vain.clear();
+        self.turns_in_vain_alone.clear();
     }
 
     /// What the health thread does when a server goes down, comes back or changes its weight.

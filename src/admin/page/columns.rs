@@ -93,6 +93,7 @@ pub(super) const TRAFFIC: [Group; 4] = [
     ]},
     Group { head: "Errors", columns: &[
         column("Conn", "Failed connects", "Conn. errors", "n5", Kind::Count, ["", "/connect_failures", "/connect_failures"]),
+        column("Resp", "Sessions without an answer", "Resp. errors", "n4", Kind::Count, ["", "/answer_failures", "/answer_failures"]),
     ]},
     Group { head: "Warn.", columns: &[
         column("Retr", "Connects after the first of a session", "Retries", "n5", Kind::Count, ["", "/retries", "/retries"]),
@@ -106,6 +107,7 @@ pub(super) const SERVER: Group = Group { head: "Server", columns: &[
     column("Bck", "Backups in use", "", "n3", Kind::Count, ["", "/backup", "/backup"]),
     column("Chk", "Failed checks", "Chk failed", "n4", Kind::Count, ["", "/checks/failed", ""]),
     column("Dwn", "Times it went down", "Downs", "n3", Kind::Count, ["", "/checks/downs", ""]),
+    column("Ejc", "Times it was left out because sessions with it failed", "Left out", "n3", Kind::Count, ["", "/ejections", ""]),
 ]};
 
 #[rustfmt::skip]

@@ -84,6 +84,13 @@ const KEYS: &[Key] = &[
         ..Key::BASE
     },
     Key {
+        name: "passive",
+        value: Value::Section(Kind::Passive),
+        meaning: "When a server is left out because sessions with it fail.",
+        default: Default::Words("never"),
+        ..Key::BASE
+    },
+    Key {
         name: "sticky",
         value: Value::Section(Kind::Sticky),
         meaning: "The cookie that binds each client to its server.",

@@ -32,6 +32,10 @@ pub enum Kind {
     Server,
     /// `[backend.NAME.health_check]`
     HealthCheck,
+    /// `[backend.NAME.health_check.tls]`
+    CheckTls,
+    /// `[backend.NAME.passive]`
+    Passive,
     /// `[backend.NAME.sticky]`
     Sticky,
     /// `[backend.NAME.discover]`
@@ -111,12 +115,16 @@ pub enum Value {
     Text(Text),
     /// A list of at least one string.
     Texts(Text),
+    /// A table of strings, each with the name that it belongs to.
+    NamedTexts { names: Text, values: Text },
     /// A list of tables, at least one and at most this many.
     Tables(Kind, usize),
     /// A section.
     Section(Kind),
     /// This word, or a section.
     SectionOr(&'static str, Kind),
+    /// `true`, `false`, or a section.
+    BooleanOrSection(Kind),
     /// Sections with names.
     NamedSections(Kind),
 }
@@ -213,9 +221,12 @@ pub fn bounds(key: &Key) -> String {
             words.join(", ")
         }
         Value::Tables(_, count_max) => range(&1, count_max),
-        Value::Text(_) | Value::Texts(_) | Value::Section(_) | Value::NamedSections(_) => {
-            String::new()
-        }
+        Value::BooleanOrSection(_) => "true, false, or keys in braces".to_owned(),
+        Value::Text(_)
+        | Value::Texts(_)
+        | Value::NamedTexts { .. }
+        | Value::Section(_)
+        | Value::NamedSections(_) => String::new(),
     };
     let condition = key
         .only_with

@@ -1,7 +1,7 @@
 //! The keys of `[backend.NAME.health_check]`.
 
 use super::super::defaults;
-use super::super::health_check::{RawKind, StatusRanges};
+use super::super::health_check::{LITERAL_CHARACTERS_MAX, RawKind, StatusRanges};
 use super::super::page::quoted;
 use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
@@ -18,6 +18,13 @@ pub(super) const SECTION: Section = Section {
 /// What the keys that describe a request need.
 const HTTP: Option<(&str, &str)> = Some(("type", "http"));
 
+/// What the keys that describe an exchange of bytes need.
+const TCP: Option<(&str, &str)> = Some(("type", "tcp"));
+
+/// Bytes, as `send` and `expect` have them.
+const LITERAL: Text =
+    Text::new(r"^([^\\]|\\[rnt\\]|\\x[0-9A-Fa-f]{2})+$").at_most(LITERAL_CHARACTERS_MAX);
+
 /// A status, or a range of them.
 const STATUSES: Text =
     Text::new("^ *[1-9][0-9]{2} *(- *[1-9][0-9]{2} *)?(, *[1-9][0-9]{2} *(- *[1-9][0-9]{2} *)?)*$");
@@ -26,7 +33,7 @@ const KEYS: &[Key] = &[
     Key {
         name: "type",
         value: Value::Choice(|| words(RawKind::NAMES)),
-        meaning: "What a server must do to pass: take a connection, or answer a request.",
+        meaning: "What a server must do to pass: take a connection, or answer a request of HTTP.",
         default: Default::Value(|| quoted("tcp")),
         example: "\"http\"",
         ..Key::BASE
@@ -70,6 +77,70 @@ const KEYS: &[Key] = &[
         bounds: "statuses and ranges of them",
         only_with: HTTP,
         example: "\"200-299,301\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "headers",
+        value: Value::NamedTexts {
+            names: Text::new("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+            values: Text::new("^([!-~]([ -~]*[!-~])?)?$"),
+        },
+        meaning: "Further lines of the head of the request.",
+        default: Default::Words("none; the head has `Host`, `Connection: close` and `User-Agent`"),
+        bounds: "visible ASCII; not `Host`, which is `host`, and not what says how long a message is",
+        only_with: HTTP,
+        example: "{ \"X-Forwarded-Proto\" = \"https\" }",
+        ..Key::BASE
+    },
+    Key {
+        name: "expect_body",
+        value: Value::Text(Text::new("^[^\\x00]")),
+        meaning: "What the body of an answer must contain, beside a status that passes.",
+        default: Default::Words("nothing, the body is not read"),
+        bounds: "not empty; not with `expect_body_regex`",
+        only_with: HTTP,
+        example: "'\"status\":\"UP\"'",
+        note: "The first 64 KiB of the body are looked at.",
+    },
+    Key {
+        name: "expect_body_regex",
+        value: Value::Text(Text::new("^[^\\x00]")),
+        meaning: "A regular expression that must match somewhere in the body of an answer.",
+        default: Default::Words("none, the body is not read"),
+        bounds: "the syntax of the crate regex-lite; not with `expect_body`",
+        only_with: HTTP,
+        example: "'\"replicas\": *[3-9]'",
+        note: "The first 64 KiB of the body are looked at, once they or its end are there. Classes such as \
+               \\d know ASCII only.",
+    },
+    Key {
+        name: "send",
+        value: Value::Text(LITERAL),
+        meaning: "What is sent once the server has taken the connection.",
+        default: Default::Words("nothing"),
+        bounds: "\\r, \\n, \\t, \\\\ and \\xNN stand for one byte each",
+        only_with: TCP,
+        example: "'PING\\r\\n'",
+        note: "In single quotes TOML leaves backslashes alone.",
+    },
+    Key {
+        name: "expect",
+        value: Value::Text(LITERAL),
+        meaning: "What must come from the server: as an answer to `send`, or by itself.",
+        default: Default::Words("nothing"),
+        bounds: "as `send`",
+        only_with: TCP,
+        example: "'+PONG'",
+        note: "It may stand anywhere in the first 64 KiB.",
+    },
+    Key {
+        name: "tls",
+        value: Value::BooleanOrSection(Kind::CheckTls),
+        meaning: "Whether, and how, checks speak TLS.",
+        default: Default::Words("false"),
+        example: "true",
+        note: "With `true` certificates are not verified. A check of type \"tcp\" without `send` and \
+               `expect` passes when the handshake is done.",
         ..Key::BASE
     },
     Key {

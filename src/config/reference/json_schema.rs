@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::super::page::quoted;
 use super::entry::Kind;
 use super::entry::{Default, Key, Section, Text, Value, bounds, default};
 use super::sections::{all_keys, section};
@@ -54,7 +55,8 @@ fn object(section: &Section) -> Map<String, Json> {
     if !needs.is_empty() {
         object.insert("dependencies".to_owned(), needs.into());
     }
-    let conditions: Vec<Json> = all_keys(section).filter_map(condition).collect();
+    let conditions = all_keys(section).filter_map(|key| condition(section, key));
+    let conditions: Vec<Json> = conditions.collect();
     if !conditions.is_empty() {
         object.insert("allOf".to_owned(), conditions.into());
     }
@@ -62,12 +64,20 @@ fn object(section: &Section) -> Map<String, Json> {
 }
 
 /// That a key is written only with the choice that it needs.
-fn condition(key: &Key) -> Option<Json> {
+fn condition(section: &Section, key: &Key) -> Option<Json> {
     let (other, choice) = key.only_with?;
-    Some(json!({
-        "if": { "required": [key.name] },
-        "then": { "properties": { other: { "const": choice } }, "required": [other] },
-    }))
+    let by_default = all_keys(section).any(|key| {
+        let default = match key.default {
+            Default::Value(default) => Some(default()),
+            Default::Required | Default::Words(_) => None,
+        };
+        key.name == other && default == Some(quoted(choice))
+    });
+    let mut then = json!({ "properties": { other: { "const": choice } } });
+    if !by_default {
+        then["required"] = json!([other]);
+    }
+    Some(json!({ "if": { "required": [key.name] }, "then": then }))
 }
 
 /// What may be written for a key, with what an editor shows of it.
@@ -127,6 +137,11 @@ fn value(value: &Value) -> Json {
         Value::Choice(words) => json!({ "enum": words() }),
         Value::Text(text) => string(text),
         Value::Texts(text) => json!({ "type": "array", "items": string(text), "minItems": 1 }),
+        Value::NamedTexts { names, values } => json!({
+            "type": "object",
+            "propertyNames": string(names),
+            "additionalProperties": string(values),
+        }),
         Value::Tables(kind, count_max) => json!({
             "type": "array",
             "items": object(section(*kind)),
@@ -134,6 +149,9 @@ fn value(value: &Value) -> Json {
             "maxItems": count_max,
         }),
         Value::Section(kind) => object(section(*kind)).into(),
+        Value::BooleanOrSection(kind) => {
+            json!({ "anyOf": [{ "type": "boolean" }, object(section(*kind))] })
+        }
         Value::NamedSections(kind) => json!({
             "type": "object",
             "propertyNames": { "pattern": Text::NAME.pattern },

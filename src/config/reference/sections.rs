@@ -2,8 +2,8 @@
 
 use super::entry::{Default, Key, Kind, Section, Value};
 use super::{
-    admin, backend, discover, frontend, global, health_check, keepalive, per_client, proxy, server,
-    session, sticky,
+    admin, backend, check_tls, discover, frontend, global, health_check, keepalive, passive,
+    per_client, proxy, server, session, sticky,
 };
 
 /// The sections, in the order of the manual page; the first is the file itself.
@@ -28,6 +28,8 @@ static SECTIONS: &[Section] = &[
     backend::SECTION,
     server::SECTION,
     health_check::SECTION,
+    check_tls::SECTION,
+    passive::SECTION,
     sticky::SECTION,
     discover::SECTION,
     keepalive::SECTION,

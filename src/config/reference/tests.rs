@@ -32,12 +32,19 @@ servers = [{ name = "s", address = "10.0.0.1:80" }]
 type = "http"
 interval = "1d"
 timeout = "1ms"
+[backend.app.health_check.tls]
+sni = "x"
+ca = "tests/config/ca.pem"
+[backend.app.passive]
 [backend.app.sticky]
 cookie = "x"
 secure = true
 [backend.app.discover]
 dns = "web:80"
 "#;
+
+/// A certificate.
+const CA: &str = "tests/config/ca.pem";
 
 /// The table of a section in a file.
 fn table(root: &mut Table, kind: Kind) -> &mut Table {
@@ -53,6 +60,8 @@ fn table(root: &mut Table, kind: Kind) -> &mut Table {
         Kind::Backend => &["backend", "app"],
         Kind::Server => &["backend", "app", "servers"],
         Kind::HealthCheck => &["backend", "app", "health_check"],
+        Kind::CheckTls => &["backend", "app", "health_check", "tls"],
+        Kind::Passive => &["backend", "app", "passive"],
         Kind::Sticky => &["backend", "app", "sticky"],
         Kind::Discover => &["backend", "app", "discover"],
     };
@@ -78,8 +87,12 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     }
     let table = table(&mut root, section.kind);
     table.remove(key.name);
-    // Exactly one of two is written.
+    if key.only_with == Some(("type", "tcp")) {
+        table.remove("type");
+    }
+    // Exactly one of two is written, and certificates are verified by a name.
     match (section.kind, key.name, value) {
+        (Kind::CheckTls, "sni", None) => drop(table.remove("ca")),
         (Kind::Discover, "srv", Some(_)) => drop(table.remove("dns")),
         (Kind::Discover, "dns", None) => drop(table.insert("srv".to_owned(), "_a._tcp.b".into())),
         // They need others.
@@ -92,6 +105,11 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
         }
         _ => {}
     }
+    // The file of the example is no file of this host.
+    let value = match (section.kind, key.name) {
+        (Kind::CheckTls, "ca") => value.map(|value| value.replace("/etc/ssl/ca.pem", CA)),
+        _ => value.map(str::to_owned),
+    };
     if let Some(value) = value {
         let written: Table = format!("v = {value}").parse().expect("TOML");
         table.insert(key.name.to_owned(), written["v"].clone());
@@ -129,6 +147,8 @@ fn every_kind_has_a_section_without_a_key_twice() {
         Kind::Backend,
         Kind::Server,
         Kind::HealthCheck,
+        Kind::CheckTls,
+        Kind::Passive,
         Kind::Sticky,
         Kind::Discover,
     ] {
@@ -140,7 +160,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         names.dedup();
         assert_eq!(names.len(), count, "{}", section.title);
     }
-    assert_eq!(sections().count(), 13);
+    assert_eq!(sections().count(), 15);
 }
 
 #[test]
@@ -209,6 +229,26 @@ fn the_readers_take_what_is_within_bounds_and_nothing_else() {
             Value::Texts(_) => {
                 for wrong in ["[]", "[1]", "\"127.0.0.1:80\""] {
                     check(wrong, false);
+                }
+            }
+            Value::NamedTexts { .. } => {
+                for (value, taken) in [
+                    ("{}", true),
+                    ("{ a = 1 }", false),
+                    ("[\"a\"]", false),
+                    ("\"a\"", false),
+                ] {
+                    check(value, taken);
+                }
+            }
+            Value::BooleanOrSection(_) => {
+                for (value, taken) in [
+                    ("true", true),
+                    ("false", true),
+                    ("{}", true),
+                    ("\"true\"", false),
+                ] {
+                    check(value, taken);
                 }
             }
             Value::Tables(..) => {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::config::format_duration;
 use crate::control::journal::{Entry, Journal, Kind};
 use crate::control::server_change::Attribution;
-use crate::logic::health::{Cause, Change};
+use crate::logic::ejection::EjectionRules;
+use crate::logic::health::{Cause, Change, OperationalState};
 
 /// Reports that a server's state changed. `server` is `BACKEND/SERVER`; `by` is who changed the server last.
 pub fn server_changed(journal: &Journal, server: &str, change: &Change, by: Option<&Attribution>) {
@@ -128,6 +129,56 @@ fn backend_changed(journal: &Journal, backend: &str, (from, to): (&str, &str), t
     });
 }
 
+/// A server is left out for a time, because sessions with it failed.
+pub fn ejected(
+    journal: &Journal,
+    server: &str,
+    from: OperationalState,
+    rules: EjectionRules,
+    pause: Duration,
+) {
+    let reason = failures(rules);
+    let pause = format_duration(pause);
+    let text = format!("server {server} is left out for {pause}: {reason}");
+    log::warn!(server = server, from = from.as_str(), to = EJECTED; "{text}");
+    journal.record(Entry {
+        kind: Kind::Passive,
+        server: Some(server.to_owned()),
+        from: Some(from.as_str().to_owned()),
+        to: Some(EJECTED.to_owned()),
+        reason,
+        who: None,
+        text,
+    });
+}
+
+/// Why a server with these rules is left out.
+pub fn failures(rules: EjectionRules) -> String {
+    let within = format_duration(rules.within);
+    match rules.failures {
+        1 => "1 failed session".to_owned(),
+        failures => format!("{failures} failed sessions within {within}"),
+    }
+}
+
+/// It takes sessions again.
+pub fn returned(journal: &Journal, server: &str, to: OperationalState, reason: &str) {
+    let text = format!("server {server} takes sessions again: {reason}");
+    log::info!(server = server, from = EJECTED, to = to.as_str(); "{text}");
+    journal.record(Entry {
+        kind: Kind::Passive,
+        server: Some(server.to_owned()),
+        from: Some(EJECTED.to_owned()),
+        to: Some(to.as_str().to_owned()),
+        reason: reason.to_owned(),
+        who: None,
+        text,
+    });
+}
+
+/// The state of a server that is left out, in logs and events.
+const EJECTED: &str = "ejected";
+
 /// This host could not probe.
 pub fn cannot_probe(journal: &Journal, cause: Cause) {
     journal.warn(format!(
@@ -136,7 +187,7 @@ pub fn cannot_probe(journal: &Journal, cause: Cause) {
 }
 
 /// A duration rounded down to milliseconds below 10 s, to seconds below 10 min, else to minutes.
-fn rounded(duration: Duration) -> String {
+pub fn rounded(duration: Duration) -> String {
     const MINUTE: u128 = 60_000;
     let millis = duration.as_millis();
     let unit = match millis {

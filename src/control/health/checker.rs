@@ -109,7 +109,7 @@ impl Checker {
     /// Runs until [`HealthCommand::Stop`].
     pub async fn run(
         mut self,
-        mut connect_failures: mpsc::UnboundedReceiver<u64>,
+        mut failures: mpsc::UnboundedReceiver<u64>,
         mut commands: mpsc::UnboundedReceiver<HealthCommand>,
     ) {
         loop {
@@ -131,7 +131,7 @@ impl Checker {
                     }
                     Some(HealthCommand::Stop) | None => return,
                 },
-                Some(server) = connect_failures.recv() => self.report_connect_failure(server),
+                Some(server) = failures.recv() => self.report_failures(server),
                 Some(result) = self.probes.join_next() => self.on_result(result),
                 Some(Ok((server, answer))) = self.lookups.join_next() => {
                     self.looked_up(server, answer);
@@ -173,6 +173,7 @@ impl Checker {
                     }
                 }
                 Task::Resolve => self.look_up(id),
+                Task::Return => self.end_pause(id, now),
                 Task::Weight if target.weight_due == Some(due) => {
                     target.weight_due = None;
                     self.publish(id, now);
@@ -275,13 +276,13 @@ impl Checker {
     }
 
     /// A worker failed to connect to a server that is supposed to be up.
-    fn report_connect_failure(&mut self, id: u64) {
+    pub(super) fn verify_connect_failure(&mut self, id: u64) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
         if let Operational::Up { .. } = target.health.operational() {
-            target.connect_failed = true;
-            if !target.probing {
+            let is_planned = std::mem::replace(&mut target.connect_failed, true);
+            if !target.probing && !is_planned {
                 self.plan_probe(id, self.now());
             }
         }
@@ -374,7 +375,9 @@ impl Checker {
         };
         let health = &target.health;
         let availability = &target.shared.availability;
-        let is_closed = target.held && !self.pools[target.backend].opens_held;
+        let opens_held = self.pools[target.backend].opens_held;
+        let is_ejected = target.is_ejected() && !opens_held;
+        let is_closed = is_ejected || (target.held && !opens_held);
         let (usable, weight) = (health.is_usable() && !is_closed, health.weight(now));
         let (was_usable, old_weight) = availability.published();
         let balanced = |usable, weight| usable && weight > 0;
@@ -384,6 +387,13 @@ impl Checker {
             availability.publish(usable, weight);
         }
         self.statuses.publish(&target.shared, health, now);
+        let rules = target.ejection.as_ref().map(|ejection| ejection.rules());
+        if let (Some(rules), true) = (rules, is_ejected) {
+            (self.statuses).change(&target.shared, |status| {
+                (status.usable, status.balanced, status.ejected) = (false, false, true);
+                status.cause = announce::failures(rules);
+            });
+        }
         if turned {
             // Queued sessions may get a slot now, or have no server to wait for any more.
             self.workers.shared().notify_waiters(&target.shared);

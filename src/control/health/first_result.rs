@@ -1,5 +1,6 @@
 //! Servers that joined a backend at run time get no sessions before the first result of their probe,
-//! unless no other server of the backend is usable. The first failure takes such a server down.
+//! unless no other server of the backend is usable. The first failure takes such a server down. Servers that are
+//! left out because of failed sessions are held back in the same way.
 
 use super::checker::Checker;
 use crate::logic::time::Instant;
@@ -21,8 +22,13 @@ impl Checker {
         let Some(target) = self.targets.get_mut(&id) else {
             return false;
         };
-        let pool = self.pools.get_mut(target.backend);
-        pool.is_some_and(|pool| pool.held.remove(&id)) | std::mem::take(&mut target.held)
+        let was_held = std::mem::take(&mut target.held);
+        if !target.is_ejected()
+            && let Some(pool) = self.pools.get_mut(target.backend)
+        {
+            pool.held.remove(&id);
+        }
+        was_held
     }
 
     /// Decides again whether held servers of a backend, which has these servers, get sessions.
@@ -32,11 +38,8 @@ impl Checker {
             pool.opens_held = false;
             return;
         }
-        let mut others = members.servers().iter().map(|member| &member.server);
-        let opens = !others.any(|server| {
-            let availability = &server.availability;
-            availability.is_usable() && availability.weight() > 0 && !pool.held.contains(&server.id)
-        });
+        let mut servers = members.servers().iter().map(|member| &member.server);
+        let opens = !servers.any(|server| pool.is_chosen_from(server));
         if std::mem::replace(&mut pool.opens_held, opens) != opens {
             let held: Vec<u64> = pool.held.iter().copied().collect();
             for id in held {

@@ -4,7 +4,7 @@
 //!  probe --> checker --> sync: availability   ----------> workers, on each choice
 //!    ^          |  \---> Statuses -------------------> whoever shows them
 //!    |          \------> log
-//!  schedule <---+------- connects that failed -------- workers
+//!  schedule <---+------- sessions that failed -------- workers
 //!               +------- orders of the operator ------ whoever takes them
 //! ```
 //!
@@ -16,6 +16,7 @@ mod checker;
 mod first_result;
 mod limit;
 mod operator;
+mod passive;
 mod probe;
 mod resolving;
 mod schedule;

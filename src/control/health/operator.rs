@@ -61,6 +61,7 @@ impl Checker {
         }
         self.follow(id, change, now);
         if from == AdminState::Maint {
+            self.forget_failures(id, now);
             self.plan_probe_at(id, now);
         }
         self.end_first_round_if_complete();

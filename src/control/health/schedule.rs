@@ -57,6 +57,8 @@ pub enum Task {
     Probe,
     /// A look at its weight, which rises.
     Weight,
+    /// The end of a pause.
+    Return,
     /// Another attempt to resolve its host name.
     Resolve,
 }

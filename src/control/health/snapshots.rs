@@ -11,6 +11,7 @@ use super::schedule;
 use super::target::{Pool, Target};
 use crate::config::{Backend, Server};
 use crate::control::server_change::ServerChange;
+use crate::logic::ejection::Ejection;
 use crate::logic::health::{CheckRules, Health, Rules};
 use crate::logic::time::Instant;
 use crate::snapshot::{Member, MembersChange, Snapshot};
@@ -122,9 +123,9 @@ impl Checker {
     }
 
     fn forget(&mut self, id: u64) {
-        self.let_go(id);
         if let Some(gone) = self.targets.remove(&id) {
             self.awaited -= usize::from(gone.awaited);
+            self.pools[gone.backend].held.remove(&id);
         }
         self.statuses.forget(id);
         // What is due for servers that are gone is passed over then. Where many are, it is removed before.
@@ -161,7 +162,7 @@ impl Checker {
     ) {
         let shared = Arc::clone(&member.server);
         let id = shared.id;
-        let probe = probe(backend, member);
+        let probe = self.probe(index, backend, member);
         let mut health = Health::new(rules(backend, &member.config), now);
         let is_resolved = shared.addresses.is_resolved();
         let change = if is_resolved {
@@ -186,6 +187,8 @@ impl Checker {
             weight_due: None,
             connect_failed: false,
             connect_failed_at: None,
+            ejection: backend.passive.map(Ejection::new),
+            failures_seen: [0; 2],
             awaited,
             held: false,
             weight_configured: member.config.weight.into(),
@@ -212,7 +215,7 @@ impl Checker {
     ) {
         let id = target.shared.id;
         target.backend = index;
-        let probe = probe(backend, member);
+        let probe = self.probe(index, backend, member);
         let probe_changed = target.probe.as_deref() != probe.as_deref();
         if probe_changed {
             target.probe = probe;
@@ -232,7 +235,16 @@ impl Checker {
             changes[1] = target.health.resolved(now);
         }
         target.held &= target.probe.is_some();
-        if target.held {
+        let was_ejected = target.is_ejected();
+        match (backend.passive, &mut target.ejection) {
+            (Some(rules), Some(ejection)) => ejection.set_rules(rules),
+            (rules, ejection) => {
+                *ejection = rules.map(Ejection::new);
+                target.see_failures();
+            }
+        }
+        let is_ejected = target.is_ejected();
+        if target.held || is_ejected {
             self.pools[index].held.insert(id);
         }
         let idle = !target.probing;
@@ -241,6 +253,9 @@ impl Checker {
         for change in changes.into_iter().flatten() {
             self.announce(id, &change);
         }
+        if was_ejected && !is_ejected {
+            self.announce_return(id, "configuration");
+        }
         self.plan_lookup(id, now);
         if probe_changed && idle {
             self.plan_probe_at(id, now);
@@ -248,14 +263,15 @@ impl Checker {
             self.plan_probe(id, now);
         }
     }
-}
 
-fn probe(backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
-    let check = backend.health_check.as_ref()?;
-    let written = &member.config.address;
-    let addresses = member.server.addresses.all();
-    let probe = Probe::new(check, backend.send_proxy, written, &addresses);
-    Some(Arc::new(probe.from(&backend.source)))
+    fn probe(&self, index: usize, backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
+        let check = backend.health_check.as_ref()?;
+        let connector = self.pools[index].connector.as_ref();
+        let written = &member.config.address;
+        let addresses = member.server.addresses.all();
+        let probe = Probe::new(check, (connector, backend.send_proxy), written, &addresses);
+        Some(Arc::new(probe.from(&backend.source)))
+    }
 }
 
 fn rules(backend: &Backend, server: &Server) -> Rules {

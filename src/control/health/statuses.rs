@@ -55,6 +55,10 @@ pub struct ServerStatus {
     pub cause: String,
     /// When the operational or the administrative state changed last.
     pub changed: SystemTime,
+    /// Whether it is left out because sessions with it failed.
+    pub ejected: bool,
+    /// How often it was.
+    pub ejections: u64,
     /// Probes that passed.
     pub checks_passed: u64,
     /// Probes that failed.
@@ -92,6 +96,8 @@ impl ServerStatus {
             by: None,
             cause: Cause::Initial.to_string(),
             changed: SystemTime::now(),
+            ejected: false,
+            ejections: 0,
             checks_passed: 0,
             checks_failed: 0,
             checks_failed_while_up: 0,
@@ -197,6 +203,7 @@ impl Statuses {
         self.change(server, |status| {
             status.operational = health.operational().state();
             status.admin = health.admin();
+            status.ejected = false;
             status.usable = health.is_usable();
             status.balanced = health.is_usable() && health.weight(now) > 0;
             status.weight = health.weight_shown(now);

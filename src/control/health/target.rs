@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::probe::Probe;
-use crate::config::{Address, Backend, OnDown};
+use super::probe::{Connector, Probe};
+use crate::config::{Address, Backend, CheckKind, OnDown};
 use crate::control::server_change::Attribution;
+use crate::logic::ejection::Ejection;
 use crate::logic::health::Health;
 use crate::logic::time::Instant;
 use crate::snapshot::{BackendShared, ServerShared};
@@ -38,6 +39,10 @@ pub struct Target {
     pub connect_failed: bool,
     /// When a probe was last made for that reason.
     pub connect_failed_at: Option<Instant>,
+    /// Whether it is left out because of failed sessions; `None`: its backend has no passive checks.
+    pub ejection: Option<Ejection>,
+    /// How many connects had failed, and how many sessions had got no answer, when that was looked at last.
+    pub failures_seen: [u64; 2],
     /// It has had no result yet.
     pub awaited: bool,
     /// It gets no sessions before its first result; see [`super::first_result`].
@@ -50,22 +55,50 @@ pub struct Target {
     pub by: Option<Attribution>,
 }
 
+impl Target {
+    /// Whether it is left out because of failed sessions.
+    pub fn is_ejected(&self) -> bool {
+        let ejection = self.ejection.as_ref();
+        ejection.is_some_and(|ejection| ejection.until().is_some())
+    }
+}
+
 /// A backend.
 pub struct Pool {
     pub name: String,
     pub on_down: OnDown,
+    /// How its checks speak TLS, if they do.
+    pub connector: Option<Connector>,
     pub shared: Arc<BackendShared>,
     /// Since when no server of it is usable, if so.
     pub lost_since: Option<Instant>,
-    /// Servers that wait for their first result, by `ServerShared::id`.
+    /// Servers that wait for their first result or are left out because of failed sessions, by
+    /// `ServerShared::id`.
     pub held: HashSet<u64>,
     /// They get sessions nevertheless: no other server is usable.
     pub opens_held: bool,
 }
 
 impl Pool {
+    /// Whether balancing may choose a server other than this one that is not held back.
+    pub fn has_another(&self, id: u64) -> bool {
+        let members = self.shared.members();
+        let mut servers = members.servers().iter().map(|member| &member.server);
+        servers.any(|server| server.id != id && self.is_chosen_from(server))
+    }
+
+    /// Whether balancing may choose a server although no server is held back.
+    pub fn is_chosen_from(&self, server: &ServerShared) -> bool {
+        let availability = &server.availability;
+        availability.is_usable() && availability.weight() > 0 && !self.held.contains(&server.id)
+    }
+
     pub fn new(backend: &Backend, shared: &Arc<BackendShared>) -> Self {
+        let check = backend.health_check.as_ref();
+        let tls = check.and_then(|check| Some((check.tls.as_ref()?, &check.kind)));
         Pool {
+            connector: tls
+                .map(|(tls, kind)| Connector::new(tls, matches!(kind, CheckKind::Http(_)))),
             name: backend.name.clone(),
             on_down: backend.on_down,
             shared: Arc::clone(shared),

@@ -16,13 +16,21 @@ pub enum Cause {
     L4Timeout,
     /// It was refused, or there is no way there.
     L4Connect(&'static str),
-    /// The status was among the expected ones.
+    /// The handshake of TLS was made.
+    L6Ok,
+    /// It was not made in time.
+    L6Timeout,
+    /// It failed, or the certificate was refused.
+    L6Response(&'static str),
+    /// The status was among the expected ones, and the body as expected.
     L7Ok(u16),
-    /// No status line came in time.
+    /// What was to be sent was sent, and what was expected came.
+    L7Done,
+    /// No status line came in time, or nothing at all.
     L7Timeout,
     /// The status was another.
     L7Status(u16),
-    /// The answer was not HTTP, or broke off.
+    /// The answer was not HTTP, broke off, or has not what is expected.
     L7Response(&'static str),
     /// This host could not probe: it says nothing about the server.
     Socket(&'static str),
@@ -40,9 +48,11 @@ impl Cause {
     /// Whether a probe with this result passed; `None`: it says nothing about the server.
     pub const fn passed(self) -> Option<bool> {
         match self {
-            Cause::L4Ok | Cause::L7Ok(_) => Some(true),
+            Cause::L4Ok | Cause::L6Ok | Cause::L7Ok(_) | Cause::L7Done => Some(true),
             Cause::L4Timeout
             | Cause::L4Connect(_)
+            | Cause::L6Timeout
+            | Cause::L6Response(_)
             | Cause::L7Timeout
             | Cause::L7Status(_)
             | Cause::L7Response(_) => Some(false),
@@ -63,6 +73,10 @@ impl fmt::Display for Cause {
             Cause::L4Ok => f.write_str("L4OK"),
             Cause::L4Timeout => f.write_str("L4TOUT"),
             Cause::L4Connect(why) => write!(f, "L4CON {why}"),
+            Cause::L6Ok => f.write_str("L6OK"),
+            Cause::L6Timeout => f.write_str("L6TOUT"),
+            Cause::L6Response(why) => write!(f, "L6RSP {why}"),
+            Cause::L7Done => f.write_str("L7OK"),
             Cause::L7Ok(status) => write!(f, "L7OK {status}"),
             Cause::L7Timeout => f.write_str("L7TOUT"),
             Cause::L7Status(status) => write!(f, "L7STS {status}"),

@@ -72,6 +72,14 @@ impl TerminationState {
         ) && matches!(self.phase, TerminationPhase::Connect)
     }
 
+    /// Whether it ended because its server did not answer the request: HTTP mode.
+    pub const fn is_answer_failure(self) -> bool {
+        matches!(
+            self.who,
+            TerminationCause::Server | TerminationCause::ServerTimeout
+        ) && matches!(self.phase, TerminationPhase::Headers)
+    }
+
     /// The two letters of HAProxy's logs, for example `--`, `CD` or `sC`.
     pub const fn code(self) -> [u8; 2] {
         let who = match self.who {

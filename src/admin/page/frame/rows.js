@@ -130,7 +130,7 @@ function* rowsOf(stats) {
 }
 
 // What rows are sorted by in a column: words forwards, numbers from the largest.
-const RANK = ["DOWN", "STOP", "LEAVING", "MAINT", "DRAIN", "no check", "OPEN", "UP"];
+const RANK = ["DOWN", "EJECTED", "STOP", "LEAVING", "MAINT", "DRAIN", "no check", "OPEN", "UP"];
 function sortKey(row, index) {
   const thing = row.thing_ ?? {};
   if (index === 0) return thing.name ?? "";

@@ -1,16 +1,16 @@
-//! Connects of sessions to a server that failed: workers report them to the health thread.
+//! Sessions with a server that failed in one way: workers report them to the health thread.
 
 use crate::atomics::{AtomicBool, AtomicU64, Ordering};
 
-/// How many connects to a server failed, and whether the health thread knows of the newest.
+/// How many sessions with a server failed in one way, and whether the health thread knows of the newest.
 #[derive(Debug, Default)]
-pub struct ConnectFailures {
+pub struct Failures {
     count: AtomicU64,
-    /// The health thread was notified and has not probed the server since.
+    /// The health thread was notified and has not looked since.
     notified: AtomicBool,
 }
 
-impl ConnectFailures {
+impl Failures {
     /// Counts one. Returns whether the health thread has to be notified.
     #[must_use]
     pub fn add(&self) -> bool {
@@ -23,7 +23,7 @@ impl ConnectFailures {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The health thread probes the server now and has to be notified of later failures.
+    /// The health thread looks now, or probes the server, and has to be notified of later failures.
     pub fn seen(&self) {
         self.notified.store(false, Ordering::SeqCst);
     }
