@@ -107,7 +107,8 @@ fn of_backend(backend: &BackendStats, now: SystemTime, problems: &mut Vec<Proble
             "DOWN" => Severity::Error,
             _ => Severity::Notice,
         };
-        let ordered = server.operator.as_ref().filter(|_| server.status != "DOWN");
+        let by_itself = matches!(server.status, "DOWN" | "EJECTED");
+        let ordered = server.operator.as_ref().filter(|_| !by_itself);
         let reason = ordered.map(|by| match by.reason.as_str() {
             "" => by.who.clone(),
             reason => format!("{reason} ({})", by.who),

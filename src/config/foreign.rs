@@ -102,8 +102,6 @@ const WORDS: &[(&[&str], Meaning)] = &[
             "httpchk",
             "http_check",
             "tcp_check",
-            "max_fails",
-            "fail_timeout",
         ],
         Meaning::Said(
             "all servers of a backend are checked by a section [backend.NAME.health_check]",
@@ -154,6 +152,22 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (
         &["daemon", "pidfile", "master_worker"],
         Meaning::Said("it runs in the foreground: `ringway help systemd`"),
+    ),
+    (
+        &[
+            "max_fails",
+            "fail_timeout",
+            "observe",
+            "error_limit",
+            "on_error",
+        ],
+        Meaning::Said("write passive = { failures = 5, within = \"10s\" } in [backend.NAME]"),
+    ),
+    (
+        &["check_ssl", "check_sni"],
+        Meaning::Said(
+            "write tls = true, or tls = { sni = \"NAME\" }, in [backend.NAME.health_check]",
+        ),
     ),
     (
         &["ssl", "tls", "crt", "certificate", "ssl_certificate"],

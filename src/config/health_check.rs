@@ -54,6 +54,7 @@ impl HealthCheck {
     pub(super) fn by(kind: CheckKind) -> Self {
         HealthCheck {
             kind,
+            tls: None,
             interval: defaults::CHECK_INTERVAL,
             fast_interval: defaults::CHECK_INTERVAL,
             down_interval: defaults::CHECK_INTERVAL,

@@ -134,7 +134,7 @@ impl<E: Simulated> Run<E> {
             .map(|snapshot| (snapshot.version, self.control.backends_of(snapshot)))
             .collect();
         let model = Model {
-            steady: self.flips == 0,
+            steady: self.flips == 0 && self.passive.ejected == 0,
             calm: self.is_calm(),
             short_of_buffers: world.buffers_refused > 0,
             refused: &world.refused,

@@ -101,6 +101,7 @@ const KEYS: &[Key] = &[
         only_with: HTTP,
         example: "'\"status\":\"UP\"'",
         note: "The first 64 KiB of the body are looked at.",
+        ..Key::BASE
     },
     Key {
         name: "expect_body_regex",
@@ -112,6 +113,7 @@ const KEYS: &[Key] = &[
         example: "'\"replicas\": *[3-9]'",
         note: "The first 64 KiB of the body are looked at, once they or its end are there. Classes such as \
                \\d know ASCII only.",
+        ..Key::BASE
     },
     Key {
         name: "send",
@@ -122,6 +124,7 @@ const KEYS: &[Key] = &[
         only_with: TCP,
         example: "'PING\\r\\n'",
         note: "In single quotes TOML leaves backslashes alone.",
+        ..Key::BASE
     },
     Key {
         name: "expect",
@@ -132,6 +135,7 @@ const KEYS: &[Key] = &[
         only_with: TCP,
         example: "'+PONG'",
         note: "It may stand anywhere in the first 64 KiB.",
+        ..Key::BASE
     },
     Key {
         name: "tls",
