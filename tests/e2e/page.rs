@@ -111,8 +111,8 @@ fn the_heads_are_those_of_haproxy_in_its_order_behind_what_matters_most() {
 
     let head = words(piece(&page.body, "<thead>", "</thead>"));
     let expected = "Name|Status|LastChk|Actions|Queue|Session rate|Sessions|Bytes|Errors|Warn.|Server|\
-        Connect time|Session time|Cur|Cur|Max|5 minutes|Cur|Max|Limit|Total|In|Out|Conn|Retr|Wght|Act|Bck|\
-        Chk|Dwn|p50|p90|p99|p50|p90|p99";
+        Connect time|Session time|Cur|Cur|Max|5 minutes|Cur|Max|Limit|Total|In|Out|Conn|Resp|Retr|Wght|Act|Bck|\
+        Chk|Dwn|Ejc|p50|p90|p99|p50|p90|p99";
     assert_eq!(head.join("|"), expected);
 }
 
