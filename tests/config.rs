@@ -324,7 +324,15 @@ fn the_example_of_the_documentation_is_valid_without_a_warning() {
 fn a_health_check_has_the_documented_defaults() {
     let config = valid("health_checks").config;
     let checks: Vec<_> = config.backends.iter().map(|b| &b.health_check).collect();
-    let [Some(empty), Some(http), Some(partly), Some(_), Some(_), None] = &checks[..] else {
+    let [
+        Some(empty),
+        Some(http),
+        Some(partly),
+        Some(_),
+        Some(_),
+        None,
+    ] = &checks[..]
+    else {
         panic!("{checks:?}")
     };
     let times = |check: &HealthCheck| {
