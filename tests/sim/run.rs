@@ -309,6 +309,9 @@ impl<E: Simulated> Run<E> {
                     !aborting || started() == before,
                     "a session after the abort"
                 );
+                if worker.is_done() {
+                    self.world.borrow_mut().worker_is_done();
+                }
             }
         }
         self.check_nobody_waits_for_nothing();

@@ -16,7 +16,7 @@ mod sockets;
 mod world;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -71,7 +71,8 @@ const REFUSED_NANOS: u64 = 50_000_000;
 pub struct Kernel {
     id: u64,
     pub world: Rc<RefCell<World>>,
-    connections: HashMap<u64, Connection>,
+    /// By descriptor, in an order that a seed draws again.
+    connections: BTreeMap<u64, Connection>,
     listeners: Vec<u64>,
     pending: Vec<Pending>,
     done: VecDeque<(Token, Done<Kernel>)>,
@@ -104,7 +105,7 @@ impl Kernel {
         Kernel {
             id,
             world,
-            connections: HashMap::new(),
+            connections: BTreeMap::new(),
             listeners: Vec::new(),
             pending: Vec::new(),
             done: VecDeque::new(),
@@ -212,12 +213,9 @@ impl Kernel {
     }
 
     fn step_peers(&mut self) {
-        let mut ids: Vec<u64> = self.connections.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let random = &mut self.world.borrow_mut().random;
+        let random = &mut self.world.borrow_mut().random;
+        for connection in self.connections.values_mut() {
             if random.chance(60) {
-                let connection = self.connections.get_mut(&id).expect("listed");
                 let before = connection.before();
                 connection.step(random);
                 connection.note(before);

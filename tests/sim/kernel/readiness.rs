@@ -126,11 +126,8 @@ impl Kernel {
     /// The edges that are told now. Returns whether any has a reason.
     fn edges(&mut self, told: &mut Vec<Edge>) -> bool {
         let mut has_reason = false;
-        let mut ids: Vec<u64> = self.connections.keys().copied().collect();
-        ids.sort_unstable();
         let world = &mut *self.world.borrow_mut();
-        for id in ids {
-            let connection = self.connections.get_mut(&id).expect("listed");
+        for connection in self.connections.values_mut() {
             let Some(key) = connection.edges.key else {
                 continue;
             };

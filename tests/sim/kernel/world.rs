@@ -228,20 +228,28 @@ impl World {
         }
     }
 
+    /// A worker has ended, whose timers are none any more: the others tell theirs when they wait again.
+    pub fn worker_is_done(&mut self) {
+        self.due.clear();
+        self.quiet = 0;
+    }
+
     /// Time passes for everybody, while this kernel waits and has info or not.
     pub(super) fn pass_time(&mut self, kernel: u64, timeout: Option<Duration>, quiet: bool) {
         self.quiet = if quiet { self.quiet + 1 } else { 0 };
         let due = timeout.map_or(u64::MAX, |timeout| self.now + timeout.as_nanos() as u64);
         self.due.insert(kernel, due);
-        let next = self.due.values().filter(|due| **due >= self.now).min();
-        let step = match next {
+        let next = self.due.values().copied().min().unwrap_or(u64::MAX);
+        // A kernel whose time has come is called first.
+        let is_ahead = next >= self.now && next < u64::MAX;
+        let step = match self.quiet > QUIET_WAITS && is_ahead {
             // Nothing happens before the next timer of anybody: jump to it, a little late.
-            Some(next) if *next < u64::MAX && self.quiet > QUIET_WAITS => {
+            true => {
                 // Not again before everybody has seen what time it is.
                 self.quiet = QUIET_WAITS - TURNS_BETWEEN_JUMPS;
                 next - self.now + self.random.below(2_000_000)
             }
-            _ => self.random.below(500_000),
+            false => self.random.below(500_000),
         };
         self.now += step;
     }
