@@ -2,29 +2,21 @@
 //! whole and in pieces by the library, and read by `reference.rs`, which does the same in the most obvious
 //! way; all must agree. What the library makes of a sound one is read by the reference.
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "proxy_heads/reference.rs"]
 mod reference;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use random::Random;
 use reference::Found;
 use ringway::logic::proxy::{Endpoints, ProxyScan, ProxyVersion, scan_proxy, write_proxy_head};
 
 /// Heads that are scanned.
 const HEAD_COUNT: usize = 1_000_000;
 
-/// SplitMix64, so that a run is its seed.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// A number below `bound`, which is not 0.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
@@ -126,7 +118,7 @@ fn found_in_pieces(bytes: &[u8], cut: usize) -> Found {
 
 #[test]
 fn heads_are_what_the_reference_says() {
-    let random = &mut Random(1);
+    let random = &mut Random::new(1);
     let mut bytes = Vec::new();
     let mut counts = [0; 4];
     for number in 0..HEAD_COUNT {
@@ -160,7 +152,7 @@ fn heads_are_what_the_reference_says() {
 
 #[test]
 fn heads_that_are_written_are_read_by_the_reference() {
-    let random = &mut Random(2);
+    let random = &mut Random::new(2);
     let mut bytes = Vec::new();
     for number in 0..HEAD_COUNT / 10 {
         let v6 = random.below(2) == 0;

@@ -6,6 +6,11 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+#[path = "../support/random.rs"]
+mod random;
+
+use random::Random;
+
 use crate::clients::{Ending, connect, ending};
 use crate::harness::{Ringway, ScratchDirectory};
 use crate::http::Answer;
@@ -253,16 +258,9 @@ fn checks_of_haproxy_are_no_clients() {
     }
 }
 
-/// SplitMix64, so that a run is its seed.
-struct Random(u64);
-
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
+        (self.next() % bound as u64) as usize
     }
 
     fn address(&mut self, v6: bool) -> String {
@@ -343,7 +341,7 @@ fn haproxy_and_we_take_the_same_heads() {
         &format!("  mode tcp\n  server a {to} send-proxy-v2"),
     );
     let chains = ["v1", "v2"].map(|version| between(version, chained.address));
-    let random = &mut Random(1);
+    let random = &mut Random::new(1);
     let (mut taken, mut refused) = (0, 0);
     for number in 0..HEAD_COUNT {
         let head = random.head();

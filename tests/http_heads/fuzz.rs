@@ -2,6 +2,11 @@
 //! something. Each is given to the library in one piece and in random pieces, and to the reference;
 //! all must agree. A failure prints the bytes, to be put into the corpus.
 
+#[path = "../support/random.rs"]
+mod random;
+
+use random::Random;
+
 use super::corpus;
 use super::looking::{Request, RequestSetting, Response, ResponseSetting, request, response};
 use super::reference;
@@ -14,18 +19,7 @@ const COOKIES_COUNT: usize = 330_000;
 /// Longer heads of the corpus are left out: they cost time and bring nothing that is new.
 const SEED_LEN_MAX: usize = 700;
 
-/// SplitMix64, so that a run is its seed.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// A number below `bound`, which is not 0.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
@@ -364,7 +358,7 @@ fn mutated_requests() {
             vec![case.bytes; count]
         })
         .collect();
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut whole = 0;
     for _ in 0..MUTATED_COUNT {
         let mut bytes = seeds[random.below(seeds.len())].clone();
@@ -382,7 +376,7 @@ fn mutated_responses() {
         .map(|case| case.bytes)
         .filter(|bytes| bytes.len() <= SEED_LEN_MAX)
         .collect();
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let mut whole = 0;
     for _ in 0..MUTATED_COUNT {
         let mut bytes = seeds[random.below(seeds.len())].clone();
@@ -395,7 +389,7 @@ fn mutated_responses() {
 
 #[test]
 fn built_requests() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let mut whole = 0;
     for _ in 0..BUILT_COUNT {
         let likely = if random.below(4) == 0 { 13 } else { 7 };
@@ -407,7 +401,7 @@ fn built_requests() {
 
 #[test]
 fn built_responses() {
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     let mut whole = 0;
     for _ in 0..BUILT_COUNT {
         let bytes = build(&mut random, &FIRST_LINES[13..]);
@@ -422,7 +416,7 @@ fn built_cookie_lines() {
         b"SRV", b"SRV=", b"SRV=B", b"a", b"=", b"=", b";", b";", b"; ", b", ", b",", b" ", b"\t",
         b"\"", b"\"", b"\\", b"$P=1", b"SRV",
     ];
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut whole = 0;
     for _ in 0..COOKIES_COUNT {
         let mut bytes = b"GET / HTTP/1.1\nCookie:".to_vec();

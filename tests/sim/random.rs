@@ -1,22 +1,11 @@
-//! A small seeded generator, so that a run is its seed.
+//! What a run draws from its seed.
 
-/// SplitMix64.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
+#[path = "../support/random.rs"]
+mod generator;
+
+pub use generator::Random;
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
