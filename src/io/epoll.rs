@@ -332,6 +332,7 @@ impl<K: Readiness> Epoll<K> {
         (done, end_follows.then_some(Step::End))
     }
 
+    /// The end of a stream, if a read waits for it. Whatever else the socket is ready for has to wait for its turn.
     fn try_end(&mut self, index: usize, key: Key) -> Option<(Token, Done<Self>)> {
         let done = self.try_read(index);
         let state = &mut self.sockets[index];

@@ -182,6 +182,21 @@ fn received<E: Tested>(engine: &mut E, socket: &E::Socket) -> Result<Vec<u8>, Fa
     }
 }
 
+/// The bytes of a receive that was queued, which is over with them.
+#[track_caller]
+fn next_bytes<E: Tested>(engine: &mut E) -> Vec<u8> {
+    let (_, done) = completion(engine);
+    let Done::Received {
+        bytes: Ok((Some(buffer), len)),
+        armed: false,
+        ..
+    } = done
+    else {
+        panic!("{done:?}");
+    };
+    take(engine, buffer, len)
+}
+
 fn take<E: Tested>(engine: &mut E, buffer: Buffer, len: u32) -> Vec<u8> {
     let start = HEADROOM_BYTES;
     let bytes = engine.bytes(&buffer, Chunk { start, len }).to_vec();
@@ -459,15 +474,7 @@ fn bytes_and_the_end_that_came_together_are_both_received((mut engine, _): (impl
         engine.receive(&socket, Receive::Once(100), true, Token(2));
         peer.write_all(b"last").unwrap();
         drop(peer);
-        let (_, done) = completion(&mut engine);
-        let Done::Received {
-            bytes: Ok((Some(buffer), len)),
-            ..
-        } = done
-        else {
-            panic!("{done:?}");
-        };
-        assert_eq!(take(&mut engine, buffer, len), b"last");
+        assert_eq!(next_bytes(&mut engine), b"last");
         assert_eq!(received(&mut engine, &socket).unwrap(), b"");
         engine.close(socket);
     }
@@ -482,16 +489,7 @@ fn epoll_reports_the_end_in_the_turn_of_the_last_bytes() {
         engine.receive(&socket, Receive::Stream, true, Token(2));
         peer.write_all(b"last").unwrap();
         drop(peer);
-        let (_, done) = completion(&mut engine);
-        let Done::Received {
-            bytes: Ok((Some(buffer), len)),
-            armed: false,
-            ..
-        } = done
-        else {
-            panic!("{done:?}");
-        };
-        assert_eq!(take(&mut engine, buffer, len), b"last");
+        assert_eq!(next_bytes(&mut engine), b"last");
         engine.receive(&socket, Receive::Stream, true, Token(3));
         let end = engine.next();
         let Some((Token(3), Done::Received { bytes, .. })) = end else {
@@ -509,16 +507,7 @@ fn a_receive_brings_no_more_than_it_may((mut engine, _): (impl Tested, Waker)) {
     peer.write_all(b"0123456789").unwrap();
     for expected in [&b"0123"[..], b"4567", b"89"] {
         engine.receive(&socket, Receive::Once(4), false, Token(2));
-        let (_, done) = completion(&mut engine);
-        let Done::Received {
-            bytes: Ok((Some(buffer), len)),
-            armed: false,
-            ..
-        } = done
-        else {
-            panic!("{done:?}");
-        };
-        assert_eq!(take(&mut engine, buffer, len), expected);
+        assert_eq!(next_bytes(&mut engine), expected);
     }
     engine.close(socket);
 }

@@ -86,8 +86,7 @@ impl<E: Engine> Worker<E> {
         let Some(address) = self.address_of_attempt(slot) else {
             return false;
         };
-        let of_family = |source: &&IpAddr| source.is_ipv4() == address.is_ipv4();
-        attempt.sources_tried + 1 < backend.source.iter().filter(of_family).count()
+        attempt.sources_tried + 1 < sources_for(&backend.source, &address).count()
     }
 
     /// A connect ended. Returns the end of the attempt, unless another address is tried.
@@ -187,11 +186,13 @@ impl<E: Engine> Worker<E> {
 
 /// The local address of this attempt to connect to `address`; `None`: the kernel chooses.
 fn source(sources: &[IpAddr], address: &SocketAddr, attempt: Attempt) -> Option<IpAddr> {
-    if sources.is_empty() {
-        return None;
-    }
-    let of_family = |source: &&IpAddr| source.is_ipv4() == address.is_ipv4();
-    let count = sources.iter().filter(of_family).count();
-    let turn = attempt.source.checked_rem(count)?;
-    sources.iter().filter(of_family).nth(turn).copied()
+    let turn = (attempt.source).checked_rem(sources_for(sources, address).count())?;
+    sources_for(sources, address).nth(turn)
+}
+
+/// Those local addresses that can connect to `address`.
+fn sources_for(sources: &[IpAddr], address: &SocketAddr) -> impl Iterator<Item = IpAddr> {
+    let is_ipv4 = address.is_ipv4();
+    let sources = sources.iter().copied();
+    sources.filter(move |source| source.is_ipv4() == is_ipv4)
 }

@@ -1,7 +1,6 @@
 //! A backend of a configuration in one worker: its balancer, and its servers as they were when this worker
 //! last looked for a change.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ pub struct LocalBackend {
     members: Arc<Members>,
     balancer: Balancer,
     /// Whose turn it is to be connected from, among the local addresses of the configuration.
-    source: Cell<usize>,
+    source: usize,
     /// Indices of the servers that a session has tried. Here only to use its memory again.
     tried: Vec<u16>,
 }
@@ -33,14 +32,15 @@ impl LocalBackend {
             version,
             balancer: Balancer::new(algorithm, &names(&members), seed),
             members,
-            source: Cell::new(0),
+            source: 0,
             tried: Vec::new(),
         }
     }
 
     /// The local address of the next connect, modulo their number.
-    pub fn next_source(&self) -> usize {
-        self.source.replace(self.source.get().wrapping_add(1))
+    pub fn next_source(&mut self) -> usize {
+        let next = self.source.wrapping_add(1);
+        std::mem::replace(&mut self.source, next)
     }
 
     /// Its servers, as they were at the last [`LocalBackend::refresh`].

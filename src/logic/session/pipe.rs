@@ -219,6 +219,7 @@ impl Pipe {
     }
 
     /// A send ended, and `left` bytes of the oldest chunk are left.
+    #[inline]
     pub fn sent(&mut self, left: u32, out: &mut Actions) -> Progress {
         self.writing = false;
         if !self.oldest {

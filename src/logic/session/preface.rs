@@ -24,14 +24,8 @@ impl Session {
                 ReadEvent::Received(info) => {
                     self.pipe(from).received(info, out);
                 }
-                ReadEvent::Ended => {
-                    self.pipe(from).reading = false;
-                    self.end(TerminationCause::Client, PHASE, CloseMode::Graceful, out);
-                }
-                ReadEvent::Failed => {
-                    self.pipe(from).reading = false;
-                    self.end(TerminationCause::Client, PHASE, CloseMode::Reset, out);
-                }
+                ReadEvent::Ended => self.client_left(CloseMode::Graceful, out),
+                ReadEvent::Failed => self.client_left(CloseMode::Reset, out),
                 ReadEvent::Readable | ReadEvent::Canceled => self.impossible(event, out),
             },
             Event::TimedOut => {
@@ -46,6 +40,12 @@ impl Session {
             | Event::Watch(_)
             | Event::CancelEnded { .. } => self.impossible(event, out),
         }
+    }
+
+    /// The client has ended its stream, or was reset, before all had come that it must send first.
+    pub(super) fn client_left(&mut self, mode: CloseMode, out: &mut Actions) {
+        self.pipe(Side::Client).reading = false;
+        self.end(TerminationCause::Client, PHASE, mode, out);
     }
 
     pub(super) fn on_preface(

@@ -53,6 +53,8 @@ impl Session {
         )
     }
 
+    // Apart from what happens with every byte.
+    #[inline(never)]
     pub(super) fn on_reading_proxy_head(
         &mut self,
         stage: ProxyStage,
@@ -73,25 +75,17 @@ impl Session {
                 (ReadEvent::Received(info), _) => {
                     self.pipe(from).received(info, out);
                 }
-                (ReadEvent::Ended, _) if must_come => {
+                (ReadEvent::Ended, _) if must_come && self.pipe(from).has_head_part() => {
                     self.pipe(from).reading = false;
-                    if self.pipe(from).has_head_part() {
-                        self.refuse_proxy_head(out);
-                    } else {
-                        let phase = TerminationPhase::Request;
-                        self.end(TerminationCause::Client, phase, CloseMode::Graceful, out);
-                    }
+                    self.refuse_proxy_head(out);
                 }
+                (ReadEvent::Ended, _) if must_come => self.client_left(CloseMode::Graceful, out),
                 // The end can be read again.
                 (ReadEvent::Ended, _) | (ReadEvent::Canceled, ProxyStage::Over) => {
                     self.pipe(from).reading = false;
                     self.settle_without_head(out);
                 }
-                (ReadEvent::Failed, _) => {
-                    self.pipe(from).reading = false;
-                    let phase = TerminationPhase::Request;
-                    self.end(TerminationCause::Client, phase, CloseMode::Reset, out);
-                }
+                (ReadEvent::Failed, _) => self.client_left(CloseMode::Reset, out),
                 (ReadEvent::Readable, _)
                 | (ReadEvent::Canceled, ProxyStage::Unsigned | ProxyStage::Signed) => {
                     self.impossible(event, out);
@@ -138,14 +132,8 @@ impl Session {
             }
             ProxyDecision::Settled { rest } => self.settle(now, rest, policy, out),
             ProxyDecision::Wrong => self.refuse_proxy_head(out),
-            ProxyDecision::Denied => {
-                let phase = TerminationPhase::Request;
-                self.end(TerminationCause::Proxy, phase, CloseMode::Reset, out);
-            }
-            ProxyDecision::NoBuffer => {
-                let phase = TerminationPhase::Request;
-                self.end(TerminationCause::Resource, phase, CloseMode::Reset, out);
-            }
+            ProxyDecision::Denied => self.reset_proxy(TerminationCause::Proxy, out),
+            ProxyDecision::NoBuffer => self.reset_proxy(TerminationCause::Resource, out),
         }
     }
 
@@ -180,6 +168,10 @@ impl Session {
         self.proxy_fault = Some(ProxyFault::Wrong);
         let (who, phase) = (TerminationCause::Proxy, TerminationPhase::ProxyHead);
         self.end(who, phase, CloseMode::Graceful, out);
+    }
+
+    fn reset_proxy(&mut self, cause: TerminationCause, out: &mut Actions) {
+        self.end(cause, TerminationPhase::Request, CloseMode::Reset, out);
     }
 
     fn proxy_stage(&mut self, to: ProxyStage) {
