@@ -25,7 +25,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::config::{Address, CheckKind, Exchange, HealthCheck, SendProxy, name_of_host};
+use crate::config::{Address, Backend, CheckKind, Exchange, SendProxy, name_of_host};
 use crate::logic::health::Cause;
 use crate::logic::proxy::{ProxyVersion, write_proxy_head};
 use crate::snapshot::ServerShared;
@@ -71,16 +71,17 @@ enum Question {
 }
 
 impl Probe {
-    /// The probe that `check` configures, for the server whose address is written as `written` and was resolved
-    /// to `addresses`. `connector`: that of its backend, if the check is to speak TLS. `send_proxy`: the PROXY
-    /// head that servers of the backend get. What is sent begins with one that names no client, unless the check
-    /// has a port of its own, at which servers mostly expect none.
+    /// The probe of this backend's server whose address is written as `written` and was resolved to `addresses`;
+    /// `None`: it has no health check. `connector`: that of the backend, if the check is to speak TLS. Where
+    /// servers get PROXY heads, what is sent begins with one that names no client, unless the check has a port
+    /// of its own, at which servers mostly expect none.
     pub fn new(
-        check: &HealthCheck,
-        (connector, send_proxy): (Option<&Connector>, SendProxy),
+        backend: &Backend,
+        connector: Option<&Connector>,
         written: &Address,
         addresses: &[SocketAddr],
-    ) -> Self {
+    ) -> Option<Self> {
+        let check = backend.health_check.as_ref()?;
         let port = check.port;
         let question = match &check.kind {
             CheckKind::Tcp => Question::Nothing,
@@ -93,7 +94,7 @@ impl Probe {
             name: connector.sni().cloned().or_else(|| name(written)),
             connector: connector.clone(),
         });
-        let version = match send_proxy {
+        let version = match backend.send_proxy {
             SendProxy::V1 => Some(ProxyVersion::V1),
             SendProxy::V2 => Some(ProxyVersion::V2),
             SendProxy::Off => None,
@@ -112,17 +113,9 @@ impl Probe {
             tls,
             question,
             proxy_head,
-            source: Vec::new(),
+            source: backend.source.clone(),
         };
-        probe.at(addresses)
-    }
-
-    /// The same from these local addresses.
-    pub fn from(self, source: &[IpAddr]) -> Self {
-        Probe {
-            source: source.to_vec(),
-            ..self
-        }
+        Some(probe.at(addresses))
     }
 
     /// The same of a server with these addresses.

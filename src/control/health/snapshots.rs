@@ -265,12 +265,10 @@ impl Checker {
     }
 
     fn probe(&self, index: usize, backend: &Backend, member: &Member) -> Option<Arc<Probe>> {
-        let check = backend.health_check.as_ref()?;
         let connector = self.pools[index].connector.as_ref();
         let written = &member.config.address;
         let addresses = member.server.addresses.all();
-        let probe = Probe::new(check, (connector, backend.send_proxy), written, &addresses);
-        Some(Arc::new(probe.from(&backend.source)))
+        Probe::new(backend, connector, written, &addresses).map(Arc::new)
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::probe::{Connector, Probe};
-use crate::config::{Address, Backend, CheckKind, OnDown};
+use crate::config::{Address, Backend, OnDown};
 use crate::control::server_change::Attribution;
-use crate::logic::ejection::Ejection;
+use crate::logic::ejection::{Ejection, EjectionRules};
 use crate::logic::health::Health;
 use crate::logic::time::Instant;
 use crate::snapshot::{BackendShared, ServerShared};
@@ -56,10 +56,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// The rules by which it is left out because of failed sessions, if it is.
+    pub fn ejected_by(&self) -> Option<EjectionRules> {
+        let ejection = self.ejection.as_ref();
+        let ejection = ejection.filter(|ejection| ejection.until().is_some());
+        ejection.map(|ejection| ejection.rules())
+    }
+
     /// Whether it is left out because of failed sessions.
     pub fn is_ejected(&self) -> bool {
-        let ejection = self.ejection.as_ref();
-        ejection.is_some_and(|ejection| ejection.until().is_some())
+        self.ejected_by().is_some()
     }
 }
 
@@ -80,6 +86,18 @@ pub struct Pool {
 }
 
 impl Pool {
+    pub fn new(backend: &Backend, shared: &Arc<BackendShared>) -> Self {
+        Pool {
+            name: backend.name.clone(),
+            on_down: backend.on_down,
+            connector: backend.health_check.as_ref().and_then(Connector::new),
+            shared: Arc::clone(shared),
+            lost_since: None,
+            held: HashSet::new(),
+            opens_held: false,
+        }
+    }
+
     /// Whether balancing may choose a server other than this one that is not held back.
     pub fn has_another(&self, id: u64) -> bool {
         let members = self.shared.members();
@@ -91,20 +109,5 @@ impl Pool {
     pub fn is_chosen_from(&self, server: &ServerShared) -> bool {
         let availability = &server.availability;
         availability.is_usable() && availability.weight() > 0 && !self.held.contains(&server.id)
-    }
-
-    pub fn new(backend: &Backend, shared: &Arc<BackendShared>) -> Self {
-        let check = backend.health_check.as_ref();
-        let tls = check.and_then(|check| Some((check.tls.as_ref()?, &check.kind)));
-        Pool {
-            connector: tls
-                .map(|(tls, kind)| Connector::new(tls, matches!(kind, CheckKind::Http(_)))),
-            name: backend.name.clone(),
-            on_down: backend.on_down,
-            shared: Arc::clone(shared),
-            lost_since: None,
-            held: HashSet::new(),
-            opens_held: false,
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The beginning of an answer to a probe: its status line, and what comes before that.
+//! The head of an answer to a probe: its status line, what comes before that, and its end.
 
 /// What the first bytes of a response say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +15,19 @@ pub enum StatusLine {
 /// of them has not ended yet. 101 is final here: nothing was asked that could be switched.
 pub fn final_answer(mut answer: &[u8]) -> Option<&[u8]> {
     while let StatusLine::Status(100 | 102..=199) = status_line(answer) {
-        let mut line_ends = memchr::memchr_iter(b'\n', answer);
-        answer = line_ends.find_map(|end| match &answer[end + 1..] {
-            [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some(rest),
-            _ => None,
-        })?;
+        answer = &answer[head_len(answer)?..];
     }
     Some(answer)
+}
+
+/// How long the head is, if it is whole: through the empty line.
+pub fn head_len(answer: &[u8]) -> Option<usize> {
+    let mut line_ends = memchr::memchr_iter(b'\n', answer);
+    line_ends.find_map(|end| match &answer[end + 1..] {
+        [b'\n', ..] => Some(end + 2),
+        [b'\r', b'\n', ..] => Some(end + 3),
+        _ => None,
+    })
 }
 
 /// Reads `HTTP/1.1 200 Reason` with its line end (RFC 9112, section 4); the reason may be missing.
@@ -99,6 +105,18 @@ mod tests {
         let switched = b"HTTP/1.1 101 \r\n\r\nHTTP/1.1 200 \r\n";
         let found = final_answer(switched).map(status_line);
         assert_eq!(found, Some(StatusLine::Status(101)));
+    }
+
+    #[test]
+    fn a_head_ends_with_its_empty_line() {
+        for (answer, len) in [
+            ("HTTP/1.1 200 OK\r\n\r\nbody\r\n\r\n", Some(19)),
+            ("HTTP/1.1 200 OK\n\n", Some(17)),
+            ("HTTP/1.1 200 OK\r\nX: y\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX: y\r\n\r", None),
+        ] {
+            assert_eq!(head_len(answer.as_bytes()), len, "{answer:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::answer::{StatusLine, final_answer, status_line};
+use super::answer::{StatusLine, final_answer, head_len, status_line};
 use super::body::Body;
 use super::connection::Connection;
 use super::faults::answer_failed;
@@ -124,33 +124,6 @@ async fn read_body(
                 read += count;
             }
             Err(error) => return (answer_failed(&error), read),
-        }
-    }
-}
-
-/// How long the head is, if it is whole: through the empty line.
-fn head_len(answer: &[u8]) -> Option<usize> {
-    let mut line_ends = memchr::memchr_iter(b'\n', answer);
-    line_ends.find_map(|end| match &answer[end + 1..] {
-        [b'\n', ..] => Some(end + 2),
-        [b'\r', b'\n', ..] => Some(end + 3),
-        _ => None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_ends_with_its_empty_line() {
-        for (answer, len) in [
-            ("HTTP/1.1 200 OK\r\n\r\nbody\r\n\r\n", Some(19)),
-            ("HTTP/1.1 200 OK\n\n", Some(17)),
-            ("HTTP/1.1 200 OK\r\nX: y\r\n", None),
-            ("HTTP/1.1 200 OK\r\nX: y\r\n\r", None),
-        ] {
-            assert_eq!(head_len(answer.as_bytes()), len, "{answer:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::Error as TlsError;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use tokio_rustls::rustls::client::{Resumption, verify_server_name};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::faults::words;
-use crate::config::{CheckTls, Roots};
+use crate::config::{CheckKind, CheckTls, HealthCheck, Roots};
 use crate::logic::health::Cause;
 
 /// How the probes of a backend speak TLS.
@@ -39,23 +39,21 @@ impl PartialEq for Connector {
 }
 
 impl Connector {
-    /// For these settings; `http`: HTTP/1.1 is asked for.
-    pub fn new(settings: &CheckTls, http: bool) -> Self {
+    /// For this check; `None`: it is made in clear.
+    pub fn new(check: &HealthCheck) -> Option<Self> {
+        let settings = check.tls.as_ref()?;
         let builder = ClientConfig::builder().dangerous();
-        let verifier: Arc<dyn ServerCertVerifier> = match &settings.verify {
-            None => Arc::new(Unverified),
-            Some(roots) => Arc::new(Verified::new(roots)),
-        };
+        let verifier = Arc::new(Verifier(settings.verify.clone()));
         let builder = builder.with_custom_certificate_verifier(verifier);
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
-        if http {
+        if let CheckKind::Http(_) = check.kind {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
-        Connector {
+        Some(Connector {
             settings: settings.clone(),
             config: Arc::new(config),
-        }
+        })
     }
 
     /// The name that servers are told, if one is written.
@@ -126,24 +124,11 @@ fn is_authority(error: &CertificateError) -> bool {
     }
 }
 
-/// Certificates are verified.
+/// Which certificates are taken; `None`: all of them.
 #[derive(Debug)]
-struct Verified {
-    by_chain: Arc<WebPkiServerVerifier>,
-    /// Those that a server may have itself, without a chain.
-    own: Arc<Vec<CertificateDer<'static>>>,
-}
+struct Verifier(Option<Roots>);
 
-impl Verified {
-    fn new(roots: &Roots) -> Self {
-        Verified {
-            by_chain: Arc::clone(&roots.verifier),
-            own: Arc::clone(&roots.certificates),
-        }
-    }
-}
-
-impl ServerCertVerifier for Verified {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -152,11 +137,15 @@ impl ServerCertVerifier for Verified {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let by_chain = &self.by_chain;
+        let Some(roots) = &self.0 else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let by_chain = &roots.verifier;
         match by_chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            // The times of its validity were looked at before the chain.
+            // A server may have one of them itself, without a chain. The times of its validity were looked at
+            // before the chain.
             Err(TlsError::InvalidCertificate(error))
-                if self.own.contains(certificate)
+                if roots.certificates.contains(certificate)
                     && (is_authority(&error)
                         || matches!(error, CertificateError::UnknownIssuer)) =>
             {
@@ -173,7 +162,10 @@ impl ServerCertVerifier for Verified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        (self.by_chain).verify_tls12_signature(message, certificate, signed)
+        let unverified = Ok(HandshakeSignatureValid::assertion());
+        self.0.as_ref().map_or(unverified, |roots| {
+            (roots.verifier).verify_tls12_signature(message, certificate, signed)
+        })
     }
 
     fn verify_tls13_signature(
@@ -182,46 +174,10 @@ impl ServerCertVerifier for Verified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        (self.by_chain).verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_chain.supported_verify_schemes()
-    }
-}
-
-/// Any certificate is taken.
-#[derive(Debug)]
-struct Unverified;
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        Ok(HandshakeSignatureValid::assertion())
+        let unverified = Ok(HandshakeSignatureValid::assertion());
+        self.0.as_ref().map_or(unverified, |roots| {
+            (roots.verifier).verify_tls13_signature(message, certificate, signed)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
