@@ -340,6 +340,16 @@ impl Checker {
         self.update_pool(backend, now);
     }
 
+    /// Publishes a server's health, and what follows from it for the backend.
+    pub(super) fn publish_with_backend(&mut self, id: u64, now: Instant) {
+        self.publish(id, now);
+        if let Some(target) = self.targets.get(&id) {
+            let backend = target.backend;
+            self.update_held_of(backend, now);
+            self.update_pool(backend, now);
+        }
+    }
+
     /// Announces a change of a server.
     pub(super) fn announce(&self, id: u64, change: &Change) {
         if let Some(target) = self.targets.get(&id) {
@@ -376,8 +386,8 @@ impl Checker {
         let health = &target.health;
         let availability = &target.shared.availability;
         let opens_held = self.pools[target.backend].opens_held;
-        let is_ejected = target.is_ejected() && !opens_held;
-        let is_closed = is_ejected || (target.held && !opens_held);
+        let ejected = target.ejected_by().filter(|_| !opens_held);
+        let is_closed = ejected.is_some() || (target.held && !opens_held);
         let (usable, weight) = (health.is_usable() && !is_closed, health.weight(now));
         let (was_usable, old_weight) = availability.published();
         let balanced = |usable, weight| usable && weight > 0;
@@ -386,14 +396,7 @@ impl Checker {
         if turned || weight != old_weight {
             availability.publish(usable, weight);
         }
-        self.statuses.publish(&target.shared, health, now);
-        let rules = target.ejection.as_ref().map(|ejection| ejection.rules());
-        if let (Some(rules), true) = (rules, is_ejected) {
-            (self.statuses).change(&target.shared, |status| {
-                (status.usable, status.balanced, status.ejected) = (false, false, true);
-                status.cause = announce::failures(rules);
-            });
-        }
+        self.statuses.publish(&target.shared, health, ejected, now);
         if turned {
             // Queued sessions may get a slot now, or have no server to wait for any more.
             self.workers.shared().notify_waiters(&target.shared);

@@ -35,10 +35,7 @@ impl Checker {
         };
         let by = target.by.as_ref();
         announce::weight_changed(&self.journal, &target.name, (before, weight), by);
-        let backend = target.backend;
-        self.publish(id, now);
-        self.update_held_of(backend, now);
-        self.update_pool(backend, now);
+        self.publish_with_backend(id, now);
     }
 
     fn set_admin(&mut self, id: u64, admin: AdminState, now: Instant) {

@@ -49,8 +49,7 @@ impl Checker {
         if count == 0 || !target.health.is_usable() {
             return;
         }
-        let backend = target.backend;
-        let pool = &mut self.pools[backend];
+        let pool = &mut self.pools[target.backend];
         let Some(ejection) = &mut target.ejection else {
             return;
         };
@@ -67,9 +66,7 @@ impl Checker {
         });
         let from = target.health.operational().state();
         announce::ejected(&self.journal, &target.name, from, rules, pause);
-        self.publish(id, now);
-        self.update_held_of(backend, now);
-        self.update_pool(backend, now);
+        self.publish_with_backend(id, now);
     }
 
     /// Lets a server in again whose pause is over.
@@ -95,14 +92,11 @@ impl Checker {
         let Some(target) = self.targets.get(&id) else {
             return;
         };
-        let backend = target.backend;
         if !target.held {
-            self.pools[backend].held.remove(&id);
+            self.pools[target.backend].held.remove(&id);
         }
         self.announce_return(id, reason);
-        self.publish(id, now);
-        self.update_held_of(backend, now);
-        self.update_pool(backend, now);
+        self.publish_with_backend(id, now);
     }
 
     /// Announces that a server is no longer left out.

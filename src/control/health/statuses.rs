@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::announce;
 use crate::control::server_change::{Attribution, ServerChange};
+use crate::logic::ejection::EjectionRules;
 use crate::logic::health::{self, AdminState, Cause, Change, OperationalState};
 use crate::logic::time::Instant;
 use crate::snapshot::{MembersChange, ServerShared, Snapshot};
@@ -199,15 +201,25 @@ impl Statuses {
         change(status.or_insert_with(|| ServerStatus::new(server.availability.weight())));
     }
 
-    pub(super) fn publish(&self, server: &ServerShared, health: &health::Health, now: Instant) {
+    /// `ejected`: the rules by which it is left out because of failed sessions, if it is.
+    pub(super) fn publish(
+        &self,
+        server: &ServerShared,
+        health: &health::Health,
+        ejected: Option<EjectionRules>,
+        now: Instant,
+    ) {
         self.change(server, |status| {
             status.operational = health.operational().state();
             status.admin = health.admin();
-            status.ejected = false;
-            status.usable = health.is_usable();
-            status.balanced = health.is_usable() && health.weight(now) > 0;
+            status.ejected = ejected.is_some();
+            status.usable = health.is_usable() && ejected.is_none();
+            status.balanced = status.usable && health.weight(now) > 0;
             status.weight = health.weight_shown(now);
-            status.cause = health.cause().to_string();
+            status.cause = match ejected {
+                Some(rules) => announce::failures(rules),
+                None => health.cause().to_string(),
+            };
         });
     }
 
