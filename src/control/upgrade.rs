@@ -17,6 +17,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::privileges::{self, User};
@@ -86,8 +87,8 @@ pub struct Upgrader {
 pub struct Successor {
     /// Its process id.
     pub pid: u32,
-    /// Readable once it has ended (pidfd_open(2)); `None`: it has.
-    process: Option<OwnedFd>,
+    /// Readable once it has ended (pidfd_open(2)).
+    process: Result<OwnedFd, Errno>,
     _under_way: tokio::sync::OwnedMutexGuard<()>,
 }
 
@@ -130,27 +131,29 @@ impl Upgrader {
         let pid =
             started.map_err(|error| format!("the program can't be started: {error}; {by_hand}"))?;
         log::info!("process {} is to take over", pid.as_raw_nonzero());
-        // Whoever has gone already is not found.
-        let process = pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
         Ok(Successor {
             pid: pid.as_raw_nonzero().get().unsigned_abs(),
-            process,
+            process: pidfd_open(pid, PidfdFlags::empty()),
             _under_way: under_way,
         })
     }
 }
 
 impl Successor {
-    /// Waits until it has ended.
+    /// Waits until it has ended; without end if that cannot be seen.
     pub async fn ended(&self) {
-        let Some(process) = &self.process else {
-            return;
+        let process = match &self.process {
+            Ok(process) => process,
+            // Whoever has gone already is not found.
+            Err(Errno::SRCH) => return,
+            Err(_) => return std::future::pending().await,
         };
         let at_once = Timespec::default();
         let runs = || {
             let mut polled = [PollFd::new(process, PollFlags::IN)];
             poll(&mut polled, Some(&at_once)) == Ok(0)
         };
+        // Looked at again and again: to let tokio watch a descriptor is unsafe.
         while runs() {
             tokio::time::sleep(PERIOD).await;
         }
