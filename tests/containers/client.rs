@@ -4,8 +4,13 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::load::Load;
+
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Between two requests of a client of a load.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// What came.
 #[derive(Debug)]
@@ -62,4 +67,12 @@ pub fn ok(address: SocketAddr, path: &str, cookie: Option<&str>) -> Answer {
     let answer = get(address, path, cookie).unwrap_or_else(|error| panic!("{address}: {error}"));
     assert_eq!(answer.status, 200, "{answer:?}");
     answer
+}
+
+/// Clients that ask again and again; each answer must be 200.
+pub fn load(address: SocketAddr) -> Load {
+    Load::start(BETWEEN, move || match get(address, "/", None)? {
+        Answer { status: 200, .. } => Ok(()),
+        answer => Err(io::Error::other(format!("{answer:?}"))),
+    })
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::client::{get, ok};
+use super::client::{get, load, ok};
 use super::engine::{Engine, NODE};
-use super::load::Load;
 use super::servers::usable;
 use super::wait::eventually;
 
@@ -31,7 +30,7 @@ pub fn the_file_works_as_it_is(engine: &Engine) {
         });
     };
     reached(5);
-    let load = Load::start(web);
+    let load = load(web);
     compose(&["up", "--detach", "--scale", "web=8"]);
     reached(8);
     load.ends_without_failure();

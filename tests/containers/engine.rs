@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::program;
+use super::wait::within;
 
 /// The address of the namespace, which is that of the Swarm's only node and of servers of the test.
 pub const NODE: &str = "192.0.2.1";
@@ -148,23 +148,24 @@ impl Engine {
             .stderr(log)
             .spawn()
             .expect("it was there");
-        let deadline = Instant::now() + START_TIMEOUT;
-        let engine = loop {
-            let is_up = command("docker", folder).args(["version"]).output();
-            if is_up.is_ok_and(|output| output.status.success()) {
-                break Self {
-                    folder: folder.to_owned(),
-                    _daemon: daemon,
-                };
-            }
-            if daemon.try_wait().is_ok_and(|status| status.is_some()) || Instant::now() > deadline {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                return Err(format!(
-                    "dockerd: {}",
-                    log.lines().last().unwrap_or("no word")
-                ));
-            }
-            thread::sleep(Duration::from_millis(50));
+        let answers = || {
+            let version = command("docker", folder).args(["version"]).output();
+            version.is_ok_and(|output| output.status.success())
+        };
+        let is_up = within(START_TIMEOUT, || match daemon.try_wait() {
+            Ok(Some(_)) => Some(false),
+            Ok(None) | Err(_) => answers().then_some(true),
+        });
+        if is_up != Some(true) {
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            return Err(format!(
+                "dockerd: {}",
+                log.lines().last().unwrap_or("no word")
+            ));
+        }
+        let engine = Self {
+            folder: folder.to_owned(),
+            _daemon: daemon,
         };
         engine.build_images();
         Ok(engine)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{get, ok};
 use super::engine::{Engine, NODE};
-use super::wait::{available, eventually};
+use super::wait::{available, eventually, pause};
 
 /// What Docker waits between SIGTERM and SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ impl Server {
                 thread::spawn(move || {
                     if stream.read(&mut [0; 4096]).is_ok_and(|len| len > 0) {
                         count.fetch_add(1, Ordering::SeqCst);
-                        thread::sleep(time);
+                        pause(time);
                         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
                     }
                 });

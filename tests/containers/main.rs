@@ -13,6 +13,7 @@ mod engine;
 mod host;
 mod image;
 mod limits;
+#[path = "../support/load.rs"]
 mod load;
 mod program;
 mod servers;

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::client::{get, ok};
+use super::client::{get, load, ok};
 use super::engine::{Engine, NODE};
-use super::load::Load;
 use super::servers::usable;
 use super::wait::{available, eventually};
 
@@ -117,7 +116,7 @@ fn the_page_answers() {
 }
 
 fn scaling_and_an_update_fail_no_request(stack: &Stack, web: SocketAddr) {
-    let load = Load::start(web);
+    let load = load(web);
     for count in [31, 2, 5] {
         stack.scale(count);
         load.goes_on(50);
@@ -141,7 +140,7 @@ fn a_killed_replica_is_noticed(stack: &Stack, web: SocketAddr) {
     eventually("the balancer leaves it out", || {
         !before.is_subset(&stack.usable())
     });
-    let load = Load::start(web);
+    let load = load(web);
     stack.has_replicas(5);
     load.ends_without_failure();
 }
@@ -149,7 +148,7 @@ fn a_killed_replica_is_noticed(stack: &Stack, web: SocketAddr) {
 /// It gets a file in place of its command line, and one CPU. Ports of the host are for one task at a time, so there is
 /// a gap; what was under way is finished before it.
 fn the_balancer_is_updated(stack: &Stack, web: SocketAddr) {
-    let load = Load::start(web);
+    let load = load(web);
     let before = stack.balancer();
     let own = std::fs::read_to_string("scripts/docker/ringway.toml").expect("a file");
     let file = stack

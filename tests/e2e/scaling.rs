@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,11 +13,16 @@ use crate::http::stats;
 use crate::servers::Server;
 use crate::wait::eventually;
 
-/// Clients that ask at the same time.
-const CLIENTS: usize = 4;
+#[path = "../support/load.rs"]
+mod load;
+
+use load::{CLIENTS, Load};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Between two requests of a client of the load.
+const BETWEEN: Duration = Duration::from_millis(5);
 
 /// The replicas of a service, and the name server that has their addresses.
 struct Service {
@@ -144,59 +146,9 @@ fn replica(address: SocketAddr) -> Server {
     })
 }
 
-/// Clients that ask again and again, each time by a new connection.
-struct Load {
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicUsize>,
-    clients: Vec<JoinHandle<Vec<String>>>,
-}
-
-impl Load {
-    fn start(address: SocketAddr) -> Self {
-        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let client = |_| {
-            let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
-            thread::spawn(move || {
-                let mut failures = Vec::new();
-                while !stop.load(Ordering::SeqCst) {
-                    match request(address) {
-                        Ok(()) => done.fetch_add(1, Ordering::SeqCst),
-                        Err(error) => {
-                            failures.push(error.to_string());
-                            0
-                        }
-                    };
-                    // Steady, and with time for others.
-                    thread::sleep(Duration::from_millis(5));
-                }
-                failures
-            })
-        };
-        Load {
-            clients: (0..CLIENTS).map(client).collect(),
-            stop,
-            done,
-        }
-    }
-
-    /// Waits for so many more requests.
-    fn goes_on(&self, count: usize) {
-        let before = self.done.load(Ordering::SeqCst);
-        eventually("requests are answered", || {
-            self.done.load(Ordering::SeqCst) >= before + count
-        });
-    }
-
-    /// Ends it; no request has failed.
-    #[track_caller]
-    fn end(self) {
-        self.goes_on(20);
-        self.stop.store(true, Ordering::SeqCst);
-        for client in self.clients {
-            let failures = client.join().expect("it does not panic");
-            assert_eq!(failures, Vec::<String>::new());
-        }
-    }
+/// Clients that ask again and again.
+fn load(address: SocketAddr) -> Load {
+    Load::start(BETWEEN, move || request(address))
 }
 
 /// A greeting, a question and its answer.
@@ -221,7 +173,7 @@ fn a_service_is_scaled_and_rolled_and_no_request_fails() {
     let mut service = Service::new(5);
     let ringway = Launch::config(&service.configuration(&folder, "")).start();
     service.is_followed_by(&ringway);
-    let load = Load::start(ringway.address());
+    let load = load(ringway.address());
     for count in [31, 60, 2, 5] {
         service.scale(&ringway, count);
         load.goes_on(20);
@@ -230,7 +182,7 @@ fn a_service_is_scaled_and_rolled_and_no_request_fails() {
     for _ in 0..8 {
         service.replace(&ringway);
     }
-    load.end();
+    load.ends_without_failure();
 }
 
 #[test]
@@ -239,7 +191,7 @@ fn a_name_that_does_not_exist_for_a_while_costs_no_request() {
     let mut service = Service::new(5);
     let ringway = Launch::config(&service.configuration(&folder, "")).start();
     service.is_followed_by(&ringway);
-    let load = Load::start(ringway.address());
+    let load = load(ringway.address());
     // As in the middle of an update of a service with one replica.
     service.name_server.answer_by(|_| Action::Code(NXDOMAIN));
     let failures = || {
@@ -250,7 +202,7 @@ fn a_name_that_does_not_exist_for_a_while_costs_no_request() {
     eventually("it is asked for in vain", || failures() >= 6);
     load.goes_on(100);
     service.scale(&ringway, 7);
-    load.end();
+    load.ends_without_failure();
 }
 
 #[test]
@@ -260,13 +212,13 @@ fn who_comes_while_there_is_no_replica_waits_for_the_first() {
     let text = service.configuration(&folder, "on_empty = \"drop\"");
     let ringway = Launch::config(&text).start();
     service.is_followed_by(&ringway);
-    let load = Load::start(ringway.address());
+    let load = load(ringway.address());
     service.scale(&ringway, 0);
     eventually("they wait", || {
         stats(ringway.admin())["backends"][0]["sessions_waiting"] == CLIENTS
     });
     service.scale(&ringway, 3);
-    load.end();
+    load.ends_without_failure();
 }
 
 #[test]
@@ -276,7 +228,7 @@ fn reloads_and_takeovers_meanwhile_cost_no_request() {
     let text = service.configuration(&folder, "");
     let mut ringway = Launch::config(&text).start();
     service.is_followed_by(&ringway);
-    let load = Load::start(ringway.address());
+    let load = load(ringway.address());
     for (count, weight) in [(31, 2), (4, 1), (12, 3)] {
         let line = ringway.reload(&format!("{text}weight = {weight}\n"));
         assert!(line.contains("reloaded: version"), "{line}");
@@ -290,5 +242,5 @@ fn reloads_and_takeovers_meanwhile_cost_no_request() {
         assert_eq!(before.exit_code(), Some(0));
         load.goes_on(20);
     }
-    load.end();
+    load.ends_without_failure();
 }

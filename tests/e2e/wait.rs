@@ -1,4 +1,4 @@
-//! Waiting for a condition: the only place of these tests that lets time pass by itself.
+//! Waiting for a condition, and pauses: the only place of these tests that lets time pass by itself.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,4 +46,9 @@ pub fn all_through(what: &str, time: Duration, mut condition: impl FnMut() -> bo
         assert!(condition(), "no longer after {:?}: {what}", start.elapsed());
         start.elapsed() >= time
     });
+}
+
+/// Lets this time pass: between the requests of a load. No test waits for something in this way.
+pub fn pause(time: Duration) {
+    thread::sleep(time);
 }

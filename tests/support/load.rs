@@ -1,19 +1,17 @@
 //! A steady load: a few clients that ask again and again, each time by a new connection.
+//!
+//! The test that includes it has a module `wait`, with `eventually` and `pause`.
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::client::get;
-use super::wait::eventually;
+use crate::wait::{eventually, pause};
 
 /// Clients that ask at the same time.
-const CLIENTS: usize = 4;
-
-/// Between two requests of a client: others need the CPU, too.
-const PAUSE: Duration = Duration::from_millis(10);
+pub const CLIENTS: usize = 4;
 
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -22,33 +20,34 @@ pub struct Load {
 }
 
 /// A request that failed.
-#[derive(Debug)]
 pub struct Failure {
     pub at: Instant,
     pub why: String,
 }
 
 impl Load {
-    pub fn start(address: SocketAddr) -> Self {
+    /// Clients that make this request, each with this time after one: others need the CPU, too.
+    pub fn start(
+        between: Duration,
+        request: impl Fn() -> io::Result<()> + Clone + Send + 'static,
+    ) -> Self {
         let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let client = |_| {
             let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
+            let request = request.clone();
             thread::spawn(move || {
                 let mut failures = Vec::new();
                 while !stop.load(Ordering::SeqCst) {
-                    let why = match get(address, "/", None) {
-                        Ok(answer) if answer.status == 200 => {
+                    match request() {
+                        Ok(()) => {
                             done.fetch_add(1, Ordering::SeqCst);
-                            None
                         }
-                        Ok(answer) => Some(format!("{answer:?}")),
-                        Err(error) => Some(error.to_string()),
-                    };
-                    failures.extend(why.map(|why| Failure {
-                        at: Instant::now(),
-                        why,
-                    }));
-                    thread::sleep(PAUSE);
+                        Err(error) => failures.push(Failure {
+                            at: Instant::now(),
+                            why: error.to_string(),
+                        }),
+                    }
+                    pause(between);
                 }
                 failures
             })
@@ -60,16 +59,12 @@ impl Load {
         }
     }
 
-    /// Requests that succeeded so far.
-    pub fn done(&self) -> usize {
-        self.done.load(Ordering::SeqCst)
-    }
-
     /// Waits for so many more requests.
     #[track_caller]
     pub fn goes_on(&self, count: usize) {
-        let before = self.done();
-        eventually("requests are answered", || self.done() >= before + count);
+        let done = || self.done.load(Ordering::SeqCst);
+        let before = done();
+        eventually("requests are answered", || done() >= before + count);
     }
 
     /// Ends it; returns what failed, the earliest first.
@@ -89,11 +84,8 @@ impl Load {
     #[track_caller]
     pub fn ends_without_failure(self) {
         let failures = self.end();
-        assert!(
-            failures.is_empty(),
-            "{} failed: {:?}",
-            failures.len(),
-            &failures[..1]
-        );
+        if let Some(Failure { why, .. }) = failures.first() {
+            panic!("{} requests failed, the first: {why}", failures.len());
+        }
     }
 }
