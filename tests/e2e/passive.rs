@@ -1,7 +1,6 @@
 //! Passive ejection: a server with which sessions fail is left out for a time.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,15 +64,8 @@ fn a_server_that_refuses_is_left_out_for_longer_each_time() {
     let count = r#"ringway_server_ejections_total{backend="app",server="bad"} 3"#;
     assert!(metrics.contains(count), "{metrics}");
     let events = get(ringway.admin(), "/api/v1/events?follow=false").json();
-    let events = events["events"]
-        .as_array()
-        .or(events.as_array())
-        .expect("events")
-        .clone();
-    let passive: Vec<_> = events
-        .iter()
-        .filter(|event| event["kind"] == "passive")
-        .collect();
+    let events = events["events"].as_array().expect("events").iter();
+    let passive: Vec<_> = events.filter(|event| event["kind"] == "passive").collect();
     assert_eq!(passive.len(), 6, "{passive:?}");
     assert_eq!(
         (&passive[0]["from"], &passive[0]["to"]),
@@ -125,12 +117,11 @@ fn clients_of_a_server_without_answers_move_and_come_back() {
         let _ = stream.write_all(&answer);
         false
     });
-    let address = |server: &HttpServer| -> SocketAddr { server.address() };
     let ringway = Setup::http()
         .admin()
         .backend(r#"passive = { failures = 3, pause = "1s" }"#)
-        .server_with("moody", address(&moody), "cookie = \"m\"")
-        .server_with("steady", address(&steady), "cookie = \"s\"")
+        .server_with("moody", moody.address(), "cookie = \"m\"")
+        .server_with("steady", steady.address(), "cookie = \"s\"")
         .start();
     assert!(with_cookie(&ringway, "m").ends_with("moody"));
     works.store(false, Ordering::SeqCst);
