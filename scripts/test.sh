@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
-  promtool:prometheus man:man-db redis-server:redis-server openssl:openssl dockerd:docker.io docker:docker.io docker-compose:docker-compose \
+  promtool:prometheus man:man-db redis-server:redis-server openssl:openssl dockerd:docker.io docker:docker.io \
+  docker-compose:docker-compose \
   @/usr/share/doc/busybox-static:busybox-static @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
   @/usr/lib/python3/dist-packages/websockets:python3-websockets \
   @/usr/lib/python3/dist-packages/jsonschema:python3-jsonschema
@@ -24,9 +25,9 @@ run cargo clippy --all-targets -- -D warnings
 run cargo test --lib --bins --tests
 # On the other engine too: the tests in which bytes, connections or listeners are what matters. How the process is
 # configured and asked does not depend on the engine. Which one is chosen when, `engine` tests in the run before.
-run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers client_rules first_answer half_closed http_failures \
-  http_heads http_load http_peers http_random http_streams lifetimes limits metrics:: peers pressure proxy_ relaying reload retries shortage stopping \
-  takeover timeouts unread
+run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers client_rules first_answer half_closed \
+  http_failures http_heads http_load http_peers http_random http_streams lifetimes limits metrics:: peers pressure \
+  proxy_ relaying reload retries shortage stopping takeover timeouts unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick
 run scripts/kubernetes/check.sh
