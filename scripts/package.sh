@@ -40,12 +40,8 @@ share() {
 }
 
 if [ -n "$tarball" ]; then
+  [ -n "$program" ] || program="$(scripts/static.sh)"
   target="$(rustc -vV | sed -n 's/^host: //p')"
-  if [ -z "$program" ]; then
-    # With a target of its own, procedural macros are built as always.
-    RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" cargo build --profile dist --bin ringway --target "$target" >&2
-    program="target/$target/dist/ringway"
-  fi
   name="ringway-$version-${target%%-*}-linux"
   share "$work/$name"
   install -m 644 -t "$work/$name" README.md LICENSE-APACHE LICENSE-MIT

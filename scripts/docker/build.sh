@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image `ringway`, or one of another name, from scratch: one static program, user 65534.
 # Usage: scripts/docker/build.sh [--program FILE] [NAME[:TAG]]
-# --program: this static program, in place of one that is built with the profile `dist`.
+# --program: this static program, in place of that of scripts/static.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,10 +29,7 @@ if ! command -v docker >/dev/null; then
 fi
 
 if [ -z "$program" ]; then
-  # A folder of its own, so that `cargo build --profile dist` and this do not replace each other's program.
-  cargo rustc --locked --profile dist --target-dir target/static --bin ringway -- \
-    -C target-feature=+crt-static -C strip=symbols
-  program=target/static/dist/ringway
+  program="$(scripts/static.sh)"
   bytes="$(stat -c %s "$program")"
   if [ "$bytes" -gt "$BYTES_MAX" ]; then
     echo "$0: the program has $bytes bytes, more than $BYTES_MAX" >&2

@@ -11,8 +11,8 @@ pub const VARIABLE: &str = "RINGWAY_CONTAINERS_PROGRAM";
 /// and which shares all that they have built.
 const EXAMPLE: &str = "ringway-static";
 
-/// Builds it with the profile of the tests, and returns where it is. `scripts/docker/build.sh` builds that of
-/// users with `dist`, by the same flags.
+/// Builds it with the profile of the tests, and returns where it is. `scripts/static.sh` builds that of users with
+/// `dist`, by the same flags.
 pub fn build() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
