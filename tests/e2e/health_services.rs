@@ -5,13 +5,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use crate::harness::{Launch, Ringway, ScratchDirectory};
 use crate::http::stats;
+use crate::proxy_peers::Program;
 use crate::servers::{RefusingPort, Server, wait_for_end};
 use crate::setup::Setup;
 use crate::wait::eventually;
@@ -80,33 +81,24 @@ fn run(directory: &Path, program: &str, arguments: &str) {
     assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
-/// A program that ends with the test.
-struct Process(Child);
-
-impl Process {
-    fn start(directory: &Path, program: &str, arguments: &[&str], address: SocketAddr) -> Self {
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new(program);
-        command
-            .current_dir(directory)
-            .env("PATH", path)
-            .args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let process = Process(
-            command
-                .spawn()
-                .expect("it is installed: see scripts/test.sh"),
-        );
-        eventually(program, || std::net::TcpStream::connect(address).is_ok());
-        process
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Makes `expired.pem` with its key, signed by `ca.pem`.
+fn expired_certificate(directory: &Path) {
+    const KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    const DAY: &str = "-startdate 20200101000000Z -enddate 20200102000000Z";
+    let authority = "[ca]\ndefault_ca = one\n\
+                     [one]\ncertificate = ca.pem\nprivate_key = ca.key\nrand_serial = yes\n\
+                     database = issued\nnew_certs_dir = .\ndefault_md = sha256\npolicy = names\n\
+                     [names]\ncommonName = supplied\n";
+    fs::write(directory.join("ca.conf"), authority).expect("a file");
+    fs::write(directory.join("issued"), "").expect("a file");
+    let request = "-keyout expired.key -out expired.csr -subj /CN=app";
+    run(directory, "openssl", &format!("{KEY} {request}"));
+    let files = "-config ca.conf -in expired.csr -out expired.pem";
+    run(
+        directory,
+        "openssl",
+        &format!("ca -batch -notext {DAY} {files}"),
+    );
 }
 
 #[test]
@@ -114,59 +106,50 @@ fn nginx_is_checked_by_https() {
     let directory = ScratchDirectory::new();
     let path = directory.path();
     const KEY: &str = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
-    run(
-        path,
-        "openssl",
-        &format!("{KEY} -keyout ca.key -out ca.pem -subj /CN=authority"),
-    );
+    let key = |name: &str, more: &str| {
+        let files = format!("-keyout {name}.key -out {name}.pem");
+        run(path, "openssl", &format!("{KEY} {files} {more}"));
+    };
+    key("ca", "-subj /CN=authority");
     let name = "-addext subjectAltName=DNS:app.internal -subj /CN=app";
-    run(
-        path,
-        "openssl",
-        &format!("{KEY} -keyout own.key -out own.pem {name}"),
-    );
-    run(
-        path,
-        "openssl",
-        &format!(
-            "{KEY} -keyout leaf.key -out leaf.pem -CA ca.pem -CAkey ca.key {name} \
-             -addext basicConstraints=critical,CA:FALSE"
-        ),
-    );
+    key("own", name);
+    let signed = "-CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE";
+    key("leaf", &format!("{signed} {name}"));
+    expired_certificate(path);
     let ports = [
         RefusingPort::new(),
         RefusingPort::new(),
         RefusingPort::new(),
     ];
-    let [chain, own, clear] = [0, 1, 2].map(|index: usize| ports[index].address());
-    let shown = path.display();
-    let configuration = format!(
-        "daemon off; master_process off; error_log stderr; pid {shown}/nginx.pid;
-         events {{ worker_connections 256; }}
-         http {{
-             access_log off; default_type application/json;
-             client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy;
-             fastcgi_temp_path {shown}/fastcgi; uwsgi_temp_path {shown}/uwsgi; scgi_temp_path {shown}/scgi;
-             server {{
-                 listen {chain} ssl; ssl_certificate leaf.pem; ssl_certificate_key leaf.key;
-                 location = /up {{ return 200 '{{\"status\":\"UP\"}}'; }}
-                 location = /actuator/health {{ return 503 '{{\"status\":\"DOWN\"}}'; }}
-                 location = /app {{
-                     if ($http_x_forwarded_proto != https) {{ return 301 https://app.internal/app; }}
-                     return 200 app;
+    let [own, clear, expired] = [0, 1, 2].map(|index: usize| ports[index].address());
+    let keys = path.display();
+    let nginx = Program::nginx(|chain, path| {
+        format!(
+            "http {{
+                 access_log off; default_type application/json;
+                 client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+                 fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
+                 server {{
+                     listen {chain} ssl; ssl_certificate {keys}/leaf.pem; ssl_certificate_key {keys}/leaf.key;
+                     location = /up {{ return 200 '{{\"status\":\"UP\"}}'; }}
+                     location = /actuator/health {{ return 503 '{{\"status\":\"DOWN\"}}'; }}
+                     location = /app {{
+                         if ($http_x_forwarded_proto != https) {{ return 301 https://app.internal/app; }}
+                         return 200 app;
+                     }}
                  }}
-             }}
-             server {{
-                 listen {own} ssl; ssl_certificate own.pem; ssl_certificate_key own.key;
-                 ssl_protocols TLSv1.2; location / {{ return 204; }}
-             }}
-             server {{ listen {clear}; location / {{ return 204; }} }}
-         }}"
-    );
-    fs::write(path.join("nginx.conf"), configuration).expect("a file");
-    let text = path.to_str().expect("text").to_owned();
-    let arguments = ["-e", "stderr", "-p", &text, "-c", "nginx.conf"];
-    let _nginx = Process::start(path, "nginx", &arguments, chain);
+                 server {{
+                     listen {own} ssl; ssl_certificate {keys}/own.pem; ssl_certificate_key {keys}/own.key;
+                     ssl_protocols TLSv1.2; location / {{ return 204; }}
+                 }}
+                 server {{ listen {clear}; location / {{ return 204; }} }}
+                 server {{
+                     listen {expired} ssl; ssl_certificate {keys}/expired.pem; ssl_certificate_key {keys}/expired.key;
+                 }}
+             }}"
+        )
+    });
+    let chain = nginx.address;
 
     let tls = |sni: &str, ca: &str| {
         format!(
@@ -203,6 +186,18 @@ fn nginx_is_checked_by_https() {
             &tls("app.internal", "own.pem"),
             "L6RSP the certificate is of an unknown issuer",
         ),
+        check(
+            "expired",
+            expired,
+            &tls("app.internal", "ca.pem"),
+            "L6RSP the certificate has expired",
+        ),
+        check(
+            "expired_pinned",
+            expired,
+            &tls("app.internal", "expired.pem"),
+            "L6RSP the certificate has expired",
+        ),
         check("unverified", own, "type = \"http\", tls = true", "L7OK 204"),
         check("handshake", chain, "tls = true", "L6OK"),
         check("clear", clear, "tls = true", "L6RSP no TLS"),
@@ -231,11 +226,11 @@ fn nginx_is_checked_by_https() {
 
 #[test]
 fn redis_is_checked_by_a_round() {
-    let directory = ScratchDirectory::new();
-    let port = RefusingPort::new();
-    let (address, number) = (port.address(), port.address().port().to_string());
-    let arguments = ["--port", &number, "--bind", "127.0.0.1", "--save", ""];
-    let _redis = Process::start(directory.path(), "redis-server", &arguments, address);
+    let redis = Program::start("redis-server", &["configuration"], |address, _| {
+        let (host, port) = (address.ip(), address.port());
+        format!("port {port}\nbind {host}\nsave \"\"\n")
+    });
+    let address = redis.address;
     const OTHER: &str = "L7RSP an answer without what is expected";
     assert_found(&[
         check(

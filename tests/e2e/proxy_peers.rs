@@ -20,16 +20,16 @@ use crate::setup::Setup;
 use crate::wait::eventually;
 
 /// A program that others wrote, at an address that was reserved for it.
-struct Program {
+pub struct Program {
     process: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     directory: ScratchDirectory,
     _port: RefusingPort,
 }
 
 impl Program {
     /// Starts it with a configuration that is made of its address and its directory.
-    fn start(
+    pub fn start(
         name: &str,
         arguments: &[&str],
         configuration: impl Fn(SocketAddr, &str) -> String,
@@ -72,7 +72,7 @@ impl Program {
     }
 
     /// nginx, whose `stream` or `http` block is made of its address and its directory.
-    fn nginx(block: impl Fn(SocketAddr, &str) -> String) -> Self {
+    pub fn nginx(block: impl Fn(SocketAddr, &str) -> String) -> Self {
         let arguments = ["-e", "stderr", "-p", ".", "-c", "configuration"];
         Self::start("nginx", &arguments, |address, path| {
             let block = block(address, path);
