@@ -88,7 +88,9 @@ fn expired_certificate(directory: &Path) {
     let authority = "[ca]\ndefault_ca = one\n\
                      [one]\ncertificate = ca.pem\nprivate_key = ca.key\nrand_serial = yes\n\
                      database = issued\nnew_certs_dir = .\ndefault_md = sha256\npolicy = names\n\
-                     [names]\ncommonName = supplied\n";
+                     x509_extensions = leaf\n\
+                     [names]\ncommonName = supplied\n\
+                     [leaf]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = DNS:app.internal\n";
     fs::write(directory.join("ca.conf"), authority).expect("a file");
     fs::write(directory.join("issued"), "").expect("a file");
     let request = "-keyout expired.key -out expired.csr -subj /CN=app";
