@@ -107,7 +107,14 @@ pub fn backend_lost(journal: &Journal, backend: &str) {
     backend_changed(journal, backend, ("up", "down"), text);
 }
 
-/// It has a usable server again.
+/// It has its first usable server.
+pub fn backend_usable(journal: &Journal, backend: &str) {
+    let text = format!("backend {backend} has a usable server");
+    log::info!(backend = backend, to = "up"; "{text}");
+    backend_changed(journal, backend, ("down", "up"), text);
+}
+
+/// It has lost its last usable server, and has one again.
 pub fn backend_back(journal: &Journal, backend: &str, lost: Duration) {
     let lost_ms = u64::try_from(lost.as_millis()).unwrap_or(u64::MAX);
     let text = format!(

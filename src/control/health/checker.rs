@@ -372,7 +372,11 @@ impl Checker {
             }
             Some(since) if usable => {
                 pool.lost_since = None;
-                announce::backend_back(&self.journal, &pool.name, now.duration_since(since));
+                let lasted = now.duration_since(since);
+                match pool.shared.queue.downs.get() {
+                    0 => announce::backend_usable(&self.journal, &pool.name),
+                    _ => announce::backend_back(&self.journal, &pool.name, lasted),
+                }
             }
             None | Some(_) => {}
         }

@@ -160,6 +160,46 @@ async fn the_operator_is_obeyed_with_and_without_checks() {
     }
 }
 
+#[tokio::test]
+async fn a_backend_that_never_had_a_server_does_not_have_one_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let servers = server("a", &listener).replace(" }", ", weight = 0 }");
+    let config = configuration(&servers, "");
+    let setup = WorkerSetup::new(&Limits::of(&config, 1, 1_000, 0)).unwrap();
+    let snapshot = Registry::new(1).snapshot(config);
+    let journal = Journal::new();
+    let mut health = Health::start(
+        (Arc::clone(&snapshot), Vec::new()),
+        Names::of_system(),
+        None,
+        setup.handles().clone(),
+        journal.clone(),
+    )
+    .unwrap();
+    health.first_round().await;
+    for weight in [1, 0, 1] {
+        let change = change(None, Some(weight));
+        let server = &snapshot.server(0, 0);
+        health
+            .statuses()
+            .apply_change(server, change)
+            .await
+            .unwrap();
+    }
+    let events = journal.since(0);
+    let texts = events.iter().map(|event| event.entry.text.as_str());
+    let texts: Vec<&str> = texts.filter(|text| text.starts_with("backend b")).collect();
+    assert_eq!(
+        texts[..2],
+        [
+            "backend b has a usable server",
+            "backend b has no usable server"
+        ]
+    );
+    assert!(texts[2].starts_with("backend b has a usable server again, had none for "));
+    assert_eq!(texts.len(), 3);
+}
+
 /// Probes that `accept` notices.
 const HTTP_CHECK: &str = "[backend.b.health_check]\ntype = \"http\"\ninterval = \"1h\"\n";
 
