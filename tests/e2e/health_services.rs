@@ -200,6 +200,12 @@ fn nginx_is_checked_by_https() {
             &tls("app.internal", "expired.pem"),
             "L6RSP the certificate has expired",
         ),
+        check(
+            "other_authority",
+            own,
+            &tls("app.internal", "ca.pem"),
+            "L6RSP the certificate is that of an authority, and is not in `ca`",
+        ),
         check("unverified", own, "type = \"http\", tls = true", "L7OK 204"),
         check("handshake", chain, "tls = true", "L6OK"),
         check("clear", clear, "tls = true", "L6RSP no TLS"),

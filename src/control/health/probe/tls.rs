@@ -110,13 +110,15 @@ fn certificate_refused(error: &CertificateError) -> &'static str {
             "the certificate is for another name"
         }
         CertificateError::UnknownIssuer => "the certificate is of an unknown issuer",
-        error if is_authority(error) => "the certificate is that of an authority",
+        error if is_authority(error) => {
+            "the certificate is that of an authority, and is not in `ca`"
+        }
         _ => "the certificate is not valid",
     }
 }
 
-/// Whether all that is wrong with a certificate is that it may sign others, as `openssl req -x509` makes them.
-/// rustls has no variant for it.
+/// Whether a certificate is refused because it may sign others, as those of `openssl req -x509` may, before
+/// anybody looked who issued it. rustls has no variant for it.
 fn is_authority(error: &CertificateError) -> bool {
     match error {
         CertificateError::Other(other) => other.to_string() == "CaUsedAsEndEntity",
