@@ -105,6 +105,11 @@ impl Limits {
             );
         }
         match config.global.sessions_max {
+            None if self.sessions_by_files == 1 => log::warn!(
+                "max_sessions = 1: of {} open files hardly any are left for sessions (raise \
+                 LimitNOFILE= or `ulimit -n`)",
+                self.files_max
+            ),
             None => log::info!(
                 "max_sessions = {} (derived from {} open files)",
                 self.sessions_max,

@@ -157,11 +157,15 @@ fn sessions(config: &Config) -> Finding {
     let workers = config.global.workers.unwrap_or_else(host::parallelism);
     let (_, files) = host::file_limits();
     let possible = Limits::of(config, workers, files, admin::DESCRIPTORS_MAX).sessions_by_files();
+    let cure = "raise the hard limit: LimitNOFILE= in the unit, or /etc/security/limits.conf";
     match config.global.sessions_max {
         Some(wanted) if wanted > possible => Finding::advice(
             format!("max_sessions is {wanted}, and {files} open files are enough for {possible}"),
-            "raise the hard limit: LimitNOFILE= in the unit, or /etc/security/limits.conf"
-                .to_owned(),
+            cure.to_owned(),
+        ),
+        None if possible == 1 => Finding::advice(
+            format!("{files} open files are enough for one session at a time"),
+            cure.to_owned(),
         ),
         Some(_) | None => Finding::good(format!("up to {possible} sessions at once")),
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Finished, Ringway, ScratchDirectory};
+use crate::harness::{Finished, Launch, Ringway, ScratchDirectory};
 
 const VALID: &str = "[frontend.web]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"app\"\n\
                      [backend.app]\nservers = [{ name = \"a\", address = \"localhost:1\" }]\n";
@@ -156,4 +156,19 @@ fn the_doctor_looks_at_a_configuration() {
         "{}",
         invalid.output
     );
+}
+
+#[test]
+fn hardly_any_open_files_are_warned_of() {
+    let directory = ScratchDirectory::new();
+    let file = directory.path().join("x.toml");
+    std::fs::write(&file, VALID).expect("a file");
+    let file = file.display().to_string();
+    let few = |arguments: &[&str]| Launch::arguments(arguments).open_files_max(64).spawn();
+    few(&["run", "-c", &file]).says("max_sessions = 1: of 64 open files hardly any are left");
+    let mut doctor = few(&["doctor", "-c", &file]);
+    assert_eq!(doctor.exit_code(), Some(0));
+    let output = doctor.output();
+    let advice = "advice  64 open files are enough for one session at a time";
+    assert!(output.contains(advice), "{output}");
 }
