@@ -10,15 +10,18 @@ pub(super) enum Align {
 /// Rows of cells below a heading.
 #[derive(Debug)]
 pub(super) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// Without rows.
-    pub fn new(columns: &[(&'static str, Align)]) -> Self {
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        let columns = columns.iter();
         Table {
-            columns: columns.to_vec(),
+            columns: columns
+                .map(|(name, align)| ((*name).to_owned(), *align))
+                .collect(),
             rows: Vec::new(),
         }
     }
@@ -36,11 +39,7 @@ impl Table {
 
     /// Its lines, the heading first.
     pub fn lines(&self) -> Vec<String> {
-        let heading: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
+        let heading: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let rows = || std::iter::once(&heading).chain(&self.rows);
         let width = |column: usize| rows().map(|row| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..self.columns.len())

@@ -29,7 +29,7 @@ use crate::cli::ServerName;
 use crate::printable::Printable;
 use rates::Rates;
 use rows::rows;
-use view::{Change, Line, Look, View, Wish};
+use view::{Change, KeyAction, Line, Style, View};
 
 /// Frontends that are shown at most: the lines are for servers.
 const FRONTENDS_MAX: usize = 4;
@@ -49,19 +49,19 @@ impl Screen {
     fn show(&self, lines: &[Line], (width, height): (u16, u16)) -> io::Result<()> {
         let mut out = io::stdout().lock();
         queue!(out, cursor::MoveTo(0, 0))?;
-        for (row, (line, look)) in (0..height).zip(lines) {
+        for (row, (line, style)) in (0..height).zip(lines) {
             let line = Printable(line).to_string();
             let line: String = line.chars().take(width.into()).collect();
             queue!(out, cursor::MoveTo(0, row))?;
-            match look {
-                Look::Plain => {}
-                Look::Head => queue!(out, style::SetAttribute(Attribute::Bold))?,
-                Look::Chosen => queue!(out, style::SetAttribute(Attribute::Reverse))?,
-                Look::Bad => queue!(out, style::SetForegroundColor(Color::Red))?,
-                Look::Notice => queue!(out, style::SetForegroundColor(Color::Yellow))?,
+            match style {
+                Style::Plain => {}
+                Style::Heading => queue!(out, style::SetAttribute(Attribute::Bold))?,
+                Style::Selected => queue!(out, style::SetAttribute(Attribute::Reverse))?,
+                Style::Error => queue!(out, style::SetForegroundColor(Color::Red))?,
+                Style::Notice => queue!(out, style::SetForegroundColor(Color::Yellow))?,
             }
             queue!(out, style::Print(line))?;
-            if *look != Look::Plain {
+            if *style != Style::Plain {
                 queue!(
                     out,
                     style::ResetColor,
@@ -90,11 +90,11 @@ pub(super) async fn run(client: &Client, interval: Duration) -> Result<(), Failu
     // Before the screen changes, so that what is wrong can be read.
     let stats = client.get("/api/v1/stats").await?;
     let screen = Screen::enter().map_err(broken)?;
-    let (looks, looked) = mpsc::channel(1);
+    let (sender, answers) = mpsc::channel(1);
     let keys = read_keys().map_err(broken)?;
     tokio::select! {
-        () = look(client, interval, looks) => Ok(()),
-        ended = show(client, &screen, stats, looked, keys) => ended,
+        () = poll(client, interval, sender) => Ok(()),
+        ended = show(client, &screen, stats, answers, keys) => ended,
     }
 }
 
@@ -103,10 +103,14 @@ fn broken(error: io::Error) -> Failure {
 }
 
 /// Asks again and again. No answer is no end: a process that is replaced or restarted comes back.
-async fn look(client: &Client, interval: Duration, looks: mpsc::Sender<Result<Value, Failure>>) {
+async fn poll(client: &Client, interval: Duration, answers: mpsc::Sender<Result<Value, Failure>>) {
     loop {
         tokio::time::sleep(interval).await;
-        if looks.send(client.get("/api/v1/stats").await).await.is_err() {
+        if answers
+            .send(client.get("/api/v1/stats").await)
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -134,7 +138,7 @@ async fn show(
     client: &Client,
     screen: &Screen,
     mut stats: Value,
-    mut looked: mpsc::Receiver<Result<Value, Failure>>,
+    mut answers: mpsc::Receiver<Result<Value, Failure>>,
     mut keys: mpsc::Receiver<io::Result<Event>>,
 ) -> Result<(), Failure> {
     let mut rates = Rates::new(&stats);
@@ -146,10 +150,10 @@ async fn show(
         let lines = view.lines(above(&stats, &rates), &shown, size.1.into());
         screen.show(&lines, size).map_err(broken)?;
         tokio::select! {
-            Some(answer) = looked.recv() => match answer {
+            Some(answer) = answers.recv() => match answer {
                 Ok(newer) => {
                     stats = newer;
-                    rates.look(&stats);
+                    rates.update(&stats);
                     if std::mem::take(&mut silent) {
                         view.message.clear();
                     }
@@ -163,9 +167,9 @@ async fn show(
                 let Some(event) = event else { return Ok(()) };
                 if let Event::Key(key) = event.map_err(broken)? {
                     match view.key(key, &shown) {
-                        Wish::Draw => {}
-                        Wish::End => return Ok(()),
-                        Wish::Order(change) => view.message = order(client, change).await,
+                        KeyAction::Draw => {}
+                        KeyAction::End => return Ok(()),
+                        KeyAction::Change(change) => view.message = set_state(client, change).await,
                     }
                 }
             }
@@ -193,7 +197,7 @@ fn above(stats: &Value, rates: &Rates) -> Vec<String> {
 }
 
 /// Sets the state of a server, and says how that went.
-async fn order(client: &Client, change: Change) -> String {
+async fn set_state(client: &Client, change: Change) -> String {
     let Change {
         backend,
         server,

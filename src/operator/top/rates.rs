@@ -1,4 +1,4 @@
-//! What happens in a second: the difference of two looks at the statistics.
+//! What happens in a second: the difference of two answers of `/api/v1/stats`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::document::{list, number, word};
 use super::super::table::bytes;
 
-/// What is compared from one look to the next.
+/// What is compared from one answer to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub sessions: u64,
@@ -55,21 +55,21 @@ pub(super) fn name_of(backend: &Value, server: &Value) -> String {
     format!("{}/{}", word(&backend["name"]), word(&server["name"]))
 }
 
-/// The last look, and the rates since the one before.
+/// What the last answer has, and the rates since the one before.
 pub(super) struct Rates {
-    looked: Instant,
+    updated: Instant,
     process: Totals,
     servers: HashMap<String, Totals>,
-    /// `None`: there was one look only.
+    /// `None`: there was one answer only.
     process_rate: Option<Totals>,
     server_rates: HashMap<String, Totals>,
 }
 
 impl Rates {
-    /// After the first look: there are no rates yet.
+    /// Of the first answer: there are no rates yet.
     pub fn new(stats: &Value) -> Self {
         Rates {
-            looked: Instant::now(),
+            updated: Instant::now(),
             process: Totals::of_process(stats),
             servers: servers(stats),
             process_rate: None,
@@ -77,11 +77,11 @@ impl Rates {
         }
     }
 
-    /// After another look, so long after the last one.
-    pub fn look(&mut self, stats: &Value) {
-        let passed = self.looked.elapsed();
+    /// Takes the next statistics.
+    pub fn update(&mut self, stats: &Value) {
+        let passed = self.updated.elapsed();
         self.add(stats, passed);
-        self.looked = Instant::now();
+        self.updated = Instant::now();
     }
 
     fn add(&mut self, stats: &Value, passed: Duration) {

@@ -10,12 +10,12 @@ use super::super::status::{state, why};
 use super::super::table::{Align, bytes, millis};
 use super::rates::{Rates, Totals, name_of};
 
-/// How much a server needs an operator.
+/// How much a server concerns an operator, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
+pub(super) enum Severity {
     Error,
     Notice,
-    Nothing,
+    Fine,
 }
 
 /// A server.
@@ -24,7 +24,7 @@ pub(super) struct Row {
     pub name: String,
     pub backend: String,
     pub server: String,
-    pub need: Need,
+    pub severity: Severity,
     state: String,
     time: String,
     sessions: u64,
@@ -54,10 +54,10 @@ impl Row {
         Row {
             backend: word(&backend["name"]).to_owned(),
             server: word(&server["name"]).to_owned(),
-            need: match word(&server["status"]) {
-                "UP" | "no check" => Need::Nothing,
-                "DOWN" => Need::Error,
-                _ => Need::Notice,
+            severity: match word(&server["status"]) {
+                "UP" | "no check" => Severity::Fine,
+                "DOWN" => Severity::Error,
+                _ => Severity::Notice,
             },
             state: state(server),
             time: age(word(&server["since"]), now),
@@ -125,8 +125,8 @@ fn time(micros: Option<u64>) -> String {
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
     Column { head: "SERVER", align: Align::Left, cell: |row| row.name.clone(), order: |a, b| a.name.cmp(&b.name) },
-    Column { head: "STATE", align: Align::Left, cell: |row| row.state.clone(), order: |a, b| a.need.cmp(&b.need) },
-    Column { head: "FOR", align: Align::Right, cell: |row| row.time.clone(), order: |a, b| a.need.cmp(&b.need) },
+    Column { head: "STATE", align: Align::Left, cell: |row| row.state.clone(), order: |a, b| a.severity.cmp(&b.severity) },
+    Column { head: "FOR", align: Align::Right, cell: |row| row.time.clone(), order: |a, b| a.severity.cmp(&b.severity) },
     Column { head: "SESSIONS", align: Align::Right, cell: |row| row.sessions.to_string(), order: |a, b| b.sessions.cmp(&a.sessions) },
     Column { head: "NEW/S", align: Align::Right, cell: |row| row.rate.sessions.to_string(), order: |a, b| b.rate.sessions.cmp(&a.rate.sessions) },
     Column { head: "IN/S", align: Align::Right, cell: |row| bytes(row.rate.bytes_in), order: |a, b| b.rate.bytes_in.cmp(&a.rate.bytes_in) },

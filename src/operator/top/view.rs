@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::rows::{COLUMNS, Column, Need, Row, STATE};
-use crate::operator::table::Align;
+use super::rows::{COLUMNS, Row, STATE, Severity};
+use crate::operator::table::Table;
 
 /// What keys mean now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ enum Mode {
     Browse,
     /// They are text of the filter.
     Filter,
-    /// `y` orders the change, every other key does not.
+    /// `y` makes the change, every other key does not.
     Question(Change),
     Help,
 }
@@ -24,29 +24,29 @@ pub(super) struct Change {
     pub state: &'static str,
 }
 
-/// What a key asks for.
+/// What is to be done after a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// To be shown as it is now.
+pub(super) enum KeyAction {
+    /// Draw the screen as the view is now.
     Draw,
-    /// To change a server.
-    Order(Change),
-    /// To end.
+    /// Change the state of a server.
+    Change(Change),
+    /// End the program.
     End,
 }
 
-/// How a line looks.
+/// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Style {
     Plain,
-    Head,
-    Chosen,
-    Bad,
+    Heading,
+    Selected,
+    Error,
     Notice,
 }
 
 /// A line of the screen.
-pub(super) type Line = (String, Look);
+pub(super) type Line = (String, Style);
 
 /// All keys, as `?` shows them.
 const HELP: &[&str] = &[
@@ -68,14 +68,14 @@ pub(super) struct View {
     inverted: bool,
     filter: String,
     only_problems: bool,
-    /// Its name, so that it stays the same one when the order changes.
-    chosen: Option<String>,
+    /// The name of the selected server, so that it stays the same one when the order changes.
+    selected: Option<String>,
     /// The first row that is seen.
     top: usize,
     /// Rows that fit.
     page: usize,
     mode: Mode,
-    /// How the last order went, or why there is no answer.
+    /// How the last change went, or why there is no answer.
     pub message: String,
 }
 
@@ -86,7 +86,7 @@ impl View {
             inverted: false,
             filter: String::new(),
             only_problems: false,
-            chosen: None,
+            selected: None,
             top: 0,
             page: 1,
             mode: Mode::Browse,
@@ -100,7 +100,7 @@ impl View {
         let mut shown: Vec<&Row> = rows
             .iter()
             .filter(|row| row.is_found_by(&filter))
-            .filter(|row| !self.only_problems || row.need != Need::Nothing)
+            .filter(|row| !self.only_problems || row.severity != Severity::Fine)
             .collect();
         let order = COLUMNS[self.sort].order;
         // Equal ones stay in the order of the configuration.
@@ -111,25 +111,25 @@ impl View {
         shown
     }
 
-    /// Where the chosen server is; the first, if it is not shown.
-    fn chosen_of(&self, shown: &[&Row]) -> usize {
+    /// The index of the selected server; 0, if it is not shown.
+    fn selected_index(&self, shown: &[&Row]) -> usize {
         let at = shown
             .iter()
-            .position(|row| Some(&row.name) == self.chosen.as_ref());
+            .position(|row| Some(&row.name) == self.selected.as_ref());
         at.unwrap_or(0)
     }
 
     /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent, rows: &[Row]) -> Wish {
+    pub fn key(&mut self, key: KeyEvent, rows: &[Row]) -> KeyAction {
         if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            return Wish::End;
+            return KeyAction::End;
         }
         self.message.clear();
         match std::mem::replace(&mut self.mode, Mode::Browse) {
             Mode::Browse => return self.browse(key.code, rows),
             Mode::Filter => self.type_filter(key.code),
             Mode::Question(change) if key.code == KeyCode::Char('y') => {
-                return Wish::Order(change);
+                return KeyAction::Change(change);
             }
             Mode::Question(change) => {
                 let Change {
@@ -139,7 +139,7 @@ impl View {
             }
             Mode::Help => {}
         }
-        Wish::Draw
+        KeyAction::Draw
     }
 
     fn type_filter(&mut self, code: KeyCode) {
@@ -156,12 +156,12 @@ impl View {
         }
     }
 
-    fn browse(&mut self, code: KeyCode, rows: &[Row]) -> Wish {
+    fn browse(&mut self, code: KeyCode, rows: &[Row]) -> KeyAction {
         let shown = self.shown(rows);
         let page = self.page.max(1) as isize;
         let all = shown.len() as isize;
         match code {
-            KeyCode::Char('q') | KeyCode::Esc => return Wish::End,
+            KeyCode::Char('q') | KeyCode::Esc => return KeyAction::End,
             KeyCode::Up | KeyCode::Char('k') => self.step(&shown, -1),
             KeyCode::Down | KeyCode::Char('j') => self.step(&shown, 1),
             KeyCode::PageUp => self.step(&shown, -page),
@@ -181,22 +181,22 @@ impl View {
             KeyCode::Char('r') => self.ask(&shown, "ready"),
             _ => {}
         }
-        Wish::Draw
+        KeyAction::Draw
     }
 
     fn step(&mut self, shown: &[&Row], by: isize) {
-        let at = self.chosen_of(shown).saturating_add_signed(by);
+        let at = self.selected_index(shown).saturating_add_signed(by);
         let row = shown.get(at.min(shown.len().saturating_sub(1)));
-        self.chosen = row.map(|row| row.name.clone());
+        self.selected = row.map(|row| row.name.clone());
     }
 
     fn ask(&mut self, shown: &[&Row], state: &'static str) {
-        let Some(row) = shown.get(self.chosen_of(shown)) else {
+        let Some(row) = shown.get(self.selected_index(shown)) else {
             self.message = "no server is shown".to_owned();
             return;
         };
         // The question is about this one, however the order changes meanwhile.
-        self.chosen = Some(row.name.clone());
+        self.selected = Some(row.name.clone());
         self.mode = Mode::Question(Change {
             backend: row.backend.clone(),
             server: row.server.clone(),
@@ -204,41 +204,41 @@ impl View {
         });
     }
 
-    /// The lines of the screen: `above`, then the rows that fit, then two lines about the chosen one and the keys.
+    /// The lines of the screen: `above`, then the rows that fit, then two lines about the selected one and the keys.
     pub fn lines(&mut self, above: Vec<String>, rows: &[Row], height: usize) -> Vec<Line> {
-        let mut lines: Vec<Line> = above.into_iter().map(|line| (line, Look::Plain)).collect();
+        let mut lines: Vec<Line> = above.into_iter().map(|line| (line, Style::Plain)).collect();
         if self.mode == Mode::Help {
-            lines.extend(HELP.iter().map(|line| ((*line).to_owned(), Look::Plain)));
+            lines.extend(HELP.iter().map(|line| ((*line).to_owned(), Style::Plain)));
             lines.truncate(height.saturating_sub(1));
-            lines.push(("any key: back".to_owned(), Look::Head));
+            lines.push(("any key: back".to_owned(), Style::Heading));
             return lines;
         }
         let shown = self.shown(rows);
-        let chosen = self.chosen_of(&shown);
+        let selected = self.selected_index(&shown);
         self.page = height.saturating_sub(lines.len() + 3).max(1);
         self.top = self.top.clamp(
-            (chosen + 1).saturating_sub(self.page),
-            chosen.min(shown.len().saturating_sub(self.page)),
+            (selected + 1).saturating_sub(self.page),
+            selected.min(shown.len().saturating_sub(self.page)),
         );
         let seen = &shown[self.top.min(shown.len())..];
         let seen = &seen[..seen.len().min(self.page)];
         let mut cells = table(seen, self.sort, self.inverted).into_iter();
-        lines.extend(cells.next().map(|head| (head, Look::Head)));
+        lines.extend(cells.next().map(|head| (head, Style::Heading)));
         for (index, (line, row)) in cells.zip(seen).enumerate() {
-            let look = match row.need {
-                _ if self.top + index == chosen => Look::Chosen,
-                Need::Error => Look::Bad,
-                Need::Notice => Look::Notice,
-                Need::Nothing => Look::Plain,
+            let style = match row.severity {
+                _ if self.top + index == selected => Style::Selected,
+                Severity::Error => Style::Error,
+                Severity::Notice => Style::Notice,
+                Severity::Fine => Style::Plain,
             };
-            lines.push((line, look));
+            lines.push((line, style));
         }
         if shown.is_empty() {
-            lines.push((self.nothing(rows.len()), Look::Plain));
+            lines.push((self.nothing(rows.len()), Style::Plain));
         }
-        lines.resize(height.saturating_sub(2), (String::new(), Look::Plain));
-        lines.push((self.about(&shown, chosen), Look::Plain));
-        lines.push((self.keys(shown.len(), rows.len()), Look::Head));
+        lines.resize(height.saturating_sub(2), (String::new(), Style::Plain));
+        lines.push((self.about(&shown, selected), Style::Plain));
+        lines.push((self.keys(shown.len(), rows.len()), Style::Heading));
         lines
     }
 
@@ -251,11 +251,11 @@ impl View {
         }
     }
 
-    fn about(&self, shown: &[&Row], chosen: usize) -> String {
+    fn about(&self, shown: &[&Row], selected: usize) -> String {
         if !self.message.is_empty() {
             return self.message.clone();
         }
-        let row = shown.get(chosen);
+        let row = shown.get(selected);
         row.map_or_else(String::new, |row| row.detail())
     }
 
@@ -284,28 +284,21 @@ impl View {
 /// The head and a line for each row. The column that they are sorted by is marked.
 fn table(rows: &[&Row], sort: usize, inverted: bool) -> Vec<String> {
     let mark = if inverted { '^' } else { 'v' };
-    let head = |(index, column): (usize, &Column)| match index == sort {
-        true => format!("{}{mark}", column.head),
-        false => column.head.to_owned(),
-    };
-    let mut lines: Vec<Vec<String>> = vec![COLUMNS.iter().enumerate().map(head).collect()];
-    let cells = |row: &&Row| COLUMNS.iter().map(|column| (column.cell)(row)).collect();
-    lines.extend(rows.iter().map(cells));
-    let widths: Vec<usize> = (0..COLUMNS.len())
-        .map(|column| {
-            let widths = lines.iter().map(|line| line[column].chars().count());
-            widths.max().unwrap_or(0)
+    let heads: Vec<String> = (COLUMNS.iter().enumerate())
+        .map(|(index, column)| match index == sort {
+            true => format!("{}{mark}", column.head),
+            false => column.head.to_owned(),
         })
         .collect();
-    let written = lines.iter().map(|line| {
-        let cells = line.iter().zip(&widths).zip(COLUMNS);
-        let cells = cells.map(|((cell, width), column)| match column.align {
-            Align::Left => format!("{cell:<width$}"),
-            Align::Right => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    written.collect()
+    let columns = heads.iter().map(String::as_str);
+    let columns: Vec<_> = columns
+        .zip(COLUMNS.iter().map(|column| column.align))
+        .collect();
+    let mut table = Table::new(&columns);
+    for row in rows {
+        table.row(COLUMNS.iter().map(|column| (column.cell)(row)).collect());
+    }
+    table.lines()
 }
 
 #[cfg(test)]

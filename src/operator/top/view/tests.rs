@@ -38,20 +38,20 @@ fn rows_of(stats: &Value) -> Vec<Row> {
     )
 }
 
-fn press(view: &mut View, rows: &[Row], keys: &str) -> Wish {
-    let mut wish = Wish::Draw;
+fn press(view: &mut View, rows: &[Row], keys: &str) -> KeyAction {
+    let mut action = KeyAction::Draw;
     for c in keys.chars() {
         let code = match c {
             '\n' => KeyCode::Enter,
             '\x1b' => KeyCode::Esc,
             c => KeyCode::Char(c),
         };
-        wish = view.key(code.into(), rows);
+        action = view.key(code.into(), rows);
     }
-    wish
+    action
 }
 
-/// The names of the servers that are seen, and which one is chosen.
+/// The names of the servers that are seen, and which one is selected.
 fn seen(view: &mut View, rows: &[Row], height: usize) -> (Vec<String>, String) {
     let lines = view.lines(vec!["above".to_owned()], rows, height);
     assert_eq!(lines.len(), height);
@@ -60,18 +60,21 @@ fn seen(view: &mut View, rows: &[Row], height: usize) -> (Vec<String>, String) {
         .iter()
         .take(height - 2)
         .filter(|line| line.0.starts_with("app/"));
-    let chosen = lines.iter().find(|line| line.1 == Look::Chosen).map(name);
-    (of_rows.map(name).collect(), chosen.unwrap_or_default())
+    let selected = lines
+        .iter()
+        .find(|line| line.1 == Style::Selected)
+        .map(name);
+    (of_rows.map(name).collect(), selected.unwrap_or_default())
 }
 
 #[test]
 fn problems_are_on_top_however_many_servers_there_are() {
     let rows = rows_of(&stats(200, 150, 170));
     let mut view = View::new();
-    let (names, chosen) = seen(&mut view, &rows, 24);
+    let (names, selected) = seen(&mut view, &rows, 24);
     assert_eq!(names.len(), 20);
     assert_eq!(names[..3], ["app/web150", "app/web170", "app/web0"]);
-    assert_eq!(chosen, "app/web150");
+    assert_eq!(selected, "app/web150");
     let lines = view.lines(Vec::new(), &rows, 24);
     assert!(lines[0].0.starts_with("SERVER"), "{lines:?}");
     assert!(lines[0].0.contains("STATEv"), "{lines:?}");
@@ -95,15 +98,15 @@ fn the_choice_scrolls_and_stays_with_its_server() {
     press(&mut view, &rows, "jjj");
     assert_eq!(seen(&mut view, &rows, 14).1, "app/web1");
     press(&mut view, &rows, "G");
-    let (names, chosen) = seen(&mut view, &rows, 14);
-    assert_eq!(chosen, "app/web47");
+    let (names, selected) = seen(&mut view, &rows, 14);
+    assert_eq!(selected, "app/web47");
     assert_eq!(names.last().unwrap(), "app/web47");
     view.key(KeyCode::PageUp.into(), &rows);
     assert_eq!(seen(&mut view, &rows, 14).1, "app/web37");
     // Sorted by sessions, the largest first.
     press(&mut view, &rows, "ss");
-    let (names, chosen) = seen(&mut view, &rows, 14);
-    assert_eq!(chosen, "app/web37", "{names:?}");
+    let (names, selected) = seen(&mut view, &rows, 14);
+    assert_eq!(selected, "app/web37", "{names:?}");
     press(&mut view, &rows, "g");
     assert_eq!(seen(&mut view, &rows, 14).0[0], "app/web49");
     press(&mut view, &rows, "ig");
@@ -138,20 +141,20 @@ fn what_is_typed_filters() {
 }
 
 #[test]
-fn a_change_is_ordered_only_after_a_question() {
+fn a_change_is_made_only_after_a_question() {
     let rows = rows_of(&stats(5, 3, 9));
     let mut view = View::new();
-    assert_eq!(press(&mut view, &rows, "jd"), Wish::Draw);
+    assert_eq!(press(&mut view, &rows, "jd"), KeyAction::Draw);
     let lines = view.lines(Vec::new(), &rows, 10);
     assert!(
         lines[9].0.starts_with("drain app/web0? y: yes"),
         "{lines:?}"
     );
-    assert_eq!(press(&mut view, &rows, "n"), Wish::Draw);
+    assert_eq!(press(&mut view, &rows, "n"), KeyAction::Draw);
     assert_eq!(view.message, "app/web0 stays as it is");
-    assert_eq!(press(&mut view, &rows, "q"), Wish::End);
-    let order = |state| {
-        Wish::Order(Change {
+    assert_eq!(press(&mut view, &rows, "q"), KeyAction::End);
+    let change = |state| {
+        KeyAction::Change(Change {
             backend: "app".to_owned(),
             server: "web0".to_owned(),
             state,
@@ -159,10 +162,10 @@ fn a_change_is_ordered_only_after_a_question() {
     };
     for (key, state) in [("d", "drain"), ("m", "maint"), ("r", "ready")] {
         press(&mut view, &rows, key);
-        assert_eq!(press(&mut view, &rows, "y"), order(state));
+        assert_eq!(press(&mut view, &rows, "y"), change(state));
     }
-    assert_eq!(press(&mut view, &[], "d"), Wish::Draw);
+    assert_eq!(press(&mut view, &[], "d"), KeyAction::Draw);
     assert_eq!(view.message, "no server is shown");
     let end = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(view.key(end, &rows), Wish::End);
+    assert_eq!(view.key(end, &rows), KeyAction::End);
 }
