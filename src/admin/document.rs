@@ -250,6 +250,9 @@ pub(super) struct DiscoveryStats {
     pub last_success: Option<String>,
     #[serde(skip)]
     pub last_success_at: Option<SystemTime>,
+    /// The last round of queries brought no usable answer.
+    #[serde(skip)]
+    pub is_failing: bool,
     /// Failed queries by cause.
     pub failures: BTreeMap<&'static str, u64>,
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::document::Quantiles;
-use super::hour::{Growth, Hour};
+use super::hour::{Growth, Hour, quantile_us};
 use crate::control::api::Active;
 use crate::logic::histogram::{CONNECT, SESSION, Scale};
 use crate::shared::Shared;
@@ -125,10 +125,7 @@ impl<const BUCKETS: usize> Window<BUCKETS> {
     /// Quantiles of what came since the old counts.
     fn quantiles(&self, scale: Scale<BUCKETS>, now: &[u64; BUCKETS]) -> Quantiles {
         let recent = std::array::from_fn(|index| now[index].saturating_sub(self.old[index]));
-        let micros = |quantile| {
-            let seconds = scale.quantile(&recent, quantile)?;
-            Some((seconds * 1e6).round() as u64)
-        };
+        let micros = |quantile| quantile_us(scale, &recent, quantile);
         Quantiles {
             p50_us: micros(0.5),
             p90_us: micros(0.9),

@@ -75,14 +75,19 @@ impl Point {
             sessions: rate(growth.sessions),
             bytes_from_clients: rate(growth.bytes_from_clients),
             bytes_from_servers: rate(growth.bytes_from_servers),
-            connect_p99: p99(CONNECT, &growth.connect),
-            session_p99: p99(SESSION, &growth.session),
+            connect_p99: quantile_us(CONNECT, &growth.connect, 0.99),
+            session_p99: quantile_us(SESSION, &growth.session, 0.99),
         }
     }
 }
 
-fn p99<const BUCKETS: usize>(scale: Scale<BUCKETS>, counts: &[u64; BUCKETS]) -> Option<u64> {
-    let seconds = scale.quantile(counts, 0.99)?;
+/// What this part of the times did not exceed, in microseconds; `None`: there are none.
+pub(super) fn quantile_us<const BUCKETS: usize>(
+    scale: Scale<BUCKETS>,
+    counts: &[u64; BUCKETS],
+    quantile: f64,
+) -> Option<u64> {
+    let seconds = scale.quantile(counts, quantile)?;
     Some((seconds * 1e6).round() as u64)
 }
 

@@ -8,8 +8,8 @@ use super::document::{
     BackendStats, DiscoveryStats, FrontendStats, Problem, Process, Sessions, Severity,
 };
 
-/// A backend whose servers are discovered has a problem when its last answer is older than this: a query
-/// that fails is made again after 10 seconds at most, and a good interval may be an hour.
+/// A backend whose servers are discovered has a problem when its queries fail and its last answer is older than
+/// this: one that fails once is made again, and nothing is wrong if that succeeds.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// All problems: errors first, the rest in the order of the document.
@@ -84,16 +84,17 @@ fn of_backend(backend: &BackendStats, now: SystemTime, problems: &mut Vec<Proble
         };
         problems.push(error("backend", &backend.name, "DOWN", reason));
     }
-    if let Some(reason) = (backend.discovery.as_ref()).and_then(|found| silence(found, now)) {
-        let since = (backend.discovery.as_ref()).and_then(|found| found.last_success.clone());
+    if let Some(discovery) = &backend.discovery
+        && let Some(reason) = silence(discovery, now)
+    {
         problems.push(Problem {
-            since,
+            since: discovery.last_success.clone(),
             ..error("backend", &backend.name, "NO DNS ANSWER", reason)
         });
     }
     if backend.sessions_waiting > 0 {
         let reason = format!(
-            "sessions that wait for a server with a free place: {}",
+            "sessions that wait in the queue: {}",
             backend.sessions_waiting
         );
         problems.push(Problem {
@@ -130,9 +131,40 @@ fn silence(discovery: &DiscoveryStats, now: SystemTime) -> Option<String> {
     let Some(last) = discovery.last_success_at else {
         return Some(format!("{query} has not been answered yet"));
     };
-    let failures: u64 = discovery.failures.values().sum();
     let age = now.duration_since(last).unwrap_or_default();
-    // Without a failure the interval is a long one.
-    (failures > 0 && age > ANSWER_AGE_MAX)
+    // While none fails, an old answer only means that the interval is a long one.
+    (discovery.is_failing && age > ANSWER_AGE_MAX)
         .then(|| format!("{query} is not answered: its servers stay as they were"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn discovery_is_a_problem_while_it_fails_and_its_answer_is_old() {
+        let silence = |age: Option<Duration>, is_failing: bool| {
+            let now = SystemTime::now();
+            let discovery = DiscoveryStats {
+                query: "tasks.web:80".to_owned(),
+                servers: 1,
+                left_out: 0,
+                last_success: None,
+                last_success_at: age.map(|age| now - age),
+                is_failing,
+                // One that failed long ago says nothing of now.
+                failures: BTreeMap::from([("timeout", 1)]),
+            };
+            silence(&discovery, now)
+        };
+        let [young, old] = [10, 3000].map(|age| Some(Duration::from_secs(age)));
+        assert_eq!(silence(young, true), None);
+        assert_eq!(silence(old, false), None);
+        let text = silence(old, true).unwrap();
+        assert!(text.starts_with("tasks.web:80 is not answered"), "{text}");
+        let text = silence(None, false).unwrap();
+        assert!(text.ends_with("has not been answered yet"), "{text}");
+    }
 }

@@ -249,6 +249,7 @@ fn discovery(state: &State, backend: &Backend) -> Option<DiscoveryStats> {
         left_out: status.left_out,
         last_success: status.last_success.map(rfc3339),
         last_success_at: status.last_success,
+        is_failing: status.is_failing,
         failures: failures
             .map(|(failure, count)| (failure.label(), count))
             .collect(),

@@ -69,7 +69,7 @@ const OUT: [&str; 3] = [
 /// Before the line of the last minutes.
 #[rustfmt::skip]
 pub(super) const QUEUE: Group = Group { head: "Queue", columns: &[
-    column("Cur", "Sessions that wait for a place", "", "n5", Kind::Count, ["", "", "/sessions_waiting"]),
+    column("Cur", "Sessions that wait in the queue", "", "n5", Kind::Count, ["", "", "/sessions_waiting"]),
 ]};
 
 /// The line is one more of these.

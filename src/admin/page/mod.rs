@@ -1,23 +1,23 @@
 //! The stats page, at `/` and at `[admin] page`.
 //!
 //! It is complete without a script: the tables are filled in here. With one, the browser keeps it up to
-//! date from `/api/v1/stats/stream` and `/api/v1/events`, and offers actions. The folder `frame` has
-//! the frame, the style and the script; all of it is in the answer, and nothing else is asked for or
-//! allowed. Who may not read gets the frame alone, which asks for a token.
+//! date from `/api/v1/stats/stream` and `/api/v1/events`, and offers actions. Frame, style and script are
+//! all in the answer, and nothing else is asked for or allowed. Who may not read gets the frame alone, which asks for a token.
 //!
 //! | Module | Concern |
 //! | --- | --- |
+//! | `frame` | the frame, the style and the script |
 //! | `table`, `columns` | the tables |
 //! | `parts` | the head, the filter, the last changes |
 //! | `value`, `format` | how values are written |
 
 mod columns;
 mod format;
+mod frame;
 mod parts;
 mod table;
 mod value;
 
-use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -34,62 +34,10 @@ use super::context::Context;
 use super::document::Stats;
 use super::error::Refusal;
 use super::history::Subject;
+use frame::FRAME;
 use parts::{Wanted, rates};
 use table::Proxy;
 use value::{View, list};
-
-/// The frame, with the style and the script, in the form in which they are sent.
-static FRAME: LazyLock<String> = LazyLock::new(|| {
-    let [groups, labels, left_out] = columns::style();
-    let style = include_str!("frame/style.css")
-        .replace("@columns-that-begin-a-group", &groups)
-        .replace("@labels-of-columns", &labels)
-        .replace("@columns-that-small-screens-leave-out", &left_out);
-    let style = compact(
-        &style,
-        &[
-            ("; }", "}"),
-            (" }", "}"),
-            ("; ", ";"),
-            (" { ", " {"),
-            (", ", ","),
-            (": ", ":"),
-            (":#", ": #"),
-        ],
-    );
-    let script = [
-        include_str!("frame/format.js"),
-        include_str!("frame/rows.js"),
-        include_str!("frame/hour.js"),
-        include_str!("frame/live.js"),
-    ];
-    let operators = [
-        " => ", " = ", " === ", " !== ", " && ", " || ", " < ", " > ", " + ", " ? ", " : ", " - ",
-        " * ", " / ", " % ", " ?? ", " ??= ", " ||= ", " += ",
-    ];
-    let without_spaces = operators.map(|operator| (operator, operator.trim()));
-    let statements = [("if (", "if("), ("for (", "for("), (") {", "){")];
-    [
-        include_str!("frame/head.html").to_owned(),
-        style,
-        include_str!("frame/body.html").to_owned(),
-        compact(
-            &script.concat(),
-            &[&without_spaces[..], &statements].concat(),
-        ),
-        include_str!("frame/end.html").to_owned(),
-    ]
-    .concat()
-});
-
-/// Without indentation, lines of comments, and what these pairs leave out.
-fn compact(text: &str, shorter: &[(&str, &str)]) -> String {
-    let lines = text.lines().map(str::trim_start);
-    let lines = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
-    let text = lines.flat_map(|line| [line, "\n"]).collect();
-    let shorten = |text: String, (long, short): &(&str, &str)| text.replace(long, short);
-    shorter.iter().fold(text, shorten)
-}
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
@@ -218,70 +166,6 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
             (table::workers(&view, &workers))
             (parts::events(&context.actions.journal, &view))
             (table::templates(&view))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The colours of the two themes, by name: as in `--name: #rrggbb;`.
-    fn themes() -> [std::collections::HashMap<&'static str, [f64; 3]>; 2] {
-        let channel = |text: &str| -> f64 {
-            let value = f64::from(u8::from_str_radix(text, 16).unwrap()) / 255.0;
-            // WCAG 2.2, relative luminance.
-            if value <= 0.04045 {
-                value / 12.92
-            } else {
-                ((value + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        let mut roots = FRAME.split(":root {").skip(1);
-        [(); 2].map(|()| {
-            let (colours, _) = roots.next().unwrap().split_once('}').unwrap();
-            let colours = colours.split(';').filter_map(|line| {
-                let (name, colour) = line.trim().strip_prefix("--")?.split_once(": #")?;
-                let channels = [0, 2, 4].map(|at| channel(&colour[at..at + 2]));
-                Some((name, channels))
-            });
-            colours.collect()
-        })
-    }
-
-    fn contrast(one: [f64; 3], two: [f64; 3]) -> f64 {
-        let luminance = |[r, g, b]: [f64; 3]| 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-        let (one, two) = (luminance(one), luminance(two));
-        one.max(two) / one.min(two)
-    }
-
-    #[test]
-    fn every_text_can_be_read() {
-        for theme in themes() {
-            assert_eq!(theme.len(), 17, "{theme:?}");
-            let colour = |name: &str| *theme.get(name).unwrap_or_else(|| panic!("no {name}"));
-            let mut pairs = Vec::new();
-            for ground in ["ground", "surface", "head"] {
-                for text in ["ink", "quiet", "accent", "up", "down", "drain", "maint"] {
-                    pairs.push((text.to_owned(), ground.to_owned()));
-                }
-            }
-            for word in ["up", "down", "drain", "maint", "unknown"] {
-                pairs.push((word.to_owned(), format!("{word}-ground")));
-            }
-            for (text, ground) in pairs {
-                let contrast = contrast(colour(&text), colour(&ground));
-                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
-            }
-        }
-        assert!((contrast([0.0; 3], [1.0; 3]) - 21.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_frame_is_small_and_has_all_its_places() {
-        assert!(FRAME.len() < 40_000, "{}", FRAME.len());
-        for (place, count) in [("{{nonce}}", 2), ("{{main}}", 1), ("{{", 3)] {
-            assert_eq!(FRAME.matches(place).count(), count, "{place}");
         }
     }
 }

@@ -1,7 +1,8 @@
 // --- What there is to see: the text of each cell comes from the document of /api/v1/stats. A `col` says where
 // the value is (`data-v`; `data-sum` in the sum of a backend) and how it is written (`data-k`).
 
-let clock = 0; // The server's time, in milliseconds.
+// The server's time, in milliseconds.
+let clock = 0;
 const since = time => age(Math.max(0, Math.floor((clock - Date.parse(time)) / 1000)));
 const written = {
   count, rate, bytes, micros, age, since, percent, reload, discovery,
