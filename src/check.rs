@@ -6,32 +6,32 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Looks};
+use crate::cli::{CheckOptions, Format};
 use crate::config::{self, Finding, Loaded, Report, STANDARD_INPUT, Servers, Severity};
 use crate::printable::{self, Printable};
 use crate::serve::{self, Checked};
 
 /// Checks the file and prints what was found. Exit status 1 if it is not valid.
-pub fn run(path: &Path, looks: &Looks) -> ExitCode {
-    let servers = match looks.no_resolve {
+pub fn run(path: &Path, options: &CheckOptions) -> ExitCode {
+    let servers = match options.no_resolve {
         true => Servers::Keep,
         false => Servers::Resolve,
     };
     let checked = config::check(path, servers, &serve::resolve_host);
     let discovery = match &checked {
-        Ok(loaded) if !looks.no_resolve => serve::check_discovery(&loaded.config),
+        Ok(loaded) if !options.no_resolve => serve::check_discovery(&loaded.config),
         Ok(_) | Err(_) => Checked::default(),
     };
     let name = match path == Path::new(STANDARD_INPUT) {
         true => "standard input".to_owned(),
         false => path.display().to_string(),
     };
-    match (looks.format, &checked) {
+    match (options.format, &checked) {
         (Format::Json, _) => {
             let value = document(&name, &checked, &discovery);
             println!("{}", printable::json(&format!("{value:#}")));
         }
-        (Format::Text, Ok(loaded)) => print(&name, loaded, &discovery, looks),
+        (Format::Text, Ok(loaded)) => print(&name, loaded, &discovery, options),
         (Format::Text, Err(report)) => eprintln!("{report}"),
     }
     match checked {
@@ -40,14 +40,14 @@ pub fn run(path: &Path, looks: &Looks) -> ExitCode {
     }
 }
 
-fn print(name: &str, loaded: &Loaded, discovery: &Checked, looks: &Looks) {
+fn print(name: &str, loaded: &Loaded, discovery: &Checked, options: &CheckOptions) {
     if !loaded.warnings.is_empty() {
         eprintln!("{}", loaded.warnings);
     }
     for warning in &discovery.warnings {
         eprintln!("warning: {}", Printable(warning));
     }
-    if looks.print_effective {
+    if options.print_effective {
         print!("{}", config::effective(loaded));
         return;
     }

@@ -20,7 +20,11 @@ pub fn main() -> ExitCode {
             overrides,
             takeover,
         } => run(file, overrides, takeover),
-        Command::Check { file, named, looks } => check::run(&named.unwrap_or(file.path), &looks),
+        Command::Check {
+            file,
+            named,
+            options,
+        } => check::run(&named.unwrap_or(file.path), &options),
         Command::Tcp { pool, overrides } => {
             let resolver = &serve::resolve_host;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);

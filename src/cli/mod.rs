@@ -15,5 +15,5 @@ pub use operator::{
     Command as OperatorCommand, Leave, Part, Process, ServerChange, ServerName, ServersChange,
 };
 pub(crate) use program::HELP_TOPIC;
-pub use program::{Cli, Command, Format, Looks};
-pub use serving::{Overrides, Pool};
+pub use program::{CheckOptions, Cli, Command, Format};
+pub use serving::{ADMIN_SOCKET, Overrides, Pool};

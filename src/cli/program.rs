@@ -154,9 +154,9 @@ pub enum Command {
         #[arg(value_name = "FILE", conflicts_with = "path")]
         #[arg(help = "Configuration file, without -c; - is standard input")]
         named: Option<PathBuf>,
-        /// How it is looked at and shown
+        /// How it is checked and shown
         #[command(flatten)]
-        looks: Looks,
+        options: CheckOptions,
     },
     /// Balance TCP connections without a configuration file
     #[command(after_help = TCP_EXAMPLES)]
@@ -233,7 +233,7 @@ pub enum Command {
 
 /// How a configuration is checked.
 #[derive(Args, Debug)]
-pub struct Looks {
+pub struct CheckOptions {
     /// Print the whole configuration with every value filled in, and where it comes from
     #[arg(long)]
     pub print_effective: bool,

@@ -8,7 +8,7 @@ use crate::config::{Algorithm, EngineChoice, Global, format_duration};
 
 /// The variable of the environment that stands for `--admin-socket`, and for `--admin` of the commands for a
 /// running process: images set it.
-pub(super) const ADMIN_SOCKET: &str = "RINGWAY_ADMIN_SOCKET";
+pub const ADMIN_SOCKET: &str = "RINGWAY_ADMIN_SOCKET";
 
 /// The variable of the environment that stands for `--shutdown-timeout`.
 const SHUTDOWN_TIMEOUT: &str = "RINGWAY_SHUTDOWN_TIMEOUT";
@@ -72,17 +72,17 @@ fn shutdown_timeout() -> String {
 }
 
 pub(super) fn engine(name: &str) -> Result<EngineChoice, String> {
-    let known = EngineChoice::NAMES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, engine)| *engine).ok_or_else(|| {
-        let names: Vec<&str> = EngineChoice::NAMES.iter().map(|(name, _)| *name).collect();
-        format!("one of {} is needed", names.join(", "))
-    })
+    one_of(EngineChoice::NAMES, name)
 }
 
 fn balance(name: &str) -> Result<Algorithm, String> {
-    let known = Algorithm::NAMES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, balance)| *balance).ok_or_else(|| {
-        let names: Vec<&str> = Algorithm::NAMES.iter().map(|(name, _)| *name).collect();
+    one_of(Algorithm::NAMES, name)
+}
+
+fn one_of<T: Copy>(choices: &[(&str, T)], name: &str) -> Result<T, String> {
+    let chosen = choices.iter().find(|(known, _)| *known == name);
+    chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         format!("one of {} is needed", names.join(", "))
     })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::names;
 use super::output::say;
-use crate::cli::{File, Process};
+use crate::cli::{ADMIN_SOCKET, File, Process};
 
 /// Nobody waits longer for a key.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -96,7 +96,7 @@ fn process(words: &[String]) -> Process {
     };
     let file = value(&["-c", "--config"]).map(|path| File { path: path.into() });
     Process {
-        admin: value(&["--admin"]),
+        admin: value(&["--admin"]).or_else(|| std::env::var(ADMIN_SOCKET).ok()),
         token_file: value(&["--token-file"]).map(Into::into),
         file: file.unwrap_or_else(File::usual),
     }
@@ -107,8 +107,8 @@ fn candidates(stats: &Value, names: Names) -> Vec<String> {
         Names::Backends => names::of(stats, "backends"),
         Names::Frontends => names::of(stats, "frontends"),
         Names::Servers => {
-            let servers = names::servers(stats, None);
-            servers.iter().map(ToString::to_string).collect()
+            let names = names::servers(stats).map(|(name, _)| name.to_string());
+            names.collect()
         }
         Names::NewServer => {
             let backends = names::of(stats, "backends").into_iter();

@@ -16,29 +16,26 @@ pub(super) fn of(stats: &Value, what: &str) -> Vec<String> {
     objects.map(|it| word(&it["name"]).to_owned()).collect()
 }
 
-/// Names of the servers of a backend, or of all.
-pub(super) fn servers(stats: &Value, backend: Option<&str>) -> Vec<ServerName> {
-    let backends = list(&stats["backends"]).iter();
-    let backends = backends.filter(|it| backend.is_none_or(|backend| it["name"] == *backend));
-    let servers = backends.flat_map(|backend| {
+/// The servers of all backends, each with its name.
+pub(super) fn servers(stats: &Value) -> impl Iterator<Item = (ServerName, &Value)> {
+    list(&stats["backends"]).iter().flat_map(|backend| {
         let servers = list(&backend["servers"]).iter();
-        servers.map(|server| ServerName {
-            backend: word(&backend["name"]).to_owned(),
-            server: word(&server["name"]).to_owned(),
+        servers.map(move |server| {
+            let name = ServerName {
+                backend: word(&backend["name"]).to_owned(),
+                server: word(&server["name"]).to_owned(),
+            };
+            (name, server)
         })
-    });
-    servers.collect()
+    })
 }
 
 /// Those of a backend that are not leaving: what is to go is not changed any more.
 pub(super) fn staying(stats: &Value, backend: &str) -> Vec<ServerName> {
-    let names = servers(stats, Some(backend)).into_iter();
-    let backends = list(&stats["backends"]).iter();
-    let servers = backends.filter(|it| it["name"] == *backend);
-    let servers = servers.flat_map(|it| list(&it["servers"]));
-    let pairs = names.zip(servers);
-    let staying = pairs.filter(|(_, server)| server["leaving"] != true);
-    staying.map(|(name, _)| name).collect()
+    servers(stats)
+        .filter(|(name, server)| name.backend == backend && server["leaving"] != true)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Fails if there is no such backend.
@@ -53,9 +50,8 @@ pub(super) fn check_frontend(stats: &Value, name: &str) -> Result<(), Failure> {
 
 /// Fails if there is no such server.
 pub(super) fn check_server(stats: &Value, name: &ServerName) -> Result<(), Failure> {
-    let names = servers(stats, None);
-    let names = names.iter().map(ToString::to_string).collect();
-    check("server", &name.to_string(), names)
+    let names = servers(stats).map(|(name, _)| name.to_string());
+    check("server", &name.to_string(), names.collect())
 }
 
 fn check(kind: &str, wanted: &str, names: Vec<String>) -> Result<(), Failure> {

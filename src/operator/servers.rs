@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::{CLOSE_TIMEOUT, Client};
-use super::document::{list, number, word};
+use super::document::number;
 use super::names;
 use super::output::{Failure, complain, say};
 use super::path;
@@ -176,14 +176,9 @@ fn still_open(open: &[(&ServerName, u64)], timeout: Duration) -> Failure {
 }
 
 fn sessions_left(stats: &Value, name: &ServerName) -> Result<u64, Failure> {
-    let mut backends = list(&stats["backends"]).iter();
-    let server = backends
-        .find(|backend| word(&backend["name"]) == name.backend)
-        .and_then(|backend| {
-            let mut servers = list(&backend["servers"]).iter();
-            servers.find(|server| word(&server["name"]) == name.server)
-        });
+    let found = names::servers(stats).find(|(known, _)| known == name);
     // One that a reload took away has sessions all the same, but nobody can wait for them here.
     let gone = || Failure::new(format!("there is no server {name} any more"));
-    Ok(number(&server.ok_or_else(gone)?["sessions"]["current"]))
+    let (_, server) = found.ok_or_else(gone)?;
+    Ok(number(&server["sessions"]["current"]))
 }

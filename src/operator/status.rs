@@ -45,11 +45,18 @@ fn keep(stats: &mut Value, backend: &str) {
     };
     retain("backends", &|it| it["name"] == *backend);
     retain("frontends", &|it| it["backend"] == *backend);
-    retain("problems", &|it| {
-        let name = word(&it["name"]);
-        let server = name.split_once('/');
-        name == backend || server.is_some_and(|(of, _)| of == backend)
-    });
+    let frontends = names::of(stats, "frontends");
+    if let Some(problems) = stats["problems"].as_array_mut() {
+        problems.retain(|problem| {
+            let name = word(&problem["name"]);
+            match word(&problem["kind"]) {
+                "frontend" => frontends.iter().any(|frontend| frontend == name),
+                "server" => name.split_once('/').is_some_and(|(of, _)| of == backend),
+                "backend" => name == backend,
+                _ => false,
+            }
+        });
+    }
 }
 
 /// The lines, as they are at this time.
@@ -314,6 +321,30 @@ app/web3  127.0.0.1:9101  leaving, up  1m30s     2         1      -     43      
             text.contains("\nweb       127.0.0.1:80 [::1]:80  app "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_backend_has_its_own_problems_and_those_of_its_frontends() {
+        let problem = |kind: &str, name: &str| json!({ "kind": kind, "name": name });
+        let mut stats = json!({
+            "frontends": [
+                { "name": "web", "backend": "app" }, { "name": "app", "backend": "db" },
+            ],
+            "backends": [{ "name": "app" }, { "name": "db" }],
+            "problems": [
+                problem("process", ""), problem("frontend", "web"), problem("frontend", "app"),
+                problem("backend", "app"), problem("server", "app/web1"),
+                problem("backend", "db"), problem("server", "db/app"),
+            ],
+        });
+        keep(&mut stats, "app");
+        let expected = json!([
+            problem("frontend", "web"),
+            problem("backend", "app"),
+            problem("server", "app/web1"),
+        ]);
+        assert_eq!(stats["problems"], expected);
+        assert_eq!(names::of(&stats, "frontends"), ["web"]);
     }
 
     #[test]

@@ -25,7 +25,6 @@ use super::output::Failure;
 use super::path;
 use super::problems::servers_up;
 use super::status::{self, state};
-use crate::cli::ServerName;
 use crate::printable::Printable;
 use rates::Rates;
 use rows::rows;
@@ -199,11 +198,9 @@ fn above(stats: &Value, rates: &Rates) -> Vec<String> {
 /// Sets the state of a server, and says how that went.
 async fn set_state(client: &Client, change: Change) -> String {
     let Change {
-        backend,
-        server,
+        server: name,
         state: wanted,
     } = change;
-    let name = ServerName { backend, server };
     let body = json!({ "state": wanted, "reason": "ringway top" });
     match client.post(&path::server(&name), &body).await {
         Ok(server) => match server["warning"].as_str() {

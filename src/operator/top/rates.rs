@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::super::document::{list, number, word};
+use super::super::document::{list, number};
+use super::super::names;
 use super::super::table::bytes;
 
 /// What is compared from one answer to the next.
@@ -48,11 +49,6 @@ impl Totals {
             bytes_out: rate(self.bytes_out, earlier.bytes_out),
         }
     }
-}
-
-/// The name of a server as it is shown: `BACKEND/SERVER`.
-pub(super) fn name_of(backend: &Value, server: &Value) -> String {
-    format!("{}/{}", word(&backend["name"]), word(&server["name"]))
 }
 
 /// What the last answer has, and the rates since the one before.
@@ -121,12 +117,10 @@ impl Rates {
 }
 
 fn servers(stats: &Value) -> HashMap<String, Totals> {
-    let backends = list(&stats["backends"]).iter();
-    let servers = backends.flat_map(|backend| {
-        let servers = list(&backend["servers"]).iter();
-        servers.map(|server| (name_of(backend, server), Totals::of_server(server)))
-    });
-    servers.collect()
+    let servers = names::servers(stats);
+    servers
+        .map(|(name, server)| (name.to_string(), Totals::of_server(server)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::super::document::{age, limit, list, number, word};
+use super::super::document::{age, limit, number, word};
+use super::super::names;
 use super::super::status::{state, why};
 use super::super::table::{Align, bytes, millis};
-use super::rates::{Rates, Totals, name_of};
+use super::rates::{Rates, Totals};
+use crate::cli::ServerName;
 
 /// How much a server concerns an operator, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,9 +23,9 @@ pub(super) enum Severity {
 /// A server.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
+    pub server: ServerName,
+    /// The same in one piece, as it is shown.
     pub name: String,
-    pub backend: String,
-    pub server: String,
     pub severity: Severity,
     state: String,
     time: String,
@@ -40,20 +42,16 @@ pub(super) struct Row {
 
 /// Every server of the document of `/api/v1/stats`, in its order.
 pub(super) fn rows(stats: &Value, rates: &Rates, now: SystemTime) -> Vec<Row> {
-    let backends = list(&stats["backends"]).iter();
-    let rows = backends.flat_map(|backend| {
-        let servers = list(&backend["servers"]).iter();
-        servers.map(move |server| Row::new(backend, server, rates, now))
-    });
-    rows.collect()
+    names::servers(stats)
+        .map(|(name, server)| Row::new(name, server, rates, now))
+        .collect()
 }
 
 impl Row {
-    fn new(backend: &Value, server: &Value, rates: &Rates, now: SystemTime) -> Self {
-        let name = name_of(backend, server);
+    fn new(name: ServerName, server: &Value, rates: &Rates, now: SystemTime) -> Self {
+        let shown = name.to_string();
         Row {
-            backend: word(&backend["name"]).to_owned(),
-            server: word(&server["name"]).to_owned(),
+            server: name,
             severity: match word(&server["status"]) {
                 "UP" | "no check" => Severity::Fine,
                 "DOWN" => Severity::Error,
@@ -63,14 +61,14 @@ impl Row {
             time: age(word(&server["since"]), now),
             sessions: number(&server["sessions"]["current"]),
             limit: limit(&server["sessions"]["limit"]),
-            rate: rates.of(&name),
+            rate: rates.of(&shown),
             connect_p99: server["connect_time"]["p99_us"].as_u64(),
             session_p99: server["session_time"]["p99_us"].as_u64(),
             failed: number(&server["connect_failures"]),
             weight: number(&server["weight"]),
             address: word(&server["address"]).to_owned(),
             why: why(server),
-            name,
+            name: shown,
         }
     }
 

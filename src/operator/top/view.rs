@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::rows::{COLUMNS, Row, STATE, Severity};
+use crate::cli::ServerName;
 use crate::operator::table::Table;
 
 /// What keys mean now.
@@ -19,8 +20,7 @@ enum Mode {
 /// A state that an operator wants for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    pub backend: String,
-    pub server: String,
+    pub server: ServerName,
     pub state: &'static str,
 }
 
@@ -132,10 +132,7 @@ impl View {
                 return KeyAction::Change(change);
             }
             Mode::Question(change) => {
-                let Change {
-                    backend, server, ..
-                } = change;
-                self.message = format!("{backend}/{server} stays as it is");
+                self.message = format!("{} stays as it is", change.server);
             }
             Mode::Help => {}
         }
@@ -198,7 +195,6 @@ impl View {
         // The question is about this one, however the order changes meanwhile.
         self.selected = Some(row.name.clone());
         self.mode = Mode::Question(Change {
-            backend: row.backend.clone(),
             server: row.server.clone(),
             state,
         });
@@ -262,8 +258,8 @@ impl View {
     fn keys(&self, shown: usize, all: usize) -> String {
         match &self.mode {
             Mode::Question(change) => format!(
-                "{} {}/{}? y: yes, any other key: no",
-                change.state, change.backend, change.server
+                "{} {}? y: yes, any other key: no",
+                change.state, change.server
             ),
             Mode::Filter => format!("filter: {}_  (Enter keeps it, Esc drops it)", self.filter),
             Mode::Browse | Mode::Help => {

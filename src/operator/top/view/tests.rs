@@ -155,8 +155,7 @@ fn a_change_is_made_only_after_a_question() {
     assert_eq!(press(&mut view, &rows, "q"), KeyAction::End);
     let change = |state| {
         KeyAction::Change(Change {
-            backend: "app".to_owned(),
-            server: "web0".to_owned(),
+            server: "app/web0".parse().unwrap(),
             state,
         })
     };
