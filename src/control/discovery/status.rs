@@ -11,6 +11,8 @@ use super::failure::Failure;
 pub struct Status {
     /// When the last usable answer came; `None`: there was none.
     pub last_success: Option<SystemTime>,
+    /// The last round of queries brought no usable answer.
+    pub is_failing: bool,
     /// Failed queries by cause, in the order of [`Failure::ALL`].
     pub failures: [u64; Failure::ALL.len()],
     /// Discovered servers.

@@ -153,6 +153,7 @@ impl Task {
             for failure in failures.values() {
                 status.failures[*failure as usize] += 1;
             }
+            status.is_failing = found.is_none();
             if found.is_some() {
                 status.last_success = Some(SystemTime::now());
             }
