@@ -12,8 +12,9 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::error::Diagnostics;
+use super::network::parse_network;
 use super::problem::{Problem, shorten};
-use crate::logic::network::{Network, NetworkError, Networks};
+use crate::logic::network::{Network, Networks};
 
 /// Begins an entry that names a file.
 const FILE: &str = "file:";
@@ -52,7 +53,15 @@ impl fmt::Display for RawAddresses {
 /// Reads an entry.
 pub(super) fn parse(text: &str) -> Result<RawAddresses, Problem> {
     let Some(path) = text.strip_prefix(FILE) else {
-        return parse_network(text).map(RawAddresses::Network);
+        return parse_network(text)
+            .map(RawAddresses::Network)
+            .map_err(|problem| match text.starts_with(['/', '.']) {
+                true => Problem {
+                    cure: format!("write \"{FILE}{}\" for a file of them", shorten(text)),
+                    ..problem
+                },
+                false => problem,
+            });
     };
     if path.is_empty() || path.ends_with('/') || path.contains(char::is_control) {
         let title = format!("invalid path `{}` of a file", shorten(path));
@@ -60,28 +69,6 @@ pub(super) fn parse(text: &str) -> Result<RawAddresses, Problem> {
         return Err(Problem::new(title, cure));
     }
     Ok(RawAddresses::File(PathBuf::from(path)))
-}
-
-fn parse_network(text: &str) -> Result<Network, Problem> {
-    let shown = shorten(text);
-    Network::parse(text).map_err(|error| match error {
-        NetworkError::Address if text.starts_with('/') || text.starts_with('.') => Problem::new(
-            format!("`{shown}` is neither an address nor a network"),
-            format!("write \"{FILE}{shown}\" for a file of them"),
-        ),
-        NetworkError::Address => Problem::new(
-            format!("`{shown}` is neither an address nor a network"),
-            "write it like 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32",
-        ),
-        NetworkError::Prefix { max } => Problem::new(
-            format!("`{shown}` has no valid prefix"),
-            format!("write 0 to {max} behind the slash"),
-        ),
-        NetworkError::HostBits(network) => Problem::new(
-            format!("`{shown}` has bits behind its prefix"),
-            format!("write {network}, or the address alone"),
-        ),
-    })
 }
 
 /// The list, with the contents of its files; `None` after something was reported.

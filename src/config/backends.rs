@@ -18,7 +18,7 @@ use super::problem::{Problem, Span, shorten};
 use super::raw::{RawBackend, RawConfig, RawFrontend, RawServer};
 use super::read::quoted_key;
 use super::resolve::{Resolver, resolve_all, unresolvable};
-use super::sticky::validate_sticky;
+use super::sticky::{self, validate_sticky};
 use super::validate::Check;
 use super::{Algorithm, Backend, OnDown, SendProxy, Server};
 
@@ -259,8 +259,8 @@ impl Check<'_, '_> {
     fn cookies_without_use(&mut self, servers: &[RawServer], backend: &str) {
         for cookie in servers.iter().filter_map(|s| s.cookie.written()) {
             let title = format!("this `cookie` has no effect: {backend} is not sticky");
-            let section = format!("{}.sticky]", backend.trim_end_matches(']'));
-            let problem = Problem::new(title, format!("add a section {section}, or remove it"));
+            let cure = format!("add a section {}, or remove it", sticky::location(backend));
+            let problem = Problem::new(title, cure);
             self.out.warning(cookie.span(), problem);
         }
     }

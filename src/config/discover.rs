@@ -14,7 +14,7 @@ use super::cookie::hashed_value;
 use super::defaults;
 use super::error::Diagnostics;
 use super::field::Field;
-use super::problem::{Problem, Span, shorten};
+use super::problem::{Problem, Span, shorten, subsection};
 use super::server::Server;
 
 /// From the end of a query to the next one: Docker's and Swarm's tables change within a second.
@@ -238,7 +238,7 @@ pub(super) fn validate_discover(
 }
 
 pub(super) fn location(backend: &str) -> String {
-    format!("{}.discover]", backend.trim_end_matches(']'))
+    subsection(backend, "discover")
 }
 
 /// Reads the value of `dns`, a host name with a port.

@@ -1,9 +1,7 @@
-//! What other load balancers call things, and whose a file is that is not TOML.
+//! What other load balancers call things.
 //!
 //! Words are those of HAProxy's and nginx's manuals. Pure text to text: `schema` asks for the key that an
-//! unknown one means, `load` whose syntax a file has, and the program's help for a word alone.
-
-use super::problem::Problem;
+//! unknown one means, and the program's help for a word alone.
 
 /// Words of HAProxy and nginx, in lower case with `_` between words, and what they are here: a key of
 /// the same section, or a sentence.
@@ -207,90 +205,6 @@ pub fn explain(word: &str) -> Option<String> {
     })
 }
 
-/// The words that HAProxy's sections begin with.
-const HAPROXY_SECTIONS: &[&str] = &[
-    "global",
-    "defaults",
-    "frontend",
-    "backend",
-    "listen",
-    "resolvers",
-    "peers",
-];
-
-/// Words that begin lines of a haproxy.cfg.
-const HAPROXY_LINES: &[&str] = &[
-    "bind",
-    "server",
-    "balance",
-    "mode",
-    "timeout",
-    "maxconn",
-    "default_backend",
-    "option",
-    "acl",
-    "use_backend",
-    "stats",
-    "log",
-    "server-template",
-    "default-server",
-    "http-request",
-    "daemon",
-];
-
-/// Words before a brace in nginx's files.
-const NGINX_BLOCKS: &[&str] = &["http", "stream", "server", "upstream", "events", "location"];
-
-/// Says whose a text is that is not TOML, if it is easy to see.
-pub(super) fn recognise(text: &str) -> Option<Problem> {
-    let lines = text.lines().map(str::trim_end);
-    let lines = lines.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let lines: Vec<&str> = lines.collect();
-    let first_words = |line: &'_ str| {
-        line.split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let count = |is: &dyn Fn(&str) -> bool| lines.iter().filter(|line| is(line)).count();
-    let is_foreign = |line: &str| !line.contains('=') && !line.trim_start().starts_with('[');
-    let sections = count(&|line| {
-        is_foreign(line) && HAPROXY_SECTIONS.contains(&&*first_words(line)) && !line.ends_with('{')
-    });
-    let directives = count(&|line| {
-        line.starts_with(char::is_whitespace) && HAPROXY_LINES.contains(&&*first_words(line))
-    });
-    let blocks = count(&|line| line.ends_with('{') && NGINX_BLOCKS.contains(&&*first_words(line)));
-    let statements = count(&|line| line.ends_with(';'));
-    let is_yaml = |line: &str| {
-        let line = line.trim_start().trim_start_matches("- ");
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        let key = line.split_once(':');
-        line == "---"
-            || key.is_some_and(|(key, rest)| {
-                !key.is_empty()
-                    && key.chars().all(is_name)
-                    && (rest.is_empty() || rest.starts_with(' '))
-            })
-    };
-    let whose = if blocks > 0 && statements > 0 {
-        "a configuration of nginx"
-    } else if sections > 0 && directives > 0 {
-        "a haproxy.cfg"
-    } else if text.trim_start().starts_with('{') {
-        "JSON"
-    } else if lines.len() > 1 && count(&is_yaml) * 2 > lines.len() {
-        "YAML"
-    } else {
-        return None;
-    };
-    Some(Problem::new(
-        format!("this is {whose}, and a configuration of Ringway is TOML"),
-        "write [frontend.NAME] and [backend.NAME], as `man ringway.toml` shows; `ringway help WORD` says what a \
-         word of HAProxy or nginx is here",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,39 +240,5 @@ mod tests {
             explained,
             "it is `max_sessions` here: `ringway help max_sessions`"
         );
-    }
-
-    #[test]
-    fn files_of_others_are_recognised() {
-        let title = |text: &str| recognise(text).map(|problem| problem.title);
-        for (text, whose) in [
-            (
-                "global\n    maxconn 5\n\nfrontend web\n    bind :80\n",
-                "a haproxy.cfg,",
-            ),
-            (
-                "# x\nlisten a\n\tbind :80\n\tserver a 10.0.0.1:80\n",
-                "a haproxy.cfg,",
-            ),
-            (
-                "http {\n  upstream a {\n    server 10.0.0.1;\n  }\n}\n",
-                "of nginx,",
-            ),
-            ("frontend:\n  web:\n    listen: x\n", "YAML,"),
-            ("---\na: 1\nb:\n- c: 2\n", "YAML,"),
-            ("{ \"frontend\": {} }", "JSON,"),
-        ] {
-            let title = title(text).unwrap_or_else(|| panic!("{text}"));
-            assert!(title.contains(whose), "{title}");
-        }
-        for text in [
-            "",
-            "x",
-            "[frontend.web]\nlisten = [\"0.0.0.0:80\"\n",
-            "# global\n",
-            "a b c\nd e f\n",
-        ] {
-            assert_eq!(title(text), None, "{text}");
-        }
     }
 }

@@ -15,10 +15,13 @@ use regex_lite::Regex;
 use super::defaults;
 use super::error::Diagnostics;
 use super::field::Field;
-use super::problem::{Problem, Span, shorten};
+use super::problem::{Problem, Span};
 use super::units::format_duration;
-pub use http::ExpectBody;
-pub(super) use http::{check_header_name, parse_expect_body, parse_header_value, parse_regex};
+pub use http::{ExpectBody, HttpCheck};
+pub(super) use http::{
+    check_header_name, parse_expect_body, parse_header_value, parse_host, parse_method, parse_path,
+    parse_regex,
+};
 pub use literal::Literal;
 pub(super) use literal::{CHARACTERS_MAX as LITERAL_CHARACTERS_MAX, parse_literal};
 pub use statuses::StatusRanges;
@@ -94,37 +97,6 @@ pub struct Exchange {
     pub send: Option<Literal>,
     /// What the first 64 KiB that come from the server must contain; `None`: nothing is read.
     pub expect: Option<Literal>,
-}
-
-/// A request, and the answers that are right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Begins with `/`; visible ASCII only.
-    pub path: String,
-    /// A token.
-    pub method: String,
-    /// Value of the header `Host`; `None`: the address that is checked.
-    pub host: Option<String>,
-    /// Further lines of the head: names and values, which no line can be smuggled in by.
-    pub headers: Vec<(String, String)>,
-    /// The statuses that pass.
-    pub expect_status: StatusRanges,
-    /// What the body must be as well; `None`: it is not read.
-    pub expect_body: Option<ExpectBody>,
-}
-
-impl HttpCheck {
-    /// A request for `path`, and what else is the default.
-    pub(super) fn get(path: String) -> Self {
-        HttpCheck {
-            path,
-            method: defaults::CHECK_METHOD.to_owned(),
-            host: None,
-            headers: Vec::new(),
-            expect_status: StatusRanges::default(),
-            expect_body: None,
-        }
-    }
 }
 
 /// What an operator wrote.
@@ -279,55 +251,4 @@ fn value_or<T: Copy>(field: &Field<T>, default: T) -> T {
 
 fn span<T>(field: &Field<T>) -> Option<Span> {
     field.written().map(toml::Spanned::span)
-}
-
-pub(super) fn parse_path(text: &str) -> Result<String, Problem> {
-    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    match text.strip_prefix('/') {
-        Some(_) if visible => Ok(text.to_owned()),
-        Some(_) => Err(Problem::new(
-            format!("invalid path `{}`", shorten(text)),
-            "write spaces and other special characters as %20",
-        )),
-        None => Err(Problem::new(
-            format!("invalid path `{}`", shorten(text)),
-            "it begins with a slash, such as \"/health\"",
-        )),
-    }
-}
-
-pub(super) fn parse_method(text: &str) -> Result<String, Problem> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(token) {
-        return Ok(text.to_owned());
-    }
-    let title = format!("invalid method `{}`", shorten(text));
-    Err(Problem::new(title, "write it like \"GET\""))
-}
-
-pub(super) fn parse_host(text: &str) -> Result<String, Problem> {
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(text.to_owned());
-    }
-    let title = format!("invalid host `{}`", shorten(text));
-    Err(Problem::new(title, "write it like \"www.example.org\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_break_a_request_is_refused() {
-        for wrong in ["", "health", "/a b", "/a\r\nX: y", "/ä"] {
-            assert!(parse_path(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["", "GET /", "G\r\n", "GÉT"] {
-            assert!(parse_method(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["a b", "a\r\nX: y", "ä"] {
-            assert!(parse_host(wrong).is_err(), "{wrong}");
-        }
-        assert!(parse_path("/a?b=%20").is_ok() && parse_method("OPTIONS").is_ok());
-    }
 }

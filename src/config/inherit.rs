@@ -30,6 +30,16 @@ pub(super) struct Inherited<T> {
     pub origin: Origin,
 }
 
+impl<T> Inherited<T> {
+    /// The same with another form of the value.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Inherited<U> {
+        Inherited {
+            value: form(self.value),
+            origin: self.origin,
+        }
+    }
+}
+
 /// What holds for the sessions of one frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SessionValues {

@@ -12,11 +12,11 @@ use std::path::Path;
 use toml::de::{DeTable, Error};
 
 use super::error::{Diagnostics, Report};
-use super::foreign;
 use super::problem::{Problem, Span, shorten};
 use super::raw::RawConfig;
 use super::render::Lines;
 use super::resolve::Resolver;
+use super::syntax;
 use super::{Config, backends::check_server_names, defaults, read::read, validate::validate};
 
 /// The path that stands for standard input.
@@ -138,7 +138,7 @@ fn parse_with(
             _ => Err(out.into_report(name, text)),
         };
     }
-    if let Some(problem) = foreign::recognise(text) {
+    if let Some(problem) = syntax::recognise(text) {
         let mut out = Diagnostics::default();
         out.error(lines.first(), problem);
         return Err(out.into_report(name, text));

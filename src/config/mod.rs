@@ -3,7 +3,7 @@
 //! `text -> RawConfig (what was written, with spans) -> Config (complete, checked, immutable)`.
 //! Everything that can be wrong with a file is found here, all of it in one run; nothing behind
 //! this module meets an unchecked value. It opens no socket and starts no thread; its only I/O is
-//! resolving host names, looking users up and reading the file.
+//! resolving host names, looking users up, and reading the file and those that it names.
 //!
 //! The way of a file: `load` gets its text, `read` makes a `RawConfig` of it by `section`,
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
@@ -51,6 +51,7 @@ mod server;
 mod simple;
 mod sticky;
 mod suggest;
+mod syntax;
 mod types;
 mod units;
 mod validate;

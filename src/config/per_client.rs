@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use super::error::Diagnostics;
 use super::field::Field;
-use super::problem::{Problem, Span, shorten};
+use super::problem::{Problem, Span, shorten, subsection};
 use crate::logic::client_limits::{ClientLimits, RateLimit};
 
 /// What is given to one customer, as a rule: a single address.
@@ -109,7 +109,7 @@ pub(super) struct RawPerClient {
 
 /// How messages call the section of the frontend that they call `frontend`.
 pub(super) fn location(frontend: &str) -> String {
-    format!("{}.per_client]", frontend.trim_end_matches(']'))
+    subsection(frontend, "per_client")
 }
 
 /// Reads a rate such as `50/s`.

@@ -52,6 +52,11 @@ pub(super) struct Diagnostic {
     pub problem: Problem,
 }
 
+/// How messages call the section `key` within the one that they call `section`: `[backend.app.sticky]`.
+pub(super) fn subsection(section: &str, key: &str) -> String {
+    format!("{}.{key}]", section.trim_end_matches(']'))
+}
+
 /// Cuts a name from the file to what fits a message; control characters are escaped.
 pub(super) fn shorten(name: &str) -> String {
     let mut shown: String = name

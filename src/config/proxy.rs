@@ -11,7 +11,7 @@ use super::choice::word;
 use super::error::Diagnostics;
 use super::field::Field;
 use super::network::trusted;
-use super::problem::{Problem, Span};
+use super::problem::{Problem, Span, subsection};
 use crate::logic::network::Network;
 
 /// The specification asks for 3 s at least, which one lost packet may take.
@@ -77,7 +77,7 @@ pub(super) struct RawAcceptProxy {
 
 /// How messages call the section; `frontend` is how they call the one that it belongs to.
 pub(super) fn location(frontend: &str) -> String {
-    format!("{}.accept_proxy]", frontend.trim_end_matches(']'))
+    subsection(frontend, "accept_proxy")
 }
 
 /// Fills in the defaults; `None` without `from`.

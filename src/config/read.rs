@@ -69,7 +69,7 @@ pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
 }
 
 fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> {
-    let table = table(out, entry)?;
+    let table = value::table(out, entry, "[global]")?;
     let mut section = Section::open(out, Kind::Global, "[global]", table);
     let mut shutdown = |key| -> Field<Duration> {
         section.take(key, |out, entry| {
@@ -98,7 +98,7 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
 }
 
 fn read_defaults(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawSession> {
-    let table = table(out, entry)?;
+    let table = value::table(out, entry, "[defaults]")?;
     Some(read_session(&mut Section::open(
         out,
         Kind::Defaults,
@@ -340,14 +340,6 @@ fn read_workers(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawWorkers
 
 fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
     value::integer(out, entry, defaults::SESSIONS)
-}
-
-/// The table of a section that has no name of its own.
-fn table<'a, 'i>(out: &mut Diagnostics, entry: &Entry<'a, 'i>) -> Read<&'a DeTable<'i>> {
-    match entry.value {
-        DeValue::Table(table) => Some(table),
-        _ => value::wrong_type(out, entry, "a section", format!("write [{}]", entry.key)),
-    }
 }
 
 /// A key as it stands in a header: in quotes where TOML wants them.

@@ -90,12 +90,21 @@ fn foreign_cure(kind: Kind, key: &str, meaning: Meaning) -> (String, Option<&'st
     if keys(kind).any(|key| key == meant) {
         return (format!("`{}` is `{meant}` here", shorten(key)), Some(meant));
     }
-    // Those of discovery are ours alone.
-    let others = sections().filter(|section| section.kind != Kind::Discover);
-    let others = others.filter(|section| all_keys(section).any(|key| key.name == meant));
+    let others = sections()
+        .filter(|section| !is_without_foreign_words(section.kind))
+        .filter(|section| all_keys(section).any(|key| key.name == meant));
     let others: Vec<String> = others.map(|section| section.title.to_owned()).collect();
     let cure = format!("`{}` is `{meant}` of {}", shorten(key), either(&others));
     (cure, None)
+}
+
+/// Whether no word of another program means a key of this section: its `interval`, `timeout` or `max_sessions` is
+/// not what `inter`, `timeout check` or `maxconn` is there.
+fn is_without_foreign_words(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Keepalive | Kind::AcceptProxy | Kind::PerClient | Kind::Discover
+    )
 }
 
 #[cfg(test)]
@@ -121,5 +130,27 @@ mod tests {
         };
         assert_eq!(problem.cure, "did you mean `sticky`?");
         assert_eq!(meant, Some("sticky"));
+    }
+    #[test]
+    fn a_word_of_another_program_is_sent_to_the_sections_that_are_meant() {
+        for (word, expected) in [
+            (
+                "inter",
+                "`inter` is `interval` of [backend.NAME.health_check]",
+            ),
+            (
+                "timeout_check",
+                "`timeout_check` is `timeout` of [backend.NAME.health_check]",
+            ),
+            (
+                "maxconn",
+                "`maxconn` is `max_sessions` of [global], [frontend.NAME] or an entry of `servers`",
+            ),
+        ] {
+            let Key::Unknown { problem, meant } = find(Kind::Backend, word, "[backend.a]") else {
+                panic!()
+            };
+            assert_eq!((problem.cure.as_str(), meant), (expected, None));
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::address::is_host;
 use super::choice::word;
 use super::error::Diagnostics;
 use super::field::Field;
-use super::problem::{Problem, Span, shorten};
+use super::problem::{Problem, Span, shorten, subsection};
 
 /// Bytes of `path`: with the longest of everything else a Set-Cookie line stays below 2 KiB.
 pub(super) const PATH_LEN_MAX: usize = 1024;
@@ -193,7 +193,7 @@ pub(super) fn check_prefix(sticky: &Sticky) -> Result<(), Problem> {
 }
 
 pub(super) fn location(backend: &str) -> String {
-    format!("{}.sticky]", backend.trim_end_matches(']'))
+    subsection(backend, "sticky")
 }
 
 pub(super) fn parse_path(text: &str) -> Result<String, Problem> {

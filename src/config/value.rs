@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::choice::parse_choice;
 use super::error::Diagnostics;
@@ -191,6 +191,36 @@ pub(super) fn list<'a, 'i>(
         }
         DeValue::Array(elements) => Some(&elements[..]),
         _ => wrong_type(out, entry, &format!("a list of {of}"), cure),
+    }
+}
+
+/// The elements of such a list of texts that `parse` understands. All are checked before the first wrong one ends it.
+pub(super) fn parsed_list<T>(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    of: &str,
+    example: &str,
+    parse: impl Fn(&str) -> Result<T, Problem>,
+) -> Read<Vec<Spanned<T>>> {
+    let elements = list(out, entry, of, example)?;
+    let read = |element| {
+        let entry = Entry::new(entry.key, element);
+        let value = parsed(out, &entry, &parse)?;
+        Some(Spanned::new(element.span(), value))
+    };
+    let values: Vec<_> = elements.iter().map(read).collect();
+    values.into_iter().collect()
+}
+
+/// The table of a section that messages call `location`.
+pub(super) fn table<'a, 'i>(
+    out: &mut Diagnostics,
+    entry: &Entry<'a, 'i>,
+    location: &str,
+) -> Read<&'a DeTable<'i>> {
+    match entry.value {
+        DeValue::Table(table) => Some(table),
+        _ => wrong_type(out, entry, "a section", format!("write {location}")),
     }
 }
 

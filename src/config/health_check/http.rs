@@ -1,8 +1,41 @@
-//! What a check of type "http" asks beside method and path, and what a body must be.
+//! What a check of type "http" asks, and what the answer must be.
 
 use regex_lite::Regex;
 
+use super::super::defaults;
 use super::super::problem::{Problem, shorten};
+use super::statuses::StatusRanges;
+
+/// A request, and the answers that are right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// Begins with `/`; visible ASCII only.
+    pub path: String,
+    /// A token.
+    pub method: String,
+    /// Value of the header `Host`; `None`: the address that is checked.
+    pub host: Option<String>,
+    /// Further lines of the head: names and values, which no line can be smuggled in by.
+    pub headers: Vec<(String, String)>,
+    /// The statuses that pass.
+    pub expect_status: StatusRanges,
+    /// What the body must be as well; `None`: it is not read.
+    pub expect_body: Option<ExpectBody>,
+}
+
+impl HttpCheck {
+    /// A request for `path`, and what else is the default.
+    pub(in crate::config) fn get(path: String) -> Self {
+        HttpCheck {
+            path,
+            method: defaults::CHECK_METHOD.to_owned(),
+            host: None,
+            headers: Vec::new(),
+            expect_status: StatusRanges::default(),
+            expect_body: None,
+        }
+    }
+}
 
 /// What the body of an answer must be, as far as it is looked at: its first 64 KiB, without its transfer
 /// coding.
@@ -30,6 +63,44 @@ impl PartialEq for ExpectBody {
 }
 
 impl Eq for ExpectBody {}
+
+/// Whether a text is a token of RFC 9110, 5.6.2, as methods and names of headers are.
+fn is_token(text: &str) -> bool {
+    let is_of_tokens =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_of_tokens)
+}
+
+pub(in crate::config) fn parse_path(text: &str) -> Result<String, Problem> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.strip_prefix('/') {
+        Some(_) if visible => Ok(text.to_owned()),
+        Some(_) => Err(Problem::new(
+            format!("invalid path `{}`", shorten(text)),
+            "write spaces and other special characters as %20",
+        )),
+        None => Err(Problem::new(
+            format!("invalid path `{}`", shorten(text)),
+            "it begins with a slash, such as \"/health\"",
+        )),
+    }
+}
+
+pub(in crate::config) fn parse_method(text: &str) -> Result<String, Problem> {
+    if is_token(text) {
+        return Ok(text.to_owned());
+    }
+    let title = format!("invalid method `{}`", shorten(text));
+    Err(Problem::new(title, "write it like \"GET\""))
+}
+
+pub(in crate::config) fn parse_host(text: &str) -> Result<String, Problem> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    let title = format!("invalid host `{}`", shorten(text));
+    Err(Problem::new(title, "write it like \"www.example.org\""))
+}
 
 pub(in crate::config) fn parse_expect_body(text: &str) -> Result<String, Problem> {
     if text.is_empty() {
@@ -64,8 +135,7 @@ const OWN_LINES: &[(&str, &str)] = &[
 
 /// Checks the name of a header line.
 pub(in crate::config) fn check_header_name(name: &str) -> Result<(), Problem> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         let title = format!("invalid header name `{}`", shorten(name));
         return Err(Problem::new(title, "write it like \"X-Forwarded-Proto\""));
     }
@@ -101,6 +171,16 @@ mod tests {
 
     #[test]
     fn what_would_break_a_request_is_refused() {
+        for wrong in ["", "health", "/a b", "/a\r\nX: y", "/ä"] {
+            assert!(parse_path(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "GET /", "G\r\n", "GÉT"] {
+            assert!(parse_method(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["a b", "a\r\nX: y", "ä"] {
+            assert!(parse_host(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_path("/a?b=%20").is_ok() && parse_method("OPTIONS").is_ok());
         for wrong in [
             "",
             "a b",

@@ -9,7 +9,7 @@ use super::super::problem::shorten;
 use super::super::section::Entry;
 use super::super::value::{self, Read};
 
-/// Reads the entries of a list. All are checked before the first wrong one ends it.
+/// Reads the entries of a list.
 pub(super) fn read_addresses(
     out: &mut Diagnostics,
     entry: &Entry<'_, '_>,
@@ -18,12 +18,5 @@ pub(super) fn read_addresses(
         DeValue::String(text) => format!("\"{}\"", shorten(text)),
         _ => "\"10.0.0.0/8\"".to_owned(),
     };
-    let elements = value::list(out, entry, "addresses", &example)?;
-    let read = |element| {
-        let entry = Entry::new(entry.key, element);
-        let addresses = value::parsed(out, &entry, parse)?;
-        Some(Spanned::new(element.span(), addresses))
-    };
-    let read: Vec<_> = elements.iter().map(read).collect();
-    read.into_iter().collect()
+    value::parsed_list(out, entry, "addresses", &example, parse)
 }

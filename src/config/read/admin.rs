@@ -1,7 +1,6 @@
 //! Reads section `[admin]`.
 
 use std::path::PathBuf;
-use toml::de::DeValue;
 
 use super::super::address::{RawListen, parse_admin};
 use super::super::admin::{RawAdmin, check_socket_len, parse_page};
@@ -12,9 +11,7 @@ use super::super::value::{self, Read};
 
 /// Reads the section.
 pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawAdmin> {
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", "write [admin]");
-    };
+    let table = value::table(out, entry, "[admin]")?;
     let mut section = Section::open(out, Kind::Admin, "[admin]", table);
     Some(RawAdmin {
         span: entry.span.clone(),

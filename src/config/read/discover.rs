@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use toml::de::DeValue;
+use toml::Spanned;
 
 use super::super::defaults;
 use super::super::discover::{
@@ -21,9 +21,7 @@ pub(super) fn read_discover(
     backend: &str,
 ) -> Read<RawDiscover> {
     let location = location(backend);
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {location}"));
-    };
+    let table = value::table(out, entry, &location)?;
     let mut section = Section::open(out, Kind::Discover, &location, table);
     Some(RawDiscover {
         span: entry.span.clone(),
@@ -55,10 +53,8 @@ pub(super) fn read_discover(
     })
 }
 
-/// All are checked before the first wrong one ends it.
 fn read_resolvers(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Vec<SocketAddr>> {
-    let elements = value::list(out, entry, "addresses", "\"127.0.0.11:53\"")?;
-    let read = |element| value::parsed(out, &Entry::new(entry.key, element), parse_resolver);
-    let resolvers: Vec<_> = elements.iter().map(read).collect();
-    resolvers.into_iter().collect()
+    let resolvers =
+        value::parsed_list(out, entry, "addresses", "\"127.0.0.11:53\"", parse_resolver)?;
+    Some(resolvers.into_iter().map(Spanned::into_inner).collect())
 }

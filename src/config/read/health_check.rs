@@ -11,7 +11,7 @@ use super::super::health_check::{
     parse_host, parse_literal, parse_method, parse_path, parse_regex, parse_sni,
     parse_status_ranges,
 };
-use super::super::problem::Problem;
+use super::super::problem::{Problem, subsection};
 use super::super::reference::Kind;
 use super::super::section::{Entry, Section, in_file_order};
 use super::super::value::{self, Read};
@@ -22,10 +22,8 @@ pub(super) fn read_health_check(
     entry: &Entry<'_, '_>,
     backend: &str,
 ) -> Read<RawHealthCheck> {
-    let location = format!("{}.health_check]", backend.trim_end_matches(']'));
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {location}"));
-    };
+    let location = subsection(backend, "health_check");
+    let table = value::table(out, entry, &location)?;
     let mut section = Section::open(out, Kind::HealthCheck, &location, table);
     Some(RawHealthCheck {
         kind: section.take("type", |out, entry| {
@@ -128,7 +126,7 @@ fn read_tls(out: &mut Diagnostics, entry: &Entry<'_, '_>, check: &str) -> Read<R
             return value::wrong_type(out, entry, "true, false or keys in braces", cure);
         }
     };
-    let location = format!("{}.tls]", check.trim_end_matches(']'));
+    let location = subsection(check, "tls");
     let mut section = Section::open(out, Kind::CheckTls, &location, table);
     Some(RawCheckTls {
         on: true,

@@ -1,9 +1,8 @@
 //! Reads section `[backend.NAME.passive]`.
 
-use toml::de::DeValue;
-
 use super::super::error::Diagnostics;
 use super::super::passive::{FAILURES, PAUSES, RawPassive, WITHIN};
+use super::super::problem::subsection;
 use super::super::reference::Kind;
 use super::super::section::{Entry, Section};
 use super::super::value::{self, Read};
@@ -14,10 +13,8 @@ pub(super) fn read_passive(
     entry: &Entry<'_, '_>,
     backend: &str,
 ) -> Read<RawPassive> {
-    let location = format!("{}.passive]", backend.trim_end_matches(']'));
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {location}"));
-    };
+    let location = subsection(backend, "passive");
+    let table = value::table(out, entry, &location)?;
     let mut section = Section::open(out, Kind::Passive, &location, table);
     Some(RawPassive {
         failures: section.take("failures", |out, entry| {

@@ -19,9 +19,7 @@ pub(super) fn read_per_client(
     frontend: &str,
 ) -> Read<RawPerClient> {
     let location = location(frontend);
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {location}"));
-    };
+    let table = value::table(out, entry, &location)?;
     let mut section = Section::open(out, Kind::PerClient, &location, table);
     Some(RawPerClient {
         span: entry.span.clone(),

@@ -18,9 +18,7 @@ pub(super) fn read_sticky(
     backend: &str,
 ) -> Read<RawSticky> {
     let location = location(backend);
-    let DeValue::Table(table) = entry.value else {
-        return value::wrong_type(out, entry, "a section", format!("write {location}"));
-    };
+    let table = value::table(out, entry, &location)?;
     let mut section = Section::open(out, Kind::Sticky, &location, table);
     Some(RawSticky {
         span: entry.span.clone(),
