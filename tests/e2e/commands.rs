@@ -63,31 +63,14 @@ impl Fixture {
     /// The same, which must do what it should.
     #[track_caller]
     fn done(&self, arguments: &[&str]) -> String {
-        let finished = self.run(arguments);
-        assert_eq!(
-            (finished.code, finished.errors.as_str()),
-            (Some(0), ""),
-            "{finished:?}"
-        );
-        finished.output
+        self.run(arguments).done()
     }
 
     /// The same, which must fail, with one sentence.
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
-        one_error(&self.run(arguments))
+        self.run(arguments).one_error()
     }
-}
-
-#[track_caller]
-fn one_error(finished: &Finished) -> String {
-    assert_eq!(finished.code, Some(1), "{finished:?}");
-    let lines: Vec<&str> = finished.errors.lines().collect();
-    assert_eq!(lines.len(), 1, "{finished:?}");
-    lines[0]
-        .strip_prefix("error: ")
-        .expect("an error")
-        .to_owned()
 }
 
 #[test]
@@ -131,7 +114,7 @@ fn healthcheck_tells_alive_from_ready() {
     assert!(why.ends_with("backend app: no usable server"), "{why}");
 
     let nobody = ["healthcheck", "--admin", "http://127.0.0.1:9"];
-    let why = one_error(&Ringway::command(&nobody));
+    let why = Ringway::command(&nobody).one_error();
     assert!(why.starts_with("no process listens at"), "{why}");
 }
 
@@ -191,7 +174,7 @@ fn drain_waits_for_the_last_session() {
 
     let finished = fixture.run(&["drain", "app/web1", "--wait", "--timeout", "1s"]);
 
-    let error = one_error(&finished);
+    let error = finished.one_error();
     assert!(
         error.starts_with("sessions of app/web1 that are still open after 1s: 2"),
         "{error}"
@@ -350,14 +333,14 @@ fn the_process_is_found_or_a_sentence_says_why_not() {
     let drain = ["drain", "app/web1", "--admin", &url, "-c", &config];
     let finished = run(&drain);
     assert!(
-        one_error(&finished).contains("a token is needed"),
+        finished.one_error().contains("a token is needed"),
         "{finished:?}"
     );
     let finished = run(&[&drain[..], &["--token-file", &token]].concat());
     assert_eq!(finished.code, Some(0), "{finished:?}");
     fs::write(&token, "wrong").expect("a file");
     let finished = run(&[&drain[..], &["--token-file", &token]].concat());
-    assert!(one_error(&finished).contains("wrong token"), "{finished:?}");
+    assert!(finished.one_error().contains("wrong token"), "{finished:?}");
 
     let web = format!("http://{}", fixture.ringway.address());
     fs::write(&config, "[frontend.web]\n").expect("a file");
@@ -386,7 +369,7 @@ fn the_process_is_found_or_a_sentence_says_why_not() {
         (&["top", "--admin", socket.as_str()], "top needs a terminal"),
     ] {
         let finished = run(arguments);
-        let error = one_error(&finished);
+        let error = finished.one_error();
         assert!(error.contains(why), "{arguments:?}: {error}");
     }
 }

@@ -19,6 +19,12 @@ fn server() -> HttpServer {
     })
 }
 
+/// A balancer in this mode, with an admin listener and more on its command line.
+fn launch(mode: &str, more: &[&str]) -> Launch {
+    let listeners = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    Launch::arguments(&[&[mode], &listeners[..], more].concat())
+}
+
 /// The state of the only server, once it is known.
 fn checked(ringway: &Ringway) -> String {
     let mut state = String::new();
@@ -43,10 +49,7 @@ fn servers_are_checked_as_the_command_line_says() {
         (&["tcp", "--check", "/health", &address], "up"),
         (&["tcp", "--check", &address], "up"),
     ] {
-        let mut all = vec![arguments[0]];
-        all.extend(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        all.extend(&arguments[1..]);
-        let ringway = Launch::arguments(&all).start();
+        let ringway = launch(arguments[0], &arguments[1..]).start();
         assert_eq!(checked(&ringway), state, "{arguments:?}");
     }
 }
@@ -55,17 +58,7 @@ fn servers_are_checked_as_the_command_line_says() {
 fn the_page_is_put_where_the_command_line_says() {
     let server = server();
     let address = server.address().to_string();
-    let arguments = [
-        "http",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--page",
-        "/haproxy_stats",
-        &address,
-    ];
-    let ringway = Launch::arguments(&arguments).start();
+    let ringway = launch("http", &["--page", "/haproxy_stats", &address]).start();
     let page = get(ringway.admin(), "/haproxy_stats");
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<h1>Ringway</h1>"), "{}", page.body);
@@ -102,16 +95,7 @@ fn what_is_wrong_on_the_command_line_is_a_sentence() {
         ("--page", "=/metrics", "the admin listener has it already"),
     ] {
         let option = format!("{option}{value}");
-        let arguments = [
-            "http",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            &option,
-            "127.0.0.1:9",
-        ];
-        let mut ringway = Launch::arguments(&arguments).spawn();
+        let mut ringway = launch("http", &[&option, "127.0.0.1:9"]).spawn();
         assert_eq!(ringway.exit_code(), Some(1));
         let errors = ringway.errors();
         assert!(errors.contains(sentence), "{errors}");

@@ -209,6 +209,26 @@ pub struct Finished {
     pub errors: String,
 }
 
+impl Finished {
+    /// What it printed, after it did what it should.
+    #[track_caller]
+    pub fn done(self) -> String {
+        let outcome = (self.code, self.errors.as_str());
+        assert_eq!(outcome, (Some(0), ""), "{self:?}");
+        self.output
+    }
+
+    /// The one sentence that it failed with.
+    #[track_caller]
+    pub fn one_error(&self) -> String {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        let lines: Vec<&str> = self.errors.lines().collect();
+        assert_eq!(lines.len(), 1, "{self:?}");
+        let error = lines[0].strip_prefix("error: ");
+        error.expect("an error").to_owned()
+    }
+}
+
 /// The process under test; it is killed when dropped, and shown when the test fails.
 pub struct Ringway {
     child: Child,

@@ -42,20 +42,13 @@ impl Files {
 
     #[track_caller]
     fn done(&self, arguments: &[&str]) -> String {
-        let finished = self.run(arguments);
-        let (code, errors) = (finished.code, finished.errors.as_str());
-        assert_eq!((code, errors), (Some(0), ""), "{finished:?}");
-        finished.output
+        self.run(arguments).done()
     }
 
     /// Its one sentence.
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
-        let finished = self.run(arguments);
-        assert_eq!(finished.code, Some(1), "{finished:?}");
-        let error = finished.errors.strip_prefix("error: ").expect("an error");
-        assert_eq!(error.lines().count(), 1, "{error}");
-        error.trim_end().to_owned()
+        self.run(arguments).one_error()
     }
 
     fn ask(&self, request: &str, body: &Value) -> Answer {

@@ -64,20 +64,13 @@ impl Fixture {
 
     #[track_caller]
     fn done(&self, arguments: &[&str]) -> String {
-        let finished = self.run(arguments);
-        let outcome = (finished.code, finished.errors.as_str());
-        assert_eq!(outcome, (Some(0), ""), "{finished:?}");
-        finished.output
+        self.run(arguments).done()
     }
 
     /// Runs a command that must be refused in one sentence.
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
-        let finished = self.run(arguments);
-        assert_eq!(finished.code, Some(1), "{finished:?}");
-        let error = finished.errors.strip_prefix("error: ").expect("an error");
-        assert_eq!(error.trim_end().lines().count(), 1, "{finished:?}");
-        error.trim_end().to_owned()
+        self.run(arguments).one_error()
     }
 
     /// The administrative states of the servers of `app`.
