@@ -139,7 +139,12 @@ impl Exchange<'_> {
         let passed_on = begun.whole.iter().find(fits);
         // Pieces are never ours.
         let arrival = &client.arrival;
-        let answered = arrival.bytes > begun.interim.len() as u64 || arrival.pieces_at.is_some();
+        let interim_len = begun.interim.len() as u64;
+        // What can't be parted is passed on as the answer, though the server breaks right behind it.
+        let unparted = self.model.short_of_buffers && interim_len > 0;
+        let answered = arrival.bytes > interim_len
+            || arrival.bytes == interim_len && unparted
+            || arrival.pieces_at.is_some();
         if passed_on.is_none() || !answered {
             self.check_end(request.method, &begun.interim, coverage);
         }
