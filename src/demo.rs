@@ -44,7 +44,7 @@ pub fn run(engine: EngineChoice) -> Result<(), StartError> {
     })?;
     config.global.engine = engine;
     serve::run(config, serve::Options::default(), |bound| {
-        let address = bound.frontends[0][0];
+        let address = &bound.frontends[0][0];
         let [page, stats] = bound.admin.map_or_else(Default::default, |admin| {
             [
                 format!("The stats page is http://{admin}/\n"),

@@ -18,6 +18,7 @@ use ringway::io::{
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot, Source};
 use ringway::worker::{Command, Listening, LogSink, Setup, Worker};
+use socket2::SockAddr;
 
 /// What an operation in flight is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,11 +129,9 @@ impl Engine for Still {
         self.waker = Some(token);
     }
 
-    fn connect(&mut self, socket: &u32, address: &SocketAddr, token: Token) {
-        self.servers
-            .entry(address.port())
-            .or_default()
-            .push(*socket);
+    fn connect(&mut self, socket: &u32, address: &SockAddr, token: Token) {
+        let port = address.as_socket().expect("an IP address").port();
+        self.servers.entry(port).or_default().push(*socket);
         self.done.push_back((token, Done::Connected(Ok(()))));
     }
 
@@ -171,7 +170,7 @@ impl Sockets for Still {
     type Socket = u32;
     type Listener = usize;
 
-    fn open(&mut self, _address: &SocketAddr) -> Result<u32, Fault> {
+    fn open(&mut self, _address: &SockAddr) -> Result<u32, Fault> {
         self.sockets += 1;
         Ok(CLIENTS_MAX + self.sockets)
     }
@@ -182,7 +181,7 @@ impl Sockets for Still {
         Ok(())
     }
 
-    fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
+    fn has_source_for(&mut self, _address: &SockAddr) -> bool {
         true
     }
 
@@ -327,6 +326,7 @@ impl Scene {
             let listeners = (0..backends).map(|frontend| Listening {
                 id: frontend.into(),
                 frontend,
+                is_unix: false,
                 opened: Some(usize::from(frontend)),
             });
             workers.push(Worker::new(Setup {

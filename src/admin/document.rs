@@ -5,7 +5,6 @@
 //! `openapi`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -167,7 +166,7 @@ pub(super) struct FrontendStats {
     #[schemars(extend("enum" = ["tcp", "http"]))]
     pub mode: &'static str,
     /// The addresses that the frontend listens on, with the ports that the kernel chose.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<String>,
     /// The name of its backend.
     pub backend: String,
     /// `OPEN`, or `STOP` while the process stops.
@@ -279,8 +278,7 @@ pub(super) struct ServerStats {
     pub address: String,
     /// Where the server is reached: that address, or those that its host name was resolved to last;
     /// empty: none yet.
-    #[schemars(with = "Vec<String>")]
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<String>,
     /// `state` and `admin_state` in one, as HAProxy has it, and `LEAVING` and `EJECTED`.
     #[schemars(extend("enum" = ["MAINT", "DOWN", "DRAIN", "UP", "no check", "LEAVING", "EJECTED"]))]
     pub status: &'static str,

@@ -82,6 +82,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 use crate::config;
+use crate::control::api::socket_file::SocketFile;
 use crate::control::api::{Actions, StartError, binding, owner};
 use crate::privileges::User;
 use crate::task;
@@ -93,7 +94,6 @@ use error::Refusal;
 use feed::Feed;
 pub use openapi::document as openapi;
 pub(crate) use server::DESCRIPTORS_MAX;
-use socket::SocketFile;
 pub(crate) use state::State;
 use streaming::Streams;
 

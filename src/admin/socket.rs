@@ -1,21 +1,17 @@
-//! The Unix socket of `[admin] socket`: its file, from the first to the last moment.
+//! The Unix socket of `[admin] socket`.
 //!
 //! Only the user that the balancer runs as, root, and a group that is configured may use it: its mode is 0600
-//! or 0660 before anybody can connect. A file that a process left behind is replaced; one behind which a process lives is not.
+//! or 0660 before anybody can connect.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Uid};
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::control::api::binding::{self, Refused};
-use crate::control::api::owner;
+use crate::control::api::socket_file::{self, SocketFile};
+use crate::control::api::{binding, owner};
 use crate::privileges::User;
 
 /// Who may connect: the owner.
@@ -36,38 +32,6 @@ pub(super) struct Owner {
 /// Length of its accept queue.
 const BACKLOG: i32 = 64;
 
-/// The file of a socket, removed when this is dropped if it is still ours.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    identity: Identity,
-}
-
-impl SocketFile {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Another process may have taken the path over.
-        if identity(&self.path).ok() == Some(self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Device, inode, and when that was changed, because numbers of inodes are used again.
-type Identity = (u64, u64, i64, i64);
-
-fn identity(path: &Path) -> io::Result<Identity> {
-    let metadata = fs::symlink_metadata(path)?;
-    let changed = (metadata.ctime(), metadata.ctime_nsec());
-    Ok((metadata.dev(), metadata.ino(), changed.0, changed.1))
-}
-
 /// Opens it, on the current runtime. Its file belongs to `owner`.
 ///
 /// # Errors
@@ -77,24 +41,13 @@ pub(super) async fn bind(path: &Path, owner: Owner) -> Result<(UnixListener, Soc
     let asked = path.to_owned();
     let holder = move || owner::of_path(&asked);
     let opened = binding::open(&path.display(), || open(path, owner), holder).await;
-    opened.map_err(|refused| refusal(path, &refused))
+    opened.map_err(|refused| socket_file::refusal(path, &refused))
 }
 
 fn open(path: &Path, owner: Owner) -> io::Result<(UnixListener, SocketFile)> {
-    make_way(path)?;
-    let address = SockAddr::unix(path).map_err(|_| {
-        io::Error::other("the path is too long for a socket: at most 107 bytes are possible")
-    })?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    // The kernel makes the file with the mode of the socket: another file could be at the path later.
-    rustix::fs::fchmod(&socket, MODE.into())?;
-    socket.bind(&address)?;
+    let socket = socket_file::bind(path, MODE)?;
     give(path, owner)?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        identity: identity(path)?,
-    };
+    let file = SocketFile::of(path)?;
     socket.listen(BACKLOG)?;
     let listener = UnixListener::from_std(socket.into())?;
     Ok((listener, file))
@@ -105,10 +58,7 @@ fn give(path: &Path, owner: Owner) -> io::Result<()> {
     if owner.user.is_none() && owner.group.is_none() {
         return Ok(());
     }
-    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
-        return Err(Errno::NOTSOCK.into());
-    }
+    let file = socket_file::open(path)?;
     let uid = owner.user.map(|user| Uid::from_raw(user.uid));
     let gid = owner.group.or(owner.user.map(|user| user.gid));
     let gid = gid.map(Gid::from_raw);
@@ -121,66 +71,17 @@ fn give(path: &Path, owner: Owner) -> io::Result<()> {
         (error, _) => error.into(),
     })?;
     if owner.group.is_some() {
-        // By the descriptor, whatever is at the path by now (proc(5)).
-        let file = format!("/proc/self/fd/{}", file.as_raw_fd());
-        rustix::fs::chmod(file, MODE_FOR_GROUP.into())?;
+        socket_file::set_mode(&file, MODE_FOR_GROUP)?;
     }
     Ok(())
 }
 
-/// Removes what an ended process left there; one that listens is `AddrInUse`.
-fn make_way(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(_) => return Ok(()),
-    };
-    if !metadata.file_type().is_socket() {
-        let why = "there is a file which is not a socket: move it, or name another path";
-        return Err(io::Error::other(why));
-    }
-    let address = SockAddr::unix(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A process whose queue is full is not waited for.
-    socket.set_nonblocking(true)?;
-    match socket
-        .connect(&address)
-        .map_err(|error| (error.kind(), error))
-    {
-        Ok(()) | Err((ErrorKind::WouldBlock, _)) => Err(ErrorKind::AddrInUse.into()),
-        Err((ErrorKind::ConnectionRefused, _)) => fs::remove_file(path),
-        Err((ErrorKind::NotFound, _)) => Ok(()),
-        Err((_, error)) => Err(error),
-    }
-}
-
-fn refusal(path: &Path, refused: &Refused) -> String {
-    let folder = path.parent().unwrap_or(Path::new("/")).display();
-    let error = &refused.error;
-    match error.kind() {
-        ErrorKind::NotFound => {
-            format!("there is no folder {folder}: make it (`mkdir -p {folder}`)")
-        }
-        ErrorKind::PermissionDenied => {
-            format!(
-                "this user may not make a file in {folder}: give it the folder, or name another"
-            )
-        }
-        ErrorKind::ReadOnlyFilesystem => {
-            format!("{folder} can't be written to: mount a tmpfs there, or name another path")
-        }
-        ErrorKind::AddrInUse => {
-            let owner = refused.owner.as_ref().map(|owner| format!(": {owner}"));
-            let owner = owner.unwrap_or_default();
-            format!("another process listens there{owner}; stop it, or name another path")
-        }
-        _ => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
 
     use super::*;
 

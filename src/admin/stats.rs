@@ -18,15 +18,15 @@ use super::history::{Past, Subject, sum};
 use super::problems;
 use super::state::State;
 use crate::config::{Backend, Mode, Server};
-use crate::control::api::Active;
 use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
+use crate::control::api::{Active, Bound};
 use crate::control::api::{refused, rfc3339};
 use crate::logic::client_limits::ClientRefusal;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
 use crate::snapshot::{ServerShared, Snapshot};
-use crate::sync::{Counter, SessionLimit};
+use crate::sync::{Counter, SessionLimit, ShownAddress};
 
 /// The status of a server that was removed and has sessions.
 const LEAVING: &str = "LEAVING";
@@ -164,7 +164,7 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
             Mode::Tcp => "tcp",
             Mode::Http(_) => "http",
         },
-        listen: active.bound[index].clone(),
+        listen: active.bound[index].iter().map(Bound::to_string).collect(),
         backend: config.backends[frontend.backend].name.clone(),
         status: if state.shared.is_stopping() {
             "STOP"
@@ -280,7 +280,9 @@ pub(super) fn server(state: &State, server: &Server, shared: &ServerShared) -> S
         name: server.name.clone(),
         id: shared.id,
         address: server.address.to_string(),
-        addresses: shared.addresses.all().to_vec(),
+        addresses: (shared.addresses.all().iter())
+            .map(|address| ShownAddress(address).to_string())
+            .collect(),
         status: if leaving {
             LEAVING
         } else if status.ejected {
@@ -383,7 +385,7 @@ pub(super) mod tests {
             downs: 44,
             checked: Some(SystemTime::UNIX_EPOCH),
         });
-        let bound = vec![vec!["127.0.0.1:8080".parse().unwrap()]];
+        let bound = vec![vec![Bound::Ip("127.0.0.1:8080".parse().unwrap())]];
         let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
         let mut state = State::new(
             "io_uring",

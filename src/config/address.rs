@@ -1,15 +1,23 @@
-//! Addresses as an operator writes them: `IP:port`, `[IPv6]:port`, `host:port`, and for listeners
-//! `fd:N` and `systemd:NAME`.
+//! Addresses as an operator writes them: `IP:port`, `[IPv6]:port`, `host:port`, `unix:/path`, and for
+//! listeners `fd:N` and `systemd:NAME`.
 //!
 //! Pure text to value; `resolve` asks for the addresses of host names later.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::problem::{Problem, shorten};
 
 /// An address for the admin listener.
 const ADMIN_EXAMPLE: &str = "127.0.0.1:8404";
+
+/// Begins the path of a Unix socket.
+const UNIX: &str = "unix:";
+
+/// Bytes of the path of a Unix socket, without the final zero (unix(7), `sun_path`).
+const UNIX_PATH_MAX: usize = 107;
 
 /// What to write for the admin listener.
 const ADMIN_CURE: &str = "write an address on loopback, such as \"127.0.0.1:8404\"";
@@ -26,22 +34,25 @@ pub enum Address {
         /// Its port.
         port: u16,
     },
+    /// A Unix stream socket: its absolute path.
+    Unix(Arc<Path>),
 }
 
 impl Address {
-    /// Its port.
-    pub fn port(&self) -> u16 {
+    /// Its port; a Unix socket has none.
+    pub fn port(&self) -> Option<u16> {
         match self {
-            Address::Ip(address) => address.port(),
-            Address::Host { port, .. } => *port,
+            Address::Ip(address) => Some(address.port()),
+            Address::Host { port, .. } => Some(*port),
+            Address::Unix(_) => None,
         }
     }
 
-    /// What is known without asking anyone.
+    /// The IP address, if it is known without asking anyone.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Address::Ip(address) => Some(*address),
-            Address::Host { .. } => None,
+            Address::Host { .. } | Address::Unix(_) => None,
         }
     }
 }
@@ -51,6 +62,7 @@ impl fmt::Display for Address {
         match self {
             Address::Ip(address) => address.fmt(f),
             Address::Host { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
     }
 }
@@ -61,6 +73,7 @@ pub(super) enum RawListen {
     Address(Address),
     Descriptor(i32),
     Systemd(String),
+    Unix(Arc<Path>),
 }
 
 /// Reads an entry of `listen`; port 0 lets the kernel choose.
@@ -70,6 +83,9 @@ pub(super) fn parse_listen(text: &str) -> Result<RawListen, Problem> {
     }
     if let Some(name) = text.strip_prefix("systemd:") {
         return parse_systemd(name);
+    }
+    if let Some(path) = text.strip_prefix(UNIX) {
+        return parse_unix(path).map(RawListen::Unix);
     }
     if let Some(port) = text.strip_prefix(':').or_else(|| text.strip_prefix("*:"))
         && let Ok(port) = port.parse::<u16>()
@@ -101,13 +117,19 @@ pub(super) fn parse_admin(text: &str) -> Result<Address, Problem> {
             ADMIN_CURE,
         ));
     }
+    if text.starts_with(UNIX) {
+        return Err(Problem::new(
+            format!("the admin listener has an IP address: `{}`", shorten(text)),
+            "write `socket` for its Unix socket",
+        ));
+    }
     parse(text, ADMIN_EXAMPLE)
 }
 
 /// Reads the address of a server; its port is never 0.
 pub(super) fn parse_server(text: &str) -> Result<Address, Problem> {
     let address = parse(text, "10.0.0.11:8080")?;
-    if address.port() == 0 {
+    if address.port() == Some(0) {
         return Err(Problem::new(
             "a server cannot have port 0",
             "write the port that the server listens on",
@@ -152,10 +174,14 @@ fn parse(text: &str, example: &str) -> Result<Address, Problem> {
     if text.contains("://") {
         return Err(invalid("write only host and port, without a scheme"));
     }
-    if text.starts_with('/') || text.starts_with("unix:") {
-        return Err(invalid(
-            "Unix sockets are not supported: write host and port",
-        ));
+    if let Some(path) = text.strip_prefix(UNIX) {
+        return parse_unix(path).map(Address::Unix);
+    }
+    if text.starts_with('/') {
+        return Err(invalid(&format!(
+            "write \"{UNIX}{}\" for a Unix socket",
+            shorten(text)
+        )));
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(Address::Ip(address));
@@ -196,6 +222,28 @@ fn parse(text: &str, example: &str) -> Result<Address, Problem> {
         host: host.to_owned(),
         port,
     })
+}
+
+/// Reads the path of a Unix socket.
+fn parse_unix(path: &str) -> Result<Arc<Path>, Problem> {
+    let invalid = |cure: String| {
+        let title = format!("invalid path `{}` of a Unix socket", shorten(path));
+        Err(Problem::new(title, cure))
+    };
+    if !path.starts_with('/') || path.ends_with('/') {
+        return invalid(format!(
+            "write a whole path, such as \"{UNIX}/run/app/web.sock\""
+        ));
+    }
+    if path.len() > UNIX_PATH_MAX {
+        return invalid(format!(
+            "the kernel takes at most {UNIX_PATH_MAX} bytes: choose a shorter one"
+        ));
+    }
+    if path.contains(char::is_control) {
+        return invalid("remove the control characters".to_owned());
+    }
+    Ok(Path::new(path).into())
 }
 
 /// Reads `[fe80::1%eth0]:80`, which is resolved like a host name: only the system knows the numbers of
@@ -350,7 +398,7 @@ mod tests {
             ),
             (
                 "/run/x.sock",
-                "invalid address `/run/x.sock`: Unix sockets are not supported: write host and port",
+                "invalid address `/run/x.sock`: write \"unix:/run/x.sock\" for a Unix socket",
             ),
             (
                 "[::1%lo]:80",

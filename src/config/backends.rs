@@ -110,6 +110,7 @@ impl Check<'_, '_> {
         }
         if let Some(check) = &health_check {
             self.names_to_verify(check, raw, &location);
+            self.ports_to_check(raw);
         }
         Some(Backend {
             name: raw.name.clone(),
@@ -145,7 +146,10 @@ impl Check<'_, '_> {
             return;
         }
         let mut addresses = raw.servers.get().into_iter().flatten();
-        let address = addresses.find_map(|server| server.address.get().and_then(Address::ip));
+        let address = addresses.find_map(|server| match server.address.get()? {
+            address @ (Address::Ip(_) | Address::Unix(_)) => Some(address),
+            Address::Host { .. } => None,
+        });
         let nameless = match (address, &raw.discover) {
             (Some(address), _) => format!("`{address}`"),
             (None, Field::Written(_)) => format!("a server that {} finds", location(backend)),
@@ -154,6 +158,24 @@ impl Check<'_, '_> {
         let title = format!("no name to verify the certificate of {nameless} by");
         let cure = "add sni = \"NAME\", a name that the certificates have, or write verify = false";
         self.out.error(written.span(), Problem::new(title, cure));
+    }
+
+    /// Makes sure that a check with a port of its own has servers with ports.
+    fn ports_to_check(&mut self, raw: &RawBackend) {
+        let check = raw.health_check.get();
+        let Some(port) = check.and_then(|check| check.port.written()) else {
+            return;
+        };
+        let mut addresses = raw.servers.get().into_iter().flatten();
+        let unix = addresses.find_map(|server| match server.address.get()? {
+            address @ Address::Unix(_) => Some(address),
+            Address::Ip(_) | Address::Host { .. } => None,
+        });
+        if let Some(address) = unix {
+            let title = format!("`{address}` has no ports, of which one could be checked");
+            let cure = "remove `port`: the check connects to the socket itself";
+            self.out.error(port.span(), Problem::new(title, cure));
+        }
     }
 
     /// Makes sure that written and discovered servers together are not too many.

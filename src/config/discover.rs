@@ -248,7 +248,7 @@ pub(super) fn parse_dns(text: &str) -> Result<DiscoverQuery, Problem> {
             Ok(DiscoverQuery::Addresses { name: host, port })
         }
         // An address, or one with the name of an interface.
-        Address::Ip(_) | Address::Host { .. } => Err(Problem::new(
+        Address::Ip(_) | Address::Host { .. } | Address::Unix(_) => Err(Problem::new(
             format!("`{}` is an address, not a name", shorten(text)),
             "write it as the address of a server in `servers`",
         )),

@@ -5,7 +5,10 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
+use std::sync::Arc;
 
+use super::address::Address;
 use super::problem::Problem;
 
 /// One entry of `listen`.
@@ -17,6 +20,8 @@ pub enum Listen {
     Descriptor(i32),
     /// `systemd:NAME`: a listening socket passed by socket activation under this name.
     Systemd(String),
+    /// `unix:PATH`: a Unix socket to make at this absolute path.
+    Unix(Arc<Path>),
 }
 
 impl Listen {
@@ -33,6 +38,7 @@ impl fmt::Display for Listen {
             Listen::Address(address) => address.fmt(f),
             Listen::Descriptor(number) => write!(f, "fd:{number}"),
             Listen::Systemd(name) => write!(f, "systemd:{name}"),
+            Listen::Unix(path) => Address::Unix(Arc::clone(path)).fmt(f),
         }
     }
 }

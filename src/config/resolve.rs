@@ -84,5 +84,9 @@ pub(super) fn resolve(address: &Address, resolver: Resolver<'_>) -> Result<Socke
                 first.ok_or_else(|| io::ErrorKind::NotFound.into())
             })
             .map_err(|error| unresolvable(host, &error)),
+        Address::Unix(path) => Err(Problem::new(
+            format!("`{}` is no IP address", shorten(&path.to_string_lossy())),
+            "write host and port",
+        )),
     }
 }

@@ -169,6 +169,7 @@ fn listeners(problems: &mut Vec<Problem>, texts: &[String], resolver: Resolver<'
                 .map(Listen::Address),
             RawListen::Descriptor(number) => Ok(Listen::Descriptor(number)),
             RawListen::Systemd(name) => Ok(Listen::Systemd(name)),
+            RawListen::Unix(path) => Ok(Listen::Unix(path)),
         });
         match listen {
             Ok(listen) if !listen.is_repeatable() && !seen.insert(listen.clone()) => {

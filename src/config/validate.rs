@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use toml::Spanned;
 
@@ -102,7 +103,7 @@ impl Check<'_, '_> {
         let written = raw.listen.written();
         let listen = match written.and_then(|written| self.listen(written)) {
             Some(Listen::Address(address)) => Some(address),
-            Some(Listen::Descriptor(_) | Listen::Systemd(_)) | None => None,
+            Some(Listen::Descriptor(_) | Listen::Systemd(_) | Listen::Unix(_)) | None => None,
         };
         self.admin_listen = listen;
         validate_admin(self.out, raw, listen)
@@ -223,6 +224,7 @@ impl Check<'_, '_> {
             RawListen::Address(address) => Listen::Address(self.listen_address(address, &span)?),
             RawListen::Descriptor(number) => Listen::Descriptor(*number),
             RawListen::Systemd(name) => Listen::Systemd(name.clone()),
+            RawListen::Unix(path) => Listen::Unix(Arc::clone(path)),
         };
         if let Some(first) = self.listens.get(&listen)
             && !listen.is_repeatable()
@@ -239,6 +241,16 @@ impl Check<'_, '_> {
             && admin_conflict(admin, *address)
         {
             self.out.error(span, admin_problem(admin, *address));
+            return None;
+        }
+        let admin = self.raw.admin.as_ref();
+        let admin_socket = admin.and_then(|admin| admin.socket.get());
+        if let (Some(admin), Listen::Unix(path)) = (admin_socket, &listen)
+            && **admin == **path
+        {
+            let title = format!("a frontend and the admin listener on `{listen}`");
+            self.out
+                .error(span, Problem::new(title, "give one of them another path"));
             return None;
         }
         self.listens.insert(listen.clone(), span);

@@ -1,8 +1,8 @@
 //! The configuration in use, for whoever shows or changes something of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::bound::Bound;
 use crate::snapshot::Snapshot;
 
 /// The configuration in use, and where it listens.
@@ -11,5 +11,5 @@ pub struct Active {
     /// The configuration, and what is shared of it.
     pub snapshot: Arc<Snapshot>,
     /// Where its frontends listen, by index.
-    pub bound: Vec<Vec<SocketAddr>>,
+    pub bound: Vec<Vec<Bound>>,
 }

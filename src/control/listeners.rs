@@ -7,15 +7,22 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::binding::{self, Refused};
+use super::bound::Bound;
 use super::error::StartError;
 use super::owner;
+use super::socket_file::{self, SocketFile};
 use crate::config::{Config, Frontend, Listen, overlap};
 use crate::io::{Listener, SocketOptions};
 use crate::worker::{Listening, socket_options};
+
+/// The mode of the file of a Unix socket: its folder decides who may connect.
+const UNIX_MODE: u32 = 0o666;
 
 /// An address or an inherited socket on which all workers accept.
 struct Entry {
@@ -26,6 +33,8 @@ struct Entry {
     options: Option<SocketOptions>,
     /// Handles on the sockets with their ids, by index of the worker.
     sockets: Vec<(u64, Listener)>,
+    /// The file of a Unix socket that this process made, or was handed over.
+    file: Option<Arc<SocketFile>>,
 }
 
 /// What identifies a listener.
@@ -35,18 +44,20 @@ pub struct ListenerKey {
     listen: String,
     /// The name of the frontend that it is for.
     frontend: String,
-    /// With the port that the kernel chose.
-    pub address: SocketAddr,
+    /// Where it is bound.
+    pub address: Bound,
 }
 
 impl ListenerKey {
     /// Whether `listen` of this frontend names this listener.
     fn serves(&self, listen: &Listen, frontend: &str) -> bool {
         match listen {
-            Listen::Address(address) if address.port() != 0 => self.address == *address,
+            Listen::Address(address) if address.port() != 0 => self.address == Bound::Ip(*address),
             // Any port is right; the one that the frontend has had so far is.
             Listen::Address(_) => self.listen == listen.to_string() && self.frontend == frontend,
-            Listen::Descriptor(_) | Listen::Systemd(_) => self.listen == listen.to_string(),
+            Listen::Descriptor(_) | Listen::Systemd(_) | Listen::Unix(_) => {
+                self.listen == listen.to_string()
+            }
         }
     }
 }
@@ -65,6 +76,8 @@ pub struct Offered {
     pub transferred: TransferredListener,
     /// Ids of its sockets.
     pub ids: Vec<u64>,
+    /// The file of a Unix socket, which is the other process's once that has the listener.
+    pub file: Option<Arc<SocketFile>>,
 }
 
 /// All open listeners.
@@ -111,7 +124,7 @@ pub struct Applied {
     /// By index of the worker: all its listeners.
     pub by_worker: Vec<Vec<Listening<Listener>>>,
     /// By index of the frontend: the addresses, in the order of the configuration.
-    pub addresses: Vec<Vec<SocketAddr>>,
+    pub addresses: Vec<Vec<Bound>>,
     /// Indices of the transferred listeners that are in use.
     pub kept: Vec<usize>,
 }
@@ -188,6 +201,7 @@ impl Listeners {
                     sockets: sockets.collect::<Result<_, Error>>()?,
                 },
                 ids: entry.sockets.iter().map(|(id, _)| *id).collect(),
+                file: entry.file.clone(),
             })
         };
         self.entries.iter().map(share).collect()
@@ -195,11 +209,14 @@ impl Listeners {
 
     /// Refuses new clients where `prepared` closes listeners. Those whose connection is being
     /// established still come to their queues.
-    pub fn refuse_new(&self, prepared: &Prepared) {
+    pub fn refuse_new(&mut self, prepared: &Prepared) {
         for index in &prepared.removed {
-            for (_, socket) in &self.entries[*index].sockets {
+            let entry = &mut self.entries[*index];
+            // Without its file nobody can connect to a Unix socket.
+            entry.file = None;
+            for (_, socket) in &entry.sockets {
                 if let Err(error) = socket.refuse_new() {
-                    let address = self.entries[*index].key.address;
+                    let address = &entry.key.address;
                     log::warn!(
                         "a client that connects while {address} closes may be reset: {error}"
                     );
@@ -230,12 +247,13 @@ impl Listeners {
                 entry.set_backlog(prepared.backlogs[frontend]);
                 entry.set_options(prepared.options[frontend]);
                 entry.key.frontend.clone_from(&prepared.names[frontend]);
-                addresses.push(entry.key.address);
+                addresses.push(entry.key.address.clone());
                 let mut opened = opened.into_iter();
                 for (worker, (id, _)) in entry.sockets.iter().enumerate() {
                     applied.by_worker[worker % workers].push(Listening {
                         id: *id,
                         frontend: frontend as u16,
+                        is_unix: entry.key.address.ip().is_none(),
                         opened: opened.next().flatten(),
                     });
                 }
@@ -266,14 +284,16 @@ struct Opening {
 
 /// Sockets of this process on an address.
 struct Held {
-    address: SocketAddr,
+    address: Bound,
     inodes: Vec<u64>,
 }
 
 impl Held {
-    fn new<'a>(address: SocketAddr, sockets: impl Iterator<Item = &'a Listener>) -> Self {
-        let inodes = sockets.filter_map(|socket| socket.inode().ok()).collect();
-        Held { address, inodes }
+    fn new<'a>(address: &Bound, sockets: impl Iterator<Item = &'a Listener>) -> Self {
+        Held {
+            address: address.clone(),
+            inodes: sockets.filter_map(|socket| socket.inode().ok()).collect(),
+        }
     }
 }
 
@@ -282,7 +302,7 @@ impl Opening {
         let mut held: Vec<Held> = (entries.iter())
             .map(|entry| {
                 let sockets = entry.sockets.iter().map(|(_, socket)| socket);
-                Held::new(entry.key.address, sockets)
+                Held::new(&entry.key.address, sockets)
             })
             .collect();
         let transferred = match &mut mode {
@@ -290,7 +310,7 @@ impl Opening {
             OpenMode::Reload => Vec::new(),
         };
         let all = transferred.iter();
-        held.extend(all.map(|it| Held::new(it.key.address, it.sockets.iter())));
+        held.extend(all.map(|it| Held::new(&it.key.address, it.sockets.iter())));
         Opening {
             held,
             workers,
@@ -306,6 +326,7 @@ impl Opening {
         let opened = match (self.take_transferred(listen, frontend), listen, &self.mode) {
             (Some(transferred), _, _) => self.complete(transferred, listen, frontend.backlog),
             (None, Listen::Address(address), _) => self.bind(*address, frontend.backlog).await,
+            (None, Listen::Unix(path), _) => self.bind_unix(path, frontend.backlog).await,
             (None, Listen::Descriptor(descriptor), OpenMode::Start(_)) => self.inherit(*descriptor),
             (None, Listen::Systemd(name), OpenMode::Start(_)) => activated(name)
                 .map_err(Refused::from)
@@ -318,15 +339,21 @@ impl Opening {
                 });
             }
         };
-        let shared = opened.and_then(|(address, sockets)| {
-            let for_workers: Result<Vec<_>, Error> = sockets.iter().map(Listener::share).collect();
-            Ok((address, sockets, for_workers?))
+        let shared = opened.and_then(|opened| {
+            let sockets = opened.sockets.iter();
+            let for_workers: Result<Vec<_>, Error> = sockets.map(Listener::share).collect();
+            Ok((opened, for_workers?))
         });
-        let (address, sockets, for_workers) = shared.map_err(|refused| StartError::Listen {
+        let (opened, for_workers) = shared.map_err(|refused| StartError::Listen {
             what: format!("{listen} (frontend {})", frontend.name),
             why: reason(listen, &refused),
         })?;
-        self.held.push(Held::new(address, sockets.iter()));
+        let Opened {
+            address,
+            sockets,
+            file,
+        } = opened;
+        self.held.push(Held::new(&address, sockets.iter()));
         let numbered = sockets.into_iter().map(|socket| {
             self.id += 1;
             (self.id, socket)
@@ -340,6 +367,7 @@ impl Opening {
             },
             backlog: frontend.backlog,
             options: None,
+            file: file.map(Arc::new),
         };
         Ok(Found::New(entry, for_workers))
     }
@@ -357,48 +385,92 @@ impl Opening {
     }
 
     /// Completes a transferred listener, so that each worker has a socket of it and each socket has a worker.
-    fn complete(&self, transferred: TransferredListener, listen: &Listen, backlog: u32) -> Opened {
+    fn complete(
+        &self,
+        transferred: TransferredListener,
+        listen: &Listen,
+        backlog: u32,
+    ) -> Result<Opened, Refused> {
         let address = transferred.key.address;
         let mut sockets = transferred.sockets;
         for socket in &sockets {
             socket.set_backlog(backlog)?;
         }
         while sockets.len() < self.workers {
-            sockets.push(match listen {
-                Listen::Address(_) => match Listener::bind(address, backlog) {
-                    // The socket was inherited once: no other can be bound to its address.
-                    Err(error) if error.kind() == ErrorKind::AddrInUse => sockets[0].share()?,
-                    bound => bound?,
-                },
-                Listen::Descriptor(_) | Listen::Systemd(_) => sockets[0].share()?,
+            sockets.push(match (listen, &address) {
+                (Listen::Address(_), Bound::Ip(address)) => {
+                    match Listener::bind(*address, backlog) {
+                        // The socket was inherited once: no other can be bound to its address.
+                        Err(error) if error.kind() == ErrorKind::AddrInUse => sockets[0].share()?,
+                        bound => bound?,
+                    }
+                }
+                (_, _) => sockets[0].share()?,
             });
         }
-        Ok((address, sockets))
+        let file = match listen {
+            Listen::Unix(path) => SocketFile::of(path).ok(),
+            Listen::Address(_) | Listen::Descriptor(_) | Listen::Systemd(_) => None,
+        };
+        Ok(Opened {
+            address,
+            sockets,
+            file,
+        })
     }
 
     /// One inherited socket, on which all workers accept.
-    fn inherit(&mut self, descriptor: i32) -> Opened {
+    fn inherit(&mut self, descriptor: i32) -> Result<Opened, Refused> {
         if self.inherited.contains(&descriptor) {
             let why = format!("descriptor {descriptor} is another listener already");
             return Err(Error::other(why).into());
         }
         let first = Listener::inherit(descriptor)?;
         self.inherited.push(descriptor);
-        let address = first.address()?;
-        let mut listeners = Vec::new();
+        let address = bound(&first)?;
+        self.share(address, first, None)
+    }
+
+    /// One Unix socket, on which all workers accept. Whoever may enter the folder of its file may connect.
+    async fn bind_unix(&self, path: &Arc<Path>, backlog: u32) -> Result<Opened, Refused> {
+        let open = || {
+            let socket = socket_file::bind(path, UNIX_MODE)?;
+            // The umask does not count.
+            socket_file::set_mode(&socket_file::open(path)?, UNIX_MODE)?;
+            let file = SocketFile::of(path)?;
+            Ok((Listener::listen(socket, backlog)?, file))
+        };
+        let asked = Arc::clone(path);
+        let holder = move || owner::of_path(&asked);
+        let (first, file) = binding::open(&path.display(), open, holder).await?;
+        self.share(Bound::Unix(Arc::clone(path)), first, Some(file))
+    }
+
+    /// A listener with one socket for all workers.
+    fn share(
+        &self,
+        address: Bound,
+        first: Listener,
+        file: Option<SocketFile>,
+    ) -> Result<Opened, Refused> {
+        let mut sockets = Vec::new();
         for _ in 1..self.workers {
-            listeners.push(first.share()?);
+            sockets.push(first.share()?);
         }
-        listeners.push(first);
-        Ok((address, listeners))
+        sockets.push(first);
+        Ok(Opened {
+            address,
+            sockets,
+            file,
+        })
     }
 
     /// One socket for each worker, all on the same address; the kernel spreads connections over
     /// them.
-    async fn bind(&self, address: SocketAddr, backlog: u32) -> Opened {
+    async fn bind(&self, address: SocketAddr, backlog: u32) -> Result<Opened, Refused> {
         let held = self.held.iter();
         let ours: Vec<u64> = held
-            .filter(|held| overlap(held.address, address))
+            .filter(|held| held.address.ip().is_some_and(|it| overlap(it, address)))
             .flat_map(|held| held.inodes.iter().copied())
             .collect();
         let open = || {
@@ -406,17 +478,37 @@ impl Opening {
             Listener::bind(address, backlog)
         };
         let first = binding::open(&address, open, move || owner::of_address(address)).await?;
-        let bound = first.address()?;
-        let mut listeners = vec![first];
+        let bound = bound(&first)?;
+        let address = bound.ip().unwrap_or(address);
+        let mut sockets = vec![first];
         for _ in 1..self.workers {
-            listeners.push(Listener::bind(bound, backlog)?);
+            sockets.push(Listener::bind(address, backlog)?);
         }
-        Ok((bound, listeners))
+        Ok(Opened {
+            address: bound,
+            sockets,
+            file: None,
+        })
     }
 }
 
 /// An address, and a socket on it for each worker.
-type Opened = Result<(SocketAddr, Vec<Listener>), Refused>;
+struct Opened {
+    address: Bound,
+    sockets: Vec<Listener>,
+    /// That of a Unix socket which this process made, or was handed over.
+    file: Option<SocketFile>,
+}
+
+/// Where a listener is bound.
+fn bound(listener: &Listener) -> Result<Bound, Error> {
+    let address = listener.address()?;
+    match (address.as_socket(), address.as_pathname()) {
+        (Some(address), _) => Ok(Bound::Ip(address)),
+        (None, Some(path)) => Ok(Bound::Unix(path.into())),
+        (None, None) => Err(Error::other("it has neither an IP address nor a path")),
+    }
+}
 
 impl Entry {
     fn set_options(&mut self, options: SocketOptions) {
@@ -458,9 +550,10 @@ fn check_free(address: SocketAddr, ours: &[u64]) -> Result<(), Error> {
 fn reason(listen: &Listen, refused: &Refused) -> String {
     match listen {
         Listen::Address(address) => binding::refusal(address, refused),
+        Listen::Unix(path) => socket_file::refusal(path, refused),
         Listen::Descriptor(_) | Listen::Systemd(_) => {
             let error = &refused.error;
-            format!("{error}; the parent process must pass an open listening TCP socket")
+            format!("{error}; the parent process must pass an open listening stream socket")
         }
     }
 }

@@ -72,6 +72,7 @@ impl Names {
     pub async fn resolve(&self, address: &Address) -> Answer {
         let (host, port) = match address {
             Address::Ip(address) => return Ok(vec![*address]),
+            Address::Unix(_) => return Err(io::ErrorKind::InvalidInput.into()),
             Address::Host { host, port } => (host.clone(), *port),
         };
         // Nobody closes it.
@@ -93,7 +94,8 @@ impl Names {
         let mut questions = JoinSet::new();
         let mut resolved = HashMap::new();
         for address in addresses {
-            if address.ip().is_some() || resolved.contains_key(address) {
+            let is_host = matches!(address, Address::Host { .. });
+            if !is_host || resolved.contains_key(address) {
                 continue;
             }
             let late = format!("no answer within {:?}", self.wait_max);
@@ -132,7 +134,7 @@ impl Resolved {
         let (server, shared) = (&member.config, &member.server);
         match self.0.get(&server.address) {
             Some(Ok(addresses)) => {
-                shared.addresses.resolved(addresses.clone());
+                shared.addresses.resolved(addresses);
             }
             Some(Err(error)) => {
                 shared.addresses.mark_stale();
@@ -159,6 +161,7 @@ mod tests {
     use super::*;
     use crate::config::{self, system_resolver};
     use crate::snapshot::Registry;
+    use crate::sync::ShownAddress;
 
     /// A backend with these addresses, named 0, 1, ...
     fn configuration(addresses: &[&str]) -> Config {
@@ -177,7 +180,8 @@ mod tests {
 
     fn found(snapshot: &Snapshot, index: usize) -> Vec<String> {
         let addresses = snapshot.server(0, index).addresses.all();
-        addresses.iter().map(ToString::to_string).collect()
+        let shown = addresses.iter().map(|it| ShownAddress(it).to_string());
+        shown.collect()
     }
 
     #[tokio::test]

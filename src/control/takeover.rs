@@ -111,7 +111,10 @@ fn transfer(mut to: UnixStream, offer: ListenerTransfer) -> io::Result<AcceptedT
     let kept = read_kept(&mut to)?.into_iter();
     let kept = kept.filter_map(|index| offer.listeners.get(index));
     let kept = kept
-        .flat_map(|offered| offered.ids.iter().copied())
+        .flat_map(|offered| {
+            offered.file.iter().for_each(|file| file.leave());
+            offered.ids.iter().copied()
+        })
         .collect();
     Ok(AcceptedTakeover {
         stream: to,

@@ -72,7 +72,7 @@ fn listeners(config: &Config) -> Vec<Finding> {
         listens.filter_map(move |listen| match listen {
             Listen::Address(address) => Some((what.clone(), *address)),
             // Whoever starts the process passes it.
-            Listen::Descriptor(_) | Listen::Systemd(_) => None,
+            Listen::Descriptor(_) | Listen::Systemd(_) | Listen::Unix(_) => None,
         })
     });
     let admin = config.admin.as_ref().and_then(|admin| admin.listen);

@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use socket2::SockAddr;
+
 use super::buffer::Chunk;
 use super::fault::Fault;
 use super::socket_options::SocketOptions;
@@ -15,8 +17,8 @@ pub trait Sockets {
     /// A listening socket.
     type Listener;
 
-    /// A new non-blocking stream socket for connecting to `address`.
-    fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault>;
+    /// A new non-blocking stream socket for connecting to `address`, an IP address or a Unix socket.
+    fn open(&mut self, address: &SockAddr) -> Result<Self::Socket, Fault>;
 
     /// Sets options of a socket that is not connected yet.
     fn set_options(&mut self, socket: &Self::Socket, options: &SocketOptions);
@@ -27,7 +29,7 @@ pub trait Sockets {
 
     /// Whether this host has an address from which it could connect to `address`, whether or not
     /// that address has a free port.
-    fn has_source_for(&mut self, address: &SocketAddr) -> bool;
+    fn has_source_for(&mut self, address: &SockAddr) -> bool;
 
     /// Announces, before the connect, that bytes will be sent as soon as the connection is
     /// established: the last packet of the handshake may wait for them.

@@ -11,10 +11,10 @@
 //! simulated handle can do nothing without its kernel, and because the worker then needs one type
 //! parameter with one bound. All calls are resolved at compile time.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use socket2::SockAddr;
 
 use super::calls::{Memory, Pipes, Sockets};
 use super::operation::{
@@ -64,7 +64,7 @@ pub trait Engine: Sockets + Memory + Pipes {
     fn watch_waker(&mut self, token: Token);
 
     /// Queues a connect of a socket that [`Sockets::open`] made for this address.
-    fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token);
+    fn connect(&mut self, socket: &Self::Socket, address: &SockAddr, token: Token);
 
     /// Queues receiving into free buffers. `poll_first`: probably nothing can be read yet.
     fn receive(&mut self, socket: &Self::Socket, how: Receive, poll_first: bool, token: Token);

@@ -29,10 +29,10 @@ mod system;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use slab::Slab;
+use socket2::SockAddr;
 
 use super::buffer::RECEIVE_BYTES;
 use super::engine::Engine;
@@ -509,7 +509,7 @@ impl<K: Readiness> Engine for Epoll<K> {
         self.tell_woken();
     }
 
-    fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr, token: Token) {
+    fn connect(&mut self, socket: &Self::Socket, address: &SockAddr, token: Token) {
         // Registered behind the call: an unconnected socket would report an end.
         let begun = self.kernel.connect(&socket.socket, address);
         let registered = begun.and_then(|ended| self.register(socket).map(|()| ended));

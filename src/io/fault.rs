@@ -36,7 +36,8 @@ impl Fault {
     /// Translates a positive errno.
     pub fn from_errno(errno: i32) -> Fault {
         match Errno::from_raw_os_error(errno) {
-            Errno::CONNREFUSED => Fault::Refused,
+            // The last is that of a Unix socket whose file does not exist.
+            Errno::CONNREFUSED | Errno::NOENT => Fault::Refused,
             // The last is the answer of a kernel that was built or started without IPv6.
             Errno::NETUNREACH
             | Errno::HOSTUNREACH
@@ -94,6 +95,7 @@ mod tests {
     fn each_errno_has_its_fault() {
         for (errno, fault) in [
             (libc::ECONNREFUSED, Fault::Refused),
+            (libc::ENOENT, Fault::Refused),
             (libc::EHOSTUNREACH, Fault::Unreachable),
             (libc::EAFNOSUPPORT, Fault::Unreachable),
             (libc::ETIMEDOUT, Fault::TimedOut),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use super::fault::Fault;
 use super::socket::Socket;
@@ -42,6 +42,15 @@ impl Listener {
         // Accepted sockets inherit this.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
+        Listener::listen(socket, backlog)
+    }
+
+    /// Listens on a socket that is bound, and does not block.
+    ///
+    /// # Errors
+    ///
+    /// Those of listen(2).
+    pub fn listen(socket: socket2::Socket, backlog: u32) -> io::Result<Self> {
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Ok(Listener(socket.into()))
     }
@@ -139,12 +148,9 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// Not an IP socket.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        SockRef::from(&self.0)
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::other("not an IP socket"))
+    /// Those of getsockname(2).
+    pub fn address(&self) -> io::Result<SockAddr> {
+        SockRef::from(&self.0).local_addr()
     }
 
     /// Takes over an inherited listening socket.
@@ -202,7 +208,10 @@ fn check_inherited(descriptor: &OwnedFd) -> io::Result<()> {
     }
     socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)
+    match socket.local_addr()?.is_unix() {
+        true => Ok(()),
+        false => socket.set_tcp_nodelay(true),
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +225,7 @@ mod tests {
     fn new_connections_are_refused_and_queued_ones_are_not() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let listener = Listener::bind(address.parse().unwrap(), 16).unwrap();
-            let address = listener.address().unwrap();
+            let address = listener.address().unwrap().as_socket().unwrap();
             let mut waiting = TcpStream::connect(address).unwrap();
             let handle = listener.share().unwrap();
             handle.refuse_new().unwrap();

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use socket2::SockAddr;
+
 use super::buffer::{BUFFER_BYTES, Buffer, Chunk};
 use super::calls::{Memory, Pipes, Sockets, SpliceResult};
 use super::fault::Fault;
@@ -44,7 +46,7 @@ impl<E: HasResources> Sockets for E {
     type Socket = Socket;
     type Listener = Listener;
 
-    fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
+    fn open(&mut self, address: &SockAddr) -> Result<Socket, Fault> {
         Socket::open(address)
     }
 
@@ -56,8 +58,8 @@ impl<E: HasResources> Sockets for E {
         socket_options::bind(socket.descriptor(), source)
     }
 
-    fn has_source_for(&mut self, address: &SocketAddr) -> bool {
-        socket::has_source_for(*address)
+    fn has_source_for(&mut self, address: &SockAddr) -> bool {
+        socket::has_source_for(address)
     }
 
     fn speak_first(&mut self, socket: &Socket) {

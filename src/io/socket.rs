@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
-use socket2::{Domain, Type};
+use socket2::{SockAddr, Type};
 
 use super::fault::Fault;
 
@@ -29,14 +29,13 @@ impl Socket {
     }
 
     /// A non-blocking socket for connecting to `address`, which sends small segments at once.
-    pub(super) fn open(address: &SocketAddr) -> Result<Self, Fault> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
+    pub(super) fn open(address: &SockAddr) -> Result<Self, Fault> {
+        let family = AddressFamily::from_raw(address.family());
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
+        if !address.is_unix() {
+            sockopt::set_tcp_nodelay(&socket, true)?;
+        }
         Ok(Socket(socket))
     }
 
@@ -102,10 +101,9 @@ impl Socket {
 
 /// Whether this host has an address from which it could connect to this one. Connecting a datagram
 /// socket shows it: that sends nothing, and its ports are not those of streams.
-pub(super) fn has_source_for(address: SocketAddr) -> bool {
-    let domain = Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, Type::DGRAM.cloexec(), None);
-    let connected = socket.and_then(|socket| socket.connect(&address.into()));
+pub(super) fn has_source_for(address: &SockAddr) -> bool {
+    let socket = socket2::Socket::new(address.domain(), Type::DGRAM.cloexec(), None);
+    let connected = socket.and_then(|socket| socket.connect(address));
     let Err(error) = connected else {
         return true;
     };

@@ -149,8 +149,8 @@ fn send_bytes<E: Tested>(engine: &mut E, socket: &E::Socket, bytes: &[u8]) -> Re
 /// Connects to this listener.
 fn connect<E: Tested>(engine: &mut E, listener: &TcpListener) -> (E::Socket, TcpStream) {
     let address = listener.local_addr().unwrap();
-    let socket = engine.open(&address).unwrap();
-    engine.connect(&socket, &address, Token(1));
+    let socket = engine.open(&address.into()).unwrap();
+    engine.connect(&socket, &address.into(), Token(1));
     let (token, done) = completion(engine);
     assert_eq!(token, Token(1));
     assert!(matches!(done, Done::Connected(Ok(()))), "{done:?}");
@@ -372,9 +372,9 @@ fn who_speaks_first_sends_with_the_last_packet_of_the_handshake(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let socket = engine.open(&address).unwrap();
+    let socket = engine.open(&address.into()).unwrap();
     engine.speak_first(&socket);
-    engine.connect(&socket, &address, Token(1));
+    engine.connect(&socket, &address.into(), Token(1));
     let _ = completion(&mut engine);
     let early = listener.accept().unwrap_err();
     assert_eq!(early.kind(), ErrorKind::WouldBlock);
@@ -654,8 +654,8 @@ fn a_refused_connect_fails((mut engine, _): (impl Tested, Waker)) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let socket = engine.open(&address).unwrap();
-    engine.connect(&socket, &address, Token(1));
+    let socket = engine.open(&address.into()).unwrap();
+    engine.connect(&socket, &address.into(), Token(1));
     let done = completion(&mut engine);
     assert!(
         matches!(done, (Token(1), Done::Connected(Err(Fault::Refused)))),
@@ -667,7 +667,7 @@ fn a_refused_connect_fails((mut engine, _): (impl Tested, Waker)) {
 /// A listener of the engine, and its address.
 fn listener() -> (Listener, SocketAddr) {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 64).unwrap();
-    let address = listener.address().unwrap();
+    let address = listener.address().unwrap().as_socket().unwrap();
     (listener, address)
 }
 
@@ -816,8 +816,8 @@ fn sockets_in_the_place_of_closed_ones_get_only_what_is_theirs(
         }
         let new: Vec<_> = (0..count)
             .map(|number| {
-                let socket = engine.open(&address).unwrap();
-                engine.connect(&socket, &address, Token(100 + number));
+                let socket = engine.open(&address.into()).unwrap();
+                engine.connect(&socket, &address.into(), Token(100 + number));
                 socket
             })
             .collect();

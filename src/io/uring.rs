@@ -19,7 +19,6 @@ mod sends;
 mod user_data;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -251,7 +250,7 @@ impl Engine for Uring {
         self.push(entry, encode(token, Kind::Wake));
     }
 
-    fn connect(&mut self, socket: &Socket, address: &SocketAddr, token: Token) {
+    fn connect(&mut self, socket: &Socket, address: &SockAddr, token: Token) {
         if self.addresses.len() == self.addresses.capacity() {
             // There is room for as many as the queue has entries, so this happens only when a refused
             // enter has left connects in the queue.
@@ -260,7 +259,7 @@ impl Engine for Uring {
             }
             self.addresses.clear();
         }
-        self.addresses.push(SockAddr::from(*address));
+        self.addresses.push(address.clone());
         let address = &self.addresses[self.addresses.len() - 1];
         let entry = entries::connect(socket, address);
         self.push(entry, encode(token, Kind::Connect));

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::actions::Actions;
 use crate::control::active::Active;
 use crate::control::backend_registry::BackendRegistry;
+use crate::control::bound::Bound;
 pub use crate::control::discovery::Checked;
 pub use crate::control::discovery::host_names::resolve_blocking as resolve_host;
 use crate::control::discovery::{self, Discovery, Sink};
@@ -60,7 +61,7 @@ const DROP_ABSENT_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct ListenAddresses {
     /// By frontend.
-    pub frontends: Vec<Vec<SocketAddr>>,
+    pub frontends: Vec<Vec<Bound>>,
     /// The admin listener, if there is one.
     pub admin: Option<SocketAddr>,
 }

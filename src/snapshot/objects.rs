@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use socket2::SockAddr;
+
 use super::counters::{ServerCounters, by_worker};
 use super::frontend::FrontendShared;
 use super::server::{QueueShared, ServerShared};
@@ -84,7 +86,7 @@ impl Objects {
         let shared = find_or_make(&mut self.servers, key, || ServerShared {
             id,
             name: server.name.clone(),
-            addresses: Addresses::new(server.address.ip().into_iter().collect()),
+            addresses: Addresses::new(known(&server.address).into_iter().collect()),
             session_limit: SessionLimit::new(None),
             availability: ServerAvailability::new(server.weight.into()),
             waiting: WaitRegistry::new(workers),
@@ -116,6 +118,16 @@ impl Objects {
     #[cfg(test)]
     pub fn servers_len(&self) -> usize {
         self.servers.len()
+    }
+}
+
+/// The address of a server that is known without asking anyone.
+fn known(address: &Address) -> Option<SockAddr> {
+    match address {
+        Address::Ip(address) => Some((*address).into()),
+        // Its path is short enough, or the configuration would be invalid.
+        Address::Unix(path) => SockAddr::unix(path).ok(),
+        Address::Host { .. } => None,
     }
 }
 

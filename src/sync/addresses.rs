@@ -1,9 +1,11 @@
 //! The addresses of a server.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use socket2::SockAddr;
 
 use crate::atomics::{AtomicBool, AtomicUsize, Ordering};
 
@@ -12,7 +14,7 @@ use crate::atomics::{AtomicBool, AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Addresses {
     /// Empty: the name has never been resolved.
-    all: ArcSwap<Vec<SocketAddr>>,
+    all: ArcSwap<Vec<SockAddr>>,
     /// Index of the address to try first, modulo the number of addresses.
     first: AtomicUsize,
     /// The name has to be resolved again.
@@ -21,7 +23,7 @@ pub struct Addresses {
 
 impl Addresses {
     /// These addresses; if there are none, the name has to be resolved.
-    pub fn new(all: Vec<SocketAddr>) -> Self {
+    pub fn new(all: Vec<SockAddr>) -> Self {
         Addresses {
             first: AtomicUsize::new(0),
             stale: AtomicBool::new(all.is_empty()),
@@ -30,7 +32,7 @@ impl Addresses {
     }
 
     /// All of them, in the order of the resolver.
-    pub fn all(&self) -> Arc<Vec<SocketAddr>> {
+    pub fn all(&self) -> Arc<Vec<SockAddr>> {
         self.all.load_full()
     }
 
@@ -41,8 +43,9 @@ impl Addresses {
 
     /// Sets what the name was resolved to, at least one address. Returns whether the set of addresses has
     /// changed; their order does not count.
-    pub fn resolved(&self, all: Vec<SocketAddr>) -> bool {
+    pub fn resolved(&self, all: &[SocketAddr]) -> bool {
         self.stale.store(false, Ordering::SeqCst);
+        let all: Vec<SockAddr> = all.iter().copied().map(SockAddr::from).collect();
         let old = self.all.load();
         let is_same = old.len() == all.len() && all.iter().all(|address| old.contains(address));
         if !is_same {
@@ -69,9 +72,9 @@ impl Addresses {
 
     /// The address of this index, modulo the number of addresses; `None`: `tried` addresses are all there
     /// are.
-    pub fn get(&self, index: usize, tried: usize) -> Option<SocketAddr> {
+    pub fn get(&self, index: usize, tried: usize) -> Option<SockAddr> {
         let all = self.all.load();
-        (tried < all.len()).then(|| all[index % all.len()])
+        (tried < all.len()).then(|| all[index % all.len()].clone())
     }
 
     /// Notes that the address of this index could be connected.
@@ -92,6 +95,20 @@ impl Addresses {
     }
 }
 
+/// An address of a server as it is written in a configuration: `IP:port` or `unix:/path`.
+#[derive(Debug)]
+pub struct ShownAddress<'a>(pub &'a SockAddr);
+
+impl fmt::Display for ShownAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.as_socket(), self.0.as_pathname()) {
+            (Some(address), _) => address.fmt(f),
+            (None, Some(path)) => write!(f, "unix:{}", path.display()),
+            (None, None) => f.write_str("unix:"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,12 +122,13 @@ mod tests {
         let order = |addresses: &Addresses| -> Vec<u16> {
             let first = addresses.first();
             let tried = (0..).map_while(|tried| addresses.get(first + tried, tried));
-            tried.map(|address| address.port()).collect()
+            let ports = tried.map(|address| address.as_socket().map_or(0, |it| it.port()));
+            ports.collect()
         };
         let addresses = Addresses::new(Vec::new());
         assert!(addresses.is_stale() && !addresses.is_resolved());
         assert!(order(&addresses).is_empty());
-        assert!(addresses.resolved(list(&[1, 2, 3])));
+        assert!(addresses.resolved(&list(&[1, 2, 3])));
         assert!(!addresses.is_stale() && addresses.is_resolved());
         assert_eq!(order(&addresses), [1, 2, 3]);
         addresses.prefer(2);
@@ -122,10 +140,10 @@ mod tests {
 
         addresses.prefer(1);
         addresses.mark_stale();
-        assert!(!addresses.resolved(list(&[3, 1, 2])), "another order");
+        assert!(!addresses.resolved(&list(&[3, 1, 2])), "another order");
         assert!(!addresses.is_stale());
         assert_eq!(order(&addresses), [2, 3, 1]);
-        assert!(addresses.resolved(list(&[4, 2])));
+        assert!(addresses.resolved(&list(&[4, 2])));
         assert_eq!(order(&addresses), [4, 2]);
     }
 }

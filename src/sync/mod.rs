@@ -21,7 +21,7 @@ mod published;
 mod session_limit;
 mod wait_registry;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, ShownAddress};
 pub use availability::ServerAvailability;
 pub use client_table::{ClientCounts, ClientPlace, ClientRecord, ClientTable};
 pub use counter::{Counter, Gauge};

@@ -32,6 +32,7 @@ macro_rules! topics {
 /// The topics, in the order of the manual page.
 static TOPICS: &[Topic] = topics![
     "listeners",
+    "unix-sockets",
     "proxy-protocol",
     "balancing",
     "connecting",

@@ -10,6 +10,8 @@ use crate::sync::ClientPlace;
 pub struct Accepted<E: Engine> {
     /// The connection.
     pub socket: E::Socket,
+    /// It came by a Unix socket: its peer has no address.
+    pub is_unix: bool,
     /// The address of its peer, if that was asked for.
     pub peer: Option<SocketAddr>,
     /// Its place among the open sessions of its client, if these are limited.

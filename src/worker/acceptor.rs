@@ -72,6 +72,11 @@ impl<E: Engine> Acceptor<E> {
         (listener.id, listener.route)
     }
 
+    /// Whether a listener is a Unix socket.
+    pub fn is_unix(&self, index: usize) -> bool {
+        self.listeners[index].is_unix
+    }
+
     /// Adds an open listener of the newest configuration; [`Acceptor::accept`] begins to accept.
     pub fn add(&mut self, listening: Listening<E::Listener>, configs: &mut ConfigGenerations) {
         let Some(handle) = listening.opened else {
@@ -82,7 +87,8 @@ impl<E: Engine> Acceptor<E> {
         let route = configs.route(config, listening.frontend);
         configs.acquire(config);
         let frontend = Arc::clone(configs.frontend(route));
-        let listener = Listener::new(listening.id, route, frontend, handle);
+        let kind = (listening.id, listening.is_unix);
+        let listener = Listener::new(kind, route, frontend, handle);
         self.listeners.insert(listener);
     }
 

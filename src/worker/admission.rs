@@ -51,7 +51,8 @@ impl<E: Engine> Worker<E> {
     /// Begins a session, or what else was decided on a connection of this listener.
     fn admit(&mut self, index: usize, socket: E::Socket) {
         let (_, route) = self.acceptor.listener(index);
-        let Some(accepted) = self.admit_peer(route, socket) else {
+        let is_unix = self.acceptor.is_unix(index);
+        let Some(accepted) = self.admit_peer(route, socket, is_unix) else {
             return;
         };
         match self.acceptor.admit(index, self.stop) {

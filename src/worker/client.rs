@@ -7,8 +7,8 @@ use crate::logic::network::canonical;
 
 /// What a PROXY head said, beside who the client is.
 pub struct Announced {
-    /// Who sent it: the peer of the client's connection.
-    pub peer: SocketAddr,
+    /// Who sent it: the peer of the client's connection; `None`: by a Unix socket.
+    pub peer: Option<SocketAddr>,
     /// The address that the client connected to.
     pub destination: SocketAddr,
     /// TLVs that are passed on.

@@ -14,38 +14,49 @@ use crate::logic::client_limits::ClientRefusal;
 use crate::sync::ClientPlace;
 
 impl<E: Engine> Worker<E> {
-    /// Decides on a connection that was accepted for this route. `None`: it was reset. One whose client the kernel
-    /// does not know has ended already. Who the client of a balancer is, its PROXY head will say (`proxy_head`).
-    pub(super) fn admit_peer(&mut self, route: Route, socket: E::Socket) -> Option<Accepted<E>> {
-        let rules = &self.configs[route.config].client_rules[usize::from(route.frontend)];
-        if rules.is_none() {
+    /// Decides on a connection that was accepted for this route, by a Unix socket or not. `None`: it was reset. One
+    /// whose client the kernel does not know otherwise has ended already. Who the client of a balancer is, its PROXY
+    /// head will say (`proxy_head`).
+    pub(super) fn admit_peer(
+        &mut self,
+        route: Route,
+        socket: E::Socket,
+        is_unix: bool,
+    ) -> Option<Accepted<E>> {
+        let config = &self.configs[route.config];
+        if config.client_rules[usize::from(route.frontend)].is_none() {
             return Some(Accepted {
                 socket,
+                is_unix,
                 peer: None,
                 client_place: None,
             });
         }
-        let peer = client::peer(&mut self.engine, &socket);
-        let admitted = peer.map(
-            |peer| match self.configs[route.config].is_proxy(route, peer) {
-                true => Ok(None),
-                false => self.admit_client(route, peer.ip()),
-            },
-        );
+        let peer = match is_unix {
+            true => None,
+            false => client::peer(&mut self.engine, &socket),
+        };
+        let admitted = match peer.is_some() || is_unix {
+            true if config.is_proxy(route, peer) => Some(None),
+            true => self.admit_client(route, peer.map(|peer| peer.ip())).ok(),
+            false => None,
+        };
         match admitted {
-            Some(Ok(client_place)) => Some(Accepted {
+            Some(client_place) => Some(Accepted {
                 socket,
+                is_unix,
                 peer,
                 client_place,
             }),
-            Some(Err(_)) | None => {
+            None => {
                 self.engine.reset(socket);
                 None
             }
         }
     }
 
-    /// Decides on a client of this route by its address, and counts it if it is refused. If it is admitted, it
+    /// Decides on a client of this route by its address, and counts it if it is refused. One that came by a Unix
+    /// socket has none: it is in no list, and not limited. If it is admitted, it
     /// takes a place among the open sessions of its address, if these are limited: [`Slot::client_place`]
     /// keeps that until the session ends.
     ///
@@ -57,7 +68,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn admit_client(
         &mut self,
         route: Route,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Result<Option<ClientPlace>, ClientRefusal> {
         let config = &self.configs[route.config];
         let Some(rules) = &config.client_rules[usize::from(route.frontend)] else {
@@ -67,8 +78,8 @@ impl<E: Engine> Worker<E> {
         let clients = &self.acceptor.shared().clients;
         let admitted = rules
             .check_lists(client)
-            .and_then(|()| match rules.limits() {
-                Some(limits) => clients
+            .and_then(|()| match client.zip(rules.limits()) {
+                Some((client, limits)) => clients
                     .admit(frontend.id, client, limits, self.now)
                     .map(Some),
                 None => Ok(None),
@@ -76,7 +87,9 @@ impl<E: Engine> Worker<E> {
         if let Err(refusal) = admitted {
             let counters = &frontend.counters[self.index];
             counters.refused[refusal.index()].add(1);
-            counters.last_refused.set(client);
+            if let Some(client) = client {
+                counters.last_refused.set(client);
+            }
             return Err(refusal);
         }
         admitted

@@ -35,15 +35,14 @@ impl ClientRules {
         self.limits.as_ref()
     }
 
-    /// Whether the lists let this address in.
-    pub fn check_lists(&self, client: IpAddr) -> Result<(), ClientRefusal> {
-        if let Some(deny) = &self.deny
-            && deny.contains(client)
-        {
+    /// Whether the lists let a client with this address in, or one without an address.
+    pub fn check_lists(&self, client: Option<IpAddr>) -> Result<(), ClientRefusal> {
+        let is_in = |list: &Networks| client.is_some_and(|client| list.contains(client));
+        if self.deny.as_ref().is_some_and(|deny| is_in(deny)) {
             return Err(ClientRefusal::Denied);
         }
         match &self.allow {
-            Some(allow) if !allow.contains(client) => Err(ClientRefusal::NotAllowed),
+            Some(allow) if !is_in(allow) => Err(ClientRefusal::NotAllowed),
             Some(_) | None => Ok(()),
         }
     }

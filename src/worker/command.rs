@@ -39,6 +39,8 @@ pub struct Listening<L> {
     pub id: u64,
     /// Index of its frontend.
     pub frontend: u16,
+    /// It is a Unix socket.
+    pub is_unix: bool,
     /// `None`: the worker has it already.
     pub opened: Option<L>,
 }

@@ -105,10 +105,11 @@ impl LocalConfig {
         self.snapshot.config.global.access_log != AccessLog::Off
     }
 
-    /// Whether this peer may send a PROXY head.
-    pub fn is_proxy(&self, route: Route, peer: SocketAddr) -> bool {
+    /// Whether this peer may send a PROXY head: where one is expected, every peer on a Unix socket, which has no
+    /// address.
+    pub fn is_proxy(&self, route: Route, peer: Option<SocketAddr>) -> bool {
         let proxies = self.proxies[usize::from(route.frontend)].as_ref();
-        proxies.is_some_and(|proxies| proxies.contains(peer.ip()))
+        proxies.is_some_and(|proxies| peer.is_none_or(|peer| proxies.contains(peer.ip())))
     }
 
     /// The PROXY head that servers of this route get.

@@ -4,7 +4,9 @@
 //! The first address is the one that worked last. If the attempt times out at an address, the next
 //! attempt, of whatever session, begins with the address after it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+
+use socket2::SockAddr;
 
 use super::Worker;
 use super::attempt::Attempt;
@@ -48,6 +50,7 @@ impl<E: Engine> Worker<E> {
                         self.engine.speak_first(&socket);
                     }
                     self.engine.connect(&socket, &address, token);
+                    entry.unix[Side::Server.index()] = address.is_unix();
                     entry.sockets[Side::Server.index()] = Some(socket);
                     return None;
                 }
@@ -62,7 +65,7 @@ impl<E: Engine> Worker<E> {
     }
 
     /// A socket for a connect to this address, from the local address that the attempt has come to.
-    fn open(&mut self, slot: usize, address: &SocketAddr) -> Result<E::Socket, io::Fault> {
+    fn open(&mut self, slot: usize, address: &SockAddr) -> Result<E::Socket, io::Fault> {
         let socket = self.engine.open(address)?;
         let Slot { route, attempt, .. } = self.sessions[slot];
         let config = &self.configs[route.config];
@@ -141,19 +144,21 @@ impl<E: Engine> Worker<E> {
     }
 
     /// The address that the attempt has come to; `None`: all were tried.
-    fn address_of_attempt(&self, slot: usize) -> Option<SocketAddr> {
+    fn address_of_attempt(&self, slot: usize) -> Option<SockAddr> {
         let entry = &self.sessions[slot];
         let Attempt { index, tried, .. } = entry.attempt;
         entry.server.as_ref()?.addresses.get(index, tried)
     }
 
     /// Distinguishes the two meanings of EADDRNOTAVAIL: all local ports are in use, or the host has no
-    /// address of the server's family.
+    /// address of the server's family; and says what EAGAIN means, which is that of a Unix socket whose queue is
+    /// full (connect(2)).
     fn distinguish(&mut self, slot: usize, fault: io::Fault) -> io::Fault {
         match (fault, self.address_of_attempt(slot)) {
             (io::Fault::NoPorts, Some(address)) if !self.engine.has_source_for(&address) => {
                 io::Fault::Unreachable
             }
+            (io::Fault::WouldBlock, _) => io::Fault::Refused,
             (fault, _) => fault,
         }
     }
@@ -185,14 +190,17 @@ impl<E: Engine> Worker<E> {
 }
 
 /// The local address of this attempt to connect to `address`; `None`: the kernel chooses.
-fn source(sources: &[IpAddr], address: &SocketAddr, attempt: Attempt) -> Option<IpAddr> {
+fn source(sources: &[IpAddr], address: &SockAddr, attempt: Attempt) -> Option<IpAddr> {
     let turn = (attempt.source).checked_rem(sources_for(sources, address).count())?;
     sources_for(sources, address).nth(turn)
 }
 
 /// Those local addresses that can connect to `address`.
-fn sources_for(sources: &[IpAddr], address: &SocketAddr) -> impl Iterator<Item = IpAddr> {
-    let is_ipv4 = address.is_ipv4();
+fn sources_for(sources: &[IpAddr], address: &SockAddr) -> impl Iterator<Item = IpAddr> {
+    let (is_ipv4, is_ipv6) = (address.is_ipv4(), address.is_ipv6());
     let sources = sources.iter().copied();
-    sources.filter(move |source| source.is_ipv4() == is_ipv4)
+    sources.filter(move |source| match source {
+        IpAddr::V4(_) => is_ipv4,
+        IpAddr::V6(_) => is_ipv6,
+    })
 }

@@ -39,6 +39,8 @@ pub struct Listener<E: Engine> {
     pub route: Route,
     /// The frontend of the route.
     pub frontend: Arc<FrontendShared>,
+    /// It is a Unix socket.
+    pub is_unix: bool,
     /// `None`: it is closed.
     handle: Option<E::Listener>,
     /// It is closed as soon as its accept has ended: the configuration no longer has it.
@@ -53,11 +55,17 @@ pub struct Listener<E: Engine> {
 
 impl<E: Engine> Listener<E> {
     /// An open listener that accepts nothing yet.
-    pub fn new(id: u64, route: Route, frontend: Arc<FrontendShared>, handle: E::Listener) -> Self {
+    pub fn new(
+        (id, is_unix): (u64, bool),
+        route: Route,
+        frontend: Arc<FrontendShared>,
+        handle: E::Listener,
+    ) -> Self {
         Listener {
             id,
             route,
             frontend,
+            is_unix,
             handle: Some(handle),
             leaving: false,
             released: None,

@@ -6,7 +6,7 @@
 use super::Worker;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
-use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, Receive};
+use crate::io::{self, BUFFER_BYTES, Cancelable, Engine, Interest, RECEIVE_BYTES, Receive};
 use crate::logic::session::{Action, Fault, PIPE_BYTES_MAX, Reply, Side, SpliceResult, Use};
 
 impl<E: Engine> Worker<E> {
@@ -100,6 +100,8 @@ impl<E: Engine> Worker<E> {
         let entry = &self.sessions[key.slot as usize];
         let how = match entry.session.is_reading_head(from) {
             true => Receive::Once(BUFFER_BYTES - entry.head_len(from)),
+            // Some kernels do not report the end of a Unix socket to a repeated receive (CVE-2026-23473).
+            false if entry.unix[from.index()] => Receive::Once(RECEIVE_BYTES),
             false => Receive::Stream,
         };
         if let Some(socket) = entry.socket(from) {

@@ -18,15 +18,15 @@ impl<E: Engine> Worker<E> {
             return found;
         }
         let entry = &self.sessions[slot];
-        let (route, client) = (entry.route, entry.client);
-        let admitted = client.map(|client| self.admit_client(route, client.ip()));
+        let (route, client) = (entry.route, entry.client.map(|client| client.ip()));
+        let admitted = self.admit_client(route, client);
         let entry = &mut self.sessions[slot];
         match admitted {
-            Some(Ok(place)) => {
+            Ok(place) => {
                 entry.client_place = place;
                 found
             }
-            Some(Err(_)) | None => {
+            Err(_) => {
                 entry.unlogged = true;
                 ProxyDecision::Denied
             }
@@ -58,7 +58,7 @@ impl<E: Engine> Worker<E> {
             }
             ProxyScan::Whole(head) => {
                 let (len, peer) = (head.len as u32, entry.client);
-                if let (Some(endpoints), Some(peer)) = (head.endpoints, peer) {
+                if let Some(endpoints) = head.endpoints {
                     let passes_on = config.send_proxy(entry.route) == SendProxy::V2;
                     entry.client = Some(endpoints.client);
                     entry.announced = Some(Box::new(Announced {

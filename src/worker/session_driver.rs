@@ -23,16 +23,17 @@ impl<E: Engine> Worker<E> {
     pub(super) fn begin(&mut self, route: Route, accepted: Accepted<E>) {
         let Accepted {
             socket,
+            is_unix,
             peer,
             client_place,
         } = accepted;
         let config = &self.configs[route.config];
-        let client = if config.wants_client[usize::from(route.frontend)] {
+        let client = if config.wants_client[usize::from(route.frontend)] && !is_unix {
             peer.or_else(|| client::peer(&mut self.engine, &socket))
         } else {
             peer
         };
-        let behind_proxy = client.is_some_and(|peer| config.is_proxy(route, peer));
+        let behind_proxy = (client.is_some() || is_unix) && config.is_proxy(route, client);
         self.generation = self.generation.wrapping_add(1);
         let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
         let slot = self.sessions.insert(Slot {
@@ -48,6 +49,7 @@ impl<E: Engine> Worker<E> {
             receive_waits: [ReceiveWait::Nothing; 2],
             stalled: [false; 2],
             sockets: [Some(socket), None],
+            unix: [is_unix, false],
             chunks: [Chunks::default(), Chunks::default()],
             pipes: [None, None],
             tried: Vec::new(),

@@ -47,6 +47,8 @@ pub struct Slot<E: Engine> {
     pub stalled: [bool; 2],
     /// The two connections, by side.
     pub sockets: [Option<E::Socket>; 2],
+    /// Whether a connection is that of a Unix socket, by side.
+    pub unix: [bool; 2],
     /// Bytes that were received and not yet sent, by the side they come from.
     pub chunks: [Chunks<E::Buffer>; 2],
     /// Kernel pipes, by the side that bytes come from.
@@ -98,7 +100,7 @@ impl<E: Engine> Slot<E> {
 
     /// Finds out who the client is, unless that is known.
     pub fn find_client(&mut self, engine: &mut E) -> Option<SocketAddr> {
-        if self.client.is_none() {
+        if self.client.is_none() && !self.unix[Side::Client.index()] {
             let socket = self.sockets[Side::Client.index()].as_ref()?;
             self.client = client::peer(engine, socket);
         }
@@ -108,7 +110,7 @@ impl<E: Engine> Slot<E> {
     /// The peer of the client's connection, if it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         match &self.announced {
-            Some(announced) => Some(announced.peer),
+            Some(announced) => announced.peer,
             None => self.client,
         }
     }

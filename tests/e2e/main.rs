@@ -86,5 +86,6 @@ mod stopping;
 mod takeover;
 mod timeouts;
 mod top;
+mod unix_sockets;
 mod unread;
 mod upgrade;

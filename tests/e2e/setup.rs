@@ -61,6 +61,11 @@ impl Setup {
         self.server_at(name, &address.to_string(), keys)
     }
 
+    /// Adds a server at an address as it is written.
+    pub fn server_on(self, name: &str, address: &str) -> Self {
+        self.server_at(name, address, "")
+    }
+
     fn server_at(mut self, name: &str, address: &str, keys: &str) -> Self {
         let comma = if keys.is_empty() { "" } else { ", " };
         writeln!(

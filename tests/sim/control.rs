@@ -176,6 +176,7 @@ impl Control {
                     listeners.push(Listening {
                         id,
                         frontend: frontend as u16,
+                        is_unix: false,
                         opened: (!is_open).then(|| open(worker)),
                     });
                 }
@@ -255,7 +256,7 @@ fn appear(member: &Member, server_bounds: &mut HashMap<SocketAddr, Highest>) {
     );
     if address.port() % 2 == 0 {
         // As if a name had two addresses.
-        (server.addresses).resolved(vec![address, second_address(address)]);
+        (server.addresses).resolved(&[address, second_address(address)]);
     }
     server.availability.publish(true, config.weight.into());
 }

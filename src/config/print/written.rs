@@ -24,13 +24,13 @@ pub(super) fn unwritten<T>(field: &Field<T>) -> Option<String> {
 pub(super) fn listen_host(listen: &RawListen) -> Option<String> {
     match listen {
         RawListen::Address(address) => host(address),
-        RawListen::Descriptor(_) | RawListen::Systemd(_) => None,
+        RawListen::Descriptor(_) | RawListen::Systemd(_) | RawListen::Unix(_) => None,
     }
 }
 
 fn host(address: &Address) -> Option<String> {
     match address {
         Address::Host { host, port } => Some(format!("{host}:{port}")),
-        Address::Ip(_) => None,
+        Address::Ip(_) | Address::Unix(_) => None,
     }
 }

@@ -15,9 +15,9 @@ pub(super) const SECTION: Section = Section {
     one_needed: &[],
 };
 
-/// An address, `fd:N` or `systemd:NAME`.
+/// An address, `fd:N`, `systemd:NAME` or `unix:PATH`.
 const LISTEN: Text = Text::new(
-    r"^(fd:[0-9]+|systemd:[ -9;-~]{1,255}|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5})$",
+    r"^(fd:[0-9]+|systemd:[ -9;-~]{1,255}|unix:/.*[^/]|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5})$",
 );
 
 /// An address, a network or a file of them.
@@ -32,11 +32,11 @@ const KEYS: &[Key] = &[
         name: "listen",
         value: Value::Texts(LISTEN),
         meaning: "The addresses on which clients are accepted.",
-        bounds: "at least one of: an address, `fd:N`, `systemd:NAME`",
+        bounds: "at least one of: an address, `fd:N`, `systemd:NAME`, `unix:PATH`",
         example: "[\"0.0.0.0:80\", \"[::]:80\"]",
         note: "With port 0 the kernel chooses the port. `fd:N` is a listening socket inherited as \
-               descriptor N (3 or more), `systemd:NAME` one passed by socket activation. The same \
-               entry twice in the file is an error, except addresses with port 0. `ringway help \
+               descriptor N (3 or more), `systemd:NAME` one passed by socket activation, `unix:PATH` a Unix socket to \
+               make. The same entry twice in the file is an error, except addresses with port 0. `ringway help \
                listeners` says more.",
         ..Key::BASE
     },

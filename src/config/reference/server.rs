@@ -14,6 +14,11 @@ pub(super) const SECTION: Section = Section {
     one_needed: &[],
 };
 
+/// An address, or the path of a Unix socket.
+const ADDRESS: Text = Text::new(
+    r"^(unix:/.*[^/]|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\]):[0-9]{1,5})$",
+);
+
 const KEYS: &[Key] = &[
     Key {
         name: "name",
@@ -25,9 +30,9 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "address",
-        value: Value::Text(Text::ADDRESS),
+        value: Value::Text(ADDRESS),
         meaning: "The address of the server.",
-        bounds: "an address; port 1 to 65535",
+        bounds: "an address; port 1 to 65535; or `unix:PATH`",
         example: "\"10.0.0.11:8080\"",
         ..Key::BASE
     },

@@ -169,7 +169,7 @@ impl Checker {
                     let probe = target.probe.as_ref().filter(|_| !target.probing);
                     if let Some(address) = probe.and_then(|probe| probe.address()) {
                         target.probing = true;
-                        self.limiter.add(id, address, due);
+                        self.limiter.add(id, address.clone(), due);
                     }
                 }
                 Task::Resolve => self.look_up(id),

@@ -6,8 +6,9 @@
 //! the probes of all others otherwise. Addresses take turns.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use socket2::SockAddr;
 
 use crate::logic::time::Instant;
 
@@ -37,7 +38,7 @@ impl Lane {
 }
 
 /// A probe that may begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
     /// The id of its server.
     pub server: u64,
@@ -48,18 +49,18 @@ pub struct Begun {
 }
 
 /// What a probe under way holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    address: SocketAddr,
+    address: SockAddr,
     number: u64,
 }
 
 /// All probes that wait or are under way.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    lanes: HashMap<SocketAddr, Lane>,
+    lanes: HashMap<SockAddr, Lane>,
     /// Addresses with a probe that can begin, each once, the next first.
-    turns: VecDeque<SocketAddr>,
+    turns: VecDeque<SockAddr>,
     /// Numbers of probes that count against the limit of the process, oldest first, and when they
     /// began.
     burst: VecDeque<(u64, Instant)>,
@@ -69,8 +70,8 @@ pub struct Limiter {
 
 impl Limiter {
     /// Adds a probe of this server at this address.
-    pub fn add(&mut self, server: u64, address: SocketAddr, due: Instant) {
-        let lane = self.lanes.entry(address).or_default();
+    pub fn add(&mut self, server: u64, address: SockAddr, due: Instant) {
+        let lane = self.lanes.entry(address.clone()).or_default();
         let had_turn = lane.can_begin();
         lane.waiting.push_back((server, due));
         if lane.can_begin() && !had_turn {
@@ -93,7 +94,7 @@ impl Limiter {
         let (server, due) = lane.waiting.pop_front()?;
         lane.under_way += 1;
         if lane.can_begin() {
-            self.turns.push_back(address);
+            self.turns.push_back(address.clone());
         }
         self.number += 1;
         let number = self.number;
@@ -115,7 +116,7 @@ impl Limiter {
         let had_turn = lane.can_begin();
         lane.under_way -= 1;
         if lane.can_begin() && !had_turn {
-            self.turns.push_back(address);
+            self.turns.push_back(address.clone());
         }
         if lane.under_way == 0 && lane.waiting.is_empty() {
             self.lanes.remove(&address);
@@ -133,12 +134,14 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const NOW: Instant = Instant::ZERO;
 
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn address(port: u16) -> SockAddr {
+        SocketAddr::from(([127, 0, 0, 1], port)).into()
     }
 
     fn all(limiter: &mut Limiter, now: Instant) -> Vec<Begun> {
@@ -188,13 +191,13 @@ mod tests {
         }
         let first = all(&mut limiter, NOW);
         assert_eq!(first.len(), BURST_MAX);
-        limiter.end(first[5].slot);
+        limiter.end(first[5].slot.clone());
         assert_eq!(all(&mut limiter, NOW).len(), 1, "one has ended");
         // None of the others ends.
         let due = limiter.next_begin().unwrap();
         assert_eq!(due, NOW + BURST_TIME);
         assert_eq!(all(&mut limiter, due).len(), BURST_MAX);
-        limiter.end(first[6].slot);
+        limiter.end(first[6].slot.clone());
         assert_eq!(limiter.begin(due), None, "that one counted no more");
     }
 }

@@ -17,9 +17,11 @@ mod tls;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::net::sockopt;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -35,11 +37,14 @@ use faults::{answer_failed, connect_failed};
 use request::Request;
 pub use tls::Connector;
 
+/// What a server on a Unix socket is called where it must have a name.
+const UNIX_NAME: &str = "localhost";
+
 /// A probe of a server, with what it asks ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// Where: the addresses of the server in their order, with the port that is checked.
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<SockAddr>,
     /// That port, if it is not the server's own.
     port: Option<u16>,
     /// Connect and answer together.
@@ -79,16 +84,14 @@ impl Probe {
         backend: &Backend,
         connector: Option<&Connector>,
         written: &Address,
-        addresses: &[SocketAddr],
+        addresses: &[SockAddr],
     ) -> Option<Self> {
         let check = backend.health_check.as_ref()?;
         let port = check.port;
         let question = match &check.kind {
             CheckKind::Tcp => Question::Nothing,
             CheckKind::Exchange(exchange) => Question::Exchange(exchange.clone()),
-            CheckKind::Http(http) => {
-                Question::Request(Request::new(http, &with_port(written, port)))
-            }
+            CheckKind::Http(http) => Question::Request(Request::new(http, &host(written, port))),
         };
         let tls = connector.map(|connector| Tls {
             name: connector.sni().cloned().or_else(|| name(written)),
@@ -101,7 +104,7 @@ impl Probe {
         };
         let mut proxy_head = Vec::new();
         if let Some(version) = version
-            && port.is_none_or(|port| port == written.port())
+            && (port.is_none() || port == written.port())
             && (question != Question::Nothing || tls.is_some())
         {
             write_proxy_head(version, None, &[], &mut proxy_head);
@@ -119,21 +122,18 @@ impl Probe {
     }
 
     /// The same of a server with these addresses.
-    pub fn at(&self, addresses: &[SocketAddr]) -> Self {
-        let mut addresses = addresses.to_vec();
-        if let Some(port) = self.port {
-            addresses.iter_mut().for_each(|one| one.set_port(port));
-        }
+    pub fn at(&self, addresses: &[SockAddr]) -> Self {
+        let addresses = addresses.iter();
         Probe {
-            addresses,
+            addresses: addresses.map(|one| at_port(one, self.port)).collect(),
             ..self.clone()
         }
     }
 
     /// Where it connects to first, unless another address has worked better; `None`: the host name
     /// has not been resolved.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.first().copied()
+    pub fn address(&self) -> Option<&SockAddr> {
+        self.addresses.first()
     }
 
     /// Probes. Takes no longer than the timeout.
@@ -191,7 +191,7 @@ impl Probe {
         let mut cause = Cause::Resolve;
         for tried in 0..count {
             let index = first.wrapping_add(tried);
-            let address = self.addresses[index % count];
+            let address = &self.addresses[index % count];
             let now = Instant::now();
             let share = deadline.duration_since(now) / (count - tried) as u32;
             cause = match timeout_at(now + share, self.connect_to(address)).await {
@@ -206,7 +206,10 @@ impl Probe {
         Err(cause)
     }
 
-    async fn connect_to(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+    async fn connect_to(&self, address: &SockAddr) -> std::io::Result<TcpStream> {
+        let Some(address) = address.as_socket() else {
+            return connect_to_unix(address);
+        };
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -240,21 +243,45 @@ impl Tls {
     }
 }
 
-/// A server's address as it is written, but for the port.
-fn with_port(written: &Address, port: Option<u16>) -> Address {
-    let mut written = written.clone();
-    match (&mut written, port) {
-        (Address::Ip(address), Some(port)) => address.set_port(port),
-        (Address::Host { port: own, .. }, Some(port)) => *own = port,
-        (_, None) => {}
+/// Connects to a Unix socket, which never waits: a full queue is a refusal (connect(2)).
+fn connect_to_unix(address: &SockAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket
+        .connect(address)
+        .map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::NotFound => ErrorKind::ConnectionRefused.into(),
+            _ => error,
+        })?;
+    // It reads and writes any stream socket.
+    TcpStream::from_std(OwnedFd::from(socket).into())
+}
+
+/// An address with this port, if it has one.
+fn at_port(address: &SockAddr, port: Option<u16>) -> SockAddr {
+    match (address.as_socket(), port) {
+        (Some(mut address), Some(port)) => {
+            address.set_port(port);
+            address.into()
+        }
+        (_, _) => address.clone(),
     }
-    written
+}
+
+/// How the server at an address is called in a request to this port: as it is written.
+fn host(written: &Address, port: Option<u16>) -> String {
+    match (written, port) {
+        (Address::Ip(address), Some(port)) => SocketAddr::new(address.ip(), port).to_string(),
+        (Address::Host { host, .. }, Some(port)) => format!("{host}:{port}"),
+        (Address::Unix(_), _) => UNIX_NAME.to_owned(),
+        (Address::Ip(_) | Address::Host { .. }, None) => written.to_string(),
+    }
 }
 
 /// The name in a server's address.
 fn name(written: &Address) -> Option<ServerName<'static>> {
     match written {
         Address::Ip(_) => None,
+        Address::Unix(_) => ServerName::try_from(UNIX_NAME).ok(),
         Address::Host { host, .. } => name_of_host(host),
     }
 }

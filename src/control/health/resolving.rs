@@ -49,7 +49,7 @@ impl Checker {
         };
         target.resolving = false;
         log::info!("server {}: resolved `{}`", target.name, target.address);
-        if !target.shared.addresses.resolved(addresses) {
+        if !target.shared.addresses.resolved(&addresses) {
             return;
         }
         if let Some(probe) = &target.probe {

@@ -114,9 +114,11 @@ fn open(listeners: &mut Listeners, config: &Config, mode: OpenMode) -> Vec<Vec<S
     let applied = listeners.apply(prepared.unwrap(), WORKERS);
     let mut seen = std::collections::HashSet::new();
     for address in applied.addresses.iter().flatten() {
-        assert!(seen.insert(*address), "{address} is there twice");
+        assert!(seen.insert(address), "{address} is there twice");
     }
-    applied.addresses
+    let frontends = applied.addresses.iter();
+    let ip = |address: &Bound| address.ip().expect("no Unix socket");
+    frontends.map(|all| all.iter().map(ip).collect()).collect()
 }
 
 fn start(config: &Config) -> Listeners {
@@ -274,7 +276,7 @@ fn an_inherited_socket_is_had_by_its_address_too_with_more_workers() {
         key: ListenerKey {
             listen: "fd:3".to_owned(),
             frontend: "f".to_owned(),
-            address,
+            address: Bound::Ip(address),
         },
         sockets: vec![std::os::fd::OwnedFd::from(inherited).try_into().unwrap()],
     };

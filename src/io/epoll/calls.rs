@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use socket2::SockAddr;
+
 use super::Epoll;
 use super::readiness::Readiness;
 use super::registered::Registered;
@@ -15,7 +17,7 @@ impl<K: Readiness> Sockets for Epoll<K> {
     type Socket = Registered<K::Socket>;
     type Listener = K::Listener;
 
-    fn open(&mut self, address: &SocketAddr) -> Result<Self::Socket, Fault> {
+    fn open(&mut self, address: &SockAddr) -> Result<Self::Socket, Fault> {
         self.kernel.open(address).map(Registered::new)
     }
 
@@ -27,7 +29,7 @@ impl<K: Readiness> Sockets for Epoll<K> {
         self.kernel.bind(&socket.socket, source)
     }
 
-    fn has_source_for(&mut self, address: &SocketAddr) -> bool {
+    fn has_source_for(&mut self, address: &SockAddr) -> bool {
         self.kernel.has_source_for(address)
     }
 

@@ -3,8 +3,9 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use socket2::SockAddr;
 
 use super::key::Key;
 use super::ready::Ready;
@@ -64,7 +65,7 @@ pub trait Readiness: Sockets + Memory + Pipes {
     fn accept(&mut self, listener: Self::Id) -> Result<Self::Socket, Fault>;
 
     /// Begins a connect; true: it has succeeded already.
-    fn connect(&mut self, socket: &Self::Socket, address: &SocketAddr) -> Result<bool, Fault>;
+    fn connect(&mut self, socket: &Self::Socket, address: &SockAddr) -> Result<bool, Fault>;
 
     /// How a connect ended whose socket has failed or was reset.
     fn connected(&mut self, socket: Self::Id) -> Result<(), Fault>;

@@ -1,6 +1,5 @@
 //! The system calls of Linux, for the engine.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendFlags, SocketFlags, sockopt};
 use rustix::time::{ClockId, clock_gettime};
+use socket2::{SockAddr, SockRef};
 
 use super::key::Key;
 use super::readiness::{Edge, Readiness};
@@ -197,11 +197,13 @@ impl Readiness for System {
         Ok(Socket::new(retry_on_intr(accept)?))
     }
 
-    fn connect(&mut self, socket: &Socket, address: &SocketAddr) -> Result<bool, Fault> {
-        match net::connect(socket.descriptor(), address) {
-            Ok(()) => Ok(true),
-            Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno.into()),
+    fn connect(&mut self, socket: &Socket, address: &SockAddr) -> Result<bool, Fault> {
+        let Err(error) = SockRef::from(socket.descriptor()).connect(address) else {
+            return Ok(true);
+        };
+        match Errno::from_io_error(&error) {
+            Some(Errno::INPROGRESS | Errno::INTR) => Ok(false),
+            Some(_) | None => Err(error.into()),
         }
     }
 

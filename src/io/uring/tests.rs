@@ -38,8 +38,8 @@ fn connected(features: Features) -> (Uring, Socket, std::net::TcpStream) {
     let mut engine = engine(features, Waker::new().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let socket = engine.open(&address).unwrap();
-    engine.connect(&socket, &address, Token(1));
+    let socket = engine.open(&address.into()).unwrap();
+    engine.connect(&socket, &address.into(), Token(1));
     let _ = completion(&mut engine);
     let (peer, _) = listener.accept().unwrap();
     (engine, socket, peer)

@@ -1,12 +1,12 @@
 //! Operations, as the worker queues them and fetches their ends.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringway::io::{
     BUFFER_BYTES, Cancelable, Done, Engine, HEADROOM_BYTES, Interest, RECEIVE_BYTES, Receive,
     SendBuffer, SendHint, SendResult, Token,
 };
+use socket2::SockAddr;
 
 use super::sending::{Carried, Sending};
 use super::{Kernel, Listener, Operation, Pending, Socket};
@@ -69,7 +69,7 @@ impl Engine for Kernel {
         self.submit(token, 0, Operation::Waker);
     }
 
-    fn connect(&mut self, socket: &Socket, _address: &SocketAddr, token: Token) {
+    fn connect(&mut self, socket: &Socket, _address: &SockAddr, token: Token) {
         self.submit(token, socket.0, Operation::Connect);
     }
 

@@ -2,7 +2,6 @@
 //! without a reason. Each call may find less than there is; an edge follows then, as if the rest had
 //! come a moment later.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use ringway::io::{
     Chunk, Edge, Fault, HEADROOM_BYTES, Key, Memory as _, RECEIVE_BYTES, Readiness, Ready,
     SendHint, Token,
 };
+use socket2::SockAddr;
 
 use super::connection::Connection;
 use super::sending::Sending;
@@ -266,7 +266,7 @@ impl Readiness for Kernel {
         Ok(Socket(id))
     }
 
-    fn connect(&mut self, socket: &Socket, _address: &SocketAddr) -> Result<bool, Fault> {
+    fn connect(&mut self, socket: &Socket, _address: &SockAddr) -> Result<bool, Fault> {
         let connection = self.connections.get_mut(&socket.0).expect("open");
         let world = &mut *self.world.borrow_mut();
         if world.fault(world.weather.shortage) {

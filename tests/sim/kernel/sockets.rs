@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ringway::io::{Fault, SocketOptions, Sockets};
+use socket2::SockAddr;
 
 use super::connection::Connection;
 use super::world::client_address;
@@ -19,12 +20,13 @@ impl Sockets for Kernel {
         Ok(())
     }
 
-    fn has_source_for(&mut self, _address: &SocketAddr) -> bool {
+    fn has_source_for(&mut self, _address: &SockAddr) -> bool {
         true
     }
 
-    fn open(&mut self, address: &SocketAddr) -> Result<Socket, Fault> {
-        let address = &first_address(*address);
+    fn open(&mut self, address: &SockAddr) -> Result<Socket, Fault> {
+        let address = address.as_socket().expect("an IP address");
+        let address = &first_address(address);
         let world = &mut *self.world.borrow_mut();
         if world.fault(world.weather.shortage) {
             return Err(Fault::NoDescriptors);
