@@ -112,23 +112,22 @@ fn bits(address: IpAddr) -> u8 {
 /// A set of networks. An address is looked for in time that grows with the logarithm of their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
-    /// Disjoint ranges, in order.
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
 }
 
 impl Networks {
     /// Whether one of the networks has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
-            IpAddr::V4(address) => is_in(&self.v4, address.to_bits()),
-            IpAddr::V6(address) => is_in(&self.v6, address.to_bits()),
+            IpAddr::V4(address) => self.v4.contain(address.to_bits()),
+            IpAddr::V6(address) => self.v6.contain(address.to_bits()),
         }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+        self.v4.disjoint.is_empty() && self.v6.disjoint.is_empty()
     }
 }
 
@@ -150,10 +149,64 @@ impl FromIterator<Network> for Networks {
             }
         }
         Networks {
-            v4: disjoint(v4),
-            v6: disjoint(v6),
+            v4: Ranges::new(v4),
+            v6: Ranges::new(v6),
         }
     }
+}
+
+/// Ranges of addresses, and a tree over them: its nodes are as large as one or a few cache lines, of which a
+/// search reads one on each level, and only the lowest levels of a large set are not in the caches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ranges<T> {
+    /// First and last addresses, in order.
+    disjoint: Vec<(T, T)>,
+    /// Levels of the tree, the lowest first: each has the first address of every node below. The highest is one
+    /// node.
+    levels: Vec<Vec<T>>,
+}
+
+/// Entries of a node.
+const NODE_LEN: usize = 16;
+
+impl<T: Copy + Ord> Ranges<T> {
+    fn new(ranges: Vec<RangeInclusive<T>>) -> Self {
+        let disjoint = disjoint(ranges);
+        let mut levels: Vec<Vec<T>> = Vec::new();
+        let mut below: Vec<T> = disjoint.iter().map(|(first, _)| *first).collect();
+        while below.len() > NODE_LEN {
+            below = below.iter().step_by(NODE_LEN).copied().collect();
+            levels.push(below.clone());
+        }
+        Ranges { disjoint, levels }
+    }
+
+    fn contain(&self, address: T) -> bool {
+        let mut node = 0;
+        for level in self.levels.iter().rev() {
+            let Some(index) = last_up_to(level, node, address, |first| *first) else {
+                return false;
+            };
+            node = index;
+        }
+        last_up_to(&self.disjoint, node, address, |(first, _)| *first)
+            .is_some_and(|index| address <= self.disjoint[index].1)
+    }
+}
+
+/// The index of the last entry of a node that begins at `address` or before.
+fn last_up_to<E, T: Copy + Ord>(
+    entries: &[E],
+    node: usize,
+    address: T,
+    first: impl Fn(&E) -> T,
+) -> Option<usize> {
+    let start = node * NODE_LEN;
+    let end = entries.len().min(start + NODE_LEN);
+    let begun = entries[start..end].iter();
+    // Counting has no branch that depends on the addresses.
+    let count = begun.filter(|entry| first(entry) <= address).count();
+    (start + count).checked_sub(1).filter(|_| count > 0)
 }
 
 /// The same ranges in order, without those that are inside of another. Two networks are never partly
@@ -169,10 +222,6 @@ fn disjoint<T: Copy + Ord>(mut ranges: Vec<RangeInclusive<T>>) -> Vec<(T, T)> {
     kept
 }
 
-fn is_in<T: Copy + Ord>(ranges: &[(T, T)], address: T) -> bool {
-    let behind = ranges.partition_point(|(start, _)| *start <= address);
-    behind > 0 && address <= ranges[behind - 1].1
-}
 
 /// The same address; one of IPv4 that is mapped into IPv6 as IPv4.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
@@ -261,6 +310,27 @@ mod tests {
         assert!(all.contains("255.255.255.255".parse().unwrap()));
         assert!(!all.contains("::1".parse().unwrap()));
         assert!(Networks::default().is_empty() && !all.is_empty());
+    }
+
+    /// With every shape of the tree: full and partial nodes, one level to three.
+    #[test]
+    fn a_set_of_any_size_has_its_networks_and_nothing_beside_them() {
+        const STEP: u32 = 8;
+        for len in (0..=3 * NODE_LEN as u32).chain([255, 256, 257, 4095, 4096, 4097]) {
+            let first = |number: u32| Ipv4Addr::from_bits(STEP * (number + 1));
+            let set: Networks = (0..len)
+                .map(|number| Network::new(first(number).into(), 30))
+                .collect();
+            for bits in 0..STEP * (len + 2) {
+                let (number, offset) = (bits / STEP, bits % STEP);
+                let inside = (1..=len).contains(&number) && offset < 4;
+                let address = Ipv4Addr::from_bits(bits);
+                assert_eq!(set.contains(address.into()), inside, "{address} of {len}");
+                let mapped = Ipv6Addr::from_bits(u128::from(bits) << 64);
+                assert!(!set.contains(mapped.into()));
+            }
+            assert!(!set.contains(Ipv4Addr::BROADCAST.into()));
+        }
     }
 
     #[test]
