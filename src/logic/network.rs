@@ -222,7 +222,6 @@ fn disjoint<T: Copy + Ord>(mut ranges: Vec<RangeInclusive<T>>) -> Vec<(T, T)> {
     kept
 }
 
-
 /// The same address; one of IPv4 that is mapped into IPv6 as IPv4.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address {

@@ -98,6 +98,14 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
         if random.chance(30) {
             text += &format!("max_sessions = {}\n", random.up_to(5));
         }
+        if random.chance(10) {
+            text += "max_age = \"1s\"\n";
+        }
+        if random.chance(10) {
+            // All clients have one address, unless PROXY heads say otherwise.
+            let sessions_max = random.up_to(4);
+            text += &format!("per_client = {{ max_sessions = {sessions_max}, rate = \"10/s\" }}\n");
+        }
         if theme.protocol == Protocol::Http && !(varied && random.chance(10)) {
             text += http_mode(random, theme.variety);
         } else {

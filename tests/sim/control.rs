@@ -11,7 +11,7 @@ use ringway::snapshot::{
     FrontendCounters, Member, MembersChange, Registry, ServerCounters, ServerShared, Snapshot,
     Source,
 };
-use ringway::sync::Counter;
+use ringway::sync::{ClientTable, Counter};
 use ringway::worker::Listening;
 
 use crate::kernel::Listener;
@@ -197,6 +197,28 @@ impl Control {
                 assert!(within(used, bound), "{used} sessions of {}", frontend.name);
             }
         }
+    }
+
+    /// No client has more sessions than it may have. A reload may change what one may have that has more.
+    pub fn check_clients(&self, clients: &ClientTable) {
+        if self.reloads() > 0 {
+            return;
+        }
+        let newest = self.newest();
+        let frontends = newest.config.frontends.iter().zip(&newest.frontends);
+        let bounds: HashMap<u64, u32> = frontends
+            .filter_map(|(frontend, shared)| {
+                let bound = frontend.per_client.as_ref()?.sessions_max?;
+                Some((shared.id, bound))
+            })
+            .collect();
+        if bounds.is_empty() {
+            return;
+        }
+        clients.for_each(|client| {
+            let bound = bounds[&client.frontend];
+            assert!(client.sessions <= bound, "{client:?}, not {bound}");
+        });
     }
 
     /// No server ever had more connections than it may have.

@@ -53,6 +53,20 @@ impl Story<'_> {
             None => self.few_buffers,
         }
     }
+
+    /// It had reached its greatest age.
+    pub fn was_ended_for_age(&self) -> bool {
+        match self.record.map(|record| record.summary.outcome) {
+            Some(outcome) => outcome.who == TerminationCause::Age,
+            // Nobody can tell.
+            None => self.frontend.timeouts.max_age.is_some(),
+        }
+    }
+
+    /// Its balancer has ended it for a reason of its own, while both peers did what they were there for.
+    pub fn was_given_up(&self) -> bool {
+        self.was_ended_for_buffers() || self.was_ended_for_age()
+    }
 }
 
 impl<E: Simulated> Run<E> {
@@ -69,6 +83,10 @@ impl<E: Simulated> Run<E> {
             assert_eq!(worker.stale_completions.get(), 0);
             assert_eq!(worker.sessions_started.get(), worker.sessions_ended.get());
         }
+        shared.clients.for_each(|client| {
+            assert_eq!(client.sessions, 0, "a place of a client is left");
+            coverage.refused += client.refused_total();
+        });
         if !self.aborted {
             let waiting = self.world.borrow().backlog.len();
             assert_eq!(waiting, 0, "clients were left in the queue of a listener");
@@ -254,7 +272,7 @@ fn check_streams(
             assert_eq!(read, arrived, "bytes were lost on the way");
         }
     }
-    if client.is_peaceful() && server.is_peaceful() && calm && !story.was_ended_for_buffers() {
+    if client.is_peaceful() && server.is_peaceful() && calm && !story.was_given_up() {
         for ((from, read), (to, arrived)) in pair {
             assert!(from.read_to_the_end, "the end was not waited for");
             assert_eq!(from.peer.to_send, from.read, "bytes are missing");

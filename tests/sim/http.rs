@@ -150,8 +150,7 @@ impl Exchange<'_> {
         }
         let normal = code(record).is_some_and(|code| code == "--");
         let peaceful = client.is_peaceful() && server.is_peaceful();
-        let whole =
-            begun.answers && peaceful && self.model.calm && !self.story.was_ended_for_buffers();
+        let whole = begun.answers && peaceful && self.model.calm && !self.story.was_given_up();
         if normal || whole {
             let passed_on = passed_on.expect("no answer of ours");
             assert!(!client.by_reset && !server.by_reset, "a reset");

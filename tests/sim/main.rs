@@ -54,6 +54,8 @@ struct Coverage {
     named: u64,
     /// Servers that were left out because sessions with them failed.
     ejected: u64,
+    /// Connections of clients that came too often, or had too many.
+    refused: u64,
     /// Chunks that were moved to memory of their size.
     shrunk: u64,
     http: http::Coverage,
@@ -75,9 +77,10 @@ impl Coverage {
         assert!(self.named > RUNS, "{self:?}");
         assert!(self.ejected > RUNS / 10, "{self:?}");
         assert!(self.shrunk > RUNS, "{self:?}");
+        assert!(self.refused > RUNS / 10, "{self:?}");
         for code in [
             "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",
-            "cR", "PR", "PP", "KR", "CH", "SH", "sH", "KH",
+            "cR", "PR", "PP", "KR", "CH", "SH", "sH", "KH", "AD",
         ] {
             assert!(self.codes.contains_key(code), "{code}: {self:?}");
         }

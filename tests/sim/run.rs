@@ -34,6 +34,9 @@ const TURNS_TO_LEAVE: u64 = 100;
 /// Turns after which whoever waits for what is free has got it, or has not waited in vain.
 const TURNS_TO_TAKE: u64 = 100;
 
+/// Clients that are remembered.
+const CLIENTS_MAX: usize = 100;
+
 /// Reloads of a run: reading a configuration takes longer than all else in it.
 const RELOADS_MAX: usize = 12;
 
@@ -128,6 +131,7 @@ impl<E: Simulated> Run<E> {
             .collect();
         let sessions_max = config.global.sessions_max.unwrap_or(u32::MAX);
         let shared = Arc::new(Shared::new(sessions_max, wakers));
+        shared.clients.set_max(CLIENTS_MAX);
         let passive = Passive::new(&shared);
         let mut control = Control::new(worker_count, remembers);
         let snapshot = control.adopt(config);
@@ -323,6 +327,7 @@ impl<E: Simulated> Run<E> {
         self.mixed += u64::from(mixed);
         self.check_leaving();
         self.control.check_bounds(self.shared.session_limit.used());
+        self.control.check_clients(&self.shared.clients);
     }
 
     /// What the health thread does with servers with which sessions fail.
