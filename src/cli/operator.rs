@@ -34,8 +34,10 @@ Examples:
   ringway drain app/web1 --wait --timeout 5m --reason 'kernel update'
   ringway drain app/web1 app/web2
   ringway drain --backend app --wait
+  ringway drain app/web1 --nodes http://10.0.0.11:8404,http://10.0.0.12:8404 --token-file token
 
-Exit status with --wait: 0 no session is left, 1 some are at the end of the time.";
+Exit status with --wait: 0 no session is left, 1 some are at the end of the time.
+With --nodes: 1 if it failed on one of them; it is done on the others.";
 
 const READY_EXAMPLES: &str = "\
 Examples:
@@ -101,6 +103,14 @@ Examples:
 After a new version was installed: the running process starts it, hands its listeners over and
 finishes its sessions. For a process that systemd has started. Exit status: 0 the new process serves,
 1 it does not and the old one serves on.";
+
+const NODES_EXAMPLES: &str = "\
+Examples:
+  ringway nodes http://10.0.0.11:8404 http://10.0.0.12:8404 --token-file token
+  ringway nodes http://lb1:8404 http://lb2:8404 --backend app --json
+
+What is different on a node is red on a terminal, and named in the last line. All are asked at once.
+Exit status: 0 all have answered, 1 one has not.";
 
 const EVENTS_EXAMPLES: &str = "\
 Examples:
@@ -273,6 +283,22 @@ pub enum Command {
         #[arg(long)]
         ready: bool,
     },
+    /// Show the processes of several nodes side by side, and what is different
+    #[command(after_help = NODES_EXAMPLES)]
+    Nodes {
+        /// Their admin listeners
+        #[arg(value_name = "SOCKET-OR-URL", required = true)]
+        nodes: Vec<String>,
+        /// Only this backend; repeatable
+        #[arg(id = "backends", long = "backend", value_name = "NAME", value_parser = name)]
+        backends: Vec<String>,
+        /// File with their token
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// As JSON: the statistics of each node, and the names of what is different
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what happened last, and what happens
     #[command(after_help = EVENTS_EXAMPLES)]
     Events {
@@ -347,6 +373,9 @@ pub struct ServersChange {
     /// All servers of this backend; repeatable
     #[arg(id = "backends", long = "backend", value_name = "NAME", value_parser = name)]
     pub backends: Vec<String>,
+    /// On each of these nodes, in place of the one that --admin names
+    #[arg(long, value_name = "SOCKET-OR-URL,...", value_delimiter = ',')]
+    pub nodes: Vec<String>,
     /// Why: it is shown beside the state
     #[arg(
         long,

@@ -24,11 +24,16 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a connection and an answer may take, unless it is known to take longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for one of several nodes: the others are shown without it.
+const NODE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Asks one process. Each request has a connection of its own.
 #[derive(Debug)]
 pub(super) struct Client {
     target: Target,
     timeout: Duration,
+    /// What each line about this process begins with; empty, unless it is one of several.
+    label: String,
 }
 
 impl Client {
@@ -38,9 +43,29 @@ impl Client {
     ///
     /// Nothing says where it is.
     pub fn new(process: &Process) -> Result<Self, Failure> {
-        let target = Target::find(process)?;
-        let timeout = TIMEOUT;
-        Ok(Client { target, timeout })
+        Ok(Client {
+            target: Target::find(process)?,
+            timeout: TIMEOUT,
+            label: String::new(),
+        })
+    }
+
+    /// Asks one of several nodes.
+    ///
+    /// # Errors
+    ///
+    /// It is neither a socket nor a URL, or the file can't be read.
+    pub fn of_node(written: &str, token_file: Option<&Path>) -> Result<Self, Failure> {
+        Ok(Client {
+            target: Target::node(written, token_file)?,
+            timeout: NODE_TIMEOUT,
+            label: format!("{written}: "),
+        })
+    }
+
+    /// What each line about this process begins with.
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// Answers may take this long.
@@ -58,6 +83,17 @@ impl Client {
     pub async fn text(&self, path: &str) -> Result<String, Failure> {
         let bytes = self.answer(Method::GET, path, None).await?.1;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Asks whether the process is ready for clients, or else why not.
+    pub async fn readiness(&self) -> Result<Result<(), String>, Failure> {
+        let (status, bytes) = self.whole(Method::GET, "/readyz", None).await?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        match status {
+            StatusCode::OK => Ok(Ok(())),
+            StatusCode::SERVICE_UNAVAILABLE => Ok(Err(text)),
+            _ => Err(self.stranger(status)),
+        }
     }
 
     /// Orders something.
@@ -80,8 +116,8 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
     }
 
-    /// The status and the body of an answer that is no refusal.
-    async fn answer(
+    /// The status and the body of any answer.
+    async fn whole(
         &self,
         method: Method,
         path: &str,
@@ -92,7 +128,17 @@ impl Client {
             let status = response.status();
             Ok((status, self.read(response).await?))
         };
-        let (status, bytes) = self.in_time(answer).await?;
+        self.in_time(answer).await
+    }
+
+    /// The status and the body of an answer that is no refusal.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let (status, bytes) = self.whole(method, path, body).await?;
         match status.is_success() {
             true => Ok((status, bytes)),
             false => Err(self.refusal(status, &bytes)),
@@ -224,6 +270,7 @@ impl Client {
         ))
     }
 }
+
 /// Connects to an admin socket. While its queue is full the kernel refuses at once (unix(7), `EAGAIN`):
 /// that is tried again for a second.
 async fn connect(socket: &Path) -> io::Result<UnixStream> {

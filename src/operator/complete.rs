@@ -64,6 +64,7 @@ fn wanted(words: &[String]) -> Option<Names> {
         "--config",
         "--admin",
         "--token-file",
+        "--nodes",
         "--reason",
         "--timeout",
         "--limit",
@@ -72,7 +73,9 @@ fn wanted(words: &[String]) -> Option<Names> {
         "--client",
     ];
     match (command.as_str(), before) {
-        ("drain" | "maint" | "ready" | "status" | "sessions", "--backend") => Some(Names::Backends),
+        ("drain" | "maint" | "ready" | "status" | "sessions" | "nodes", "--backend") => {
+            Some(Names::Backends)
+        }
         ("sessions", "--frontend") => Some(Names::Frontends),
         ("kill", "--server") => Some(Names::Servers),
         (_, option) if other.contains(&option) => None,

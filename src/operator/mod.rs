@@ -10,8 +10,10 @@ mod client;
 mod clients;
 mod complete;
 mod document;
+mod each_node;
 mod events;
 mod names;
+mod nodes;
 mod output;
 mod path;
 mod problems;
@@ -65,9 +67,9 @@ async fn execute(command: Command) -> Result<(), Failure> {
             json,
         } => status::show(&Client::new(&process)?, &part, json).await,
         Command::Top { process, interval } => top::run(&Client::new(&process)?, interval).await,
-        Command::Drain(leave) => servers::leave("drain", &leave).await,
-        Command::Maint(leave) => servers::leave("maint", &leave).await,
-        Command::Ready(change) => servers::ready(&change).await,
+        Command::Drain(leave) => servers::leave("drain", leave).await,
+        Command::Maint(leave) => servers::leave("maint", leave).await,
+        Command::Ready(change) => servers::ready(change).await,
         Command::Weight { change, weight } => servers::set_weight(&change, weight).await,
         Command::Add {
             change,
@@ -126,6 +128,12 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Healthcheck { process, ready } => {
             healthcheck(&Client::new(&process)?, ready).await
         }
+        Command::Nodes {
+            nodes,
+            backends,
+            token_file,
+            json,
+        } => nodes::show(&nodes, &backends, token_file.as_deref(), json).await,
         Command::Events {
             process,
             no_follow,

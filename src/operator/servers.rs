@@ -1,13 +1,15 @@
-//! `ringway drain`, `ready`, `maint`, `weight`: the state of servers, and the wait for their last
-//! session; `ringway add`, `remove`.
+//! `ringway drain`, `maint`, `ready`, `weight`: the state of servers, and the wait for their last
+//! session; on one process or, the first three, on several nodes. `ringway add`, `remove`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::client::{CLOSE_TIMEOUT, Client};
 use super::document::number;
+use super::each_node::{Work, each_node};
 use super::names;
 use super::output::{Failure, complain, say};
 use super::path;
@@ -20,26 +22,81 @@ const PERIOD: Duration = Duration::from_millis(250);
 
 /// Gives servers no new sessions, by this state, and waits for the end of the last one if that is
 /// wanted.
-pub(super) async fn leave(state: &str, leave: &Leave) -> Result<(), Failure> {
+pub(super) async fn leave(state: &'static str, leave: Leave) -> Result<(), Failure> {
+    if leave.change.nodes.is_empty() {
+        let client = Client::new(&leave.change.process)?.patient(CLOSE_TIMEOUT);
+        return leave_on(&client, state, &leave).await;
+    }
+    let leave = Arc::new(leave);
+    on_all(state, &leave.change, |client| {
+        let leave = Arc::clone(&leave);
+        Box::pin(async move {
+            let client = match leave.close_sessions {
+                true => client.patient(CLOSE_TIMEOUT),
+                false => client,
+            };
+            leave_on(&client, state, &leave).await
+        })
+    })
+    .await
+}
+
+async fn leave_on(client: &Client, state: &str, leave: &Leave) -> Result<(), Failure> {
     let change = &leave.change;
-    let client = Client::new(&change.process)?.patient(CLOSE_TIMEOUT);
-    let names = chosen(&client, change).await?;
+    let names = chosen(client, change).await?;
     let body = json!({
         "state": state, "reason": change.reason, "close_sessions": leave.close_sessions,
     });
-    set_all(&client, &names, &body).await?;
+    set_all(client, &names, &body).await?;
     if leave.wait {
-        return wait(&client, &names, leave.timeout).await;
+        return wait(client, &names, leave.timeout).await;
     }
     Ok(())
 }
 
 /// Gives servers sessions again.
-pub(super) async fn ready(change: &ServersChange) -> Result<(), Failure> {
-    let client = Client::new(&change.process)?;
-    let names = chosen(&client, change).await?;
+pub(super) async fn ready(change: ServersChange) -> Result<(), Failure> {
+    if change.nodes.is_empty() {
+        return ready_on(&Client::new(&change.process)?, &change).await;
+    }
+    let change = Arc::new(change);
+    on_all("ready", &change, |client| {
+        let change = Arc::clone(&change);
+        Box::pin(async move { ready_on(&client, &change).await })
+    })
+    .await
+}
+
+async fn ready_on(client: &Client, change: &ServersChange) -> Result<(), Failure> {
+    let names = chosen(client, change).await?;
     let body = json!({ "state": "ready", "reason": change.reason });
-    set_all(&client, &names, &body).await
+    set_all(client, &names, &body).await
+}
+
+/// Does it on each of the nodes that are named, and says where it failed.
+async fn on_all(
+    command: &str,
+    change: &ServersChange,
+    work: impl Fn(Client) -> Work<()>,
+) -> Result<(), Failure> {
+    let token_file = change.process.token_file.as_deref();
+    let results = each_node(&change.nodes, token_file, work).await;
+    let mut failed = Vec::new();
+    for (node, result) in change.nodes.iter().zip(results) {
+        if let Err(why) = result {
+            complain(&format!("error: {}", why.of_node(node)));
+            failed.push(node.as_str());
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{command} failed on {} of {} nodes: {}",
+        failed.len(),
+        change.nodes.len(),
+        failed.join(", ")
+    )))
 }
 
 /// The servers that are meant. Nothing is changed if one of them is not there.
@@ -74,7 +131,7 @@ async fn set_all(client: &Client, names: &[ServerName], change: &Value) -> Resul
         if let Err(why) = set(client, name, change).await
             && let Some(earlier) = failure.replace(why)
         {
-            complain(&format!("error: {earlier}"));
+            complain(&format!("error: {}{earlier}", client.label()));
         }
     }
     failure.map_or(Ok(()), Err)
@@ -88,7 +145,7 @@ pub(super) async fn set_weight(change: &ServerChange, weight: u16) -> Result<(),
 
 async fn set(client: &Client, name: &ServerName, change: &Value) -> Result<(), Failure> {
     let server = client.post(&path::server(name), change).await?;
-    tell(name, &server)
+    tell(client, name, &server)
 }
 
 /// Adds a server as the body of the request has it.
@@ -96,7 +153,8 @@ pub(super) async fn add(change: &ServerChange, server: &Value) -> Result<(), Fai
     let client = Client::new(&change.process)?;
     let backend = path::escaped(&change.server.backend);
     let path = format!("/api/v1/backends/{backend}/servers");
-    tell(&change.server, &client.post(&path, server).await?)
+    let server = client.post(&path, server).await?;
+    tell(&client, &change.server, &server)
 }
 
 /// Removes a server that was added.
@@ -106,19 +164,20 @@ pub(super) async fn remove(change: &ServerChange, now: bool) -> Result<(), Failu
     let server = client
         .delete(&format!("{path}?now={now}&reason={reason}"))
         .await?;
-    tell(&change.server, &server)
+    tell(&client, &change.server, &server)
 }
 
 /// Says how a server is after a change.
-fn tell(name: &ServerName, server: &Value) -> Result<(), Failure> {
+fn tell(client: &Client, name: &ServerName, server: &Value) -> Result<(), Failure> {
+    let label = client.label();
     if let Some(closed) = server["sessions_closed"].as_u64() {
-        say(&format!("{name}: sessions closed: {closed}"))?;
+        say(&format!("{label}{name}: sessions closed: {closed}"))?;
     }
     if let Some(warning) = server["warning"].as_str() {
-        complain(&format!("warning: {warning}"));
+        complain(&format!("warning: {label}{warning}"));
     }
     say(&format!(
-        "{name} is {}, weight {}, sessions open: {}",
+        "{label}{name} is {}, weight {}, sessions open: {}",
         state(server),
         number(&server["weight"]),
         number(&server["sessions"]["current"])
@@ -140,9 +199,10 @@ async fn wait(client: &Client, names: &[ServerName], timeout: Duration) -> Resul
             if said.replace(left) == Some(left) {
                 continue;
             }
+            let label = client.label();
             say(&match left {
-                0 => format!("{name} has no session left"),
-                left => format!("{name}: sessions left: {left}"),
+                0 => format!("{label}{name} has no session left"),
+                left => format!("{label}{name}: sessions left: {left}"),
             })?;
         }
         if open.is_empty() {

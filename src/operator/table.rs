@@ -1,5 +1,7 @@
 //! Tables for terminals: columns as wide as what is in them, numbers to the right.
 
+use std::collections::HashSet;
+
 /// Which side of its column a cell is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
@@ -12,7 +14,12 @@ pub(super) enum Align {
 pub(super) struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
+    /// Row and column of cells that are to be seen at once.
+    marked: HashSet<(usize, usize)>,
 }
+
+/// A piece of a line, and whether it is marked.
+pub(super) type Piece = (String, bool);
 
 impl Table {
     /// Without rows.
@@ -23,6 +30,7 @@ impl Table {
                 .map(|(name, align)| ((*name).to_owned(), *align))
                 .collect(),
             rows: Vec::new(),
+            marked: HashSet::new(),
         }
     }
 
@@ -32,6 +40,15 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Adds a row in which cells may be marked.
+    pub fn marked_row(&mut self, cells: Vec<Piece>) {
+        let (cells, marks): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
+        let row = self.rows.len();
+        let marked = marks.into_iter().enumerate().filter(|(_, marked)| *marked);
+        self.marked.extend(marked.map(|(column, _)| (row, column)));
+        self.row(cells);
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -39,22 +56,39 @@ impl Table {
 
     /// Its lines, the heading first.
     pub fn lines(&self) -> Vec<String> {
+        let text = |pieces: Vec<Piece>| pieces.into_iter().map(|(text, _)| text).collect();
+        let lines = self.pieces().into_iter().map(text);
+        lines
+            .map(|line: String| line.trim_end().to_owned())
+            .collect()
+    }
+
+    /// The same in pieces; of a marked cell only the text is marked, not the space around it.
+    pub fn pieces(&self) -> Vec<Vec<Piece>> {
         let heading: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let rows = || std::iter::once(&heading).chain(&self.rows);
         let width = |column: usize| rows().map(|row| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|column| width(column).unwrap_or(0))
             .collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).zip(&self.columns);
-            let cells = cells.map(|((cell, width), (_, align))| match align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
-            });
-            let cells: Vec<String> = cells.collect();
-            cells.join("  ").trim_end().to_owned()
+        let line = |(index, row): (usize, &Vec<String>)| {
+            let mut pieces = Vec::new();
+            for (column, cell) in row.iter().enumerate() {
+                let space = " ".repeat(widths[column] - cell.chars().count());
+                // The heading is row 0 here.
+                let marked = index > 0 && self.marked.contains(&(index - 1, column));
+                let gap = if column > 0 { "  " } else { "" };
+                let (before, after) = match self.columns[column].1 {
+                    Align::Left => (String::new(), space),
+                    Align::Right => (space, String::new()),
+                };
+                pieces.push((format!("{gap}{before}"), false));
+                pieces.push((cell.clone(), marked));
+                pieces.push((after, false));
+            }
+            pieces
         };
-        rows().map(line).collect()
+        rows().enumerate().map(line).collect()
     }
 }
 
@@ -113,6 +147,16 @@ mod tests {
             table.lines(),
             ["NAME       N", "ä          5", "longer  1000"]
         );
+    }
+
+    #[test]
+    fn marks_are_around_the_text_alone() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("STATE", Align::Left)]);
+        table.marked_row(vec![("a".into(), false), ("up".into(), true)]);
+        assert_eq!(table.lines(), ["NAME  STATE", "a     up"]);
+        let pieces = table.pieces();
+        let marked = pieces.iter().flatten().filter(|(_, marked)| *marked);
+        assert_eq!(marked.collect::<Vec<_>>(), [&("up".to_owned(), true)]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) struct Target {
 
 /// What is looked at of a configuration file.
 #[derive(Debug, Default, Deserialize)]
-struct File {
+struct Written {
     admin: Option<Admin>,
 }
 
@@ -63,7 +63,8 @@ impl Target {
         let path = &process.file.path;
         let (address, configured_token) = match &process.admin {
             Some(written) => {
-                let address = parse(written).map_err(Failure::new)?;
+                let address =
+                    parse(written).map_err(|why| Failure::new(format!("--admin {why}")))?;
                 // The token of the file opens what the file names, and is not sent elsewhere.
                 let admin = read(path).unwrap_or_default();
                 let own = admin.listen.as_deref().map(reachable);
@@ -84,7 +85,22 @@ impl Target {
             Address::Socket(_) => None,
             Address::Tcp(_) => process.token_file.clone().or(configured_token),
         };
-        let token = token_file.map(|path| Token::read(&path)).transpose();
+        Target::with(address, token_file.as_deref())
+    }
+
+    /// One of several nodes, at a socket or URL, with this file's token over TCP.
+    ///
+    /// # Errors
+    ///
+    /// It is neither, or the file can't be read.
+    pub fn node(written: &str, token_file: Option<&Path>) -> Result<Self, Failure> {
+        let address = parse(written).map_err(Failure::new)?;
+        let token_file = token_file.filter(|_| matches!(address, Address::Tcp(_)));
+        Target::with(address, token_file)
+    }
+
+    fn with(address: Address, token_file: Option<&Path>) -> Result<Self, Failure> {
+        let token = token_file.map(Token::read).transpose();
         Ok(Target {
             address,
             token: token.map_err(Failure::new)?,
@@ -107,7 +123,7 @@ fn read(path: &Path) -> Result<Admin, String> {
     let shown = path.display();
     let text =
         fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}"))?;
-    let file: File = toml::from_str(&text)
+    let file: Written = toml::from_str(&text)
         .map_err(|_| format!("{shown} can't be understood: `ringway check -c {shown}` says why"))?;
     Ok(file.admin.unwrap_or_default())
 }
@@ -130,7 +146,7 @@ fn reachable(listen: &str) -> Result<Address, String> {
     Ok(Address::Tcp(address.to_string()))
 }
 
-/// Reads `--admin`: a path has a slash, and a URL begins with `http://`.
+/// Reads the address of a process: a path has a slash, and a URL begins with `http://`.
 fn parse(written: &str) -> Result<Address, String> {
     if let Some(rest) = written.strip_prefix("http://") {
         let authority = rest.trim_end_matches('/');
@@ -155,7 +171,7 @@ fn parse(written: &str) -> Result<Address, String> {
 
 fn form(written: &str) -> String {
     format!(
-        "--admin {written}: the path of a socket or a URL is needed, as in /run/ringway/admin.sock \
+        "{written}: the path of a socket or a URL is needed, as in /run/ringway/admin.sock \
          or http://127.0.0.1:8404"
     )
 }
@@ -170,6 +186,7 @@ fn has_port(authority: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::File;
 
     fn tcp(authority: &str) -> Result<Address, String> {
         Ok(Address::Tcp(authority.to_owned()))
@@ -200,7 +217,15 @@ mod tests {
             "8404",
             "",
         ] {
-            assert!(parse(wrong).unwrap_err().contains("--admin"), "{wrong}");
+            let process = Process {
+                admin: Some(wrong.to_owned()),
+                token_file: None,
+                file: File::usual(),
+            };
+            let why = Target::find(&process).unwrap_err().to_string();
+            assert!(why.starts_with(&format!("--admin {wrong}: ")), "{why}");
+            let why = Target::node(wrong, None).unwrap_err().to_string();
+            assert!(why.starts_with(&format!("{wrong}: ")), "{why}");
         }
     }
 
@@ -217,7 +242,7 @@ mod tests {
     fn the_socket_of_the_file_comes_first() {
         let path = Path::new("x.toml");
         let found = |text: &str| {
-            let file: File = toml::from_str(text).unwrap();
+            let file: Written = toml::from_str(text).unwrap();
             configured(&file.admin.unwrap_or_default(), path)
         };
         // What else the file says, right or wrong, does not matter.

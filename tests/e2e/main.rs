@@ -61,6 +61,7 @@ mod logging;
 mod members;
 mod metrics;
 mod names;
+mod nodes;
 mod openapi;
 mod operators;
 mod page;
