@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::Peer;
 use super::body::JsonBody;
 use super::connection::Connection;
 use super::context::Context;
@@ -43,11 +44,12 @@ pub(super) struct Reloaded {
 
 async fn reload(
     extract::State(state): extract::State<Arc<State>>,
+    Extension(peer): Extension<Peer>,
     Extension(connection): Extension<Connection>,
     JsonBody(Nothing {}): JsonBody<Nothing>,
 ) -> Result<Json<Reloaded>, Refusal> {
     connection.allow(TIMEOUT);
-    let outcome = state.reloader.reload().await;
+    let outcome = state.reloader.reload(peer.to_string()).await;
     match outcome.result {
         Ok(warnings) => Ok(Json(Reloaded {
             version: outcome.version,

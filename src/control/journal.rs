@@ -8,85 +8,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 use tokio::sync::watch;
+
+pub use super::event::{Entry, Event, Kind, rfc3339};
+use super::recorder::Recorder;
 
 /// Events that are kept.
 pub const EVENTS_MAX: usize = 500;
 
 /// Longest text of an event in bytes; the rest is cut off.
 const TEXT_MAX: usize = 1024;
-
-/// What an event is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "EventKind")]
-pub enum Kind {
-    /// Probes took a server up or down.
-    State,
-    /// A server is left out because sessions with it failed, or takes sessions again.
-    Passive,
-    /// An operator set the administrative state of a server.
-    Admin,
-    /// An operator set the weight of a server.
-    Weight,
-    /// An operator closed sessions.
-    Sessions,
-    /// An operator added or removed a server.
-    Servers,
-    /// A backend lost its last usable server, or has one again.
-    Backend,
-    /// Servers were discovered, or cannot be.
-    Discovery,
-    /// The configuration was read again, or refused.
-    Reload,
-    /// Something that an operator should know.
-    #[default]
-    Warning,
-}
-
-/// What happened, as it is recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
-pub struct Entry {
-    /// What it is about.
-    pub kind: Kind,
-    /// `BACKEND/SERVER`, or `BACKEND` for all of it; null: neither is concerned.
-    pub server: Option<String>,
-    /// The state or weight before; may be null.
-    pub from: Option<String>,
-    /// The state or weight since; may be null.
-    pub to: Option<String>,
-    /// Why, in the words of the probe or of the operator; may be empty.
-    pub reason: String,
-    /// The operator who brought it about; null: it was none.
-    pub who: Option<String>,
-    /// The whole as a sentence: the line of the log.
-    pub text: String,
-}
-
-impl Entry {
-    /// A warning.
-    pub fn warning(text: impl Into<String>) -> Self {
-        Entry {
-            text: text.into(),
-            ..Entry::default()
-        }
-    }
-}
-
-/// An entry of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
-pub struct Event {
-    /// Grows by one with each event, and over restarts too: it begins at the milliseconds of the time.
-    pub id: u64,
-    /// When it happened; RFC 3339, UTC.
-    pub time: String,
-    /// What happened.
-    #[serde(flatten)]
-    pub entry: Entry,
-}
 
 /// The last events. Clones are the same journal.
 #[derive(Clone, Debug)]
@@ -97,6 +28,7 @@ struct Inner {
     events: Mutex<VecDeque<Arc<Event>>>,
     /// The id of the newest.
     newest: watch::Sender<u64>,
+    recorder: Recorder,
 }
 
 impl Journal {
@@ -107,7 +39,13 @@ impl Journal {
         Journal(Arc::new(Inner {
             events: Mutex::new(VecDeque::with_capacity(EVENTS_MAX)),
             newest: watch::Sender::new(before),
+            recorder: Recorder::default(),
         }))
+    }
+
+    /// What is remembered of each server, these events among it.
+    pub fn recorder(&self) -> &Recorder {
+        &self.0.recorder
     }
 
     /// Adds what happened just now.
@@ -122,8 +60,13 @@ impl Journal {
         // Under the lock, so that the order is that of the ids.
         self.0.newest.send_modify(|newest| {
             *newest += 1;
-            let id = *newest;
-            events.push_back(Arc::new(Event { id, time, entry }));
+            let event = Arc::new(Event {
+                id: *newest,
+                time,
+                entry,
+            });
+            self.0.recorder.event(&event);
+            events.push_back(event);
         });
     }
 
@@ -166,13 +109,6 @@ fn cut(text: &mut String) {
         text.truncate(end.unwrap_or(0));
         text.push('…');
     }
-}
-
-/// A time as the log shows it: RFC 3339 in UTC, to the millisecond.
-pub fn rfc3339(time: SystemTime) -> String {
-    // A clock so wrong that it has no date is shown as the beginning of 1970.
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{time:.3}")
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ pub struct ReloadResult {
 
 /// A request to the task that reloads.
 pub enum Request {
-    Reload(oneshot::Sender<ReloadResult>),
+    Reload {
+        /// Who orders it.
+        who: String,
+        done: oneshot::Sender<ReloadResult>,
+    },
     ListenerTransfer(oneshot::Sender<Result<ListenerTransfer, String>>),
 }
 
@@ -116,11 +120,11 @@ impl Reloader {
         (reloader, requests)
     }
 
-    /// Reloads, and waits until all workers use the new configuration or the reload has failed.
-    pub async fn reload(&self) -> ReloadResult {
-        let (sender, outcome) = oneshot::channel();
+    /// Reloads, as `who` orders, and waits until all workers use the new configuration or the reload has failed.
+    pub async fn reload(&self, who: String) -> ReloadResult {
+        let (done, outcome) = oneshot::channel();
         // Either fails only when the task has ended.
-        let _ = self.requests.send(Request::Reload(sender)).await;
+        let _ = self.requests.send(Request::Reload { who, done }).await;
         outcome.await.unwrap_or_else(|_| ReloadResult {
             version: self.version(),
             at: SystemTime::now(),
@@ -176,9 +180,9 @@ impl Reload {
     /// Serves requests and signals for as long as it is polled.
     pub async fn run(mut self, mut requests: Requests, mut hangup: Signal) {
         loop {
-            let request = tokio::select! {
+            let (who, done) = tokio::select! {
                 request = requests.requests.recv() => match request {
-                    Some(Request::Reload(request)) => Some(request),
+                    Some(Request::Reload { who, done }) => (who, Some(done)),
                     Some(Request::ListenerTransfer(request)) => {
                         // The requester may have given up waiting.
                         let _ = request.send(self.offer().await);
@@ -186,7 +190,7 @@ impl Reload {
                     }
                     None => return,
                 },
-                Some(()) = hangup.recv() => None,
+                Some(()) = hangup.recv() => ("SIGHUP".to_owned(), None),
             };
             let result = if let Err(reason) = self.check_adopted().await {
                 Err(reason)
@@ -202,11 +206,11 @@ impl Reload {
                 at: SystemTime::now(),
                 result,
             };
-            report(&self.journal, &outcome);
+            report(&self.journal, &outcome, who);
             requests.last.send_replace(Some(outcome.clone()));
-            if let Some(request) = request {
+            if let Some(done) = done {
                 // The requester may have given up waiting.
-                let _ = request.send(outcome);
+                let _ = done.send(outcome);
             }
         }
     }
@@ -349,7 +353,7 @@ impl Reload {
     }
 }
 
-fn report(journal: &Journal, outcome: &ReloadResult) {
+fn report(journal: &Journal, outcome: &ReloadResult, who: String) {
     let version = outcome.version;
     let text = match &outcome.result {
         Ok(warnings) => {
@@ -375,6 +379,7 @@ fn report(journal: &Journal, outcome: &ReloadResult) {
         kind: Kind::Reload,
         to: Some(version.to_string()),
         reason: reason.unwrap_or_default(),
+        who: Some(who),
         text,
         ..Entry::default()
     });

@@ -45,6 +45,8 @@ pub struct MembersChange {
     pub snapshot: Arc<Snapshot>,
     /// Index of the backend in it.
     pub backend: usize,
+    /// Whose servers have changed; `None`: servers that were leaving are forgotten.
+    pub source: Option<Source>,
     /// The new set.
     pub members: Arc<Members>,
     /// Servers that were not in the set before: new ones, and ones that were leaving.

@@ -122,7 +122,11 @@ impl Registry {
         *own = servers.into_iter().map(Arc::new).collect();
         let queue = Arc::clone(&snapshot.backends[index].queue);
         let servers = self.merge(backend, &written, &queue);
-        Ok(Some(self.change(snapshot, index, servers, &before)))
+        let change = self.change(snapshot, index, servers, &before);
+        Ok(Some(MembersChange {
+            source: Some(source),
+            ..change
+        }))
     }
 
     /// The servers of the backend of this name.
@@ -222,6 +226,7 @@ impl Registry {
         MembersChange {
             snapshot,
             backend: index,
+            source: None,
             members,
             added,
             changed,

@@ -20,6 +20,7 @@ use super::target::{Pool, Target};
 use crate::config::OnDown;
 use crate::control::journal::Journal;
 use crate::control::names::{Answer, Names};
+use crate::control::recorder::ProbeRecord;
 use crate::control::server_change::ServerChange;
 use crate::control::workers::WorkerHandles;
 use crate::logic::health::{Cause, Change, Operational};
@@ -67,7 +68,7 @@ pub struct Checker {
 }
 
 /// The id of the server, its probe, the slot that the probe had, and the result.
-type ProbeResult = (u64, Arc<Probe>, Slot, Cause);
+type ProbeResult = (u64, Arc<Probe>, Slot, ProbeRecord);
 
 impl Checker {
     /// Must be called on the health thread's runtime. The changes of operators, by
@@ -174,6 +175,7 @@ impl Checker {
                 }
                 Task::Resolve => self.look_up(id),
                 Task::Return => self.end_pause(id, now),
+                Task::Failures => self.record_later_failures(id, now),
                 Task::Weight if target.weight_due == Some(due) => {
                     target.weight_due = None;
                     self.publish(id, now);
@@ -212,8 +214,11 @@ impl Checker {
         target.probed_at = now;
         let server = Arc::clone(&target.shared);
         self.probes.spawn(async move {
+            let (began, clock) = (SystemTime::now(), std::time::Instant::now());
             let cause = probe.run(&server).await;
-            (id, probe, slot, cause)
+            let took = clock.elapsed();
+            let result = ProbeRecord { began, took, cause };
+            (id, probe, slot, result)
         });
     }
 
@@ -227,18 +232,19 @@ impl Checker {
 
     /// Takes the result of a probe.
     fn on_result(&mut self, result: Result<ProbeResult, tokio::task::JoinError>) {
-        let (id, probe, slot, cause) = match result {
+        let (id, probe, slot, result) = match result {
             Ok(result) => result,
             // An internal error says nothing about a server.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let now = self.now();
         self.limiter.end(slot);
-        self.take_result(id, &probe, cause, now);
+        self.take_result(id, &probe, result, now);
         self.begin_probes(now);
     }
 
-    fn take_result(&mut self, id: u64, probe: &Arc<Probe>, cause: Cause, now: Instant) {
+    fn take_result(&mut self, id: u64, probe: &Arc<Probe>, result: ProbeRecord, now: Instant) {
+        let cause = result.cause;
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
@@ -255,6 +261,7 @@ impl Checker {
         if std::mem::take(&mut target.awaited) {
             self.awaited -= 1;
         }
+        self.journal.recorder().probe(&target.name, result);
         let was_up = matches!(target.health.operational(), Operational::Up { .. });
         self.statuses.count_check(&target.shared, cause, was_up);
         if let Cause::Socket(_) = cause

@@ -18,6 +18,7 @@ mod limit;
 mod operator;
 mod passive;
 mod probe;
+mod recording;
 mod resolving;
 mod schedule;
 mod snapshots;

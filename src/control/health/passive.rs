@@ -14,10 +14,9 @@ impl Target {
     /// Looks at the failures that workers have counted: how many connects have failed and how many sessions have
     /// got no answer since the last time.
     pub fn see_failures(&mut self) -> [u64; 2] {
-        let failures = [&self.shared.connect_failures, &self.shared.answer_failures];
-        // A failure from now on is notified of.
-        failures.iter().for_each(|failures| failures.seen());
-        let counts = failures.map(|failures| failures.count());
+        // Before they are counted: a failure from now on is notified of.
+        self.expect_failures();
+        let counts = self.failure_counts();
         let before = std::mem::replace(&mut self.failures_seen, counts);
         [counts[0] - before[0], counts[1] - before[1]]
     }
@@ -26,6 +25,7 @@ impl Target {
 impl Checker {
     /// Sessions with a server have failed. A connect that has is verified by a probe.
     pub(super) fn report_failures(&mut self, id: u64) {
+        self.record_failures(id, self.now());
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };

@@ -61,6 +61,8 @@ pub enum Task {
     Return,
     /// Another attempt to resolve its host name.
     Resolve,
+    /// A look at the sessions that failed since the last one.
+    Failures,
 }
 
 /// All that is due, soonest first. Whoever takes something out asks the server whether it is still

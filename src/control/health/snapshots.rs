@@ -2,7 +2,7 @@
 //! the intervals of the new configuration. A new server counts as up and is probed at once. A server that is
 //! gone is forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::checker::Checker;
@@ -10,6 +10,7 @@ use super::probe::Probe;
 use super::schedule;
 use super::target::{Pool, Target};
 use crate::config::{Backend, Server};
+use crate::control::journal::Kind;
 use crate::control::server_change::ServerChange;
 use crate::logic::ejection::Ejection;
 use crate::logic::health::{CheckRules, Health, Rules};
@@ -37,6 +38,7 @@ impl Checker {
         let is_new = |member: &&Member| !targets.contains_key(&member.server.id);
         let new_count = new_count.filter(is_new).count();
         let mut new_index = 0;
+        let is_reload = self.version > 0;
         self.version = snapshot.version;
         for (index, (backend, members)) in members.iter().enumerate() {
             let shared = &snapshot.backends[index];
@@ -51,13 +53,26 @@ impl Checker {
                         let due = now + schedule::first(new_index, new_count);
                         self.add((index, backend), member, now, due);
                         new_index += usize::from(backend.health_check.is_some());
+                        if is_reload {
+                            let name = format!("{}/{}", backend.name, member.config.name);
+                            let recorder = self.journal.recorder();
+                            recorder.note(&name, Kind::Reload, "is new in the configuration");
+                        }
                     }
                 }
             }
         }
+        let recorder = self.journal.recorder();
         for gone in targets.into_values() {
             self.awaited -= usize::from(gone.awaited);
+            let text = "is not in the configuration any more";
+            recorder.note(&gone.name, Kind::Reload, text);
+            recorder.gone(&gone.name);
         }
+        let names: HashSet<&str> = (config.backends.iter())
+            .map(|backend| backend.name.as_str())
+            .collect();
+        recorder.retain_backends(|name| names.contains(name));
         let targets = &self.targets;
         self.agenda.retain(|id| targets.contains_key(&id));
         self.statuses.retain(|id| targets.contains_key(&id));
@@ -105,6 +120,7 @@ impl Checker {
                 self.apply_change(*server, change);
             }
             self.update_held(index, &change.members, now);
+            self.record_members(change);
         }
         change.publish();
         let shared = self.workers.shared();
@@ -172,7 +188,7 @@ impl Checker {
         };
         let is_checked = probe.is_some();
         let awaited = is_checked && is_resolved;
-        let target = Target {
+        let mut target = Target {
             backend: index,
             shared,
             name: format!("{}/{}", backend.name, member.config.name),
@@ -189,12 +205,16 @@ impl Checker {
             connect_failed_at: None,
             ejection: backend.passive.map(Ejection::new),
             failures_seen: [0; 2],
+            failures_recorded: [0; 2],
+            failures_due: false,
             awaited,
             held: false,
             weight_configured: member.config.weight.into(),
             weight_set: None,
             by: None,
         };
+        target.failures_recorded = target.failure_counts();
+        self.journal.recorder().present(&target.name);
         self.targets.insert(id, target);
         self.phases += usize::from(is_checked);
         self.awaited += usize::from(awaited);

@@ -43,6 +43,10 @@ pub struct Target {
     pub ejection: Option<Ejection>,
     /// How many connects had failed, and how many sessions had got no answer, when that was looked at last.
     pub failures_seen: [u64; 2],
+    /// The same, when the recorder was told of it last.
+    pub failures_recorded: [u64; 2],
+    /// The recorder will be told of further ones.
+    pub failures_due: bool,
     /// It has had no result yet.
     pub awaited: bool,
     /// It gets no sessions before its first result; see [`super::first_result`].
@@ -56,6 +60,18 @@ pub struct Target {
 }
 
 impl Target {
+    /// How many connects have failed, and how many sessions have got no answer.
+    pub fn failure_counts(&self) -> [u64; 2] {
+        let failures = [&self.shared.connect_failures, &self.shared.answer_failures];
+        failures.map(|failures| failures.count())
+    }
+
+    /// Workers notify of the next failure.
+    pub fn expect_failures(&self) {
+        let failures = [&self.shared.connect_failures, &self.shared.answer_failures];
+        failures.iter().for_each(|failures| failures.seen());
+    }
+
     /// The rules by which it is left out because of failed sessions, if it is.
     pub fn ejected_by(&self) -> Option<EjectionRules> {
         let ejection = self.ejection.as_ref();
