@@ -21,6 +21,7 @@
 //! | `csv` | `/stats.csv` |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
 //! | `members` | servers that are added and removed |
+//! | `why` | `/api/v1/servers/BACKEND/SERVER/why` |
 //! | `lookup` | servers and backends by name |
 //! | `sessions` | `/api/v1/sessions` |
 //! | `client_addresses` | `/api/v1/clients` |
@@ -66,6 +67,7 @@ mod stats;
 mod streaming;
 mod takeover;
 mod upgrade;
+mod why;
 
 #[cfg(test)]
 mod counters;
@@ -244,6 +246,7 @@ fn router(context: Context) -> Router {
         .merge(events::routes(&context))
         .merge(servers::routes(&context))
         .merge(members::routes(&context))
+        .merge(why::routes(&context))
         .merge(sessions::routes(&context))
         .merge(client_addresses::routes(&context))
         .merge(reload::routes(&context))

@@ -118,6 +118,14 @@ Examples:
   ringway events --no-follow
   ringway events --json";
 
+const WHY_EXAMPLES: &str = "\
+Examples:
+  ringway why app/web1
+  ringway why app/10.0.3.4:8080 --json
+
+What took it down or up, its last 20 health checks, the sessions that failed with it, and who ordered
+what. Of servers that are gone, the last 256 are remembered.";
+
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   ringway healthcheck
@@ -296,6 +304,19 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
         /// As JSON: the statistics of each node, and the names of what is different
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say why a server gets sessions, or gets none
+    #[command(after_help = WHY_EXAMPLES)]
+    Why {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The server
+        #[arg(value_name = "BACKEND/SERVER")]
+        server: ServerName,
+        /// As JSON: what /api/v1/servers/BACKEND/SERVER/why answers
         #[arg(long)]
         json: bool,
     },

@@ -10,6 +10,7 @@ pub use super::error::StartError;
 pub use super::health::ServerStatus;
 pub use super::journal::{Entry, Event, Journal, Kind, rfc3339};
 pub(crate) use super::owner;
+pub use super::recorder::{FailureRecord, Happened, ProbeRecord, Record};
 pub use super::refusals::refused;
 pub use super::reload::Reloader;
 pub use super::server_change::{Attribution, ServerChange};

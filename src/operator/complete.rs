@@ -79,7 +79,9 @@ fn wanted(words: &[String]) -> Option<Names> {
         ("sessions", "--frontend") => Some(Names::Frontends),
         ("kill", "--server") => Some(Names::Servers),
         (_, option) if other.contains(&option) => None,
-        ("drain" | "maint" | "ready" | "weight" | "remove" | "sessions", _) => Some(Names::Servers),
+        ("drain" | "maint" | "ready" | "weight" | "why" | "remove" | "sessions", _) => {
+            Some(Names::Servers)
+        }
         ("add", _) => Some(Names::NewServer),
         _ => None,
     }

@@ -24,6 +24,7 @@ mod table;
 mod target;
 mod top;
 mod upgrade;
+mod why;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -134,6 +135,11 @@ async fn execute(command: Command) -> Result<(), Failure> {
             token_file,
             json,
         } => nodes::show(&nodes, &backends, token_file.as_deref(), json).await,
+        Command::Why {
+            process,
+            server,
+            json,
+        } => why::show(&Client::new(&process)?, &server, json).await,
         Command::Events {
             process,
             no_follow,

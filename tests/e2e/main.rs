@@ -90,3 +90,4 @@ mod top;
 mod unix_sockets;
 mod unread;
 mod upgrade;
+mod why;

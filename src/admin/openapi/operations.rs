@@ -13,6 +13,7 @@ use super::super::reload;
 use super::super::servers::{Change, Changed};
 use super::super::sessions::{self, SessionsClosed};
 use super::super::upgrade;
+use super::super::why::Why;
 use crate::control::api;
 
 /// One method of one path.
@@ -174,6 +175,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: Some(of::<Removal>),
         answer: Answer::JsonAs("202", of::<Changed>),
         refusals: &[400, 401, 403, 404, 409, 421, 504],
+        ..BASE
+    },
+    Operation {
+        path: "/api/v1/servers/{backend}/{server}/why",
+        summary: "Why a server gets sessions, or gets none",
+        description: "What took it down or up, its last health checks, the sessions that failed with it, and who \
+                      ordered what. Of the last 256 servers that are gone, too.",
+        answer: Answer::Json(of::<Why>),
+        refusals: &[401, 404, 421],
         ..BASE
     },
     Operation {
