@@ -229,11 +229,33 @@ pub(super) struct BackendStats {
     pub redispatches: u64,
     /// How many times the backend became `DOWN`.
     pub downs: u64,
+    /// What would be if the busiest server failed; null: balancing has no server to choose.
+    pub without_busiest: Option<WithoutBusiest>,
     /// How servers are discovered; null: they are not.
     pub discovery: Option<DiscoveryStats>,
     /// In the order of the configuration file, then those that were discovered, in the order of their
     /// addresses.
     pub servers: Vec<ServerStats>,
+}
+
+/// What the servers of a backend would carry if the busiest of those that balancing chooses from failed.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct WithoutBusiest {
+    /// The name of the busiest server: the one with the most open sessions, among equals that of the greatest
+    /// weight, then the first.
+    pub server: String,
+    /// Its open sessions.
+    pub sessions: u32,
+    /// The share of the sessions that it carries, in per cent; while there is none, its share of the weights.
+    pub share_percent: f64,
+    /// How many others would carry them; 0: there is none, 1: it may be a backup.
+    pub others: usize,
+    /// The greatest share that one of the others would carry by its weight, in per cent.
+    pub others_share_percent: f64,
+    /// How many more sessions `max_sessions` of the others allows; null: it is no limit.
+    pub free: Option<u64>,
+    /// Whether the others may have the sessions of the busiest.
+    pub fits: bool,
 }
 
 /// How the servers of a backend are discovered.

@@ -12,7 +12,7 @@ use axum::{Json, Router, extract};
 use super::context::Context;
 use super::document::{
     BackendSessions, BackendStats, Checks, DiscoveryStats, FrontendStats, LastReload, Process,
-    Reload, ServerStats, Sessions, Stats, Worker, WorkerSessions,
+    Reload, ServerStats, Sessions, Stats, WithoutBusiest, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
 use super::problems;
@@ -22,10 +22,11 @@ use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
 use crate::control::api::{Active, Bound};
 use crate::control::api::{refused, rfc3339};
+use crate::logic::balance;
 use crate::logic::client_limits::ClientRefusal;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
-use crate::snapshot::{ServerShared, Snapshot};
+use crate::snapshot::{Members, ServerShared, Snapshot};
 use crate::sync::{Counter, SessionLimit, ShownAddress};
 
 /// The status of a server that was removed and has sessions.
@@ -234,9 +235,27 @@ fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
         reconnects: total(|server| server.reconnects, &forgotten.reconnects),
         redispatches: total(|server| server.redispatches, &forgotten.redispatches),
         downs: shared.queue.downs.get(),
+        without_busiest: without_busiest(&members),
         discovery: discovery(state, backend),
         servers,
     }
+}
+
+fn without_busiest(members: &Members) -> Option<WithoutBusiest> {
+    let found = balance::without_busiest(members, |index| {
+        let limit = &members.servers()[index].server.session_limit;
+        limit.max().map(|max| max.saturating_sub(limit.used()))
+    })?;
+    let percent = |share: f64| tenths(share * 100.0);
+    Some(WithoutBusiest {
+        server: members.servers()[found.busiest].config.name.clone(),
+        sessions: found.sessions,
+        share_percent: percent(found.share),
+        others: found.others,
+        others_share_percent: percent(found.others_share),
+        free: found.free,
+        fits: found.fits(),
+    })
 }
 
 fn discovery(state: &State, backend: &Backend) -> Option<DiscoveryStats> {

@@ -70,7 +70,57 @@ pub(super) fn text(stats: &Value, now: SystemTime) -> Vec<String> {
         lines.push(String::new());
     }
     lines.extend(servers(stats, now).lines());
+    let without_busiest = without_busiest(stats);
+    if !without_busiest.is_empty() {
+        lines.push(String::new());
+        lines.extend(without_busiest.lines());
+    }
     lines
+}
+
+/// What the servers of backends would carry if the busiest of them failed.
+fn without_busiest(stats: &Value) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("BACKEND", Left),
+        ("BUSIEST", Left),
+        ("SESSIONS", Right),
+        ("SHARE", Right),
+        ("WITHOUT IT", Left),
+    ]);
+    for backend in list(&stats["backends"]) {
+        let busiest = &backend["without_busiest"];
+        if busiest.is_null() {
+            continue;
+        }
+        table.row(vec![
+            word(&backend["name"]).to_owned(),
+            word(&busiest["server"]).to_owned(),
+            number(&busiest["sessions"]).to_string(),
+            percent(&busiest["share_percent"]),
+            without(busiest),
+        ]);
+    }
+    table
+}
+
+/// What would be without the busiest server of a backend.
+fn without(busiest: &Value) -> String {
+    let share = percent(&busiest["others_share_percent"]);
+    let carry = match number(&busiest["others"]) {
+        0 => return "no server is left".to_owned(),
+        1 => format!("1 other carries {share}"),
+        others => format!("{others} others carry at most {share} each"),
+    };
+    match (busiest["free"].as_u64(), busiest["fits"] == true) {
+        (None, _) => carry,
+        (Some(free), true) => format!("{carry}; max_sessions allows {free} more"),
+        (Some(free), false) => format!("{carry}, but max_sessions allows only {free} more"),
+    }
+}
+
+fn percent(value: &Value) -> String {
+    format!("{:.0} %", value.as_f64().unwrap_or_default())
 }
 
 /// How the servers of backends are discovered.
@@ -320,6 +370,25 @@ app/web3  127.0.0.1:9101  leaving, up  1m30s     2         1      -     43      
         assert!(
             text.contains("\nweb       127.0.0.1:80 [::1]:80  app "),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn what_would_be_without_the_busiest_server_is_a_sentence() {
+        let text = |others: u64, free: Option<u64>, fits: bool| {
+            without(&json!({
+                "others": others, "others_share_percent": 49.6, "free": free, "fits": fits,
+            }))
+        };
+        assert_eq!(text(0, Some(0), false), "no server is left");
+        assert_eq!(text(1, None, true), "1 other carries 50 %");
+        assert_eq!(
+            text(2, Some(7), true),
+            "2 others carry at most 50 % each; max_sessions allows 7 more"
+        );
+        assert_eq!(
+            text(2, Some(7), false),
+            "2 others carry at most 50 % each, but max_sessions allows only 7 more"
         );
     }
 

@@ -411,7 +411,7 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 /// Values that may be absent.
-const OPTIONAL: [&str; 5] = ["_us", "/discovery", "/last", "/limit", "/operator"];
+const OPTIONAL: [&str; 6] = ["_us", "/discovery", "/free", "/last", "/limit", "/operator"];
 
 /// Fails unless a value has exactly the shape of an example: the same names, the same types.
 #[track_caller]
@@ -505,6 +505,10 @@ fn the_statistics_have_the_shape_that_is_promised() {
             "active": 0, "backup": 0, "sessions_waiting": 0, "sessions": all_sessions,
             "bytes_from_clients": 0, "bytes_from_servers": 0, "connect_failures": 0, "answer_failures": 0, "retries": 0,
             "reconnects": 0, "redispatches": 0, "downs": 0, "discovery": null,
+            "without_busiest": {
+                "server": "", "sessions": 0, "share_percent": 0.0, "others": 0,
+                "others_share_percent": 0.0, "free": null, "fits": true,
+            },
             "servers": [server],
         }],
     });

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::clients::{Ending, connect, ending, round_trip};
+use crate::clients::{Ending, connect, connect_named, ending, round_trip};
 use crate::harness::{Finished, Launch, Ringway, ScratchDirectory};
 use crate::http::stats;
 use crate::servers::{RefusingPort, Server};
@@ -338,4 +338,34 @@ fn bash_completes_names_with_colons() {
     );
     let options = completed("ringway drain --w", &["drain", "--w"]);
     assert_eq!(options, ["--wait"]);
+}
+
+#[test]
+fn the_status_says_whether_the_others_could_carry_the_busiest_server() {
+    let server = Server::named("x");
+    let ringway = Setup::new()
+        .workers(1)
+        .admin()
+        .backend("balance = \"first\"")
+        .server_with("big", server.address(), "weight = 2")
+        .server_with("small", server.address(), "max_sessions = 2")
+        .start();
+    let clients: Vec<_> = (0..3).map(|_| connect_named(ringway.address())).collect();
+    let admin = format!("http://{}", ringway.admin());
+    let status = || Ringway::command(&["status", "--admin", &admin]).done();
+    let line = |text: &str| {
+        text.lines()
+            .last()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(
+        line(&status()).as_deref(),
+        Some("app big 3 100 % 1 other carries 100 %, but max_sessions allows only 2 more")
+    );
+    drop(clients);
+    eventually("it would do", || {
+        line(&status()).is_some_and(|line| {
+            line == "app big 0 67 % 1 other carries 100 %; max_sessions allows 2 more"
+        })
+    });
 }

@@ -30,6 +30,7 @@ mod random;
 mod round_robin;
 mod rules;
 mod source_hash;
+mod without_busiest;
 
 pub use algorithm::Algorithm;
 use first::First;
@@ -41,6 +42,7 @@ pub use rules::{Choice, Servers, is_full, spare};
 use rules::{Survey, survey};
 use source_hash::SourceHash;
 use std::net::IpAddr;
+pub use without_busiest::{WithoutBusiest, without_busiest};
 
 /// The algorithm of a backend, with its state.
 #[derive(Clone, Debug)]
