@@ -13,3 +13,4 @@ pub mod queues;
 pub mod session;
 pub mod time;
 pub mod timer_wheel;
+pub mod tls;
