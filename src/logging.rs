@@ -267,7 +267,8 @@ fn write_all(receiver: &Receiver<LogBatch>) {
 
 fn write_access(record: &AccessRecord, config: &Config) {
     let frontend = &config.frontends[usize::from(record.frontend)];
-    let backend = &config.backends[frontend.backend];
+    let backend = record.backend.map(|it| &config.backends[it as usize]);
+    let backend = backend.map_or("-", |backend| backend.name.as_str());
     let server = record.server.as_ref();
     let server = server.map_or("<NOSRV>", |server| server.name.as_str());
     let client = record
@@ -285,7 +286,7 @@ fn write_access(record: &AccessRecord, config: &Config) {
     let from_server = summary.bytes[Side::Server.index()];
     let text = format!(
         "{client} {} {}/{server} {wait}/{connect}/{total} {from_client}/{from_server} {code} {}",
-        frontend.name, backend.name, summary.retries
+        frontend.name, backend, summary.retries
     );
     // The fields of a line are known at compile time, so each mode has its own.
     macro_rules! line {
@@ -294,7 +295,7 @@ fn write_access(record: &AccessRecord, config: &Config) {
                 target: ACCESS,
                 client = client.as_str(),
                 frontend = frontend.name.as_str(),
-                backend = backend.name.as_str(),
+                backend = backend,
                 server = server,
                 wait_ms = wait,
                 connect_ms = connect,

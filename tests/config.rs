@@ -14,7 +14,7 @@ use std::time::Duration;
 use ringway::config::{
     self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, EjectionRules,
     ExpectBody, Family, Group, HealthCheck, HttpMode, Identity, Inspect, Listen, Literal, Loaded,
-    Mode, OnDown, OnEmpty, Report, SameSite, Sticky,
+    Mode, OnDown, OnEmpty, Report, SameSite, SessionRules, Sticky, Timeouts,
 };
 
 #[path = "config/properties.rs"]
@@ -23,8 +23,8 @@ mod properties;
 mod schema;
 
 /// How many fixtures there are: one that is lost is noticed.
-const VALID_COUNT: usize = 36;
-const INVALID_COUNT: usize = 109;
+const VALID_COUNT: usize = 37;
+const INVALID_COUNT: usize = 113;
 
 /// Stands in for name service.
 fn resolver(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -161,12 +161,12 @@ fn the_maximal_file_means_what_it_says() {
         frontend.listen[2..],
         [Listen::Descriptor(3), Listen::Systemd("web.socket".into())]
     );
-    assert_eq!(frontend.timeouts.connect.as_millis(), 500);
-    assert_eq!(frontend.timeouts.idle.as_secs(), 9_000);
-    assert_eq!(frontend.timeouts.half_closed.as_secs(), 60);
-    assert_eq!(frontend.timeouts.request.as_secs(), 7);
-    assert_eq!(frontend.timeouts.queue.as_secs(), 1);
-    assert_eq!(frontend.retries, 1);
+    assert_eq!(frontend.session.timeouts.connect.as_millis(), 500);
+    assert_eq!(frontend.session.timeouts.idle.as_secs(), 9_000);
+    assert_eq!(frontend.session.timeouts.half_closed.as_secs(), 60);
+    assert_eq!(frontend.session.timeouts.request.as_secs(), 7);
+    assert_eq!(frontend.session.timeouts.queue.as_secs(), 1);
+    assert_eq!(frontend.session.retries, 1);
     let mode = HttpMode {
         head_max: 32_768,
         inspect: Inspect::Close,
@@ -276,7 +276,7 @@ fn http_mode_and_stickiness_have_the_documented_defaults() {
         Mode::Http(HttpMode { head_max, inspect })
     };
     assert_eq!(modes, [mode(16 << 10), mode(64 << 10), mode(1 << 10)]);
-    assert_eq!(config.frontends[0].timeouts.request.as_secs(), 10);
+    assert_eq!(config.frontends[0].session.timeouts.request.as_secs(), 10);
     let [least, most, none] = &config.backends[..] else {
         panic!("{config:?}")
     };
@@ -411,13 +411,17 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.admin, None);
     let frontend = &config.frontends[0];
     assert_eq!(frontend.mode, Mode::Tcp);
-    assert_eq!(frontend.timeouts.request.as_secs(), 10);
-    assert_eq!(frontend.timeouts.connect.as_secs(), 5);
-    assert_eq!(frontend.timeouts.idle.as_secs(), 300);
-    assert_eq!(frontend.timeouts.half_closed.as_secs(), 30);
-    assert_eq!(frontend.timeouts.queue.as_secs(), 5);
+    assert_eq!(frontend.session.timeouts.request.as_secs(), 10);
+    assert_eq!(frontend.session.timeouts.connect.as_secs(), 5);
+    assert_eq!(frontend.session.timeouts.idle.as_secs(), 300);
+    assert_eq!(frontend.session.timeouts.half_closed.as_secs(), 30);
+    assert_eq!(frontend.session.timeouts.queue.as_secs(), 5);
     assert_eq!(
-        (frontend.retries, frontend.backlog, frontend.sessions_max),
+        (
+            frontend.session.retries,
+            frontend.backlog,
+            frontend.sessions_max
+        ),
         (3, 4096, None)
     );
     let backend = &config.backends[0];
@@ -437,9 +441,9 @@ fn a_backend_wins_over_a_frontend_which_wins_over_defaults() {
         .iter()
         .map(|f| {
             (
-                f.timeouts.connect.as_secs(),
-                f.timeouts.idle.as_secs(),
-                f.retries,
+                f.session.timeouts.connect.as_secs(),
+                f.session.timeouts.idle.as_secs(),
+                f.session.retries,
             )
         })
         .collect();
@@ -449,11 +453,12 @@ fn a_backend_wins_over_a_frontend_which_wins_over_defaults() {
     let queue: Vec<_> = config
         .frontends
         .iter()
-        .map(|f| f.timeouts.queue.as_secs())
+        .map(|f| f.session.timeouts.queue.as_secs())
         .collect();
     assert_eq!(queue, [9, 1]);
     assert_eq!(
         valid("queue_default").config.frontends[0]
+            .session
             .timeouts
             .queue
             .as_millis(),
@@ -469,7 +474,7 @@ fn the_order_of_the_file_is_kept() {
         .iter()
         .map(|f| (f.name.as_str(), f.backend))
         .collect();
-    assert_eq!(frontends, [("y", 1), ("b", 0)]);
+    assert_eq!(frontends, [("y", Some(1)), ("b", Some(0))]);
     let backends: Vec<_> = config.backends.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(backends, ["z", "a"]);
     let servers: Vec<_> = config.backends[0]
@@ -713,4 +718,37 @@ fn a_file_of_garbage_does_not_fill_the_screen() {
         text.ends_with("\n\nonly the first 500 are shown\n\n2000 errors"),
         "{text}"
     );
+}
+
+#[test]
+fn a_route_has_the_timeouts_of_its_backend_then_those_of_its_frontend() {
+    let config = valid("tls").config;
+    let tls = &config.frontends[0];
+    let named: Vec<String> = tls.routes.iter().map(ToString::to_string).collect();
+    let expected = [
+        "shop.example.com alpn=h2",
+        "shop.example.com",
+        "alpn=acme-tls/1",
+    ];
+    assert_eq!(named, expected);
+    let seconds = |rules: &SessionRules| {
+        let Timeouts {
+            connect,
+            idle,
+            queue,
+            tunnel,
+            ..
+        } = rules.timeouts;
+        [connect, idle, queue, tunnel].map(|time| time.as_secs())
+    };
+    // Of web: an hour; the queue is waited in for the connect timeout.
+    assert_eq!(seconds(&tls.session), [1, 3600, 1, 3600]);
+    assert_eq!(seconds(&tls.routes[0].session), [5, 420, 9, 420]);
+    assert_eq!(seconds(&tls.routes[1].session), [5, 420, 5, 7200]);
+    let retries = tls.routes.iter().map(|route| route.session.retries);
+    assert_eq!(retries.collect::<Vec<_>>(), [2, 0, 2]);
+    let [narrow, plain] = [&config.frontends[1], &config.frontends[2]];
+    assert_eq!((narrow.backend, plain.backend), (None, Some(0)));
+    assert_eq!(narrow.backends().collect::<Vec<_>>(), [1, 0]);
+    assert!(plain.routes.is_empty());
 }

@@ -163,12 +163,12 @@ pub(super) struct FrontendStats {
     /// The name of the frontend.
     pub name: String,
     /// What the frontend relays.
-    #[schemars(extend("enum" = ["tcp", "http"]))]
+    #[schemars(extend("enum" = ["tcp", "http", "tls"]))]
     pub mode: &'static str,
     /// The addresses that the frontend listens on, with the ports that the kernel chose.
     pub listen: Vec<String>,
-    /// The name of its backend.
-    pub backend: String,
+    /// The name of its backend; null: it has only those of its routes.
+    pub backend: Option<String>,
     /// `OPEN`, or `STOP` while the process stops.
     #[schemars(extend("enum" = ["OPEN", "STOP"]))]
     pub status: &'static str,

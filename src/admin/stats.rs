@@ -17,7 +17,7 @@ use super::document::{
 use super::history::{Past, Subject, sum};
 use super::problems;
 use super::state::State;
-use crate::config::{Backend, Mode, Server};
+use crate::config::{Backend, Server};
 use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
 use crate::control::api::{Active, Bound};
@@ -161,12 +161,9 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
     let total = sum(counters, |all| &all.sessions_started);
     FrontendStats {
         name: frontend.name.clone(),
-        mode: match frontend.mode {
-            Mode::Tcp => "tcp",
-            Mode::Http(_) => "http",
-        },
+        mode: frontend.mode.as_str(),
         listen: active.bound[index].iter().map(Bound::to_string).collect(),
-        backend: config.backends[frontend.backend].name.clone(),
+        backend: frontend.backend.map(|it| config.backends[it].name.clone()),
         status: if state.shared.is_stopping() {
             "STOP"
         } else {

@@ -290,8 +290,9 @@ impl Check<'_, '_> {
     /// Warns of backends that no frontend names, unless a frontend may have meant to.
     pub fn unused_backends(&mut self) {
         let all: HashSet<&str> = self.raw.backends.iter().map(|b| b.name.as_str()).collect();
-        let known = |f: &RawFrontend| Some(*all.get(f.backend.get()?.as_str())?);
-        let named: Option<HashSet<&str>> = self.raw.frontends.iter().map(known).collect();
+        let known = |field: &Field<String>| Some(*all.get(field.get()?.as_str())?);
+        let named = self.raw.frontends.iter().flat_map(RawFrontend::backends);
+        let named: Option<HashSet<&str>> = named.map(known).collect();
         let Some(named) = named.filter(|named| !named.is_empty()) else {
             return;
         };

@@ -169,7 +169,15 @@ const WORDS: &[(&[&str], Meaning)] = &[
     ),
     (
         &["ssl", "tls", "crt", "certificate", "ssl_certificate"],
-        Meaning::Said("TLS is passed on as it comes, in TCP mode"),
+        Meaning::Said(
+            "TLS is passed on as it comes; mode = \"tls\" chooses the backend by its name",
+        ),
+    ),
+    (
+        &["ssl_preread", "req_ssl_sni", "inspect_delay"],
+        Meaning::Said(
+            "write mode = \"tls\" and routes = [{ sni = [\"NAME\"], backend = \"NAME\" }] in [frontend.NAME]",
+        ),
     ),
     (
         &["acl", "http_request", "location"],

@@ -9,6 +9,7 @@ use super::defaults;
 use super::field::Field;
 use super::keepalive::Keepalive;
 use super::raw::{RawBackend, RawFrontend, RawSession};
+use super::session_rules::{SessionRules, Timeouts};
 
 /// Who a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,24 @@ impl SessionValues {
             keepalive: first(sources, |s| &s.keepalive, None),
             user_timeout: first(sources, |s| &s.user_timeout, None),
             retries: first(sources, |s| &s.retries, defaults::RETRIES),
+        }
+    }
+
+    /// The values alone.
+    pub fn rules(&self) -> SessionRules {
+        SessionRules {
+            timeouts: Timeouts {
+                connect: self.connect.value,
+                idle: self.idle.value,
+                half_closed: self.half_closed.value,
+                request: self.request.value,
+                queue: self.queue.value,
+                tunnel: self.tunnel.value,
+                max_age: self.max_age.value,
+            },
+            keepalive: self.keepalive.value,
+            user_timeout: self.user_timeout.value,
+            retries: self.retries.value,
         }
     }
 }

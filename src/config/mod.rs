@@ -9,7 +9,7 @@
 //! `schema`, `value`, `units` and `address`; `validate` and `backends` make a [`Config`] of that by
 //! `inherit`, `defaults`, `listen` and `resolve`; `error` and `render` show what went wrong, `print` and
 //! `page` what is in effect. Keys that belong together have a file of their own for all of that:
-//! `admin`, `identity`, `http_mode`, `keepalive`, `address_list`, `per_client`, `health_check`, `passive`, `discover`,
+//! `admin`, `identity`, `mode`, `http_mode`, `tls_mode`, `keepalive`, `address_list`, `per_client`, `health_check`, `passive`, `discover`,
 //! `proxy`, `sticky` with `cookie`. `reference` tells users what each key is for. A command line without a file takes
 //! the short way of `simple`; `options` has what the command line may set in either.
 
@@ -31,6 +31,7 @@ mod inherit;
 mod keepalive;
 mod listen;
 mod load;
+mod mode;
 mod name;
 mod network;
 mod options;
@@ -48,10 +49,12 @@ mod resolve;
 mod schema;
 mod section;
 mod server;
+mod session_rules;
 mod simple;
 mod sticky;
 mod suggest;
 mod syntax;
+mod tls_mode;
 mod types;
 mod units;
 mod validate;
@@ -71,11 +74,12 @@ pub use health_check::{
     CheckKind, CheckTls, Exchange, ExpectBody, HealthCheck, HttpCheck, Literal, Roots,
     StatusRanges, name_of_host,
 };
-pub use http_mode::{ForwardedFor, HttpMode, Inspect, Mode};
+pub use http_mode::{ForwardedFor, HttpMode, Inspect};
 pub use identity::{Group, Identity};
 pub use keepalive::Keepalive;
 pub use listen::{Listen, overlap};
 pub use load::{Loaded, STANDARD_INPUT, Servers, check, check_text, load, parse};
+pub use mode::Mode;
 pub use per_client::{PerClient, Period, Rate};
 pub use print::effective;
 pub use problem::{Problem, Severity};
@@ -83,6 +87,8 @@ pub use proxy::{AcceptProxy, SendProxy};
 pub use reference::{help, help_names, json_schema, man_page, rule_names};
 pub use resolve::{Resolver, system as system_resolver};
 pub use server::Server;
+pub use session_rules::{SessionRules, Timeouts};
 pub use sticky::{SameSite, Sticky};
-pub use types::{Backend, Config, Frontend, Global, Timeouts};
+pub use tls_mode::{Route, TlsMode};
+pub use types::{Backend, Config, Frontend, Global};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

@@ -85,7 +85,7 @@ impl Config {
     pub fn set_check(&mut self, path: Option<&str>) -> Result<(), Problem> {
         let is_http = |mode: &Mode| match mode {
             Mode::Http(_) => true,
-            Mode::Tcp => false,
+            Mode::Tcp | Mode::Tls(_) => false,
         };
         let path = match path {
             Some(path) => Some(parse_path(path)?),

@@ -7,9 +7,11 @@ mod backend;
 mod frontend;
 mod written;
 
+use std::collections::BTreeSet;
+
 use super::admin::RawAdmin;
 use super::page::{Page, quoted};
-use super::{Admin, Global, Loaded, format_duration};
+use super::{Admin, Frontend, Global, Loaded, Mode, format_duration};
 use backend::backend;
 use frontend::frontend;
 use written::{file, listen_host, unwritten};
@@ -17,7 +19,8 @@ use written::{file, listen_host, unwritten};
 /// The whole configuration as a file that has every value.
 ///
 /// Timeouts and retries are shown with the frontends, where they take effect: two frontends may
-/// use the same backend with different ones.
+/// use the same backend with different ones. A frontend in TLS mode may use several backends: what
+/// these set is shown with them.
 pub fn effective(loaded: &Loaded) -> String {
     let Loaded { config, raw, .. } = loaded;
     let mut page = Page::default();
@@ -28,8 +31,12 @@ pub fn effective(loaded: &Loaded) -> String {
     for (frontend, written) in config.frontends.iter().zip(&raw.frontends) {
         self::frontend(&mut page, loaded, frontend, written);
     }
-    for (backend, written) in config.backends.iter().zip(&raw.backends) {
-        self::backend(&mut page, backend, written);
+    let tls = |frontend: &&Frontend| matches!(frontend.mode, Mode::Tls(_));
+    let tls = config.frontends.iter().filter(tls);
+    let routed: BTreeSet<usize> = tls.flat_map(Frontend::backends).collect();
+    for (index, (backend, written)) in config.backends.iter().zip(&raw.backends).enumerate() {
+        let session = routed.contains(&index).then_some(&written.session);
+        self::backend(&mut page, backend, written, session);
     }
     page.into_text()
 }

@@ -15,9 +15,9 @@ use super::admin::RawAdmin;
 use super::discover::RawDiscover;
 use super::field::Field;
 use super::health_check::RawHealthCheck;
-use super::http_mode::RawMode;
 use super::identity::RawIdentity;
 use super::keepalive::Keepalive;
+use super::mode::RawMode;
 use super::passive::RawPassive;
 use super::per_client::RawPerClient;
 use super::problem::Span;
@@ -93,6 +93,16 @@ pub(super) struct RawFrontend {
     pub log_empty: Field<bool>,
     pub backlog: Field<u32>,
     pub session: RawSession,
+}
+
+impl RawFrontend {
+    /// The backends that it names: its own, unless it has routes and leaves that out, and those of its routes.
+    pub fn backends(&self) -> impl Iterator<Item = &Field<String>> {
+        let own_is_absent = matches!(self.backend, Field::Absent);
+        let own = (!own_is_absent || self.mode.tls.routes.get().is_none()).then_some(&self.backend);
+        let routes = self.mode.tls.routes().iter();
+        own.into_iter().chain(routes.map(|route| &route.backend))
+    }
 }
 
 /// `[backend.NAME]`

@@ -17,6 +17,7 @@ mod per_client;
 mod proxy;
 mod source;
 mod sticky;
+mod tls_mode;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use super::address::{RawListen, parse_listen, parse_server};
 use super::error::Diagnostics;
 use super::field::Field;
 use super::keepalive::USER_TIMEOUTS;
+use super::mode::{RawKind, RawMode};
 use super::name;
 use super::problem::{Problem, Span, shorten};
 use super::raw::{
@@ -40,7 +42,7 @@ use address_list::read_addresses;
 use admin::read_admin;
 use discover::read_discover;
 use health_check::read_health_check;
-use http_mode::read_mode;
+use http_mode::read_http_mode;
 use identity::read_identity;
 use keepalive::{read_duration_or_off, read_keepalive};
 use passive::read_passive;
@@ -48,6 +50,7 @@ use per_client::read_per_client;
 use proxy::read_accept_proxy;
 use source::read_source;
 use sticky::read_sticky;
+use tls_mode::read_tls_mode;
 
 /// Reads the tree of a whole file.
 pub(super) fn read(out: &mut Diagnostics, root: &DeTable<'_>) -> RawConfig {
@@ -201,7 +204,13 @@ fn read_frontend(out: &mut Diagnostics, named: &Named<'_, '_>) -> RawFrontend {
         span: named.span.clone(),
         listen: section.take("listen", read_listen),
         backend: section.take("backend", value::string),
-        mode: read_mode(&mut section),
+        mode: RawMode {
+            kind: section.take("mode", |out, entry| {
+                value::choice(out, entry, RawKind::NAMES)
+            }),
+            http: read_http_mode(&mut section),
+            tls: read_tls_mode(&mut section, &named.location),
+        },
         accept_proxy: section.take("accept_proxy", |out, entry| {
             read_accept_proxy(out, entry, &named.location)
         }),

@@ -14,7 +14,7 @@ use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
     AccessLog, Algorithm, Backend, Config, EngineChoice, Frontend, Global, HttpMode, Listen, Mode,
-    OnDown, SendProxy, Server, Sticky, Timeouts, defaults,
+    OnDown, SendProxy, Server, SessionRules, Sticky, defaults,
 };
 
 /// Begins an argument that names servers by DNS.
@@ -87,17 +87,15 @@ impl Config {
             mode,
             accept_proxy: None,
             forwarded_for: None,
-            backend: 0,
+            backend: Some(0),
+            routes: Vec::new(),
             sessions_max: None,
             allow: None,
             deny: None,
             per_client: None,
             log_empty: true,
             backlog: defaults::BACKLOG,
-            timeouts: Timeouts::default(),
-            keepalive: None,
-            user_timeout: None,
-            retries: defaults::RETRIES,
+            session: SessionRules::default(),
         };
         let backend = Backend {
             name: "servers".to_owned(),
@@ -134,21 +132,6 @@ impl Default for Global {
             access_log: AccessLog::Text,
             state_file: None,
             identity: None,
-        }
-    }
-}
-
-impl Default for Timeouts {
-    /// What holds when no timeout is written.
-    fn default() -> Self {
-        Self {
-            connect: defaults::CONNECT_TIMEOUT,
-            idle: defaults::IDLE_TIMEOUT,
-            half_closed: defaults::HALF_CLOSED_TIMEOUT,
-            request: defaults::REQUEST_TIMEOUT,
-            queue: defaults::CONNECT_TIMEOUT,
-            tunnel: defaults::IDLE_TIMEOUT,
-            max_age: None,
         }
     }
 }

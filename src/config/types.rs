@@ -9,14 +9,16 @@ use super::admin::Admin;
 use super::choice::{AccessLog, EngineChoice, OnDown};
 use super::discover::Discover;
 use super::health_check::HealthCheck;
-use super::http_mode::{ForwardedFor, Mode};
+use super::http_mode::ForwardedFor;
 use super::identity::Identity;
-use super::keepalive::Keepalive;
 use super::listen::Listen;
+use super::mode::Mode;
 use super::per_client::PerClient;
 use super::proxy::{AcceptProxy, SendProxy};
 use super::server::Server;
+use super::session_rules::SessionRules;
 use super::sticky::Sticky;
+use super::tls_mode::Route;
 use crate::logic::balance::Algorithm;
 use crate::logic::ejection::EjectionRules;
 
@@ -70,8 +72,11 @@ pub struct Frontend {
     pub accept_proxy: Option<AcceptProxy>,
     /// HTTP mode: how servers are told the client's address in `X-Forwarded-For`; `None`: that passes as it is.
     pub forwarded_for: Option<ForwardedFor>,
-    /// Index into [`Config::backends`].
-    pub backend: usize,
+    /// Index into [`Config::backends`]; in TLS mode that of clients that no route matches, and `None`: they are
+    /// closed.
+    pub backend: Option<usize>,
+    /// TLS mode: clients that get another backend, in the order of the file.
+    pub routes: Vec<Route>,
     /// Sessions of this frontend over all workers, at least 1; `None`: only the global limit.
     pub sessions_max: Option<u32>,
     /// Who may connect; `None`: everybody.
@@ -84,35 +89,16 @@ pub struct Frontend {
     pub log_empty: bool,
     /// Length of the kernel's accept queue of each listener, 1..=65535.
     pub backlog: u32,
-    /// The timeouts that hold for sessions of this frontend: a value of the backend wins over one
-    /// of the frontend, which wins over `[defaults]`.
-    pub timeouts: Timeouts,
-    /// When the kernel asks silent peers whether they are there; `None`: never. Found like the timeouts.
-    pub keepalive: Option<Keepalive>,
-    /// How long sent bytes may stay without an acknowledgement (`TCP_USER_TIMEOUT`); `None`: as long as the
-    /// kernel tries. Found like the timeouts.
-    pub user_timeout: Option<Duration>,
-    /// Further connect attempts after the first, 0..=100; found like the timeouts.
-    pub retries: u32,
+    /// What holds for sessions of this frontend, but for those that take a route.
+    pub session: SessionRules,
 }
 
-/// Timeouts of a session. All are positive and at most 100 days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// One connect attempt.
-    pub connect: Duration,
-    /// No byte in either direction.
-    pub idle: Duration,
-    /// One direction ended, the other idle.
-    pub half_closed: Duration,
-    /// HTTP mode: the whole head of the first request.
-    pub request: Duration,
-    /// HTTP mode: no byte in either direction, after the answer 101; when not written: the same as `idle`.
-    pub tunnel: Duration,
-    /// A session's age, from which on it is closed when it is idle; `None`: it may get as old as it likes.
-    pub max_age: Option<Duration>,
-    /// Waiting in the queue of a full server; when not written: the same as `connect`.
-    pub queue: Duration,
+impl Frontend {
+    /// Indices of the backends that it may choose, each as often as it is named; at least one.
+    pub fn backends(&self) -> impl Iterator<Item = usize> {
+        let routes = self.routes.iter().map(|route| route.backend);
+        self.backend.into_iter().chain(routes)
+    }
 }
 
 /// Section `[backend.NAME]`: a pool of servers.

@@ -3,7 +3,7 @@
 //! Missing keys, references, duplicates, host names; then the defaults. Called once the whole
 //! file was read, and only if its syntax was right: behind a broken line much only seems missing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use super::admin::{RawAdmin, validate_admin};
 use super::defaults;
 use super::error::Diagnostics;
 use super::field::Field;
-use super::http_mode::{validate_forwarded_for, validate_mode};
+use super::http_mode::validate_forwarded_for;
 use super::identity::validate_identity;
 use super::inherit::SessionValues;
 use super::listen::{admin_conflict, admin_problem, canonical};
+use super::mode::{RawKind, validate_mode};
 use super::per_client::validate_per_client;
 use super::problem::{Problem, Span, shorten};
 use super::proxy::validate_accept_proxy;
@@ -27,7 +28,8 @@ use super::read::quoted_key;
 use super::render::Lines;
 use super::resolve::{Resolver, resolve};
 use super::suggest::{one_of, suggest};
-use super::{Admin, Config, Frontend, Global, Listen, Timeouts};
+use super::tls_mode::{RawRoute, validate_conditions};
+use super::{Admin, Config, Frontend, Global, Listen, Route};
 
 /// Checks the whole file; `None` after anything was reported that leaves a hole.
 pub(super) fn validate(
@@ -123,11 +125,21 @@ impl Check<'_, '_> {
             let checked: Vec<_> = written.get_ref().iter().map(|l| self.listen(l)).collect();
             checked.into_iter().collect()
         });
-        let backend = self.referenced_backend(raw, &location);
-        let raw_backend = backend.map(|index| &self.raw.backends[index]);
-        let values = SessionValues::find(raw_backend, raw, &self.raw.defaults);
         let mode = validate_mode(self.out, &raw.mode);
-        let forwarded_for = validate_forwarded_for(self.out, &raw.mode);
+        let forwarded_for = match raw.mode.kind() {
+            Some(RawKind::Http) | None => validate_forwarded_for(self.out, &raw.mode.http),
+            Some(RawKind::Tcp | RawKind::Tls) => None,
+        };
+        let routes = self.routes(raw, &location);
+        let has_routes = !matches!(raw.mode.tls.routes, Field::Absent);
+        let backend = match (&raw.backend, has_routes) {
+            (Field::Absent, true) => Some(None),
+            (written, _) => self
+                .referenced_backend(written, &raw.span, &location)
+                .map(Some),
+        };
+        let raw_backend = backend.flatten().map(|index| &self.raw.backends[index]);
+        let values = SessionValues::find(raw_backend, raw, &self.raw.defaults);
         let accept_proxy = match raw.accept_proxy.written() {
             Some(written) => {
                 let validated = validate_accept_proxy(self.out, written.get_ref(), &location);
@@ -141,8 +153,10 @@ impl Check<'_, '_> {
         let deny = deny.map(|written| load_addresses(self.out, "deny", written));
         let per_client = raw.per_client.get();
         let per_client = per_client.map(|raw| validate_per_client(self.out, raw, &location));
-        if let Some(raw_backend) = raw_backend {
-            self.sticky_in_tcp_mode(raw, raw_backend, &location);
+        let routed = routes.iter().flatten().map(|route| route.backend);
+        let used: BTreeSet<usize> = routed.chain(backend.flatten()).collect();
+        for index in used {
+            self.sticky_without_http(raw, &self.raw.backends[index], &location);
         }
         Some(Frontend {
             name: raw.name.clone(),
@@ -154,42 +168,71 @@ impl Check<'_, '_> {
             },
             forwarded_for,
             backend: backend?,
+            routes: routes?,
             sessions_max: raw.sessions_max.get().copied(),
             allow: allow.map_or(Some(None), |list| list.map(Some))?,
             deny: deny.map_or(Some(None), |list| list.map(Some))?,
             per_client: per_client.map_or(Some(None), |limits| limits.map(Some))?,
             log_empty: *raw.log_empty.get().unwrap_or(&true),
             backlog: *raw.backlog.get().unwrap_or(&defaults::BACKLOG),
-            timeouts: Timeouts {
-                connect: values.connect.value,
-                idle: values.idle.value,
-                half_closed: values.half_closed.value,
-                request: values.request.value,
-                queue: values.queue.value,
-                tunnel: values.tunnel.value,
-                max_age: values.max_age.value,
-            },
-            keepalive: values.keepalive.value,
-            user_timeout: values.user_timeout.value,
-            retries: values.retries.value,
+            session: values.rules(),
         })
     }
 
-    /// A sticky backend needs the cookies of requests, which TCP mode does not read.
-    fn sticky_in_tcp_mode(&mut self, raw: &RawFrontend, backend: &RawBackend, location: &str) {
-        if !raw.mode.is_tcp() || backend.sticky.written().is_none() {
+    /// The routes of a frontend; `None` after one was reported.
+    fn routes(&mut self, raw: &RawFrontend, frontend: &str) -> Option<Vec<Route>> {
+        let written = raw.mode.tls.routes();
+        validate_conditions(self.out, written, self.lines, frontend);
+        let location = format!("a route of {frontend}");
+        let routes: Vec<_> = written
+            .iter()
+            .map(|route| self.route(route, raw, &location))
+            .collect();
+        routes.into_iter().collect()
+    }
+
+    fn route(&mut self, raw: &RawRoute, frontend: &RawFrontend, location: &str) -> Option<Route> {
+        let backend = self.referenced_backend(&raw.backend, &raw.span, location)?;
+        let raw_backend = Some(&self.raw.backends[backend]);
+        Some(Route {
+            conditions: raw.conditions(),
+            backend,
+            session: SessionValues::find(raw_backend, frontend, &self.raw.defaults).rules(),
+        })
+    }
+
+    /// A sticky backend needs the cookies of requests, which only HTTP mode reads.
+    fn sticky_without_http(&mut self, raw: &RawFrontend, backend: &RawBackend, location: &str) {
+        if backend.sticky.written().is_none() {
             return;
         }
         let backend = quoted_key(&backend.name);
-        let title = format!("{location} is in TCP mode, but [backend.{backend}] is sticky");
-        let cure = format!("set mode = \"http\", or remove [backend.{backend}.sticky]");
-        let mode = raw.mode.kind.written().map(Spanned::span);
-        let span = mode.unwrap_or_else(|| raw.span.clone());
+        let (mode, cure) = match raw.mode.kind() {
+            Some(RawKind::Tcp) => (
+                "TCP",
+                format!("set mode = \"http\", or remove [backend.{backend}.sticky]"),
+            ),
+            Some(RawKind::Tls) => (
+                "TLS",
+                format!(
+                    "cookies are encrypted there: remove [backend.{backend}.sticky]; balance = \
+                     \"source_hash\" keeps clients on their server"
+                ),
+            ),
+            Some(RawKind::Http) | None => return,
+        };
+        let title = format!("{location} is in {mode} mode, but [backend.{backend}] is sticky");
+        let span = raw.mode.span().unwrap_or_else(|| raw.span.clone());
         self.out.error(span, Problem::new(title, cure));
     }
 
-    /// The index of the backend that a frontend names.
-    fn referenced_backend(&mut self, raw: &RawFrontend, location: &str) -> Option<usize> {
+    /// The index of the backend that a frontend or a route names, whose section begins at `section`.
+    fn referenced_backend(
+        &mut self,
+        field: &Field<String>,
+        section: &Span,
+        location: &str,
+    ) -> Option<usize> {
         let names = || {
             self.raw
                 .backends
@@ -197,7 +240,7 @@ impl Check<'_, '_> {
                 .map(|backend| backend.name.as_str())
         };
         let example = format!("\"{}\"", shorten(names().next().unwrap_or("NAME")));
-        let name = self.required(&raw.backend, &raw.span, "backend", location, &example)?;
+        let name = self.required(field, section, "backend", location, &example)?;
         let index = names().position(|candidate| candidate == name.get_ref());
         // A section with a misspelled kind may well be the one that is meant.
         if index.is_none() && !self.raw.incomplete {

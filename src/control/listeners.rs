@@ -179,7 +179,10 @@ impl Listeners {
                 .map(|found| found.into_iter().flatten().collect())
                 .collect(),
             backlogs: frontends.clone().map(|frontend| frontend.backlog).collect(),
-            options: frontends.clone().map(socket_options).collect(),
+            options: frontends
+                .clone()
+                .map(|it| socket_options(&it.session))
+                .collect(),
             names: frontends.map(|frontend| frontend.name.clone()).collect(),
             id: opening.id,
             removed: unused,

@@ -42,6 +42,7 @@ static TOPICS: &[Topic] = topics![
     "relaying",
     "engines",
     "http-mode",
+    "tls-mode",
     "shortages",
     "limits",
     "client-rules",

@@ -22,6 +22,8 @@ pub struct AccessRecord {
     pub peer: Option<SocketAddr>,
     /// Index of the frontend.
     pub frontend: u16,
+    /// Index of its backend; `None`: none was chosen.
+    pub backend: Option<u32>,
     /// Its server, if one was chosen.
     pub server: Option<Arc<ServerShared>>,
     /// Its outcome, times and bytes.

@@ -11,7 +11,9 @@ use super::client_rules::ClientRules;
 use super::local_backend::LocalBackend;
 use super::socket_options::socket_options;
 use super::sticky::Cookie;
-use crate::config::{AcceptProxy, AccessLog, ForwardedFor, Frontend, Mode, SendProxy};
+use crate::config::{
+    AcceptProxy, AccessLog, ForwardedFor, Frontend, Mode, SendProxy, SessionRules,
+};
 use crate::io::SocketOptions;
 use crate::logic::balance::Algorithm;
 use crate::logic::network::Networks;
@@ -29,14 +31,17 @@ pub struct Route {
     pub config: ConfigIndex,
     /// Index of the frontend in it.
     pub frontend: u16,
-    /// Index of the backend in it.
+    /// Index of the backend in it. Until a ClientHello has chosen one, it is one of those that may be.
     pub backend: u32,
+    /// Index of what holds for the session in [`LocalConfig::policies`] and
+    /// [`LocalConfig::server_options`].
+    pub rules: u32,
 }
 
 /// A configuration in use, with what one worker keeps for it.
 pub struct LocalConfig {
     pub snapshot: Arc<Snapshot>,
-    /// Rules of the session's state machine, by index of the frontend.
+    /// Rules of the session's state machine: those of each frontend, then those of the routes of each.
     pub policies: Vec<Policy>,
     /// By index of the backend.
     pub backends: Vec<LocalBackend>,
@@ -54,7 +59,7 @@ pub struct LocalConfig {
     pub wants_client: Vec<bool>,
     /// Who may connect, by index of the frontend; `None`: everybody.
     pub client_rules: Vec<Option<ClientRules>>,
-    /// Options of connections to servers, by index of the frontend; `None`: those of a new socket.
+    /// Options of connections to servers, in the order of the policies; `None`: those of a new socket.
     pub server_options: Vec<Option<SocketOptions>>,
     /// Number of sessions and listeners that use it.
     users: usize,
@@ -68,10 +73,11 @@ impl LocalConfig {
             backends.map(|(backend, shared)| LocalBackend::new(shared, backend.balance, seed));
         let logged = config.global.access_log != AccessLog::Off;
         let wants_client = config.frontends.iter().map(|frontend| {
-            let backend = &config.backends[frontend.backend];
+            let mut backends = frontend.backends().map(|index| &config.backends[index]);
             logged
-                || backend.balance == Algorithm::SourceHash
-                || backend.send_proxy != SendProxy::Off
+                || backends.any(|backend| {
+                    backend.balance == Algorithm::SourceHash || backend.send_proxy != SendProxy::Off
+                })
                 || frontend.accept_proxy.is_some()
                 || frontend.forwarded_for.is_some()
         });
@@ -81,8 +87,12 @@ impl LocalConfig {
         let trust = |rules: &ForwardedFor| rules.trust.iter().copied().collect();
         let trusted =
             (config.frontends.iter()).map(|frontend| frontend.forwarded_for.as_ref().map(trust));
+        let own = config.frontends.iter().map(|it| (it, &it.session));
+        let routed = config.frontends.iter();
+        let routed = routed.flat_map(|it| it.routes.iter().map(move |route| (it, &route.session)));
+        let rules = own.chain(routed);
         LocalConfig {
-            policies: config.frontends.iter().map(policy).collect(),
+            policies: rules.clone().map(|(it, rules)| policy(it, rules)).collect(),
             backends: backends.collect(),
             cookies: (config.backends.iter())
                 .map(|backend| backend.sticky.as_ref().map(Cookie::new))
@@ -93,7 +103,7 @@ impl LocalConfig {
             proxies: proxies.collect(),
             trusted: trusted.collect(),
             wants_client: wants_client.collect(),
-            server_options: config.frontends.iter().map(server_options).collect(),
+            server_options: rules.map(|(_, rules)| server_options(rules)).collect(),
             client_rules: config.frontends.iter().map(ClientRules::of).collect(),
             users: 0,
             snapshot,
@@ -185,13 +195,14 @@ impl ConfigGenerations {
         Some(self.route(self.newest, frontend as u16))
     }
 
-    /// The route of sessions of this frontend.
+    /// The route of sessions of this frontend, unless their ClientHello chooses another one.
     pub fn route(&self, config: ConfigIndex, frontend: u16) -> Route {
-        let backend = self[config].snapshot.config.frontends[usize::from(frontend)].backend;
+        let mut backends = self[config].snapshot.config.frontends[usize::from(frontend)].backends();
         Route {
             config,
             frontend,
-            backend: backend as u32,
+            backend: backends.next().unwrap_or_default() as u32,
+            rules: frontend.into(),
         }
     }
 
@@ -233,28 +244,29 @@ impl IndexMut<ConfigIndex> for ConfigGenerations {
     }
 }
 
-fn server_options(frontend: &Frontend) -> Option<SocketOptions> {
-    let options = socket_options(frontend);
+fn server_options(rules: &SessionRules) -> Option<SocketOptions> {
+    let options = socket_options(rules);
     (!options.is_default()).then_some(options)
 }
 
-fn policy(frontend: &Frontend) -> Policy {
+fn policy(frontend: &Frontend, rules: &SessionRules) -> Policy {
+    let timeouts = &rules.timeouts;
     Policy {
         protocol: match frontend.mode {
-            Mode::Tcp => Protocol::Tcp,
+            Mode::Tcp | Mode::Tls(_) => Protocol::Tcp,
             Mode::Http(_) => Protocol::Http,
         },
         proxy_heads: frontend.accept_proxy.as_ref().map(|rules| ProxyHeads {
             required: rules.required,
             timeout: rules.timeout,
         }),
-        request_timeout: frontend.timeouts.request,
-        connect_timeout: frontend.timeouts.connect,
-        idle_timeout: frontend.timeouts.idle,
-        half_closed_timeout: frontend.timeouts.half_closed,
-        queue_timeout: frontend.timeouts.queue,
-        tunnel_timeout: frontend.timeouts.tunnel,
-        max_age: frontend.timeouts.max_age,
-        retries: frontend.retries,
+        request_timeout: timeouts.request,
+        connect_timeout: timeouts.connect,
+        idle_timeout: timeouts.idle,
+        half_closed_timeout: timeouts.half_closed,
+        queue_timeout: timeouts.queue,
+        tunnel_timeout: timeouts.tunnel,
+        max_age: timeouts.max_age,
+        retries: rules.retries,
     }
 }

@@ -69,7 +69,7 @@ impl<E: Engine> Worker<E> {
         let socket = self.engine.open(address)?;
         let Slot { route, attempt, .. } = self.sessions[slot];
         let config = &self.configs[route.config];
-        if let Some(options) = &config.server_options[usize::from(route.frontend)] {
+        if let Some(options) = &config.server_options[route.rules as usize] {
             self.engine.set_options(&socket, options);
         }
         let backend = &config.snapshot.config.backends[route.backend as usize];

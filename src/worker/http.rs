@@ -30,7 +30,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn read_response_head(&mut self, slot: usize) -> ResponseHead {
         let found = match self.mode(slot) {
             Mode::Http(mode) => self.read_response(slot, mode),
-            Mode::Tcp => None,
+            Mode::Tcp | Mode::Tls(_) => None,
         };
         debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
         // Without a chunk its send is refused, which ends the session.

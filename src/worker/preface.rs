@@ -22,7 +22,7 @@ impl<E: Engine> Worker<E> {
         let mut searched = preface.map_or(0, |preface| preface.searched);
         let decision = match self.mode(slot) {
             Mode::Http(mode) => self.read_request(slot, mode, &mut searched),
-            Mode::Tcp => None,
+            Mode::Tcp | Mode::Tls(_) => None,
         };
         debug_assert!(decision.is_some(), "no chunk, or TCP mode");
         let decision = decision.unwrap_or(PrefaceDecision::Refused(Refusal::Close));

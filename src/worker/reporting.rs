@@ -66,6 +66,7 @@ impl Reporting {
             client: entry.client,
             peer: entry.peer(),
             frontend: entry.route.frontend,
+            backend: Some(entry.route.backend),
             server: entry.server.clone().filter(|_| config.is_logged()),
             summary,
             exchange: entry.http.take().map(|http| http.exchange),

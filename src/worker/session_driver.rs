@@ -35,7 +35,7 @@ impl<E: Engine> Worker<E> {
         };
         let behind_proxy = (client.is_some() || is_unix) && config.is_proxy(route, client);
         self.generation = self.generation.wrapping_add(1);
-        let policy = &self.configs[route.config].policies[usize::from(route.frontend)];
+        let policy = &self.configs[route.config].policies[route.rules as usize];
         let slot = self.sessions.insert(Slot {
             session: match behind_proxy {
                 true => Session::behind_proxy(self.now, policy),
@@ -166,16 +166,14 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// A session with the policy of its frontend.
+/// A session with the policy of its route.
 fn session_and_policy<'a, E: Engine>(
     sessions: &'a mut Slab<Slot<E>>,
     configs: &'a ConfigGenerations,
     slot: usize,
 ) -> (&'a mut Session, &'a Policy) {
     let entry = &mut sessions[slot];
-    let Route {
-        config, frontend, ..
-    } = entry.route;
-    let policy = &configs[config].policies[usize::from(frontend)];
+    let Route { config, rules, .. } = entry.route;
+    let policy = &configs[config].policies[rules as usize];
     (&mut entry.session, policy)
 }

@@ -97,7 +97,7 @@ impl<E: Engine> Worker<E> {
     fn names<'a>(&'a self, entry: &'a Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
         let config = &self.configs[entry.route.config].snapshot.config;
         let frontend = &config.frontends[usize::from(entry.route.frontend)];
-        let backend = &config.backends[frontend.backend];
+        let backend = &config.backends[entry.route.backend as usize];
         let server = entry.server.as_ref();
         let server = server.map(|server| server.name.as_str());
         (&frontend.name, &backend.name, server)

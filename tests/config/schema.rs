@@ -23,6 +23,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health_check_interval_below_timeout",
     "server_port_zero",
     "sticky_in_tcp_mode",
+    "sticky_in_tls_mode",
     "sticky_insecure",
     "unknown_backend",
     "unknown_backend_of_many",

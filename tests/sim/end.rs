@@ -59,7 +59,7 @@ impl Story<'_> {
         match self.record.map(|record| record.summary.outcome) {
             Some(outcome) => outcome.who == TerminationCause::Age,
             // Nobody can tell.
-            None => self.frontend.timeouts.max_age.is_some(),
+            None => self.frontend.session.timeouts.max_age.is_some(),
         }
     }
 
@@ -179,12 +179,14 @@ impl<E: Simulated> Run<E> {
                 server,
                 record,
                 frontend,
-                backend: &backends[&snapshot.version][frontend.backend],
+                backend: &backends[&snapshot.version]
+                    [frontend.backend.expect("routes to one backend")],
                 settled: client.settled && self.control.changes == 0,
                 few_buffers: world.weather.buffers_max < 1_000,
             };
             match frontend.mode {
                 Mode::Http(mode) => model.check(&story, mode, &mut coverage.http),
+                Mode::Tls(_) => panic!("none is drawn"),
                 Mode::Tcp => {
                     let heads = match story.server {
                         Some(server) if world.proxied => {

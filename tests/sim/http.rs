@@ -356,7 +356,7 @@ impl Exchange<'_> {
             );
         }
         if matches!(code.as_str(), "cR" | "PR" | "CR") {
-            let most = self.story.frontend.timeouts.request + LINGER_MAX;
+            let most = self.story.frontend.session.timeouts.request + LINGER_MAX;
             let total = record.summary.total;
             assert!(total < most, "{code} after {total:?}");
         }

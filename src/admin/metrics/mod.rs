@@ -62,7 +62,7 @@ pub(super) fn text(stats: &Stats, snapshot: &Snapshot) -> String {
     let frontends = frontends.map(|frontend| {
         let labels = vec![
             ("frontend", frontend.name.as_str()),
-            ("backend", frontend.backend.as_str()),
+            ("backend", frontend.backend.as_deref().unwrap_or_default()),
         ];
         (labels, frontend)
     });
@@ -89,7 +89,7 @@ fn answers(frontends: &[FrontendStats]) -> MetricFamily {
         frontend.answers.iter().map(|(status, answers)| {
             let labels = [
                 ("frontend", frontend.name.as_str()),
-                ("backend", frontend.backend.as_str()),
+                ("backend", frontend.backend.as_deref().unwrap_or_default()),
                 ("status", &status.to_string()),
             ];
             sample(&labels, Kind::Counter, *answers as f64)

@@ -4,17 +4,22 @@ use super::super::discover::{Discover, DiscoverQuery, RawDiscover};
 use super::super::health_check::RawHealthCheck;
 use super::super::page::{Page, quoted};
 use super::super::passive::RawPassive;
-use super::super::raw::{RawBackend, RawServer};
+use super::super::raw::{RawBackend, RawServer, RawSession};
 use super::super::read::quoted_key;
 use super::super::sticky::RawSticky;
 use super::super::{
     Backend, CheckKind, EjectionRules, Exchange, ExpectBody, HealthCheck, HttpCheck, Literal,
     Server, Sticky, format_duration,
 };
-use super::written::{file, list, unwritten};
+use super::written::{duration_or_off, file, list, probes_or_off, unwritten};
 
-/// A backend with its sections and servers.
-pub(super) fn backend(page: &mut Page, backend: &Backend, written: &RawBackend) {
+/// A backend with its sections and servers, and with what it sets for sessions, if `session` is given.
+pub(super) fn backend(
+    page: &mut Page,
+    backend: &Backend,
+    written: &RawBackend,
+    session: Option<&RawSession>,
+) {
     page.header(&format!("[backend.{}]", quoted_key(&backend.name)));
     page.line(
         "balance",
@@ -35,6 +40,9 @@ pub(super) fn backend(page: &mut Page, backend: &Backend, written: &RawBackend) 
     );
     let source = (!backend.source.is_empty()).then(|| list(&backend.source));
     page.limit("source", source, "the kernel chooses");
+    if let Some(session) = session {
+        self::session(page, session);
+    }
     let check = backend.health_check.as_ref();
     let check = check.zip(written.health_check.get());
     let sticky = backend.sticky.as_ref().zip(written.sticky.get());
@@ -68,6 +76,36 @@ pub(super) fn backend(page: &mut Page, backend: &Backend, written: &RawBackend) 
     let servers = written.servers.get().map_or(&[][..], Vec::as_slice);
     for (server, written) in backend.servers.iter().zip(servers) {
         self::server(page, backend, server, written);
+    }
+}
+
+/// What a backend sets for its sessions, in every frontend.
+fn session(page: &mut Page, written: &RawSession) {
+    for (key, time) in [
+        ("connect_timeout", &written.connect),
+        ("idle_timeout", &written.idle),
+        ("half_closed_timeout", &written.half_closed),
+        ("request_timeout", &written.request),
+        ("queue_timeout", &written.queue),
+        ("tunnel_timeout", &written.tunnel),
+    ] {
+        if let Some(time) = time.get() {
+            page.line(key, quoted(format_duration(*time)), None);
+        }
+    }
+    for (key, time) in [
+        ("max_age", &written.max_age),
+        ("user_timeout", &written.user_timeout),
+    ] {
+        if let Some(time) = time.get() {
+            page.line(key, duration_or_off(*time), None);
+        }
+    }
+    if let Some(probes) = written.keepalive.get() {
+        page.line("keepalive", probes_or_off(*probes), None);
+    }
+    if let Some(retries) = written.retries.get() {
+        page.line("retries", retries, None);
     }
 }
 

@@ -1,22 +1,20 @@
 //! `[frontend.NAME]` and its sections, with all timeouts.
 
-use std::time::Duration;
-
 use toml::Spanned;
 
 use super::super::address::RawListen;
 use super::super::field::Field;
 use super::super::inherit::{Origin, SessionValues};
-use super::super::keepalive::OFF;
 use super::super::page::{DEFAULT, Page, quoted};
 use super::super::per_client::RawPerClient;
 use super::super::proxy::RawAcceptProxy;
 use super::super::raw::RawFrontend;
 use super::super::read::quoted_key;
 use super::super::{
-    AcceptProxy, Frontend, Keepalive, Loaded, Mode, PerClient, format_duration, format_size,
+    AcceptProxy, Backend, Frontend, Loaded, Mode, PerClient, Route, format_duration, format_size,
 };
-use super::written::{list, listen_host, unwritten};
+use super::written::{duration_or_off, list, listen_host, probes_or_off, unwritten};
+use crate::logic::tls::Conditions;
 
 /// A frontend with its sections.
 pub(super) fn frontend(
@@ -25,30 +23,41 @@ pub(super) fn frontend(
     frontend: &Frontend,
     written: &RawFrontend,
 ) {
-    let raw_backend = loaded.raw.backends.get(frontend.backend);
-    let backend = loaded
-        .config
-        .backends
-        .get(frontend.backend)
-        .map_or("", |b| b.name.as_str());
+    let backends = &loaded.config.backends;
+    let backend = frontend.backend.map(|index| backends[index].name.as_str());
     page.header(&format!("[frontend.{}]", quoted_key(&frontend.name)));
     page.line("listen", list(&frontend.listen), resolved(&written.listen));
     let mode = &written.mode;
     page.line("mode", quoted(frontend.mode), unwritten(&mode.kind));
     if let Mode::Http(http) = frontend.mode {
         let head_max = quoted(format_size(u64::from(http.head_max)));
-        page.line("head_max", head_max, unwritten(&mode.head_max));
-        page.line("inspect", quoted(http.inspect), unwritten(&mode.inspect));
+        page.line("head_max", head_max, unwritten(&mode.http.head_max));
+        page.line(
+            "inspect",
+            quoted(http.inspect),
+            unwritten(&mode.http.inspect),
+        );
         let forwarded_for = frontend.forwarded_for.as_ref();
         page.line(
             "forwarded_for",
             forwarded_for.is_some(),
-            unwritten(&mode.forwarded_for),
+            unwritten(&mode.http.forwarded_for),
         );
         let trust = forwarded_for.filter(|rules| !rules.trust.is_empty());
         page.limit("trust", trust.map(|rules| list(&rules.trust)), "none");
     }
-    page.line("backend", quoted(backend), None);
+    page.limit(
+        "backend",
+        backend.map(quoted),
+        "none, clients without a route are closed",
+    );
+    if let Mode::Tls(tls) = frontend.mode {
+        let hello_timeout = quoted(format_duration(tls.hello_timeout));
+        let comment = unwritten(&mode.tls.hello_timeout);
+        page.line("hello_timeout", hello_timeout, comment);
+        let routes = (!frontend.routes.is_empty()).then(|| routes(backends, &frontend.routes));
+        page.limit("routes", routes, "none, all clients get `backend`");
+    }
     page.limit(
         "max_sessions",
         frontend.sessions_max,
@@ -62,17 +71,19 @@ pub(super) fn frontend(
     page.line("log_empty", frontend.log_empty, log_empty);
     page.line("backlog", frontend.backlog, unwritten(&written.backlog));
 
+    // Sessions of several backends may have different ones: those of a backend are printed with it.
+    let raw_backend = match frontend.mode {
+        Mode::Tcp | Mode::Http(_) => frontend.backend.and_then(|it| loaded.raw.backends.get(it)),
+        Mode::Tls(_) => None,
+    };
     let origin = |origin| match origin {
         Origin::Frontend => None,
-        Origin::Backend => Some(format!("from [backend.{}]", quoted_key(backend))),
+        Origin::Backend => backend.map(|it| format!("from [backend.{}]", quoted_key(it))),
         Origin::Defaults => Some("from [defaults]".to_owned()),
         Origin::BuiltIn => Some(DEFAULT.to_owned()),
     };
     let values = SessionValues::find(raw_backend, written, &loaded.raw.defaults);
     let time = |time| quoted(format_duration(time));
-    let time_or_off = |limit: Option<Duration>| limit.map_or_else(|| quoted(OFF), time);
-    let keepalive =
-        |probes: Option<Keepalive>| probes.map_or_else(|| quoted(OFF), |probes| probes.to_string());
     for (key, inherited) in [
         ("connect_timeout", values.connect.map(time)),
         ("idle_timeout", values.idle.map(time)),
@@ -80,12 +91,20 @@ pub(super) fn frontend(
         ("request_timeout", values.request.map(time)),
         ("queue_timeout", values.queue.map(time)),
         ("tunnel_timeout", values.tunnel.map(time)),
-        ("max_age", values.max_age.map(time_or_off)),
-        ("user_timeout", values.user_timeout.map(time_or_off)),
-        ("keepalive", values.keepalive.map(keepalive)),
+        ("max_age", values.max_age.map(duration_or_off)),
+        ("user_timeout", values.user_timeout.map(duration_or_off)),
+        ("keepalive", values.keepalive.map(probes_or_off)),
         ("retries", values.retries.map(|count| count.to_string())),
     ] {
-        page.line(key, inherited.value, origin(inherited.origin));
+        match (key, frontend.mode, inherited.origin) {
+            ("queue_timeout", Mode::Tls(_), Origin::BuiltIn) => {
+                page.absent(key, "the connect_timeout");
+            }
+            ("tunnel_timeout", Mode::Tls(_), Origin::BuiltIn) => {
+                page.absent(key, "the idle_timeout");
+            }
+            _ => page.line(key, inherited.value, origin(inherited.origin)),
+        }
     }
     let limits = frontend.per_client.as_ref();
     let limits = limits.zip(written.per_client.get());
@@ -100,6 +119,26 @@ pub(super) fn frontend(
     if let Some((limits, written)) = limits {
         per_client(page, &frontend.name, limits, written);
     }
+}
+
+fn routes(backends: &[Backend], routes: &[Route]) -> String {
+    let route = |route: &Route| {
+        let Conditions { names, protocols } = &route.conditions;
+        let backend = quoted(&backends[route.backend].name);
+        let mut text = String::from("{ ");
+        if !names.is_empty() {
+            text += &format!("sni = {}, ", list(names));
+        }
+        if !protocols.is_empty() {
+            text += &format!("alpn = {}, ", list(protocols));
+        }
+        text + &format!("backend = {backend} }}")
+    };
+    let routes: String = routes
+        .iter()
+        .map(|it| format!("  {},\n", route(it)))
+        .collect();
+    format!("[\n{routes}]")
 }
 
 fn accept_proxy_section(

@@ -1,16 +1,13 @@
-//! Reads the keys of a frontend that say what it relays.
+//! Reads the keys of HTTP mode.
 
-use super::super::http_mode::{HEAD_SIZES, Inspect, RawKind, RawMode};
+use super::super::http_mode::{HEAD_SIZES, Inspect, RawHttpMode};
 use super::super::section::Section;
 use super::super::value::{self};
 use super::networks::read_networks;
 
 /// Reads the keys out of the section of a frontend.
-pub(super) fn read_mode(section: &mut Section<'_, '_, '_>) -> RawMode {
-    RawMode {
-        kind: section.take("mode", |out, entry| {
-            value::choice(out, entry, RawKind::NAMES)
-        }),
+pub(super) fn read_http_mode(section: &mut Section<'_, '_, '_>) -> RawHttpMode {
+    RawHttpMode {
         head_max: section.take("head_max", |out, entry| {
             value::size(out, entry, HEAD_SIZES).and_then(|bytes| u32::try_from(bytes).ok())
         }),

@@ -24,6 +24,8 @@ pub enum Kind {
     Frontend,
     /// `[frontend.NAME.accept_proxy]`
     AcceptProxy,
+    /// One entry of `routes`.
+    Route,
     /// `[frontend.NAME.per_client]`
     PerClient,
     /// `[backend.NAME]`

@@ -1,9 +1,11 @@
 //! The keys of `[frontend.NAME]`.
 
-use super::super::http_mode::{HEAD_SIZES, HttpMode, Inspect, RawKind};
+use super::super::http_mode::{HEAD_SIZES, HttpMode, Inspect};
+use super::super::mode::RawKind;
 use super::super::page::quoted;
+use super::super::tls_mode::{ROUTES_MAX, TlsMode};
 use super::super::{defaults, format_size};
-use super::entry::{Default, Key, Kind, Section, Text, Value, whole, words};
+use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
 pub(super) const SECTION: Section = Section {
     kind: Kind::Frontend,
@@ -12,7 +14,7 @@ pub(super) const SECTION: Section = Section {
     about: "Where clients connect. At least one frontend is needed.",
     keys: KEYS,
     also: Some(Kind::Defaults),
-    one_needed: &[],
+    one_needed: &["backend", "routes"],
 };
 
 /// An address, `fd:N`, `systemd:NAME` or `unix:PATH`.
@@ -26,6 +28,9 @@ const ADDRESSES: Text =
 
 /// What the keys of HTTP mode need.
 const HTTP: Option<(&str, &str)> = Some(("mode", "http"));
+
+/// What the keys of TLS mode need.
+const TLS: Option<(&str, &str)> = Some(("mode", "tls"));
 
 const KEYS: &[Key] = &[
     Key {
@@ -43,7 +48,10 @@ const KEYS: &[Key] = &[
     Key {
         name: "backend",
         value: Value::Text(Text::NAME),
-        meaning: "The name of the backend that serves these clients.",
+        meaning: "The name of the backend that serves these clients; in TLS mode, those that no route matches.",
+        default: Default::Words(
+            "none; it may be left out in TLS mode with `routes`: clients without a route are closed",
+        ),
         bounds: "a [backend.NAME] of the file",
         example: "\"app\"",
         ..Key::BASE
@@ -51,8 +59,8 @@ const KEYS: &[Key] = &[
     Key {
         name: "mode",
         value: Value::Choice(|| words(RawKind::NAMES)),
-        meaning: "What is relayed: bytes, or HTTP/1 of which the first request and its answer are \
-                  read.",
+        meaning: "What is relayed: bytes; HTTP/1, of which the first request and its answer are read; or \
+                  TLS, of which only the ClientHello is read.",
         default: Default::Value(|| quoted("tcp")),
         example: "\"http\"",
         ..Key::BASE
@@ -96,6 +104,25 @@ const KEYS: &[Key] = &[
         bounds: "at least one address or network; needs `forwarded_for = true`",
         only_with: HTTP,
         example: "[\"10.0.0.0/8\"]",
+        ..Key::BASE
+    },
+    Key {
+        name: "hello_timeout",
+        value: Value::Duration(defaults::TIMEOUTS),
+        meaning: "In TLS mode, how long a whole ClientHello may take to come.",
+        default: Default::Value(|| duration(TlsMode::default().hello_timeout)),
+        only_with: TLS,
+        example: "\"3s\"",
+        ..Key::BASE
+    },
+    Key {
+        name: "routes",
+        value: Value::Tables(Kind::Route, ROUTES_MAX),
+        meaning: "In TLS mode, clients that get another backend, by the name and the protocols that they \
+                  ask for.",
+        default: Default::Words("none: all clients get `backend`"),
+        only_with: TLS,
+        example: "[{ sni = [\"shop.example.com\"], backend = \"app\" }]",
         ..Key::BASE
     },
     Key {

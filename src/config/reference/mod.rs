@@ -5,7 +5,7 @@
 //! `ringway help KEY` (`help`), the manual page ringway.toml(5) (`man`) and the JSON Schema for
 //! editors (`json_schema`). A key is documented by one entry in the file of its section; bounds and
 //! defaults are the constants that the readers use. The readers are in `read` and in the files of
-//! `admin`, `http_mode`, `address_list`, `per_client`, `health_check`, `passive`, `discover`, `proxy` and `sticky`.
+//! `admin`, `http_mode`, `address_list`, `per_client`, `health_check`, `passive`, `discover`, `proxy`, `tls_mode` and `sticky`.
 
 mod admin;
 mod backend;
@@ -22,6 +22,7 @@ mod man;
 mod passive;
 mod per_client;
 mod proxy;
+mod route;
 mod rules;
 mod sections;
 mod server;

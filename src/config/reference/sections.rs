@@ -3,7 +3,7 @@
 use super::entry::{Default, Key, Kind, Section, Value};
 use super::{
     admin, backend, check_tls, discover, frontend, global, health_check, keepalive, passive,
-    per_client, proxy, server, session, sticky,
+    per_client, proxy, route, server, session, sticky,
 };
 
 /// The sections, in the order of the manual page; the first is the file itself.
@@ -24,6 +24,7 @@ static SECTIONS: &[Section] = &[
     session::SECTION,
     frontend::SECTION,
     proxy::SECTION,
+    route::SECTION,
     per_client::SECTION,
     backend::SECTION,
     server::SECTION,

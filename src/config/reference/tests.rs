@@ -23,6 +23,10 @@ listen = ["127.0.0.1:8080"]
 backend = "app"
 mode = "http"
 accept_proxy = { from = ["10.0.0.9"] }
+[frontend.tls]
+listen = ["127.0.0.1:8443"]
+mode = "tls"
+routes = [{ sni = ["a.example"], alpn = ["h2"], backend = "app" }]
 [frontend.web.per_client]
 max_sessions = 5
 rate = "50/s"
@@ -55,6 +59,7 @@ fn table(root: &mut Table, kind: Kind) -> &mut Table {
         Kind::Defaults => &["defaults"],
         Kind::Frontend => &["frontend", "web"],
         Kind::AcceptProxy => &["frontend", "web", "accept_proxy"],
+        Kind::Route => &["frontend", "tls", "routes"],
         Kind::Keepalive => &["frontend", "web", "keepalive"],
         Kind::PerClient => &["frontend", "web", "per_client"],
         Kind::Backend => &["backend", "app"],
@@ -79,6 +84,9 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     if section.kind != Kind::Sticky {
         // A sticky backend is for HTTP only.
         table(&mut root, Kind::Backend).remove("sticky");
+    } else {
+        let frontends = root.get_mut("frontend").and_then(Toml::as_table_mut);
+        frontends.expect("a table").remove("tls");
     }
     if section.kind == Kind::Keepalive {
         // Not in all tests: it wins over that of [defaults].
@@ -90,11 +98,21 @@ fn load_with(section: &Section, key: &Key, value: Option<&str>) -> Option<Loaded
     if key.only_with == Some(("type", "tcp")) {
         table.remove("type");
     }
+    if key.only_with == Some(("mode", "tls")) {
+        table.insert("mode".to_owned(), "tls".into());
+    }
     // Exactly one of two is written, and certificates are verified by a name.
     match (section.kind, key.name, value) {
         (Kind::CheckTls, "sni", None) => drop(table.remove("ca")),
         (Kind::Discover, "srv", Some(_)) => drop(table.remove("dns")),
         (Kind::Discover, "dns", None) => drop(table.insert("srv".to_owned(), "_a._tcp.b".into())),
+        (Kind::Frontend, "backend", None) => {
+            let routes: Table = r#"v = [{ sni = ["a.example"], backend = "app" }]"#
+                .parse()
+                .expect("TOML");
+            table.insert("mode".to_owned(), "tls".into());
+            table.insert("routes".to_owned(), routes["v"].clone());
+        }
         // They need others.
         (Kind::Frontend, "forwarded_for", Some(_)) => {
             table.insert("inspect".to_owned(), "close".into());
@@ -142,6 +160,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         Kind::Defaults,
         Kind::Frontend,
         Kind::AcceptProxy,
+        Kind::Route,
         Kind::Keepalive,
         Kind::PerClient,
         Kind::Backend,
@@ -160,7 +179,7 @@ fn every_kind_has_a_section_without_a_key_twice() {
         names.dedup();
         assert_eq!(names.len(), count, "{}", section.title);
     }
-    assert_eq!(sections().count(), 15);
+    assert_eq!(sections().count(), 16);
 }
 
 #[test]
