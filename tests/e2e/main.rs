@@ -28,6 +28,7 @@ mod admin_access;
 mod admin_actions;
 mod admin_events;
 mod admin_sessions;
+mod agreement;
 mod broken_peers;
 mod buffers;
 mod check;
