@@ -30,6 +30,12 @@ pub(super) fn unknown_backend(snapshot: &Snapshot, backend: &str) -> Refusal {
     unknown("backend", backend, backends.map(|it| it.name.clone()))
 }
 
+/// Refuses the name of a frontend.
+pub(super) fn unknown_frontend(snapshot: &Snapshot, frontend: &str) -> Refusal {
+    let frontends = snapshot.config.frontends.iter();
+    unknown("frontend", frontend, frontends.map(|it| it.name.clone()))
+}
+
 /// Refuses a name that is none of these.
 fn unknown(kind: &str, wanted: &str, names: impl Iterator<Item = String>) -> Refusal {
     Refusal::not_found(near::unknown(kind, wanted, names, "/api/v1/stats"))

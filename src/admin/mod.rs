@@ -21,6 +21,7 @@
 //! | `csv` | `/stats.csv` |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
 //! | `members` | servers that are added and removed |
+//! | `explain` | `/api/v1/explain` |
 //! | `why` | `/api/v1/servers/BACKEND/SERVER/why` |
 //! | `lookup` | servers and backends by name |
 //! | `sessions` | `/api/v1/sessions` |
@@ -44,6 +45,7 @@ mod csv;
 mod document;
 mod error;
 mod events;
+mod explain;
 mod feed;
 mod history;
 mod hour;
@@ -247,6 +249,7 @@ fn router(context: Context) -> Router {
         .merge(servers::routes(&context))
         .merge(members::routes(&context))
         .merge(why::routes(&context))
+        .merge(explain::routes(&context))
         .merge(sessions::routes(&context))
         .merge(client_addresses::routes(&context))
         .merge(reload::routes(&context))

@@ -164,7 +164,7 @@ fn gone(record: &Record, name: &str) -> String {
 
 /// Whether a server gets sessions, and why, in words that follow its name. `is_open`: workers may choose it, be it
 /// by a cookie.
-fn verdict(server: &ServerStats, is_open: bool, now: SystemTime) -> String {
+pub(super) fn verdict(server: &ServerStats, is_open: bool, now: SystemTime) -> String {
     const NONE: &str = "gets no new sessions";
     const STICKY: &str = "gets no new sessions but those that a cookie leads there";
     let age = now.duration_since(server.changed).unwrap_or_default();

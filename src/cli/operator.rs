@@ -126,6 +126,14 @@ Examples:
 What took it down or up, its last 20 health checks, the sessions that failed with it, and who ordered
 what. Of servers that are gone, the last 256 are remembered.";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  ringway explain 10.0.0.7
+  ringway explain 10.0.0.7 --frontend web --cookie web1
+  ringway explain 2001:db8::7 --frontend web --json
+
+As it is now: nothing is taken or counted, and the next connection gets what it would have got.";
+
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   ringway healthcheck
@@ -317,6 +325,25 @@ pub enum Command {
         #[arg(value_name = "BACKEND/SERVER")]
         server: ServerName,
         /// As JSON: what /api/v1/servers/BACKEND/SERVER/why answers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which rules a new connection of a client would meet, and which server it would get
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The process
+        #[command(flatten)]
+        process: Process,
+        /// The address of the client
+        #[arg(value_name = "ADDRESS")]
+        client: IpAddr,
+        /// The frontend that it connects to; it may be left out if there is only one
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        frontend: Option<String>,
+        /// The value of the sticky cookie that it sends
+        #[arg(long, value_name = "VALUE")]
+        cookie: Option<String>,
+        /// As JSON: what /api/v1/explain answers
         #[arg(long)]
         json: bool,
     },

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::network::Network;
+use super::network::{Network, Networks};
 use super::time::Instant;
 
 /// Why a connection was refused for its client's address.
@@ -78,6 +78,27 @@ impl RateLimit {
     }
 }
 
+/// Whether the lists of a frontend let a client with this address in, or one without an address: `deny` wins over
+/// `allow`, and without `allow` everybody else may come.
+///
+/// # Errors
+///
+/// Which list is against it.
+pub fn check_lists(
+    allow: Option<&Networks>,
+    deny: Option<&Networks>,
+    client: Option<IpAddr>,
+) -> Result<(), ClientRefusal> {
+    let is_in = |list: &Networks| client.is_some_and(|client| list.contains(client));
+    if deny.is_some_and(is_in) {
+        return Err(ClientRefusal::Denied);
+    }
+    match allow {
+        Some(allow) if !is_in(allow) => Err(ClientRefusal::NotAllowed),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The limits of each client of a frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -92,6 +113,27 @@ pub struct ClientLimits {
 }
 
 impl ClientLimits {
+    /// Decides on one more session of a client that has `sessions` open. `due` is kept for it: see
+    /// [`RateLimit::admit`].
+    ///
+    /// # Errors
+    ///
+    /// Which limit it has reached.
+    pub fn admit(
+        &self,
+        sessions: u32,
+        due: &mut Instant,
+        now: Instant,
+    ) -> Result<(), ClientRefusal> {
+        if self.sessions_max.is_some_and(|max| sessions >= max) {
+            return Err(ClientRefusal::Sessions);
+        }
+        match self.rate {
+            Some(rate) if !rate.admit(due, now) => Err(ClientRefusal::Rate),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The address that the client with this one is counted by: its first bits, the others cleared. IPv4-mapped
     /// addresses count as IPv4.
     pub fn client(&self, address: IpAddr) -> IpAddr {

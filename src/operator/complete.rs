@@ -76,7 +76,7 @@ fn wanted(words: &[String]) -> Option<Names> {
         ("drain" | "maint" | "ready" | "status" | "sessions" | "nodes", "--backend") => {
             Some(Names::Backends)
         }
-        ("sessions", "--frontend") => Some(Names::Frontends),
+        ("sessions" | "explain", "--frontend") => Some(Names::Frontends),
         ("kill", "--server") => Some(Names::Servers),
         (_, option) if other.contains(&option) => None,
         ("drain" | "maint" | "ready" | "weight" | "why" | "remove" | "sessions", _) => {

@@ -12,6 +12,7 @@ mod complete;
 mod document;
 mod each_node;
 mod events;
+mod explain;
 mod names;
 mod nodes;
 mod output;
@@ -135,6 +136,20 @@ async fn execute(command: Command) -> Result<(), Failure> {
             token_file,
             json,
         } => nodes::show(&nodes, &backends, token_file.as_deref(), json).await,
+        Command::Explain {
+            process,
+            client,
+            frontend,
+            cookie,
+            json,
+        } => {
+            let wanted = explain::Wanted {
+                client,
+                frontend,
+                cookie,
+            };
+            explain::show(&Client::new(&process)?, &wanted, json).await
+        }
         Command::Why {
             process,
             server,

@@ -181,6 +181,38 @@ impl ClientTable {
         limits: &ClientLimits,
         now: Instant,
     ) -> Result<ClientPlace, ClientRefusal> {
+        let (key, hash, part) = self.find(frontend, address, limits);
+        let mut locked = lock(&self.parts()[part]);
+        let number = locked.find_or_insert(&key, hash, |key| self.hash(key));
+        locked.admit(number, limits, now)?;
+        Ok(ClientPlace::new(part, number))
+    }
+
+    /// How many sessions the client with this address has open, and what would be decided on one more. Nothing is
+    /// counted.
+    pub fn look(
+        &self,
+        frontend: u64,
+        address: IpAddr,
+        limits: &ClientLimits,
+        now: Instant,
+    ) -> (u32, Result<(), ClientRefusal>) {
+        let (key, hash, part) = self.find(frontend, address, limits);
+        let parts = self.parts.get();
+        let (sessions, mut due) = parts.map_or((0, Instant::ZERO), |parts| {
+            let part = lock(&parts[part]);
+            let is_it = |number: &u32| part.clients[*number as usize].key == key;
+            let number = part.index.find(hash, is_it);
+            number.map_or((0, Instant::ZERO), |number| {
+                let client = &part.clients[*number as usize];
+                (client.sessions, client.due)
+            })
+        });
+        (sessions, limits.admit(sessions, &mut due, now))
+    }
+
+    /// The key of a client, the hash of that, and the part of the table.
+    fn find(&self, frontend: u64, address: IpAddr, limits: &ClientLimits) -> (Key, u64, usize) {
         let address = match limits.client(address) {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
@@ -191,11 +223,7 @@ impl ClientTable {
         };
         let hash = self.hash(&key);
         // The table within the part uses other bits.
-        let part = (hash >> 20) as usize % PARTS;
-        let mut locked = lock(&self.parts()[part]);
-        let number = locked.find_or_insert(&key, hash, |key| self.hash(key));
-        locked.admit(number, limits, now)?;
-        Ok(ClientPlace::new(part, number))
+        (key, hash, (hash >> 20) as usize % PARTS)
     }
 
     /// Gives back an open session: it has ended.
@@ -301,18 +329,7 @@ impl Part {
         now: Instant,
     ) -> Result<(), ClientRefusal> {
         let client = &mut self.clients[number as usize];
-        let sessions_max = limits.sessions_max.unwrap_or(u32::MAX);
-        let refused = if client.sessions >= sessions_max {
-            Some(ClientRefusal::Sessions)
-        } else if limits
-            .rate
-            .is_some_and(|rate| !rate.admit(&mut client.due, now))
-        {
-            Some(ClientRefusal::Rate)
-        } else {
-            None
-        };
-        if let Some(refusal) = refused {
+        if let Err(refusal) = limits.admit(client.sessions, &mut client.due, now) {
             let count = &mut client.refused[usize::from(refusal == ClientRefusal::Sessions)];
             *count = count.saturating_add(1);
             if client.sessions == 0 {
@@ -404,6 +421,19 @@ mod tests {
         let mut records = Vec::new();
         table.for_each(|record| records.push(record));
         records
+    }
+
+    #[test]
+    fn a_look_decides_and_counts_nothing() {
+        let table = ClientTable::default();
+        let look = |now| table.look(1, ip(7), &LIMITS, at(now));
+        assert_eq!(look(1), (0, Ok(())));
+        assert_eq!(table.counts(), ClientCounts::default());
+        let places = [2, 3].map(|now| table.admit(1, ip(7), &LIMITS, at(now)).unwrap());
+        assert_eq!(look(4), (2, Err(ClientRefusal::Sessions)));
+        assert_eq!(records(&table)[0].refused_total(), 0);
+        places.into_iter().for_each(|place| table.release(place));
+        assert_eq!(look(5), (0, Ok(())));
     }
 
     #[test]

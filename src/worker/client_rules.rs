@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::{AddressList, Frontend};
-use crate::logic::client_limits::{ClientLimits, ClientRefusal};
+use crate::logic::client_limits::{ClientLimits, ClientRefusal, check_lists};
 use crate::logic::network::Networks;
 
 /// Who may connect to a frontend.
@@ -37,13 +37,6 @@ impl ClientRules {
 
     /// Whether the lists let a client with this address in, or one without an address.
     pub fn check_lists(&self, client: Option<IpAddr>) -> Result<(), ClientRefusal> {
-        let is_in = |list: &Networks| client.is_some_and(|client| list.contains(client));
-        if self.deny.as_ref().is_some_and(|deny| is_in(deny)) {
-            return Err(ClientRefusal::Denied);
-        }
-        match &self.allow {
-            Some(allow) if !is_in(allow) => Err(ClientRefusal::NotAllowed),
-            Some(_) | None => Ok(()),
-        }
+        check_lists(self.allow.as_deref(), self.deny.as_deref(), client)
     }
 }

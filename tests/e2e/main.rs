@@ -38,6 +38,7 @@ mod commands;
 mod container;
 mod discovery;
 mod engine;
+mod explain;
 mod first_answer;
 mod flags;
 mod half_closed;

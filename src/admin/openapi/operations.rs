@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::super::client_addresses::{self, Clients};
 use super::super::document::Stats;
 use super::super::events::{self, Events};
+use super::super::explain::{self, Explanation};
 use super::super::hours;
 use super::super::members::{NewServer, Removal};
 use super::super::reload;
@@ -205,6 +206,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: Some(of::<client_addresses::Wanted>),
         answer: Answer::Json(of::<Clients>),
         refusals: &[400, 401, 421],
+        ..BASE
+    },
+    Operation {
+        path: "/api/v1/explain",
+        summary: "Which rules a new connection would meet, and which server it would get",
+        description: "As it is now: nothing is taken or counted.",
+        query: Some(of::<explain::Wanted>),
+        answer: Answer::Json(of::<Explanation>),
+        refusals: &[400, 401, 404, 421],
         ..BASE
     },
     Operation {

@@ -21,6 +21,7 @@
 //! what holds for all.
 
 mod algorithm;
+mod candidates;
 mod first;
 mod generator;
 mod least_conn;
@@ -33,6 +34,7 @@ mod source_hash;
 mod without_busiest;
 
 pub use algorithm::Algorithm;
+pub use candidates::{Candidates, Obstacle, obstacle};
 use first::First;
 use generator::Generator;
 use least_conn::LeastConn;
