@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use super::backend::{BackendShared, Member, Members};
+use super::backend::BackendShared;
+use super::members::{Member, Members};
 
 /// Where servers come from that the configuration does not have. Of servers with the same name in one backend,
 /// the one of the configuration is used, else that of the first source.

@@ -15,21 +15,25 @@ mod backend;
 mod change;
 mod counters;
 mod frontend;
+mod members;
 mod objects;
 mod registry;
 mod server;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::Config;
 
-pub use backend::{BackendShared, Member, Members};
+pub use backend::BackendShared;
 pub use change::{MembersChange, Origin, Source, UnknownBackend};
 pub use counters::{ByWorker, FrontendCounters, Histogram, ServerCounters, Times};
 pub use frontend::FrontendShared;
+pub use members::{Member, Members};
 pub use registry::Registry;
 pub use server::{QueueShared, ServerShared};
+pub use turns::Turns;
 
 /// A configuration in use.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use super::Snapshot;
-use super::backend::{BackendShared, Member, Members};
+use super::backend::BackendShared;
 use super::change::{MembersChange, Origin, Source, UnknownBackend};
+use super::members::{Member, Members};
 use super::objects::Objects;
 use super::server::QueueShared;
 use crate::config::{Backend, Config, Server};

@@ -1,12 +1,11 @@
 //! A backend of a configuration in one worker: its balancer, and its servers as they were when this worker
 //! last looked for a change.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::logic::balance::{self, Algorithm, Balancer, Choice, Servers};
-use crate::snapshot::{BackendShared, Member, Members, ServerShared};
+use crate::logic::balance::{self, Algorithm, Choice};
+use crate::snapshot::{BackendShared, Member, Members, ServerShared, Turns};
 
 /// A backend in one worker.
 pub struct LocalBackend {
@@ -15,7 +14,9 @@ pub struct LocalBackend {
     /// The version of `members`, or an older one.
     version: u64,
     members: Arc<Members>,
-    balancer: Balancer,
+    algorithm: Algorithm,
+    /// The worker's own.
+    turns: Turns,
     /// Whose turn it is to be connected from, among the local addresses of the configuration.
     source: usize,
     /// Indices of the servers that a session has tried. Here only to use its memory again.
@@ -30,7 +31,8 @@ impl LocalBackend {
         LocalBackend {
             shared: Arc::clone(shared),
             version,
-            balancer: Balancer::new(algorithm, &names(&members), seed),
+            algorithm,
+            turns: Turns::new(algorithm, seed, version, &members),
             members,
             source: 0,
             tried: Vec::new(),
@@ -53,23 +55,15 @@ impl LocalBackend {
     pub fn refresh(&mut self) {
         let version = self.shared.version();
         if version != self.version {
-            self.version = version;
-            self.replace(self.shared.members());
+            self.replace(version);
         }
     }
 
     #[cold]
-    fn replace(&mut self, members: Arc<Members>) {
-        if !members.has_servers_of(&self.members) {
-            let former = self.members.servers().iter().zip(0..);
-            let former: HashMap<u64, usize> = former
-                .map(|(member, index)| (member.server.id, index))
-                .collect();
-            let former: Vec<Option<usize>> = (members.servers().iter())
-                .map(|member| former.get(&member.server.id).copied())
-                .collect();
-            self.balancer.update(&names(&members), &former);
-        }
+    fn replace(&mut self, version: u64) {
+        let members = self.shared.members();
+        self.turns.follow(version, &members);
+        self.version = version;
         // The control plane has the old set too until no worker does, so nothing of it is freed here.
         self.members = members;
     }
@@ -91,7 +85,16 @@ impl LocalBackend {
         }
         self.tried.clear();
         self.tried.extend(indices(&self.members, tried));
-        match self.balancer.choose(client, &*self.members, &self.tried) {
+        let (members, tried) = (&*self.members, &self.tried);
+        let choice = match self.algorithm {
+            Algorithm::RoundRobin => {
+                let own = &mut self.turns;
+                self.shared
+                    .take_turn(own, self.version, members, client, tried)
+            }
+            _ => self.turns.choose(members, client, tried),
+        };
+        match choice {
             Choice::None if self.is_outdated() => Choice::Full,
             choice => choice,
         }
@@ -134,43 +137,10 @@ impl LocalBackend {
     }
 }
 
-fn names(members: &Members) -> Vec<&str> {
-    let servers = members.servers().iter();
-    servers.map(|member| member.config.name.as_str()).collect()
-}
-
 /// Indices of those of these servers that are still there.
 fn indices(members: &Members, servers: &[Arc<ServerShared>]) -> impl Iterator<Item = u16> {
     let servers = servers.iter();
     servers.filter_map(|server| members.index_of(server).map(|index| index as u16))
-}
-
-impl Servers for Members {
-    fn len(&self) -> usize {
-        self.servers().len()
-    }
-
-    fn usable(&self, index: usize) -> bool {
-        self.servers()[index].server.availability.is_usable()
-    }
-
-    fn weight(&self, index: usize) -> u32 {
-        self.servers()[index].server.availability.weight()
-    }
-
-    fn is_backup(&self, index: usize) -> bool {
-        self.servers()[index].backup
-    }
-
-    fn sessions(&self, index: usize) -> u32 {
-        self.servers()[index].server.session_limit.used()
-    }
-
-    fn has_room(&self, index: usize) -> bool {
-        // Slots that sticky sessions wait for are not offered to others.
-        let server = &self.servers()[index].server;
-        server.session_limit.free() > 0 && !server.waiting.any()
-    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,25 @@ fn weights_hold_over_two_workers() {
 }
 
 #[test]
+fn all_workers_take_turns_in_one_order() {
+    let servers = ["a", "b", "c"].map(Server::named);
+    for workers in [1, 2, 5] {
+        let mut setup = Setup::new().workers(workers);
+        for (name, server) in ["a", "b", "c"].iter().zip(&servers) {
+            setup = setup.server(name, server.address());
+        }
+        let ringway = setup.start();
+        let order: Vec<String> = (0..60)
+            .map(|_| connect_named(ringway.address()).1)
+            .collect();
+        for turn in order.windows(3) {
+            let rotations = [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]];
+            assert!(rotations.iter().any(|it| turn == it), "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn weight_0_takes_nothing_and_a_backup_only_when_no_other_may() {
     let [a, zero, spare] = ["a", "zero", "spare"].map(Server::named);
     let setup = || {

@@ -29,7 +29,7 @@ const KEYS: &[Key] = &[
         meaning: "How a server is chosen for a new session.",
         default: Default::Value(|| quoted(Algorithm::RoundRobin)),
         example: "\"least_conn\"",
-        note: "`round_robin`: in turn, by weight; each worker keeps its own turn. `least_conn`: the \
+        note: "`round_robin`: in turn, by weight, in one order for all workers. `least_conn`: the \
                fewest open sessions of all workers, per weight. `random`: the better of two random \
                draws, by the measure of `least_conn`. `source_hash`: a weighted rendezvous hash of \
                the client's address, the same on every node with the same servers. `first`: the \
