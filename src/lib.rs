@@ -27,7 +27,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   main, demo, check, doctor --- cli, generate ---- operator --> HTTP to a running process
+//!   main, demo, check, doctor --- cli, generate, import ---- operator --> HTTP to a running process
 //!       |
 //!     serve                          starts and stops the process
 //!     |   \
@@ -53,6 +53,7 @@ pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod generate;
+pub mod import;
 pub mod io;
 pub mod logging;
 pub mod logic;

@@ -9,7 +9,7 @@ use log::Level;
 use ringway::cli::{Cli, Command, File, OperatorCommand, Overrides, Pool};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::serve::{Options, Program, Source, StartError};
-use ringway::{admin, check, demo, doctor, generate, logging, operator, serve};
+use ringway::{admin, check, demo, doctor, generate, import, logging, operator, serve};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -25,6 +25,7 @@ pub fn main() -> ExitCode {
             named,
             options,
         } => check::run(&named.unwrap_or(file.path), &options),
+        Command::Import { path, output } => import::run(&path, output.as_deref()),
         Command::Tcp { pool, overrides } => {
             let resolver = &serve::resolve_host;
             let config = Config::simple(&pool.listen, pool.balance, &pool.servers, resolver);

@@ -209,6 +209,7 @@ const ROOMS: &[&str] = &[
     "serve",
     "cli",
     "generate",
+    "import",
     "operator",
     "demo",
     "check",

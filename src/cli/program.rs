@@ -56,6 +56,15 @@ Examples:
 
 Exit status: 0 the configuration is valid, 1 it is not, 2 wrong usage.";
 
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  ringway import /etc/haproxy/haproxy.cfg -o ringway.toml && ringway check -c ringway.toml
+  cat haproxy.cfg conf.d/*.cfg | ringway import - > ringway.toml
+
+Variables of the environment are written out, so set them as HAProxy has them. `ringway help haproxy` says what
+differs. Exit status: 0 all lines are translated or have a comment, 1 the file has errors (the rest is translated),
+2 wrong usage.";
+
 const TCP_EXAMPLES: &str = "\
 Examples:
   ringway tcp --listen 127.0.0.1:8080 10.0.0.11:80 10.0.0.12:80
@@ -157,6 +166,16 @@ pub enum Command {
         /// How it is checked and shown
         #[command(flatten)]
         options: CheckOptions,
+    },
+    /// Translate a configuration of HAProxy, with a comment on each line that has no exact translation
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// The file of HAProxy; - is standard input
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// Where the configuration goes [default: standard output]
+        #[arg(short = 'o', long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Balance TCP connections without a configuration file
     #[command(after_help = TCP_EXAMPLES)]

@@ -1,4 +1,4 @@
-//! Writing TOML line by line, with comments in a column: what `print` fills.
+//! Writing TOML line by line, with comments in a column: what `print` and the import fill.
 //!
 //! It knows no key of the configuration.
 
@@ -11,13 +11,13 @@ const COMMENT_COLUMN: usize = 36;
 pub(super) const DEFAULT: &str = "default";
 
 /// A TOML string.
-pub(super) fn quoted(value: impl Display) -> String {
+pub(crate) fn quoted(value: impl Display) -> String {
     toml::Value::String(value.to_string()).to_string()
 }
 
 /// The text as it grows.
 #[derive(Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
 }
 
@@ -29,6 +29,22 @@ impl Page {
         }
         self.text.push_str(header);
         self.text.push('\n');
+    }
+
+    /// A comment on lines of its own.
+    pub fn comment(&mut self, text: &str) {
+        for line in text.lines() {
+            self.text.push_str("# ");
+            // A comment has no control characters but tabs.
+            self.text.extend(line.chars().map(|c| {
+                if c.is_control() && c != '\t' {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            }));
+            self.text.push('\n');
+        }
     }
 
     /// One key, with a comment unless it was written.

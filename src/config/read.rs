@@ -352,7 +352,7 @@ fn sessions_max(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<u32> {
 }
 
 /// A key as it stands in a header: in quotes where TOML wants them.
-pub(super) fn quoted_key(key: &str) -> String {
+pub(crate) fn quoted_key(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let shown = shorten(key);
     if !key.is_empty() && key.chars().all(bare) {

@@ -87,7 +87,7 @@ fn foreign_cure(kind: Kind, key: &str, meaning: Meaning) -> (String, Option<&'st
         Meaning::Said(text) => return (text.to_owned(), None),
         Meaning::Key(meant) => meant,
     };
-    if keys(kind).any(|key| key == meant) {
+    if !is_without_foreign_words(kind) && keys(kind).any(|key| key == meant) {
         return (format!("`{}` is `{meant}` here", shorten(key)), Some(meant));
     }
     let others = sections()
@@ -147,10 +147,12 @@ mod tests {
                 "`maxconn` is `max_sessions` of [global], [frontend.NAME] or an entry of `servers`",
             ),
         ] {
-            let Key::Unknown { problem, meant } = find(Kind::Backend, word, "[backend.a]") else {
-                panic!()
-            };
-            assert_eq!((problem.cure.as_str(), meant), (expected, None));
+            for kind in [Kind::Backend, Kind::Discover, Kind::Keepalive] {
+                let Key::Unknown { problem, meant } = find(kind, word, "[backend.a]") else {
+                    panic!()
+                };
+                assert_eq!((problem.cure.as_str(), meant), (expected, None));
+            }
         }
     }
 }

@@ -58,6 +58,7 @@ static TOPICS: &[Topic] = topics![
     "metrics",
     "stats-csv",
     "access-log",
+    "haproxy",
 ];
 
 impl Topic {

@@ -57,6 +57,7 @@ mod http_random;
 mod http_set_cookie;
 mod http_streams;
 mod http_unavailable;
+mod import;
 mod lifetimes;
 mod limits;
 mod logging;
