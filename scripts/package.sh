@@ -37,6 +37,8 @@ share() {
   "$program" schema > "$1/share/ringway/ringway.schema.json"
   "$program" openapi > "$1/share/ringway/ringway.openapi.json"
   install -D -m 644 -t "$1/share/doc/ringway/examples" scripts/package/examples/*.toml
+  install -D -m 644 -t "$1/share/doc/ringway/examples/ha" scripts/ha/{ringway.toml,*.conf}
+  install -m 755 -t "$1/share/doc/ringway/examples/ha" scripts/ha/{announce,resilient-routes}.sh
 }
 
 if [ -n "$tarball" ]; then

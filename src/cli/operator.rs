@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::file::File;
@@ -304,6 +305,7 @@ pub enum Command {
     Nodes {
         /// Their admin listeners
         #[arg(value_name = "SOCKET-OR-URL", required = true)]
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         nodes: Vec<String>,
         /// Only this backend; repeatable
         #[arg(id = "backends", long = "backend", value_name = "NAME", value_parser = name)]
@@ -423,6 +425,7 @@ pub struct ServersChange {
     pub backends: Vec<String>,
     /// On each of these nodes, in place of the one that --admin names
     #[arg(long, value_name = "SOCKET-OR-URL,...", value_delimiter = ',')]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub nodes: Vec<String>,
     /// Why: it is shown beside the state
     #[arg(

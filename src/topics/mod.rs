@@ -48,6 +48,7 @@ static TOPICS: &[Topic] = topics![
     "client-rules",
     "reloading",
     "stopping",
+    "several-machines",
     "takeover",
     "privileges",
     "systemd",

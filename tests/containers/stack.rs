@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::{get, load, ok};
 use super::engine::{Engine, NODE};
 use super::servers::usable;
 use super::wait::{available, eventually};
+
+/// How long the balancer still takes clients after it was told to stop, with the file of this test.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How long the balancer's own service may be away while it is updated.
 const GAP_MAX: Duration = Duration::from_secs(15);
@@ -84,6 +87,7 @@ pub fn the_file_works_as_it_is(engine: &Engine) {
     the_balancer_is_updated(&stack, web);
     six_requests_reach_replicas_in_turn(&stack, web);
     the_balancer_is_healthy(&stack);
+    a_stop_is_announced_before(&stack, web);
     engine.docker(&["stack", "rm", "demo"]);
     engine.docker(&["swarm", "leave", "--force"]);
 }
@@ -151,9 +155,14 @@ fn the_balancer_is_updated(stack: &Stack, web: SocketAddr) {
     let load = load(web);
     let before = stack.balancer();
     let own = std::fs::read_to_string("scripts/docker/ringway.toml").expect("a file");
+    let own = own.replace("SERVERID", "LB");
+    let grace = format!(
+        "shutdown_grace = \"{}s\"\nshutdown_timeout",
+        GRACE.as_secs()
+    );
     let file = stack
         .engine
-        .file("config.toml", &own.replace("SERVERID", "LB"));
+        .file("config.toml", &own.replace("shutdown_timeout", &grace));
     stack
         .engine
         .docker(&["config", "create", "lb", &file.display().to_string()]);
@@ -196,4 +205,18 @@ fn the_balancer_is_healthy(stack: &Stack) {
             .docker(&["inspect", "--format", format, &stack.balancer()])
     };
     eventually("it is healthy", || health() == "healthy");
+}
+
+/// Whoever asks `/readyz` at the host's port can move clients to another node before this one refuses them.
+fn a_stop_is_announced_before(stack: &Stack<'_>, web: SocketAddr) {
+    stack.engine.docker(&["service", "rm", "demo_lb"]);
+    let is_ready = || get(port(9000), "/readyz", None).is_ok_and(|answer| answer.status == 200);
+    eventually("it is not ready any more", || !is_ready());
+    let begun = Instant::now();
+    eventually("it takes no clients any more", || {
+        get(web, "/", None).is_err()
+    });
+    let took = begun.elapsed();
+    println!("  the balancer is stopped: not ready for {took:.1?} before it takes nobody");
+    assert!(took > GRACE / 2, "{took:?}");
 }
