@@ -36,11 +36,13 @@ const PARTS: &[Part] = &[
         "ecmp::only_flows_of_a_lost_node_move",
         ecmp::only_flows_of_a_lost_node_move,
     ),
-    (
-        "ecmp::without_resilient_groups",
-        ecmp::without_resilient_groups,
-    ),
 ];
+
+/// What is only measured, in the long form.
+const LONG_PARTS: &[Part] = &[(
+    "ecmp::without_resilient_groups",
+    ecmp::without_resilient_groups,
+)];
 
 /// How many planned stops there are; `None`: few, and nothing that is only measured.
 fn moves() -> Option<usize> {
@@ -51,7 +53,8 @@ fn moves() -> Option<usize> {
 fn main() -> ExitCode {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let chosen = |part: &&Part| filter.as_ref().is_none_or(|filter| part.0.contains(filter));
-    let parts: Vec<&Part> = PARTS.iter().filter(chosen).collect();
+    let more = if moves().is_some() { LONG_PARTS } else { &[] };
+    let parts: Vec<&Part> = PARTS.iter().chain(more).filter(chosen).collect();
     if parts.is_empty() || std::env::args().any(|word| word == "--list") {
         return ExitCode::SUCCESS;
     }
