@@ -33,7 +33,7 @@ Examples:
 fn topics_and_examples() -> String {
     let mut text = "Topics (ringway help TOPIC):\n".to_owned();
     for (name, title) in topics::list() {
-        text += &format!("  {name:<15} {title}\n");
+        text += &format!("  {name:<16}  {title}\n");
     }
     let rules: Vec<&str> = config::rule_names().collect();
     text + &format!("  {}\n\n{EXAMPLES}", rules.join(", "))
