@@ -14,7 +14,7 @@ use std::time::Duration;
 use ringway::config::{
     self, AccessLog, Admin, Algorithm, CheckKind, Discover, DiscoverQuery, EjectionRules,
     ExpectBody, Family, Group, HealthCheck, HttpMode, Identity, Inspect, Listen, Literal, Loaded,
-    Mode, OnDown, OnEmpty, Report, SameSite, SessionRules, Sticky, Timeouts,
+    Mode, OnDown, OnEmpty, Pin, Report, SameSite, SessionRules, Sticky, Timeouts,
 };
 
 #[path = "config/properties.rs"]
@@ -129,6 +129,7 @@ fn no_expected_text_is_orphaned() {
 fn the_maximal_file_means_what_it_says() {
     let config = valid("maximal").config;
     assert_eq!(config.global.workers, Some(4));
+    assert_eq!(config.global.pin, Pin::Off);
     assert_eq!(config.global.sessions_max, Some(50_000));
     assert_eq!(config.global.shutdown_grace.as_secs(), 5);
     assert_eq!(config.global.access_log, AccessLog::Json);
@@ -552,6 +553,7 @@ fn the_printed_configuration_says_where_values_come_from() {
     let expected = r#"[global]
 workers = "auto"                      # default
 engine = "auto"                       # default
+pin = "auto"                          # default
 # max_sessions                        # default: derived from the limit of open files
 max_clients = 1000000                 # default
 shutdown_timeout = "30s"              # default

@@ -67,6 +67,33 @@ impl FromStr for EngineChoice {
     }
 }
 
+/// Whether each worker runs on a CPU of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// Where the process may use all CPUs of the host, and there are more than two.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Pin {
+    /// The word beside true and false.
+    pub const AUTO: &str = "auto";
+}
+
+impl fmt::Display for Pin {
+    /// As it is written in a configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pin::Auto => write!(f, "\"{}\"", Pin::AUTO),
+            Pin::On => f.write_str("true"),
+            Pin::Off => f.write_str("false"),
+        }
+    }
+}
+
 /// What becomes of the open sessions of a server that goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDown {

@@ -65,7 +65,7 @@ pub use crate::logic::ejection::EjectionRules;
 pub use address::Address;
 pub use address_list::AddressList;
 pub use admin::Admin;
-pub use choice::{AccessLog, EngineChoice, OnDown};
+pub use choice::{AccessLog, EngineChoice, OnDown, Pin};
 pub use defaults::SERVERS_MAX;
 pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::{Finding, Report};

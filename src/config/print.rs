@@ -49,6 +49,7 @@ fn global(page: &mut Page, loaded: &Loaded, global: &Global) {
         .map_or_else(|| quoted("auto"), |count| count.to_string());
     page.line("workers", workers, unwritten(&written.workers));
     page.line("engine", quoted(global.engine), unwritten(&written.engine));
+    page.line("pin", global.pin, unwritten(&written.pin));
     page.limit(
         "max_sessions",
         global.sessions_max,

@@ -23,7 +23,7 @@ use super::per_client::RawPerClient;
 use super::problem::Span;
 use super::proxy::RawAcceptProxy;
 use super::sticky::RawSticky;
-use super::{AccessLog, Algorithm, EngineChoice, OnDown, SendProxy};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown, Pin, SendProxy};
 
 /// A whole file.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,7 @@ pub(super) struct RawConfig {
 pub(super) struct RawGlobal {
     pub workers: Field<RawWorkers>,
     pub engine: Field<EngineChoice>,
+    pub pin: Field<Pin>,
     pub sessions_max: Field<u32>,
     pub clients_max: Field<u32>,
     pub shutdown_timeout: Field<Duration>,

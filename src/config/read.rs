@@ -37,7 +37,7 @@ use super::raw::{
 use super::reference::Kind;
 use super::section::{Entry, Section, in_file_order};
 use super::value::{self, Read};
-use super::{AccessLog, Algorithm, EngineChoice, OnDown, SendProxy, cookie, defaults};
+use super::{AccessLog, Algorithm, EngineChoice, OnDown, Pin, SendProxy, cookie, defaults};
 use address_list::read_addresses;
 use admin::read_admin;
 use discover::read_discover;
@@ -83,6 +83,7 @@ fn read_global(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawGlobal> 
         shutdown_timeout: shutdown("shutdown_timeout"),
         shutdown_grace: shutdown("shutdown_grace"),
         workers: section.take("workers", read_workers),
+        pin: section.take("pin", read_pin),
         engine: section.take("engine", |out, entry| {
             value::choice(out, entry, EngineChoice::NAMES)
         }),
@@ -343,6 +344,18 @@ fn read_workers(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<RawWorkers
         value => {
             let cure = value::number_cure(value, "write \"auto\"");
             value::wrong_type(out, entry, "a number or \"auto\"", cure)
+        }
+    }
+}
+
+fn read_pin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<Pin> {
+    match entry.value {
+        DeValue::String(text) if text == Pin::AUTO => Some(Pin::Auto),
+        DeValue::Boolean(true) => Some(Pin::On),
+        DeValue::Boolean(false) => Some(Pin::Off),
+        _ => {
+            let cure = "write true, false or \"auto\"";
+            value::wrong_type(out, entry, "true, false or \"auto\"", cure)
         }
     }
 }

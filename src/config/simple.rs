@@ -14,7 +14,7 @@ use super::resolve::{Resolver, resolve};
 use super::sticky::check_prefix;
 use super::{
     AccessLog, Algorithm, Backend, Config, EngineChoice, Frontend, Global, HttpMode, Listen, Mode,
-    OnDown, SendProxy, Server, SessionRules, Sticky, defaults,
+    OnDown, Pin, SendProxy, Server, SessionRules, Sticky, defaults,
 };
 
 /// Begins an argument that names servers by DNS.
@@ -125,6 +125,7 @@ impl Default for Global {
         Self {
             workers: None,
             engine: EngineChoice::Auto,
+            pin: Pin::Auto,
             sessions_max: None,
             clients_max: defaults::CLIENTS,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,

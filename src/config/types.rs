@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address_list::AddressList;
 use super::admin::Admin;
-use super::choice::{AccessLog, EngineChoice, OnDown};
+use super::choice::{AccessLog, EngineChoice, OnDown, Pin};
 use super::discover::Discover;
 use super::health_check::HealthCheck;
 use super::http_mode::ForwardedFor;
@@ -42,6 +42,8 @@ pub struct Global {
     pub workers: Option<usize>,
     /// By which interface of the kernel workers move bytes.
     pub engine: EngineChoice,
+    /// Whether each worker runs on a CPU of its own.
+    pub pin: Pin,
     /// Sessions over all workers, at least 1; `None`: derived from the limit of open files.
     pub sessions_max: Option<u32>,
     /// Clients with limits that are remembered, over all frontends, 1,000..=100,000,000.

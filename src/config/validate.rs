@@ -75,6 +75,7 @@ fn global(out: &mut Diagnostics, raw: &RawGlobal) -> Global {
             Some(RawWorkers::Auto) | None => None,
         },
         engine: *raw.engine.get().unwrap_or(&default.engine),
+        pin: *raw.pin.get().unwrap_or(&default.pin),
         sessions_max: raw.sessions_max.get().copied(),
         clients_max: *raw.clients_max.get().unwrap_or(&default.clients_max),
         shutdown_timeout: *raw

@@ -343,6 +343,12 @@ impl Reload {
                 "a change of `engine` from \"{old}\" to \"{engine}\" needs a restart"
             ));
         }
+        let (pin, old) = (config.global.pin, active.snapshot.config.global.pin);
+        if pin != old {
+            return Err(format!(
+                "a change of `pin` from {old} to {pin} needs a restart"
+            ));
+        }
         if config.global.identity != active.snapshot.config.global.identity {
             return Err("a change of `user` or `group` needs a restart".to_owned());
         }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::engine::EngineKind;
 use super::error::StartError;
 use super::limits::Limits;
+use crate::config::Pin;
 use crate::io::{
     Engine, Epoll, Features, Listener, ResourceLimits, System, Uring, Waker, host, monotonic_nanos,
 };
@@ -138,7 +139,7 @@ impl Workers {
         let shared = Arc::clone(&setup.handles.shared);
         let (ready, all_ready) = bounded(limits.workers);
         let (ended_sender, ended) = watch::channel(0);
-        let cpus = cpus_to_pin();
+        let cpus = cpus_to_pin(snapshot.config.global.pin);
         // One for all: what a worker notes of a time is compared by others.
         let clock_zero = monotonic_nanos();
         let seed = SystemTime::now()
@@ -251,18 +252,24 @@ impl Workers {
     }
 }
 
-/// The CPUs to which workers are pinned in turn; none where a quota allows less than all of them.
-/// Workers would then be stopped on theirs, while others are idle.
-fn cpus_to_pin() -> Vec<usize> {
-    let (mut cpus, parallelism) = (host::cpus(), host::parallelism());
-    if parallelism < cpus.len() {
-        log::info!(
-            "the CPU quota of the control group allows {parallelism} of {} CPUs: workers are not pinned",
-            cpus.len()
-        );
-        cpus.clear();
+/// The CPUs to which workers are pinned in turn; none if they are not.
+fn cpus_to_pin(pin: Pin) -> Vec<usize> {
+    let (cpus, parallelism) = (host::cpus(), host::parallelism());
+    match pin {
+        Pin::On => cpus,
+        Pin::Off => Vec::new(),
+        // They would be stopped on their CPUs, while others are idle.
+        Pin::Auto if parallelism < cpus.len() => {
+            log::info!(
+                "the CPU quota of the control group allows {parallelism} of {} CPUs: workers are not pinned",
+                cpus.len()
+            );
+            Vec::new()
+        }
+        // Others want these CPUs too, as far as anybody can tell.
+        Pin::Auto if cpus.len() <= 2 || cpus.len() < host::cpus_online() => Vec::new(),
+        Pin::Auto => cpus,
     }
-    cpus
 }
 
 /// Reports the end of a worker's thread when it is dropped, also by a panic.

@@ -1,5 +1,6 @@
 //! What this host gives a process: CPUs, descriptors, memory.
 
+use std::fs;
 use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -17,6 +18,22 @@ pub fn cpus() -> Vec<usize> {
         .flat_map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)))
         .collect();
     if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// How many CPUs of the host are online, whether this process may use them or not; 0: unknown.
+pub fn cpus_online() -> usize {
+    let ranges = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    cpus_in(ranges.trim())
+}
+
+/// How many CPUs a list such as `0-3,8` has.
+fn cpus_in(ranges: &str) -> usize {
+    let count = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        Some(last.checked_sub(first)? + 1)
+    };
+    ranges.split(',').filter_map(count).sum()
 }
 
 /// Threads that can run at once: one for each of [`cpus`], or fewer by the CPU quota of a control
@@ -111,4 +128,26 @@ pub fn kernel_setting(path: &str) -> Option<String> {
     std::fs::read_to_string(path)
         .ok()
         .map(|text| text.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_cpus_are_counted() {
+        for (ranges, count) in [
+            ("0", 1),
+            ("0-3", 4),
+            ("0-3,8,10-11", 7),
+            ("", 0),
+            ("x,1-0", 0),
+        ] {
+            assert_eq!(cpus_in(ranges), count, "{ranges}");
+        }
+        assert!(
+            cpus_online() >= cpus().len(),
+            "those of this process are among them"
+        );
+    }
 }

@@ -155,6 +155,7 @@ fn key() -> impl Strategy<Value = String> {
         "backend",
         "admin",
         "workers",
+        "pin",
         "max_sessions",
         "shutdown_timeout",
         "shutdown_grace",

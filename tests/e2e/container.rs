@@ -60,6 +60,23 @@ impl Drop for Groups {
 }
 
 #[test]
+fn workers_are_pinned_where_that_is_wanted() {
+    let server = Server::echo();
+    let cpus_with = |pin: &str| {
+        let setup = Setup::new().global(pin).server("a", server.address());
+        let ringway = setup.start();
+        let cpus = ringway.cpus_of("worker-");
+        (cpus, ringway.cpus_of("ringway"))
+    };
+    let (pinned, _) = cpus_with("pin = true");
+    for cpus in &pinned {
+        assert!(cpus.parse::<usize>().is_ok(), "more than one: {cpus}");
+    }
+    let (free, process) = cpus_with("pin = false");
+    assert!(free.iter().all(|cpus| process.contains(cpus)), "{free:?}");
+}
+
+#[test]
 fn the_bounds_of_control_groups_are_kept() {
     let Some(groups) = Groups::new("bounds") else {
         eprintln!("no control group can be made here, so there is nothing to see");

@@ -101,6 +101,8 @@ impl Key {
 pub enum Value {
     /// `true` or `false`.
     Boolean,
+    /// `true` or `false`, or this word.
+    BooleanOr(&'static str),
     /// A whole number.
     Integer(fn() -> RangeInclusive<u64>),
     /// A whole number, or this word.
@@ -202,6 +204,7 @@ pub fn bounds(key: &Key) -> String {
     let range = |start: &dyn Display, end: &dyn Display| format!("{start} to {end}");
     let told = match &key.value {
         Value::Boolean => "true or false".to_owned(),
+        Value::BooleanOr(word) => format!("true, false or {}", quoted(word)),
         Value::Integer(bounds) => range(bounds().start(), bounds().end()),
         Value::IntegerOr(word, bounds) => {
             let numbers = range(bounds().start(), bounds().end());

@@ -1,7 +1,7 @@
 //! The keys of `[global]`.
 
 use super::super::page::quoted;
-use super::super::{AccessLog, EngineChoice, Global, defaults};
+use super::super::{AccessLog, EngineChoice, Global, Pin, defaults};
 use super::entry::{Default, Key, Kind, Section, Text, Value, duration, whole, words};
 
 pub(super) const SECTION: Section = Section {
@@ -35,6 +35,17 @@ const KEYS: &[Key] = &[
         example: "\"io_uring\"",
         note: "A change needs a restart. `--engine ENGINE` on the command line wins over it. \
                `ringway help engines` says what each is good for.",
+        ..Key::BASE
+    },
+    Key {
+        name: "pin",
+        value: Value::BooleanOr(Pin::AUTO),
+        meaning: "Whether each worker runs on a CPU of its own. `auto`: if the process may use all CPUs \
+                  of the host, there are more than two, and its CPU quota is not less.",
+        default: Default::Value(|| Global::default().pin.to_string()),
+        example: "true",
+        note: "A change needs a restart. Pinned workers carry more where the host has nothing else to do, \
+               and less where other programs want the same CPUs.",
         ..Key::BASE
     },
     Key {

@@ -110,6 +110,7 @@ fn description(key: &Key) -> String {
 fn value(value: &Value) -> Json {
     match value {
         Value::Boolean => json!({ "type": "boolean" }),
+        Value::BooleanOr(word) => json!({ "anyOf": [{ "const": word }, { "type": "boolean" }] }),
         Value::Integer(bounds) => {
             let bounds = bounds();
             json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() })

@@ -193,6 +193,13 @@ fn the_readers_take_what_is_within_bounds_and_nothing_else() {
                     check(value, taken);
                 }
             }
+            Value::BooleanOr(word) => {
+                for value in ["true", "false", &quoted(word)] {
+                    check(value, true);
+                }
+                check("1", false);
+                check("\"true\"", false);
+            }
             Value::Integer(bounds) | Value::IntegerOr(_, bounds) => {
                 let (start, end) = bounds().into_inner();
                 check(&start.to_string(), true);
