@@ -3,11 +3,11 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::wait::pause;
+use super::wait::{eventually, pause};
 
 /// Threads that connect.
 const THREADS: usize = 4;
@@ -15,8 +15,11 @@ const THREADS: usize = 4;
 /// Time after each connection: others need the CPU, too.
 const BETWEEN: Duration = Duration::from_millis(5);
 
-/// How long a connect, and an exchange, may take.
+/// How long a connect may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take: one that was lost with its node never comes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection.
 struct Connection {
@@ -36,32 +39,46 @@ enum Outcome {
 }
 
 pub struct Steady {
+    address: SocketAddr,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Vec<Connection>>>,
 }
 
 impl Steady {
+    /// Returns when it goes on: its threads are at different points of a connection then.
+    #[track_caller]
     pub fn start(address: SocketAddr) -> Self {
-        let stop = Arc::<AtomicBool>::default();
+        const CONNECTIONS: usize = 50;
+        let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let threads = (0..THREADS).map(|_| {
-            let stop = Arc::clone(&stop);
+            let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
             thread::spawn(move || {
                 let mut noted = Vec::new();
                 while !stop.load(Ordering::SeqCst) {
                     noted.push(connection(address));
+                    count.fetch_add(1, Ordering::SeqCst);
                     pause(BETWEEN);
                 }
                 noted
             })
         });
+        let threads = threads.collect();
+        eventually("connections are made", || {
+            count.load(Ordering::SeqCst) >= CONNECTIONS
+        });
         Steady {
-            threads: threads.collect(),
+            address,
             stop,
+            threads,
         }
     }
 
-    /// Ends it.
+    /// Ends it, once a further connection has been answered.
+    #[track_caller]
     pub fn end(self) -> Noted {
+        eventually("a connection is answered", || {
+            matches!(connection(self.address).outcome, Outcome::Answered)
+        });
         self.stop.store(true, Ordering::SeqCst);
         let threads = self.threads.into_iter();
         Noted(
@@ -89,7 +106,7 @@ fn connection(address: SocketAddr) -> Connection {
 }
 
 fn exchange(mut stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(b"ping\n")?;
     let mut lines = BufReader::new(stream).lines();
     // The name of the server, and the echo.

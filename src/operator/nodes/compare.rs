@@ -97,20 +97,15 @@ pub(super) fn differences(nodes: &[Node]) -> Vec<String> {
     if differ(&versions) {
         found.push("version of the configuration".to_owned());
     }
-    let compared: [(&str, &[&str]); 2] = [
-        ("frontends", &["mode", "backend"]),
-        ("backends", &["balance"]),
+    let compared: [(&str, &str, &[&str]); 2] = [
+        ("frontend", "frontends", &["mode", "backend"]),
+        ("backend", "backends", &["balance"]),
     ];
-    for (what, keys) in compared {
-        for (name, of_nodes) in by_name(nodes, what) {
-            if differ(&of_answers(
-                nodes,
-                of_nodes
-                    .iter()
-                    .map(|it| it.map(|it| pick(it, keys)))
-                    .collect(),
-            )) {
-                found.push(format!("{} {name}", what.trim_end_matches('s')));
+    for (kind, list, keys) in compared {
+        for (name, of_nodes) in by_name(nodes, list) {
+            let values = of_nodes.iter().map(|it| it.map(|it| pick(it, keys)));
+            if differ(&of_answers(nodes, values.collect())) {
+                found.push(format!("{kind} {name}"));
             }
         }
     }
