@@ -61,9 +61,11 @@ Examples:
   ringway import /etc/haproxy/haproxy.cfg -o ringway.toml && ringway check -c ringway.toml
   cat haproxy.cfg conf.d/*.cfg | ringway import - > ringway.toml
 
-Variables of the environment are written out, so set them as HAProxy has them. `ringway help haproxy` says what
-differs. Exit status: 0 all lines are translated or have a comment, 1 the file has errors (the rest is translated),
-2 wrong usage.";
+Variables of the environment are written out: set them as HAProxy has them.
+What differs, and what is translated: ringway help haproxy
+
+Exit status: 0 every line is translated or has a comment, 1 the file has errors
+(the rest is translated), 2 wrong usage.";
 
 const TCP_EXAMPLES: &str = "\
 Examples:

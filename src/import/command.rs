@@ -11,6 +11,12 @@ use crate::printable::Printable;
 /// Translates the file, `-` for standard input, into `output`, or to standard output. The exit status is 1 if the
 /// file has faults, or can't be read, or the result not be written.
 pub fn run(path: &Path, output: Option<&Path>) -> ExitCode {
+    if output.is_some_and(|output| is_same_file(path, output)) {
+        return failed(format_args!(
+            "{} would be overwritten: name another file",
+            path.display()
+        ));
+    }
     let bytes = match path == Path::new(config::STANDARD_INPUT) {
         true => {
             let mut bytes = Vec::new();
@@ -44,6 +50,12 @@ pub fn run(path: &Path, output: Option<&Path>) -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// Whether both paths lead to one regular file that is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    file(one).is_some_and(|path| file(other) == Some(path))
 }
 
 fn failed(why: std::fmt::Arguments<'_>) -> ExitCode {

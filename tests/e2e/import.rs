@@ -406,6 +406,11 @@ fn the_command_says_how_it_ended() {
         unwritable.one_error().contains("can't be written"),
         "{unwritable:?}"
     );
+    let itself = Ringway::command(&["import", &good, "-o", &good]);
+    assert!(
+        itself.one_error().contains("would be overwritten"),
+        "{itself:?}"
+    );
     for wrong in [&["import"][..], &["import", &good, "--other"]] {
         assert_eq!(Ringway::command(wrong).code, Some(2), "{wrong:?}");
     }
