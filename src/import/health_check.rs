@@ -14,8 +14,8 @@ use super::values;
 /// From one probe to the next unless it is written.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Probes that are more often are none here.
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// From one probe to the next there is at least and at most this here.
+const INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(86_400));
 
 /// More are refused here.
 const COUNT_MAX: u32 = 1000;
@@ -66,13 +66,16 @@ pub(super) fn tables(
     let value = value.unwrap_or_default();
     let mut table = Table::new(place, &["backend", name, "health_check"]);
     what_is_asked(&mut table, settings, place, notes);
-    let interval = value.interval.unwrap_or(INTERVAL).max(INTERVAL_MIN);
+    let interval = value
+        .interval
+        .unwrap_or(INTERVAL)
+        .clamp(INTERVALS.0, INTERVALS.1);
     table.line("interval", time(interval));
     if let Some(fast) = value.fast_interval {
-        table.line("fast_interval", time(fast.max(INTERVAL_MIN)));
+        table.line("fast_interval", time(fast.clamp(INTERVALS.0, INTERVALS.1)));
     }
     if let Some(down) = value.down_interval {
-        table.line("down_interval", time(down.max(INTERVAL_MIN)));
+        table.line("down_interval", time(down.clamp(INTERVALS.0, INTERVALS.1)));
     }
     // Without `timeout check` a probe may take as long as the time to the next one.
     table.line(
