@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
-  promtool:prometheus man:man-db redis-server:redis-server openssl:openssl dockerd:docker.io docker:docker.io \
+  promtool:prometheus prometheus-haproxy-exporter:prometheus-haproxy-exporter \
+  man:man-db redis-server:redis-server openssl:openssl dockerd:docker.io docker:docker.io \
   docker-compose:docker-compose keepalived:keepalived bird:bird2 sysctl:procps \
   @/usr/share/doc/haproxy/examples/quick-test.cfg:haproxy \
   @/usr/share/doc/busybox-static:busybox-static @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \

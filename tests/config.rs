@@ -145,6 +145,7 @@ fn the_maximal_file_means_what_it_says() {
     let expected = Admin {
         listen: Some("127.0.0.1:8404".parse().unwrap()),
         socket: Some("/run/ringway/admin.sock".into()),
+        haproxy_socket: Some("/run/ringway/haproxy.sock".into()),
         socket_group: Some(Group {
             name: "4711".to_owned(),
             gid: 4711,
@@ -619,6 +620,7 @@ backup = false                        # default
     let expected = r#"[admin]
 listen = "127.0.0.1:8404"             # resolved from localhost:8404
 # socket                              # default: none
+# haproxy_socket                      # default: none
 # socket_group                        # default: none
 # token_file                          # default: none
 read_only = false                     # default

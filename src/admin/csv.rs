@@ -125,6 +125,28 @@ const COLUMNS: [&str; 103] = [
     "agg_check_status",
 ];
 
+/// Which rows are wanted: those of this frontend or backend, of these kinds, of this server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Filter<'a> {
+    /// Its name, or its number in the column `iid`; `None`: every one.
+    pub proxy: Option<&'a str>,
+    /// Bits by the number in the column `type`; `None`: every one.
+    pub kinds: Option<u32>,
+    /// Its number in the column `sid`; `None`: every one.
+    pub server: Option<u32>,
+}
+
+impl Filter<'_> {
+    fn wants(&self, row: &Row) -> bool {
+        let [name, iid] = ["pxname", "iid"].map(|column| row.get(column));
+        let kind = row.get("type").parse::<u32>().ok();
+        self.proxy
+            .is_none_or(|wanted| wanted == iid || wanted == name)
+            && (self.kinds).is_none_or(|kinds| kind.is_some_and(|kind| kinds & 1 << kind != 0))
+            && (self.server).is_none_or(|wanted| row.get("sid").parse() == Ok(wanted))
+    }
+}
+
 /// How a row differs from the others, in the column `type`.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -158,6 +180,11 @@ impl Row {
         }
     }
 
+    fn get(&self, name: &str) -> &str {
+        let index = COLUMNS.iter().position(|column| *column == name);
+        index.map_or("", |index| &self.0[index])
+    }
+
     fn set_sessions(&mut self, sessions: &Sessions) {
         self.set("scur", sessions.current);
         self.set("smax", sessions.max);
@@ -189,30 +216,34 @@ pub(super) fn routes(context: &Context) -> Router<Context> {
 }
 
 async fn csv(extract::State(state): extract::State<Arc<State>>) -> Result<String, Refusal> {
-    let text = text(&Stats::read(&state));
+    let text = text(&Stats::read(&state), &Filter::default());
     text.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-/// The header and all rows.
-fn text(stats: &Stats) -> std::io::Result<String> {
+/// The header, and the rows that are wanted.
+pub(super) fn text(stats: &Stats, filter: &Filter<'_>) -> std::io::Result<String> {
     let now = SystemTime::now();
     let mut rows = csv::Writer::from_writer(Vec::new());
     let [first, others @ ..] = COLUMNS;
     let first = format!("# {first}");
     let header = [first.as_str()].into_iter().chain(others).chain([""]);
     rows.write_record(header)?;
+    let mut write = |row: Row| match filter.wants(&row) {
+        true => rows.write_record(row.fields()),
+        false => Ok(()),
+    };
     let mut proxy = 0;
     for stats_of in &stats.frontends {
         proxy += 1;
-        rows.write_record(frontend(stats, stats_of, proxy).fields())?;
+        write(frontend(stats, stats_of, proxy))?;
     }
     for backend in &stats.backends {
         proxy += 1;
         for (index, stats_of) in backend.servers.iter().enumerate() {
             let numbers = [proxy, index + 1];
-            rows.write_record(server(backend, stats_of, numbers, now).fields())?;
+            write(server(backend, stats_of, numbers, now))?;
         }
-        rows.write_record(sum(backend, proxy).fields())?;
+        write(sum(backend, proxy))?;
     }
     let bytes = rows.into_inner().map_err(csv::IntoInnerError::into_error)?;
     String::from_utf8(bytes).map_err(std::io::Error::other)

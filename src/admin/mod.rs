@@ -19,6 +19,7 @@
 //! | `page` | the stats page |
 //! | `metrics` | `/metrics` |
 //! | `csv` | `/stats.csv` |
+//! | `haproxy` | the socket for HAProxy's commands |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
 //! | `members` | servers that are added and removed |
 //! | `explain` | `/api/v1/explain` |
@@ -47,6 +48,7 @@ mod error;
 mod events;
 mod explain;
 mod feed;
+mod haproxy;
 mod history;
 mod hour;
 mod hours;
@@ -97,17 +99,19 @@ pub(crate) use context::Succession;
 use error::Refusal;
 use feed::Feed;
 pub use openapi::document as openapi;
-pub(crate) use server::DESCRIPTORS_MAX;
 pub(crate) use state::State;
 use streaming::Streams;
+
+/// Descriptors that the listeners and their clients may have open.
+pub(crate) const DESCRIPTORS_MAX: u64 = server::DESCRIPTORS_MAX + haproxy::DESCRIPTORS_MAX;
 
 /// Length of the accept queue over TCP.
 const BACKLOG: i32 = 1024;
 
-/// The listeners while they serve. The socket's file is removed when this is dropped.
+/// The listeners while they serve. The files of their sockets are removed when this is dropped.
 pub(crate) struct Serving {
     tasks: Vec<JoinHandle<()>>,
-    _file: Option<SocketFile>,
+    _files: Vec<SocketFile>,
 }
 
 impl Serving {
@@ -125,6 +129,7 @@ impl Serving {
 pub(crate) struct Admin {
     tcp: Option<(TcpListener, SocketAddr)>,
     unix: Option<(UnixListener, SocketFile)>,
+    haproxy: Option<(UnixListener, SocketFile)>,
     rights: Rights,
     page: Option<String>,
 }
@@ -142,17 +147,15 @@ impl Admin {
             Some(address) => Some(bind_tcp(address).await?),
             None => None,
         };
-        let unix = match &config.socket {
-            Some(path) => {
-                let group = config.socket_group.as_ref().map(|group| group.gid);
-                Some(bind_unix(path, socket::Owner { user: owner, group }).await?)
-            }
-            None => None,
-        };
+        let group = config.socket_group.as_ref().map(|group| group.gid);
+        let owner = socket::Owner { user: owner, group };
+        let unix = bind_unix(config.socket.as_deref(), owner).await?;
+        let haproxy = bind_unix(config.haproxy_socket.as_deref(), owner).await?;
         let page = config.page.clone();
         Ok(Admin {
             tcp,
             unix,
+            haproxy,
             rights: Rights {
                 token,
                 read_only: config.read_only,
@@ -171,6 +174,11 @@ impl Admin {
         self.unix.as_ref().map(|(_, file)| file.path())
     }
 
+    /// The Unix socket for HAProxy's commands.
+    pub fn haproxy_socket(&self) -> Option<&Path> {
+        self.haproxy.as_ref().map(|(_, file)| file.path())
+    }
+
     /// Serves on the current runtime for as long as that runs, or until it is closed.
     #[must_use]
     pub fn start(self, state: State, actions: Actions, succession: Succession) -> Serving {
@@ -178,7 +186,7 @@ impl Admin {
         task::spawn(state::keep_history(Arc::clone(&state)));
         let feed = Feed::new();
         task::spawn(live::make(Arc::clone(&state), feed.clone()));
-        let router = router(Context {
+        let context = Context {
             feed,
             state,
             actions: Arc::new(actions),
@@ -186,10 +194,11 @@ impl Admin {
             succession,
             event_streams: Streams::new(events::STREAMS_MAX),
             page: self.page,
-        });
+        };
+        let router = router(context.clone());
         let mut serving = Serving {
             tasks: Vec::new(),
-            _file: None,
+            _files: Vec::new(),
         };
         if let Some((listener, _)) = self.tcp {
             let task = task::spawn(server::accept_tcp(listener, router.clone()));
@@ -198,7 +207,12 @@ impl Admin {
         if let Some((listener, file)) = self.unix {
             let task = task::spawn(server::accept_unix(listener, router));
             serving.tasks.push(task);
-            serving._file = Some(file);
+            serving._files.push(file);
+        }
+        if let Some((listener, file)) = self.haproxy {
+            let task = task::spawn(haproxy::accept(listener, context));
+            serving.tasks.push(task);
+            serving._files.push(file);
         }
         serving
     }
@@ -224,15 +238,17 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
 }
 
 async fn bind_unix(
-    path: &Path,
+    path: Option<&Path>,
     owner: socket::Owner,
-) -> Result<(UnixListener, SocketFile), StartError> {
-    socket::bind(path, owner)
-        .await
-        .map_err(|why| StartError::Listen {
-            what: format!("{} (admin)", path.display()),
-            why,
-        })
+) -> Result<Option<(UnixListener, SocketFile)>, StartError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let bound = socket::bind(path, owner).await;
+    bound.map(Some).map_err(|why| StartError::Listen {
+        what: format!("{} (admin)", path.display()),
+        why,
+    })
 }
 
 fn router(context: Context) -> Router {

@@ -38,7 +38,7 @@ const CLIENTS: Bounds = Bounds {
 /// The same over the Unix socket.
 const LOCAL_CLIENTS: Bounds = CLIENTS;
 
-/// Descriptors that it may have open: two listeners, the clients, and one of each kind that waits for room.
+/// Descriptors that they may have open: two listeners, the clients, and one of each kind that waits for room.
 pub const DESCRIPTORS_MAX: u64 = 2 + CLIENTS.descriptors() + LOCAL_CLIENTS.descriptors();
 
 /// How long a client may take to send a request's head, and be silent between two requests.
@@ -88,7 +88,7 @@ pub(super) async fn accept_unix(listener: UnixListener, router: Router) {
     }
 }
 
-fn local_peer(client: &UnixStream) -> std::io::Result<Peer> {
+pub(super) fn local_peer(client: &UnixStream) -> std::io::Result<Peer> {
     let credentials = client.peer_cred()?;
     Ok(Peer::Local {
         uid: credentials.uid(),

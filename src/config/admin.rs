@@ -29,7 +29,9 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// Path of a Unix socket, 1 to 107 bytes.
     pub socket: Option<PathBuf>,
-    /// The group that may use it as well; then there is a `socket`.
+    /// Path of a Unix socket at which scripts for HAProxy's runtime API are answered, another one.
+    pub haproxy_socket: Option<PathBuf>,
+    /// The group that may use both sockets as well; then there is one.
     pub socket_group: Option<Group>,
     /// File with the token that actions over `listen` need; not yet read.
     pub token_file: Option<PathBuf>,
@@ -56,6 +58,7 @@ pub(super) struct RawAdmin {
     pub span: Span,
     pub listen: Field<RawListen>,
     pub socket: Field<PathBuf>,
+    pub haproxy_socket: Field<PathBuf>,
     pub socket_group: Field<String>,
     pub token_file: Field<PathBuf>,
     pub read_only: Field<bool>,
@@ -95,6 +98,15 @@ pub(super) fn validate_admin(
         );
         out.error(group.span(), problem);
     }
+    if let Some(written) = raw.haproxy_socket.written()
+        && raw.socket.get() == Some(written.get_ref())
+    {
+        let problem = Problem::new(
+            "`socket` and `haproxy_socket` are the same path",
+            "give each a path of its own, as in haproxy_socket = \"/run/ringway/haproxy.sock\"",
+        );
+        out.error(written.span(), problem);
+    }
     if let (Some(written), Some(listen)) = (raw.listen.written(), listen)
         && let Err(problem) = check_reach(&listen, token || read_only)
     {
@@ -103,6 +115,7 @@ pub(super) fn validate_admin(
     Admin {
         listen,
         socket: raw.socket.get().cloned(),
+        haproxy_socket: raw.haproxy_socket.get().cloned(),
         socket_group: validate_group(out, &raw.socket_group),
         token_file: raw.token_file.get().cloned(),
         read_only,
@@ -205,6 +218,7 @@ mod tests {
         let written = Admin {
             listen: None,
             socket: Some(PathBuf::from("/run/ringway/admin.sock")),
+            haproxy_socket: Some(PathBuf::from("/run/ringway/haproxy.sock")),
             socket_group: None,
             token_file: Some(PathBuf::from("/etc/ringway/token")),
             read_only: false,

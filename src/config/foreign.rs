@@ -107,7 +107,10 @@ const WORDS: &[(&[&str], Meaning)] = &[
     ),
     (
         &["stats", "stats_socket"],
-        Meaning::Said("the stats page and the socket are in [admin]: listen, page, socket"),
+        Meaning::Said(
+            "the stats page and the sockets are in [admin]: listen, page, socket; haproxy_socket answers HAProxy's \
+             commands",
+        ),
     ),
     (
         &["listen_section", "proxy"],

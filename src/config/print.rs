@@ -102,6 +102,8 @@ fn admin(page: &mut Page, admin: &Admin, written: Option<&RawAdmin>) {
         None => page.absent("listen", "none"),
     }
     page.limit("socket", file(admin.socket.as_ref()), "none");
+    let haproxy_socket = file(admin.haproxy_socket.as_ref());
+    page.limit("haproxy_socket", haproxy_socket, "none");
     let group = admin.socket_group.as_ref().map(|group| quoted(&group.name));
     page.limit("socket_group", group, "none");
     page.limit("token_file", file(admin.token_file.as_ref()), "none");

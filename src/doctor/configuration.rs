@@ -109,6 +109,9 @@ fn files(config: &Config) -> Vec<Finding> {
     if let Some(socket) = &admin.socket {
         findings.push(folder_of("socket", socket));
     }
+    if let Some(socket) = &admin.haproxy_socket {
+        findings.push(folder_of("haproxy_socket", socket));
+    }
     if let Some(file) = &admin.token_file {
         findings.push(match Token::read(file) {
             Ok(_) => Finding::good(format!("token_file {} has a token", file.display())),

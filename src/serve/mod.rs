@@ -255,6 +255,9 @@ async fn serve(
         if let Some(socket) = admin.socket() {
             log::info!("admin listens on {}", socket.display());
         }
+        if let Some(socket) = admin.haproxy_socket() {
+            log::info!("HAProxy's commands are answered on {}", socket.display());
+        }
         let statuses = health.statuses().clone();
         let actions = Actions {
             statuses: statuses.clone(),

@@ -58,6 +58,7 @@ static TOPICS: &[Topic] = topics![
     "stats-page",
     "metrics",
     "stats-csv",
+    "haproxy-socket",
     "access-log",
     "haproxy",
 ];

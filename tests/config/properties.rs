@@ -163,6 +163,7 @@ fn key() -> impl Strategy<Value = String> {
         "user",
         "group",
         "socket",
+        "haproxy_socket",
         "socket_group",
         "token_file",
         "page",

@@ -42,6 +42,7 @@ mod explain;
 mod first_answer;
 mod flags;
 mod half_closed;
+mod haproxy_socket;
 mod health;
 mod health_load;
 mod health_services;

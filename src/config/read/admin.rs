@@ -19,7 +19,12 @@ pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<R
             let parse = |text: &str| parse_admin(text).map(RawListen::Address);
             value::parsed(out, entry, parse)
         }),
-        socket: section.take("socket", read_socket),
+        socket: section.take("socket", |out, entry| {
+            read_socket(out, entry, "socket", "/run/ringway/admin.sock")
+        }),
+        haproxy_socket: section.take("haproxy_socket", |out, entry| {
+            read_socket(out, entry, "haproxy_socket", "/run/ringway/haproxy.sock")
+        }),
         socket_group: section.take("socket_group", value::string),
         token_file: section.take("token_file", |out, entry| {
             value::file_path(out, entry, "/etc/ringway/token")
@@ -29,9 +34,14 @@ pub(super) fn read_admin(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<R
     })
 }
 
-fn read_socket(out: &mut Diagnostics, entry: &Entry<'_, '_>) -> Read<PathBuf> {
-    let path = value::file_path(out, entry, "/run/ringway/admin.sock")?;
-    match check_socket_len(&path, "the path of `socket`") {
+fn read_socket(
+    out: &mut Diagnostics,
+    entry: &Entry<'_, '_>,
+    key: &str,
+    example: &str,
+) -> Read<PathBuf> {
+    let path = value::file_path(out, entry, example)?;
+    match check_socket_len(&path, &format!("the path of `{key}`")) {
         Ok(()) => Some(path),
         Err(problem) => {
             out.error(entry.span.clone(), problem);

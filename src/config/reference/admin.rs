@@ -39,9 +39,20 @@ const KEYS: &[Key] = &[
         ..Key::BASE
     },
     Key {
+        name: "haproxy_socket",
+        value: Value::Text(Text::FILE.at_most(SOCKET_LEN_MAX)),
+        meaning: "The path of a Unix socket that answers the commands of HAProxy's `stats socket`.",
+        default: Default::Words("none"),
+        bounds: "a path of at most 107 bytes, not that of `socket`",
+        example: "\"/run/haproxy/admin.sock\"",
+        note: "For scripts and collectors that were made for HAProxy: `ringway help haproxy-socket` has the \
+               commands. Everything that they order is allowed, without a token.",
+        ..Key::BASE
+    },
+    Key {
         name: "socket_group",
         value: Value::Text(Text::USER),
-        meaning: "A group whose members may use `socket`, by its name or its number.",
+        meaning: "A group whose members may use `socket` and `haproxy_socket`, by its name or its number.",
         default: Default::Words("none: only the process's user and root may use it"),
         bounds: "a group of this host, which the process's user is in, or the process starts as root",
         needs: Some("socket"),

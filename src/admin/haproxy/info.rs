@@ -1,0 +1,177 @@
+//! `show info` and `show servers state`, with the names that HAProxy 2.6 gives to what there is here too.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::super::document::{BackendStats, ServerStats, Stats};
+use crate::logic::health::{AdminState, OperationalState};
+
+/// The columns of `show servers state`, version 1 of the format.
+const COLUMNS: &str = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+                       srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state \
+                       srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl \
+                       srv_check_port srv_check_addr srv_agent_addr srv_agent_port";
+
+/// `show info`: what means something here, and zeros where tools need a number.
+pub fn info(stats: &Stats) -> String {
+    let process = &stats.process;
+    let sessions = &process.sessions;
+    let limit = sessions.limit.unwrap_or_default();
+    let uptime = process.uptime_s;
+    let (days, hours) = (uptime / 86_400, uptime / 3600 % 24);
+    let host = rustix::system::uname();
+    let listeners: usize = stats
+        .frontends
+        .iter()
+        .map(|frontend| frontend.listen.len())
+        .sum();
+    let bytes: u64 = stats
+        .workers
+        .iter()
+        .map(|worker| worker.bytes_from_servers)
+        .sum();
+    let started = process.started_at.duration_since(SystemTime::UNIX_EPOCH);
+    let dropped: u64 = stats
+        .workers
+        .iter()
+        .map(|worker| worker.log_lines_dropped)
+        .sum();
+    let rate = (sessions.rate.round(), sessions.rate_max.round());
+    let lines: &[(&str, &dyn std::fmt::Display)] = &[
+        ("Name", &"Ringway"),
+        ("Version", &process.version),
+        ("Release_date", &"-"),
+        ("Nbthread", &stats.workers.len()),
+        ("Nbproc", &1),
+        ("Process_num", &1),
+        ("Pid", &process.pid),
+        (
+            "Uptime",
+            &format_args!(
+                "{days}d {hours}h{:02}m{:02}s",
+                uptime / 60 % 60,
+                uptime % 60
+            ),
+        ),
+        ("Uptime_sec", &uptime),
+        ("Maxconn", &limit),
+        ("Hard_maxconn", &limit),
+        ("CurrConns", &sessions.current),
+        ("CumConns", &sessions.total),
+        ("Maxpipes", &0),
+        ("PipesUsed", &0),
+        ("PipesFree", &0),
+        ("ConnRate", &rate.0),
+        ("MaxConnRate", &rate.1),
+        ("SessRate", &rate.0),
+        ("MaxSessRate", &rate.1),
+        ("Tasks", &sessions.current),
+        ("Run_queue", &0),
+        ("node", &host.nodename().to_string_lossy()),
+        ("Stopping", &u8::from(process.stopping)),
+        ("Jobs", &(sessions.current as usize + listeners)),
+        ("Listeners", &listeners),
+        ("DroppedLogs", &(dropped + process.messages_dropped)),
+        ("TotalBytesOut", &bytes),
+        ("Start_time_sec", &started.unwrap_or_default().as_secs()),
+    ];
+    let mut text = String::new();
+    for (name, value) in lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    text
+}
+
+/// `show errors`: requests that HAProxy keeps because it cannot read them; they are not kept here.
+pub fn errors() -> String {
+    let now = Timestamp::now().strftime("%d/%b/%Y:%H:%M:%S%.3f");
+    format!("Total events captured on [{now}] : 0\n")
+}
+
+/// `show servers state`; `backend`: only of this one. `None`: there is no such backend.
+pub fn servers_state(stats: &Stats, backend: Option<&str>, now: SystemTime) -> Option<String> {
+    let mut text = format!("1\n# {COLUMNS}\n");
+    let mut found = backend.is_none();
+    for (index, of) in stats.backends.iter().enumerate() {
+        if backend.is_some_and(|wanted| wanted != of.name) {
+            continue;
+        }
+        found = true;
+        // As in the column `iid` of `show stat`.
+        let id = stats.frontends.len() + index + 1;
+        for (number, server) in of.servers.iter().enumerate() {
+            text += &server_state(of, server, [id, number + 1], now);
+        }
+    }
+    found.then_some(text)
+}
+
+fn server_state(
+    backend: &BackendStats,
+    server: &ServerStats,
+    [id, number]: [usize; 2],
+    now: SystemTime,
+) -> String {
+    let address: Option<SocketAddr> = server.addresses.first().and_then(|it| it.parse().ok());
+    let ip = address.map_or_else(|| "-".to_owned(), |address| address.ip().to_string());
+    let written: Option<SocketAddr> = server.address.parse().ok();
+    let (host, port) = server.address.rsplit_once(':').unwrap_or_default();
+    let name = if written.is_some() || address.is_none() {
+        "-"
+    } else {
+        host
+    };
+    let port = address.map_or_else(|| port.to_owned(), |address| address.port().to_string());
+    // SRV_ST_STOPPED and SRV_ST_RUNNING.
+    let is_maint = server.admin_state == AdminState::Maint;
+    let runs = server.state != OperationalState::Down && !server.ejected && !is_maint;
+    let operational = if runs { 2 } else { 0 };
+    // SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN.
+    let admin = match (server.admin_state, server.leaving) {
+        (AdminState::Maint, _) => 1,
+        (AdminState::Drain, _) | (AdminState::Ready, true) => 8,
+        (AdminState::Ready, false) => 0,
+    };
+    let age = now.duration_since(server.changed).unwrap_or_default();
+    let enabled = if is_maint { 14 } else { 6 };
+    let is_checked = server.state != OperationalState::Unchecked;
+    // CHK_RES_FAILED and CHK_RES_PASSED; CHK_ST_CONFIGURED, CHK_ST_ENABLED and CHK_ST_PAUSED.
+    let (result, health, check) = match (is_checked, server.state) {
+        (false, _) => (0, 0, 0),
+        (true, OperationalState::Down) => (2, 0, enabled),
+        (true, _) => (3, 1, enabled),
+    };
+    format!(
+        "{id} {} {number} {} {ip} {operational} {admin} {} {} {} {} {result} {health} {check} 0 0 0 {name} {port} - \
+         0 0 - - 0\n",
+        backend.name,
+        server.name,
+        server.weight,
+        server.weight_configured,
+        age.as_secs(),
+        check_status(&server.reason),
+    )
+}
+
+/// HAProxy's number for the result of a health check.
+fn check_status(reason: &str) -> u8 {
+    match reason.split(' ').next().unwrap_or_default() {
+        "INI" => 1,
+        "SOCKERR" => 5,
+        "L4OK" => 6,
+        "L4TOUT" => 7,
+        "L4CON" => 8,
+        "L6OK" => 9,
+        "L6TOUT" => 10,
+        "L6RSP" => 11,
+        "L7TOUT" => 12,
+        "L7RSP" => 13,
+        "L7OK" => 15,
+        "L7STS" => 17,
+        _ => 0,
+    }
+}
