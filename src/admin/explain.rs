@@ -25,6 +25,7 @@ use crate::config::{AddressList, Backend, Frontend, Mode};
 use crate::logic::client_limits::{ClientRefusal, check_lists};
 use crate::logic::network::Networks;
 use crate::logic::time::Instant;
+use crate::logic::tls::RouteTable;
 use crate::snapshot::{FrontendShared, Snapshot};
 use crate::sync::SessionLimit;
 use servers::{Choice, ExplainedServer};
@@ -45,6 +46,10 @@ pub(super) struct Wanted {
     frontend: Option<String>,
     /// The value of the sticky cookie that it sends; without it, none.
     cookie: Option<String>,
+    /// The name that its ClientHello asks for (SNI); without it, none.
+    sni: Option<String>,
+    /// The protocols that its ClientHello offers (ALPN), separated by commas; without it, none.
+    alpn: Option<String>,
 }
 
 /// What a new connection of a client would meet, now.
@@ -101,6 +106,8 @@ struct Case<'a> {
     shared: &'a FrontendShared,
     client: IpAddr,
     cookie: Option<&'a str>,
+    sni: Option<&'a str>,
+    alpn: Option<&'a str>,
     steps: Steps,
 }
 
@@ -113,6 +120,8 @@ impl<'a> Case<'a> {
             shared: &snapshot.frontends[frontend],
             client: wanted.client.to_canonical(),
             cookie: wanted.cookie.as_deref(),
+            sni: wanted.sni.as_deref(),
+            alpn: wanted.alpn.as_deref(),
             steps: Steps::default(),
         }
     }
@@ -125,7 +134,7 @@ impl<'a> Case<'a> {
             self.proxy();
             if self.lists() == Effect::Pass
                 && self.client_limits() == Effect::Pass
-                && let Some(index) = self.frontend.backend
+                && let Some(index) = self.find_backend()
             {
                 backend = Some(self.backend(index).name.clone());
                 servers = self.choose(index);
@@ -143,6 +152,52 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The index of the backend that its ClientHello leads to, or that of the frontend.
+    fn find_backend(&mut self) -> Option<usize> {
+        let Frontend { name, mode, .. } = self.frontend;
+        if !matches!(mode, Mode::Tls(_)) {
+            if self.sni.or(self.alpn).is_some() {
+                let text = format!(
+                    "frontend {name} has mode = \"{}\": no ClientHello is looked at",
+                    mode.as_str()
+                );
+                self.steps.add("mode", Effect::Pass, text);
+            }
+            return self.frontend.backend;
+        }
+        let routes = &self.frontend.routes;
+        let table = RouteTable::new(routes.iter().map(|route| route.conditions.clone()));
+        let protocols = self.alpn.into_iter().flat_map(|all| all.split(','));
+        let protocols = protocols.map(|protocol| protocol.trim().as_bytes());
+        let found = table.find(self.sni, protocols);
+        if let Some(found) = found {
+            let route = &routes[found.index];
+            let by = found.name.map(|name| format!(", by its name {name}"));
+            let text = format!(
+                "route {} (`{route}`) leads to backend {}{}",
+                found.index + 1,
+                self.backend(route.backend).name,
+                by.unwrap_or_default()
+            );
+            self.steps.add("routes", Effect::Pass, text);
+            return Some(route.backend);
+        }
+        match self.frontend.backend {
+            Some(backend) => {
+                let other = &self.backend(backend).name;
+                let text = format!("no route matches: backend {other} is for all others");
+                self.steps.add("routes", Effect::Pass, text);
+            }
+            None => {
+                let text = format!(
+                    "no route of frontend {name} matches: the connection is closed with the alert unrecognized_name"
+                );
+                self.steps.add("routes", Effect::Refuse, text);
+            }
+        }
+        self.frontend.backend
+    }
+
     fn backend(&self, index: usize) -> &'a Backend {
         &self.snapshot.config.backends[index]
     }
@@ -150,10 +205,12 @@ impl<'a> Case<'a> {
     /// Which server of the backend it would get.
     fn choose(&mut self, backend: usize) -> Vec<ExplainedServer> {
         let mut cookie = self.cookie;
-        if self.frontend.mode == Mode::Tcp && cookie.take().is_some() {
+        let mode = &self.frontend.mode;
+        if !matches!(mode, Mode::Http(_)) && cookie.take().is_some() {
             let text = format!(
-                "frontend {} has mode = \"tcp\": no cookie is looked at",
-                self.frontend.name
+                "frontend {} has mode = \"{}\": no cookie is looked at",
+                self.frontend.name,
+                mode.as_str()
             );
             self.steps.add("mode", Effect::Pass, text);
         }

@@ -131,7 +131,7 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   ringway explain 10.0.0.7
   ringway explain 10.0.0.7 --frontend web --cookie web1
-  ringway explain 2001:db8::7 --frontend web --json
+  ringway explain 2001:db8::7 --frontend tls --sni shop.example.com --alpn h2 --json
 
 As it is now: nothing is taken or counted, and the next connection gets what it would have got.";
 
@@ -345,6 +345,12 @@ pub enum Command {
         /// The value of the sticky cookie that it sends
         #[arg(long, value_name = "VALUE")]
         cookie: Option<String>,
+        /// The name that its ClientHello asks for
+        #[arg(long, value_name = "NAME")]
+        sni: Option<String>,
+        /// A protocol that its ClientHello offers; repeatable
+        #[arg(long, value_name = "PROTOCOL")]
+        alpn: Vec<String>,
         /// As JSON: what /api/v1/explain answers
         #[arg(long)]
         json: bool,

@@ -15,13 +15,22 @@ pub(super) struct Wanted {
     pub client: IpAddr,
     pub frontend: Option<String>,
     pub cookie: Option<String>,
+    pub sni: Option<String>,
+    /// Protocols, in the order of the client.
+    pub alpn: Vec<String>,
 }
 
 impl Wanted {
     fn path(&self) -> String {
         let client = escaped(&self.client.to_string());
         let mut path = format!("/api/v1/explain?client={client}");
-        for (name, value) in [("frontend", &self.frontend), ("cookie", &self.cookie)] {
+        let alpn = (!self.alpn.is_empty()).then(|| self.alpn.join(","));
+        for (name, value) in [
+            ("frontend", &self.frontend),
+            ("cookie", &self.cookie),
+            ("sni", &self.sni),
+            ("alpn", &alpn),
+        ] {
             if let Some(value) = value {
                 path += &format!("&{name}={}", escaped(value));
             }

@@ -141,12 +141,16 @@ async fn execute(command: Command) -> Result<(), Failure> {
             client,
             frontend,
             cookie,
+            sni,
+            alpn,
             json,
         } => {
             let wanted = explain::Wanted {
                 client,
                 frontend,
                 cookie,
+                sni,
+                alpn,
             };
             explain::show(&Client::new(&process)?, &wanted, json).await
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::Value;
 
 use crate::clients::{connect, connect_from, connect_named, read_line, round_trip};
-use crate::harness::Ringway;
+use crate::harness::{Launch, Ringway};
 use crate::http::{Answer, get, order, stats};
 use crate::http_servers::HttpServer;
 use crate::servers::{RefusingPort, Server};
@@ -265,5 +265,34 @@ fn a_cookie_leads_to_its_server_or_to_none() {
         assert_eq!(steps(&explanation)[1..], ["sticky pass", "balance choose"]);
         let found = explanation["steps"][1]["text"].as_str().expect("a text");
         assert!(found.starts_with(text), "{found}");
+    }
+}
+
+#[test]
+fn names_and_protocols_lead_to_the_backend_of_their_route() {
+    let ringway = Launch::config(
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\n\
+         routes = [{ sni = [\"*.example.com\"], backend = \"shop\" }, { alpn = [\"acme-tls/1\"], backend = \"acme\" }]\n\
+         [backend.shop]\nservers = [{ name = \"s\", address = \"127.0.0.1:1\" }]\n\
+         [backend.acme]\nservers = [{ name = \"a\", address = \"127.0.0.1:1\" }]\n",
+    )
+    .start();
+    for (hello, backend, text) in [
+        (
+            "&sni=a.Example.com.",
+            "shop",
+            "leads to backend shop, by its name *.example.com",
+        ),
+        ("&alpn=h2,acme-tls/1", "acme", "leads to backend acme"),
+        (
+            "&sni=other.test",
+            "",
+            "closed with the alert unrecognized_name",
+        ),
+    ] {
+        let explanation = explain(&ringway, "10.0.0.7", hello);
+        assert_eq!(explanation["backend"].as_str().unwrap_or_default(), backend);
+        let route = explanation["steps"][1].to_string();
+        assert!(route.contains("routes") && route.contains(text), "{route}");
     }
 }
