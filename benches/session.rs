@@ -18,7 +18,7 @@ fn policy() -> Policy {
     Policy {
         protocol: Protocol::Tcp,
         proxy_heads: None,
-        request_timeout: Duration::from_secs(10),
+        preface_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),

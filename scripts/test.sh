@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
   promtool:prometheus prometheus-haproxy-exporter:prometheus-haproxy-exporter \
-  man:man-db redis-server:redis-server openssl:openssl dockerd:docker.io docker:docker.io \
+  man:man-db redis-server:redis-server openssl:openssl gnutls-cli:gnutls-bin dockerd:docker.io docker:docker.io \
   docker-compose:docker-compose keepalived:keepalived bird:bird2 sysctl:procps \
   @/usr/share/doc/haproxy/examples/quick-test.cfg:haproxy \
   @/usr/share/doc/busybox-static:busybox-static @/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
@@ -29,7 +29,7 @@ run cargo test --lib --bins --tests
 # configured and asked does not depend on the engine. Which one is chosen when, `engine` tests in the run before.
 run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers client_rules first_answer half_closed \
   http_failures http_heads http_load http_peers http_random http_streams lifetimes limits metrics:: peers pressure \
-  proxy_ relaying reload retries shortage stopping takeover timeouts unread
+  proxy_ relaying reload retries shortage stopping takeover timeouts tls_mode unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick
 run scripts/kubernetes/check.sh

@@ -6,6 +6,7 @@
 
 mod journal;
 mod queue;
+mod tls_fields;
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -18,13 +19,14 @@ use env_logger::fmt::Formatter;
 use log::kv::{Key, Value, VisitSource};
 use log::{Level, Log, Metadata, Record};
 
-use crate::config::{AccessLog, Config};
+use crate::config::{AccessLog, Config, Mode};
 use crate::logic::session::Side;
 use crate::printable::{self, Printable, percent_encoded};
 use crate::privileges::{self, User};
 use crate::worker::{AccessRecord, LogBatch, LogSink};
 use journal::Stamp;
 use queue::Queue;
+use tls_fields::TlsFields;
 
 /// Target of the access log's lines.
 pub const ACCESS: &str = "access";
@@ -312,6 +314,29 @@ fn write_access(record: &AccessRecord, config: &Config) {
     // Beside the client it says which balancer named it.
     let peer = frontend.accept_proxy.as_ref().and(record.peer);
     let peer = peer.map(|peer| peer.to_string());
+    if let Mode::Tls(_) = frontend.mode {
+        let tls = TlsFields::of(record.asked_for.as_deref(), frontend);
+        let text = format_args!("{text} {tls}");
+        let (sni, version) = (tls.sni.as_str(), tls.version.as_str());
+        let (alpn, route) = (tls.alpn.as_str(), tls.route.as_str());
+        return match &peer {
+            None => line!(
+                text,
+                sni = sni,
+                tls_version = version,
+                alpn = alpn,
+                route = route
+            ),
+            Some(peer) => line!(
+                text,
+                peer = peer.as_str(),
+                sni = sni,
+                tls_version = version,
+                alpn = alpn,
+                route = route
+            ),
+        };
+    }
     match (&record.exchange, &peer) {
         (None, None) => line!(text),
         (None, Some(peer)) => line!(text, peer = peer.as_str()),

@@ -111,6 +111,20 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("FrontendCounters.proxy_heads_late", |state| {
             frontend(state, |all| all.proxy_heads_late.add(1));
         }),
+        ("FrontendCounters.hellos_wrong", |state| {
+            frontend(state, |all| all.hellos_wrong.add(1));
+        }),
+        ("FrontendCounters.hellos_late", |state| {
+            frontend(state, |all| all.hellos_late.add(1));
+        }),
+        ("FrontendCounters.unrouted", |state| {
+            frontend(state, |all| all.unrouted.add(1));
+        }),
+        ("RouteCounters.sessions", |state| {
+            state.active().snapshot.routes[0][0].counters[1]
+                .sessions
+                .add(1);
+        }),
         ("ServerCounters.sessions_started", |state| {
             server(state, |all| all.sessions_started.add(1));
         }),

@@ -193,6 +193,25 @@ pub(super) struct FrontendStats {
     pub proxy_heads_wrong: u64,
     /// Connections that ended because their PROXY head was not whole in time.
     pub proxy_heads_late: u64,
+    /// TLS mode: connections that ended because they began with no ClientHello, or a wrong one.
+    pub hellos_wrong: u64,
+    /// TLS mode: connections that ended because their ClientHello was not whole in time.
+    pub hellos_late: u64,
+    /// TLS mode: connections that no route matched, and that have no other backend.
+    pub unrouted: u64,
+    /// TLS mode: the routes, in their order; null: there are none.
+    pub routes: Option<Vec<RouteStats>>,
+}
+
+/// One route of a frontend.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct RouteStats {
+    /// Its first name, and its protocols: `shop.example.com`, `alpn=acme-tls/1`.
+    pub name: String,
+    /// The name of its backend.
+    pub backend: String,
+    /// Sessions that took it.
+    pub sessions: u64,
 }
 
 /// One backend.

@@ -74,8 +74,8 @@ struct Session {
     peer: Option<String>,
     /// The name of the frontend.
     frontend: String,
-    /// The name of the backend.
-    backend: String,
+    /// The name of the backend; null: none is chosen yet, in TLS mode.
+    backend: Option<String>,
     /// The name of the server; null: none was chosen yet.
     server: Option<String>,
     /// What the session does: `reading` a request, `choosing` a server, `queued`, `short` of

@@ -12,7 +12,7 @@ use axum::{Json, Router, extract};
 use super::context::Context;
 use super::document::{
     BackendSessions, BackendStats, Checks, DiscoveryStats, FrontendStats, LastReload, Process,
-    Reload, ServerStats, Sessions, Stats, WithoutBusiest, Worker, WorkerSessions,
+    Reload, RouteStats, ServerStats, Sessions, Stats, WithoutBusiest, Worker, WorkerSessions,
 };
 use super::history::{Past, Subject, sum};
 use super::problems;
@@ -180,7 +180,22 @@ fn frontend(state: &State, active: &Active, index: usize) -> FrontendStats {
         proxied_requests: sum(counters, |all| &all.requests_via_proxy),
         proxy_heads_wrong: sum(counters, |all| &all.proxy_heads_wrong),
         proxy_heads_late: sum(counters, |all| &all.proxy_heads_late),
+        hellos_wrong: sum(counters, |all| &all.hellos_wrong),
+        hellos_late: sum(counters, |all| &all.hellos_late),
+        unrouted: sum(counters, |all| &all.unrouted),
+        routes: routes_of(&active.snapshot, index),
     }
+}
+
+fn routes_of(snapshot: &Snapshot, frontend: usize) -> Option<Vec<RouteStats>> {
+    let written = &snapshot.config.frontends[frontend].routes;
+    let routes = written.iter().zip(&snapshot.routes[frontend]);
+    let routes = routes.map(|(route, shared)| RouteStats {
+        name: route.to_string(),
+        backend: snapshot.config.backends[route.backend].name.clone(),
+        sessions: shared.counters.iter().map(|it| it.sessions.get()).sum(),
+    });
+    (!written.is_empty()).then(|| routes.collect())
 }
 
 fn backend(state: &State, snapshot: &Snapshot, index: usize) -> BackendStats {
@@ -346,7 +361,9 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config::{Algorithm, Config, system_resolver};
+    use crate::config::{Route, SessionRules};
     use crate::control::api::ServerStatus;
+    use crate::logic::tls::Conditions;
     use crate::shared::Shared;
     use crate::snapshot::Registry;
 
@@ -355,7 +372,16 @@ pub(super) mod tests {
         let listen = ["127.0.0.1:0".to_owned()];
         let servers = ["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
         let config = Config::simple(&listen, Algorithm::First, &servers, &system_resolver);
-        let snapshot = Registry::new(2).snapshot(config.unwrap());
+        let mut config = config.unwrap();
+        config.frontends[0].routes.push(Route {
+            conditions: Conditions {
+                names: Vec::new(),
+                protocols: vec!["h2".to_owned()],
+            },
+            backend: 0,
+            session: SessionRules::default(),
+        });
+        let snapshot = Registry::new(2).snapshot(config);
         let waker = || -> Box<dyn Fn() + Send + Sync> { Box::new(|| {}) };
         let shared = Shared::new(10, vec![waker(), waker()]);
         for (worker, times) in [(0, 1), (1, 2)] {
@@ -370,6 +396,12 @@ pub(super) mod tests {
             frontend.requests_via_proxy.add(times);
             frontend.proxy_heads_wrong.add(5 * times);
             frontend.proxy_heads_late.add(6 * times);
+            frontend.hellos_wrong.add(7 * times);
+            frontend.hellos_late.add(8 * times);
+            frontend.unrouted.add(9 * times);
+            snapshot.routes[0][0].counters[worker]
+                .sessions
+                .add(10 * times);
             let queue = &snapshot.backends[0].queue;
             queue.sessions_waiting[worker].set(3 * times);
             let server = &snapshot.server(0, 1).counters[worker];
@@ -461,6 +493,10 @@ pub(super) mod tests {
                 "proxied_requests": 3,
                 "proxy_heads_wrong": 15,
                 "proxy_heads_late": 18,
+                "hellos_wrong": 21,
+                "hellos_late": 24,
+                "unrouted": 27,
+                "routes": [{ "name": "alpn=h2", "backend": "servers", "sessions": 30 }],
                 "status": "OPEN",
             }])
         );
@@ -513,6 +549,10 @@ pub(super) mod tests {
             "proxied_requests",
             "proxy_heads_wrong",
             "proxy_heads_late",
+            "hellos_wrong",
+            "hellos_late",
+            "unrouted",
+            "routes",
             "backends",
             "servers",
             "state",

@@ -94,7 +94,7 @@ fn table(sessions: &[Value]) -> Table {
             word(&session["id"]).to_owned(),
             session["client"].as_str().unwrap_or("-").to_owned(),
             word(&session["frontend"]).to_owned(),
-            format!("{}/{server}", word(&session["backend"])),
+            format!("{}/{server}", session["backend"].as_str().unwrap_or("-")),
             word(&session["state"]).to_owned(),
             millis(number(&session["age_ms"])),
             millis(number(&session["idle_ms"])),

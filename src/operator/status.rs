@@ -44,7 +44,10 @@ fn keep(stats: &mut Value, backend: &str) {
         }
     };
     retain("backends", &|it| it["name"] == *backend);
-    retain("frontends", &|it| it["backend"] == *backend);
+    retain("frontends", &|it| {
+        let mut routes = list(&it["routes"]).iter();
+        it["backend"] == *backend || routes.any(|route| route["backend"] == *backend)
+    });
     let frontends = names::of(stats, "frontends");
     if let Some(problems) = stats["problems"].as_array_mut() {
         problems.retain(|problem| {
@@ -57,6 +60,19 @@ fn keep(stats: &mut Value, backend: &str) {
             }
         });
     }
+}
+
+/// The backends of a frontend, its own before those of its routes, each once.
+fn backends(frontend: &Value) -> String {
+    let own = frontend["backend"].as_str();
+    let routes = list(&frontend["routes"]).iter();
+    let mut names: Vec<&str> = Vec::new();
+    for name in own.into_iter().chain(routes.map(|it| word(&it["backend"]))) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(" ")
 }
 
 /// The lines, as they are at this time.
@@ -202,7 +218,7 @@ pub(super) fn frontends(stats: &Value) -> Table {
         table.row(vec![
             word(&frontend["name"]).to_owned(),
             listen.join(" "),
-            word(&frontend["backend"]).to_owned(),
+            backends(frontend),
             number(&sessions["current"]).to_string(),
             limit(&sessions["limit"]),
             number(&sessions["total"]).to_string(),

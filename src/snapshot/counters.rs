@@ -34,6 +34,19 @@ pub struct FrontendCounters {
     pub proxy_heads_wrong: Counter,
     /// PROXY heads that were not whole in time.
     pub proxy_heads_late: Counter,
+    /// TLS mode: what was no ClientHello, or a wrong one.
+    pub hellos_wrong: Counter,
+    /// TLS mode: ClientHellos that were not whole in time.
+    pub hellos_late: Counter,
+    /// TLS mode: sessions that no route matched, in a frontend without a backend.
+    pub unrouted: Counter,
+}
+
+/// What one worker counts for one route.
+#[derive(Debug, Default)]
+pub struct RouteCounters {
+    /// Sessions that took it.
+    pub sessions: Counter,
 }
 
 /// What one worker counts for one server.

@@ -28,8 +28,8 @@ use crate::config::Config;
 
 pub use backend::BackendShared;
 pub use change::{MembersChange, Origin, Source, UnknownBackend};
-pub use counters::{ByWorker, FrontendCounters, Histogram, ServerCounters, Times};
-pub use frontend::FrontendShared;
+pub use counters::{ByWorker, FrontendCounters, Histogram, RouteCounters, ServerCounters, Times};
+pub use frontend::{FrontendShared, RouteShared};
 pub use members::{Member, Members};
 pub use registry::Registry;
 pub use server::{QueueShared, ServerShared};
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub config: Config,
     /// By index of the frontend.
     pub frontends: Vec<Arc<FrontendShared>>,
+    /// By index of the frontend, then of the route.
+    pub routes: Vec<Vec<Arc<RouteShared>>>,
     /// By index of the backend.
     pub backends: Vec<Arc<BackendShared>>,
     /// Indices of frontends, by [`FrontendShared::id`].

@@ -6,13 +6,16 @@ use std::sync::{Arc, Weak};
 use socket2::SockAddr;
 
 use super::counters::{ServerCounters, by_worker};
-use super::frontend::FrontendShared;
+use super::frontend::{FrontendShared, RouteShared};
 use super::server::{QueueShared, ServerShared};
-use crate::config::{Address, Server};
+use crate::config::{Address, Route, Server};
 use crate::sync::{Addresses, Counter, Failures, ServerAvailability, SessionLimit, WaitRegistry};
 
 /// What identifies a server: names of its backend and its own, and its address.
 type ServerKey = (String, String, Address);
+
+/// What identifies a route: the name of its frontend, and what tells it from the others there.
+type RouteKey = (String, String);
 
 /// The shared objects that are in use anywhere in the process. If a configuration drops one and a later
 /// one has it again, that is the same object if a session still uses it, so that its limits hold for
@@ -25,6 +28,7 @@ pub struct Objects {
     /// Of the newest frontend or backend.
     id: u64,
     frontends: HashMap<String, Weak<FrontendShared>>,
+    routes: HashMap<RouteKey, Weak<RouteShared>>,
     queues: HashMap<String, Weak<QueueShared>>,
     servers: HashMap<ServerKey, Weak<ServerShared>>,
 }
@@ -37,6 +41,7 @@ impl Objects {
             server_id: 0,
             id: 0,
             frontends: HashMap::new(),
+            routes: HashMap::new(),
             queues: HashMap::new(),
             servers: HashMap::new(),
         }
@@ -51,6 +56,15 @@ impl Objects {
             id,
             session_limit: SessionLimit::new(None),
             paused: WaitRegistry::new(workers),
+            counters: by_worker(workers),
+        })
+    }
+
+    /// This route of the frontend of this name.
+    pub fn route(&mut self, frontend: &str, route: &Route) -> Arc<RouteShared> {
+        let workers = self.workers;
+        let key = (frontend.to_owned(), route.to_string());
+        find_or_make(&mut self.routes, key, || RouteShared {
             counters: by_worker(workers),
         })
     }
@@ -110,6 +124,7 @@ impl Objects {
     /// Forgets the objects that are used nowhere.
     pub fn forget_unused(&mut self) {
         self.frontends.retain(|_, found| found.strong_count() > 0);
+        self.routes.retain(|_, found| found.strong_count() > 0);
         self.queues.retain(|_, found| found.strong_count() > 0);
         self.servers.retain(|_, found| found.strong_count() > 0);
     }

@@ -64,6 +64,12 @@ impl Registry {
         let frontends = config.frontends.iter();
         let frontends = frontends.map(|frontend| self.objects.frontend(&frontend.name));
         let frontends: Vec<_> = frontends.collect();
+        let routes = config.frontends.iter().map(|frontend| {
+            let routes = frontend.routes.iter();
+            let routes = routes.map(|route| self.objects.route(&frontend.name, route));
+            routes.collect()
+        });
+        let routes = routes.collect();
         for (shared, frontend) in frontends.iter().zip(&config.frontends) {
             shared.session_limit.set_max(frontend.sessions_max);
         }
@@ -85,6 +91,7 @@ impl Registry {
             version: self.version,
             config,
             frontends,
+            routes,
             backends,
         });
         let frontends = snapshot.config.frontends.iter();

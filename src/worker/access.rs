@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::asked_for::AskedFor;
 use super::exchange::Exchange;
 use crate::config::AccessLog;
 use crate::logic::session::Summary;
@@ -30,6 +31,8 @@ pub struct AccessRecord {
     pub summary: Summary,
     /// Its first request, in HTTP mode.
     pub exchange: Option<Exchange>,
+    /// What its ClientHello asks for, in TLS mode; `None`: no whole one came.
+    pub asked_for: Option<Box<AskedFor>>,
 }
 
 /// Ended sessions, from a worker to the access log.

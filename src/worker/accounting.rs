@@ -13,7 +13,7 @@ use slab::Slab;
 use super::config_generations::{ConfigGenerations, LocalConfig};
 use super::slot::Slot;
 use crate::io::Engine;
-use crate::logic::session::{ProxyFault, Side, Summary};
+use crate::logic::session::{ProxyFault, Side, Summary, TerminationCause, TerminationPhase};
 use crate::logic::time::Instant;
 use crate::shared::{Shared, WorkerCounters};
 use crate::snapshot::{FrontendShared, ServerShared};
@@ -121,6 +121,14 @@ impl Accounting {
             match fault {
                 ProxyFault::Wrong => counters.proxy_heads_wrong.add(1),
                 ProxyFault::Late => counters.proxy_heads_late.add(1),
+            }
+        }
+        if summary.outcome.phase == TerminationPhase::Hello {
+            let counters = &config.frontend(entry.route.frontend).counters[self.worker];
+            match summary.outcome.who {
+                TerminationCause::Proxy => counters.hellos_wrong.add(1),
+                TerminationCause::ClientTimeout => counters.hellos_late.add(1),
+                _ => {}
             }
         }
         let Some(server) = &entry.server else {

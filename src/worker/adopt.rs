@@ -82,13 +82,21 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Moves a session that has no server to the newest configuration, if that has its frontend and
-    /// the same rules for the part of the request that was read already.
+    /// Moves a session that has no server to the newest configuration, if that has its frontend, the same
+    /// rules for the part of the request that was read already, and in TLS mode a backend for what it asks for.
     pub(super) fn renew(&mut self, slot: usize) {
         let old = self.sessions[slot].route;
-        let Some(new) = self.configs.newest_route(old).filter(|new| *new != old) else {
+        let new = self.configs.newest_route(old);
+        let Some(mut new) = new.filter(|new| new.config != old.config) else {
             return;
         };
+        let mut route = None;
+        if let Some(asked) = &self.sessions[slot].asked_for {
+            let Some(routed) = self.configs[new.config].routed(new, asked) else {
+                return;
+            };
+            (new, route) = routed;
+        }
         let [old_view, new_view] =
             [old, new].map(|route| RouteView::of(&self.configs[route.config], route));
         if old_view != new_view {
@@ -103,6 +111,9 @@ impl<E: Engine> Worker<E> {
             http.cookie_server = http.cookie_server.take().filter(is_there);
         }
         entry.route = new;
+        if let Some(asked) = &mut entry.asked_for {
+            asked.route = route;
+        }
         let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];
         if wants_client {
             entry.find_client(&mut self.engine);

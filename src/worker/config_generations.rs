@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::asked_for::AskedFor;
 use super::client_rules::ClientRules;
 use super::local_backend::LocalBackend;
 use super::socket_options::socket_options;
@@ -18,6 +19,7 @@ use crate::io::SocketOptions;
 use crate::logic::balance::Algorithm;
 use crate::logic::network::Networks;
 use crate::logic::session::{Policy, Protocol, ProxyHeads};
+use crate::logic::tls::RouteTable;
 use crate::snapshot::{FrontendShared, Snapshot};
 
 /// The index of a configuration in a worker's [`ConfigGenerations`].
@@ -43,6 +45,8 @@ pub struct LocalConfig {
     pub snapshot: Arc<Snapshot>,
     /// Rules of the session's state machine: those of each frontend, then those of the routes of each.
     pub policies: Vec<Policy>,
+    /// What ClientHellos decide, by index of the frontend; `None`: they are not read.
+    routes: Vec<Option<Routes>>,
     /// By index of the backend.
     pub backends: Vec<LocalBackend>,
     /// Sticky cookies, by index of the backend.
@@ -93,6 +97,7 @@ impl LocalConfig {
         let rules = own.chain(routed);
         LocalConfig {
             policies: rules.clone().map(|(it, rules)| policy(it, rules)).collect(),
+            routes: routes(&config.frontends),
             backends: backends.collect(),
             cookies: (config.backends.iter())
                 .map(|backend| backend.sticky.as_ref().map(Cookie::new))
@@ -120,6 +125,36 @@ impl LocalConfig {
     pub fn is_proxy(&self, route: Route, peer: Option<SocketAddr>) -> bool {
         let proxies = self.proxies[usize::from(route.frontend)].as_ref();
         proxies.is_some_and(|proxies| peer.is_none_or(|peer| proxies.contains(peer.ip())))
+    }
+
+    /// The route of a client in TLS mode that asks for this, and the index of the route that it takes;
+    /// `None`: it has no backend.
+    pub fn routed(&self, route: Route, asked: &AskedFor) -> Option<(Route, Option<u32>)> {
+        let frontend = usize::from(route.frontend);
+        let routes = self.routes[frontend].as_ref()?;
+        let protocols = asked.protocols().iter();
+        let Some(found) = routes.table.find(asked.server_name(), protocols) else {
+            let rules = route.frontend.into();
+            let backend = self.snapshot.config.frontends[frontend].backend? as u32;
+            return Some((
+                Route {
+                    backend,
+                    rules,
+                    ..route
+                },
+                None,
+            ));
+        };
+        let index = found.index as u32;
+        let (backend, rules) = (routes.backends[found.index], routes.rules + index);
+        Some((
+            Route {
+                backend,
+                rules,
+                ..route
+            },
+            Some(index),
+        ))
     }
 
     /// The PROXY head that servers of this route get.
@@ -244,6 +279,29 @@ impl IndexMut<ConfigIndex> for ConfigGenerations {
     }
 }
 
+/// What the ClientHellos of a frontend decide.
+struct Routes {
+    table: RouteTable,
+    /// By index of the route.
+    backends: Vec<u32>,
+    /// Index of the rules of the first route.
+    rules: u32,
+}
+
+fn routes(frontends: &[Frontend]) -> Vec<Option<Routes>> {
+    let mut rules = frontends.len();
+    let routes = frontends.iter().map(|frontend| {
+        let first = rules;
+        rules += frontend.routes.len();
+        matches!(frontend.mode, Mode::Tls(_)).then(|| Routes {
+            table: RouteTable::new(frontend.routes.iter().map(|it| it.conditions.clone())),
+            backends: frontend.routes.iter().map(|it| it.backend as u32).collect(),
+            rules: first as u32,
+        })
+    });
+    routes.collect()
+}
+
 fn server_options(rules: &SessionRules) -> Option<SocketOptions> {
     let options = socket_options(rules);
     (!options.is_default()).then_some(options)
@@ -253,14 +311,18 @@ fn policy(frontend: &Frontend, rules: &SessionRules) -> Policy {
     let timeouts = &rules.timeouts;
     Policy {
         protocol: match frontend.mode {
-            Mode::Tcp | Mode::Tls(_) => Protocol::Tcp,
+            Mode::Tcp => Protocol::Tcp,
             Mode::Http(_) => Protocol::Http,
+            Mode::Tls(_) => Protocol::Tls,
         },
         proxy_heads: frontend.accept_proxy.as_ref().map(|rules| ProxyHeads {
             required: rules.required,
             timeout: rules.timeout,
         }),
-        request_timeout: timeouts.request,
+        preface_timeout: match frontend.mode {
+            Mode::Tls(mode) => mode.hello_timeout,
+            Mode::Tcp | Mode::Http(_) => timeouts.request,
+        },
         connect_timeout: timeouts.connect,
         idle_timeout: timeouts.idle,
         half_closed_timeout: timeouts.half_closed,

@@ -13,7 +13,9 @@ use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, Forwarded, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side};
+use crate::logic::session::{
+    ErrorAnswer, ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side,
+};
 
 /// The status of a response after which the connection is no HTTP any more (RFC 9110, 15.2.2).
 const SWITCHING_PROTOCOLS: u16 = 101;
@@ -32,7 +34,10 @@ impl<E: Engine> Worker<E> {
             Mode::Http(mode) => self.read_response(slot, mode),
             Mode::Tcp | Mode::Tls(_) => None,
         };
-        debug_assert!(found.is_some(), "a head without a chunk, or in TCP mode");
+        debug_assert!(
+            found.is_some(),
+            "a head without a chunk, or in another mode"
+        );
         // Without a chunk its send is refused, which ends the session.
         found.unwrap_or(ResponseHead::Whole)
     }
@@ -217,24 +222,33 @@ impl<E: Engine> Worker<E> {
         Some(ResponseHead::Interim { more })
     }
 
-    /// Makes a response of ours the only chunk from the server. False: there is no buffer for it.
-    pub(super) fn prepare_error(&mut self, slot: usize, response: ErrorResponse) -> bool {
+    /// Makes an answer of ours the only chunk from the server. False: there is no buffer for it.
+    pub(super) fn prepare_error(&mut self, slot: usize, answer: ErrorAnswer) -> bool {
         let entry = &mut self.sessions[slot];
         let counters = &self.configs.frontend(entry.route).counters[self.index];
-        counters.answers[response.index()].add(1);
-        let mut text = response.text();
-        if let Some(http) = &mut entry.http {
-            http.exchange.status = response.status();
-            if http.method() == b"HEAD" {
-                text = response.head();
+        let text = match answer {
+            ErrorAnswer::UnrecognizedName => {
+                counters.unrouted.add(1);
+                ErrorAnswer::UNRECOGNIZED_NAME
             }
-        }
+            ErrorAnswer::Http(response) => {
+                counters.answers[response.index()].add(1);
+                let mut text = response.text();
+                if let Some(http) = &mut entry.http {
+                    http.exchange.status = response.status();
+                    if http.method() == b"HEAD" {
+                        text = response.head();
+                    }
+                }
+                text.as_bytes()
+            }
+        };
         entry.preface = None;
         let Some(mut buffer) = self.engine.take_buffer() else {
             return false;
         };
         let (start, len) = (HEADROOM_BYTES, text.len() as u32);
-        self.engine.write(&mut buffer, start, text.as_bytes());
+        self.engine.write(&mut buffer, start, text);
         let chunks = &mut entry.chunks[Side::Server.index()];
         let pushed = chunks.push(buffer, Chunk { start, len });
         debug_assert!(pushed.is_ok(), "the server was left");
@@ -257,9 +271,9 @@ impl<E: Engine> Worker<E> {
 fn treatment(refusal: http::Refusal) -> Refusal {
     match refusal {
         http::Refusal::Malformed | http::Refusal::Http2 => {
-            Refusal::Respond(ErrorResponse::BadRequest)
+            Refusal::Respond(ErrorResponse::BadRequest.into())
         }
-        http::Refusal::TooLong => Refusal::Respond(ErrorResponse::HeadTooLarge),
+        http::Refusal::TooLong => Refusal::Respond(ErrorResponse::HeadTooLarge.into()),
         http::Refusal::Tls => Refusal::Close,
     }
 }

@@ -33,7 +33,7 @@ impl Http {
     /// What a new session needs.
     pub fn of(protocol: Protocol) -> Option<Box<Self>> {
         match protocol {
-            Protocol::Tcp => None,
+            Protocol::Tcp | Protocol::Tls => None,
             Protocol::Http => Some(Box::default()),
         }
     }

@@ -16,10 +16,11 @@
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
 //! `client_admission` refuses clients by their address; `preface` reads what a client must send before a
-//! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads;
+//! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads, `hello` reads
+//! ClientHellos and takes routes;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
-//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`), which use none of them.
+//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `asked_for`), which use none of them.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -30,6 +31,7 @@ mod access;
 mod accounting;
 mod admission;
 mod adopt;
+mod asked_for;
 mod attempt;
 mod chunks;
 mod client;
@@ -42,6 +44,7 @@ mod connecting;
 mod context;
 mod event_loop;
 mod exchange;
+mod hello;
 mod http;
 mod http_state;
 mod listener;
@@ -76,6 +79,7 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use access::{AccessRecord, LogBatch, LogSink};
+pub use asked_for::AskedFor;
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;

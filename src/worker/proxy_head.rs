@@ -8,6 +8,7 @@ use crate::io::{Chunk, Engine, Fault, HEADROOM_BYTES};
 use crate::logic::network::canonical;
 use crate::logic::proxy::{Endpoints, ProxyScan, ProxyVersion, scan_proxy, write_proxy_head};
 use crate::logic::session::{ProxyDecision, Side};
+use crate::logic::tls::HelloProgress;
 
 impl<E: Engine> Worker<E> {
     /// Examines what a peer has sent that may send a PROXY head. The head is removed, and what it says is
@@ -39,7 +40,7 @@ impl<E: Engine> Worker<E> {
         }
         let entry = &mut self.sessions[slot];
         let config = &self.configs[entry.route.config];
-        let policy = &config.policies[usize::from(entry.route.frontend)];
+        let policy = &config.policies[entry.route.rules as usize];
         let is_required = policy.proxy_heads.is_some_and(|rules| rules.required);
         let is_over = entry.session.proxy_head_is_over();
         let chunks = &mut entry.chunks[Side::Client.index()];
@@ -49,7 +50,7 @@ impl<E: Engine> Worker<E> {
         };
         match scan_proxy(self.engine.bytes(buffer, chunk)) {
             ProxyScan::Partial { signed } if !is_over => {
-                self.keep_preface(slot, 0);
+                self.keep_preface(slot, 0, HelloProgress::default());
                 return ProxyDecision::Incomplete { signed };
             }
             ProxyScan::Absent | ProxyScan::Partial { signed: false } if !is_required => {}
@@ -124,6 +125,8 @@ impl<E: Engine> Worker<E> {
             .zip(destination.map(canonical))
             .map(|(client, destination)| Endpoints::new(client, destination));
         let tlvs = announced.map_or(&[][..], |announced| &announced.tlvs);
+        let own = entry.asked_for.as_ref().map(|asked| asked.tlvs(tlvs));
+        let tlvs = own.as_deref().unwrap_or(tlvs);
         write_proxy_head(version, endpoints.as_ref(), tlvs, &mut self.scratch);
         let Some(socket) = entry.sockets[Side::Server.index()].as_ref() else {
             debug_assert!(false, "connected without a socket");

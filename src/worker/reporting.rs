@@ -66,10 +66,11 @@ impl Reporting {
             client: entry.client,
             peer: entry.peer(),
             frontend: entry.route.frontend,
-            backend: Some(entry.route.backend),
+            backend: entry.backend(),
             server: entry.server.clone().filter(|_| config.is_logged()),
             summary,
             exchange: entry.http.take().map(|http| http.exchange),
+            asked_for: entry.asked_for.take(),
         };
         self.log.record(&config.snapshot, record);
     }

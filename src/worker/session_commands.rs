@@ -59,8 +59,8 @@ pub struct SessionInfo {
     pub peer: Option<SocketAddr>,
     /// Name of its frontend.
     pub frontend: String,
-    /// Name of its backend.
-    pub backend: String,
+    /// Name of its backend, if one is chosen.
+    pub backend: Option<String>,
     /// Name of its server, if one was chosen.
     pub server: Option<String>,
     /// Time since it was accepted.

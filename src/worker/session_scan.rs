@@ -86,21 +86,23 @@ impl<E: Engine> Worker<E> {
         };
         filter.id.is_none_or(|id| id == self.id(scan.slot, entry))
             && is(&filter.frontend, Some(frontend))
-            && is(&filter.backend, Some(backend))
+            && is(&filter.backend, backend)
             && is(&filter.server, server)
             && filter.connected_to.as_ref().is_none_or(is_connected_to)
             && entry.session.started() <= scan.since
             && !entry.session.is_closing()
     }
 
-    /// Names of a session's frontend and backend, and of its server if one was chosen.
-    fn names<'a>(&'a self, entry: &'a Slot<E>) -> (&'a str, &'a str, Option<&'a str>) {
+    /// Names of a session's frontend, and of its backend and server if they were chosen.
+    fn names<'a>(&'a self, entry: &'a Slot<E>) -> (&'a str, Option<&'a str>, Option<&'a str>) {
         let config = &self.configs[entry.route.config].snapshot.config;
         let frontend = &config.frontends[usize::from(entry.route.frontend)];
-        let backend = &config.backends[entry.route.backend as usize];
+        let backend = entry
+            .backend()
+            .map(|it| config.backends[it as usize].name.as_str());
         let server = entry.server.as_ref();
         let server = server.map(|server| server.name.as_str());
-        (&frontend.name, &backend.name, server)
+        (&frontend.name, backend, server)
     }
 
     fn id(&self, slot: usize, entry: &Slot<E>) -> SessionId {
@@ -125,7 +127,7 @@ impl<E: Engine> Worker<E> {
             client,
             peer: entry.peer(),
             frontend: frontend.to_owned(),
-            backend: backend.to_owned(),
+            backend: backend.map(str::to_owned),
             server: server.map(str::to_owned),
             age: self.now.duration_since(entry.session.started()),
             idle: self.now.duration_since(entry.session.last_activity()),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::asked_for::AskedFor;
 use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::client::{self, Announced};
@@ -10,7 +11,7 @@ use super::config_generations::Route;
 use super::http_state::Http;
 use super::partial_preface::PartialPreface;
 use crate::io::Engine;
-use crate::logic::session::{Session, Side};
+use crate::logic::session::{Protocol, Session, Side};
 use crate::snapshot::ServerShared;
 use crate::sync::ClientPlace;
 
@@ -78,6 +79,8 @@ pub struct Slot<E: Engine> {
     pub preface: Option<Box<PartialPreface>>,
     /// What is known of the first request and its response, in HTTP mode.
     pub http: Option<Box<Http>>,
+    /// What the ClientHello asks for, in TLS mode.
+    pub asked_for: Option<Box<AskedFor>>,
 }
 
 impl<E: Engine> Slot<E> {
@@ -98,6 +101,15 @@ impl<E: Engine> Slot<E> {
         }
     }
 
+    /// Index of its backend; `None`: no ClientHello has chosen one.
+    pub fn backend(&self) -> Option<u32> {
+        let is_chosen = match self.session.protocol() {
+            Protocol::Tcp | Protocol::Http => true,
+            Protocol::Tls => self.asked_for.as_ref().is_some_and(|asked| asked.is_routed),
+        };
+        is_chosen.then_some(self.route.backend)
+    }
+
     /// Finds out who the client is, unless that is known.
     pub fn find_client(&mut self, engine: &mut E) -> Option<SocketAddr> {
         if self.client.is_none() && !self.unix[Side::Client.index()] {
@@ -115,9 +127,10 @@ impl<E: Engine> Slot<E> {
         }
     }
 
-    /// Whether all that the client has to say to the server first is there: a request without a body.
+    /// Whether all that the client has to say to the server first is there: a request without a body, or a
+    /// ClientHello.
     pub fn speaks_first(&self) -> bool {
-        self.http.as_ref().is_some_and(|http| http.is_bodiless())
+        self.asked_for.is_some() || self.http.as_ref().is_some_and(|http| http.is_bodiless())
     }
 
     /// The connection of this side, if it is open.

@@ -411,7 +411,15 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 /// Values that may be absent.
-const OPTIONAL: [&str; 6] = ["_us", "/discovery", "/free", "/last", "/limit", "/operator"];
+const OPTIONAL: [&str; 7] = [
+    "_us",
+    "/discovery",
+    "/free",
+    "/last",
+    "/limit",
+    "/operator",
+    "/routes",
+];
 
 /// Fails unless a value has exactly the shape of an example: the same names, the same types.
 #[track_caller]
@@ -493,12 +501,13 @@ fn the_statistics_have_the_shape_that_is_promised() {
             "buffer_misses": 0, "stale_completions": 0,
         }],
         "frontends": [{
-            "name": "one of web", "mode": "one of tcp, http", "listen": ["address"],
+            "name": "one of web", "mode": "one of tcp, http, tls", "listen": ["address"],
             "backend": "one of app", "status": "one of OPEN, STOP",
             "sessions": sessions, "bytes_from_clients": 0, "bytes_from_servers": 0,
             "refused": { "denied": 0, "not_allowed": 0, "rate": 0, "sessions": 0 },
             "answers": { "400": 0, "408": 0, "431": 0, "502": 0, "503": 0, "504": 0 },
             "opaque_answers": 0, "proxied_requests": 0, "proxy_heads_wrong": 0, "proxy_heads_late": 0,
+            "hellos_wrong": 0, "hellos_late": 0, "unrouted": 0, "routes": null,
         }],
         "backends": [{
             "name": "one of app", "balance": "one of round_robin", "status": "one of UP, DOWN",

@@ -71,7 +71,7 @@ fn assert_found(checks: &[Check]) {
 }
 
 /// Runs a program that must succeed.
-fn run(directory: &Path, program: &str, arguments: &str) {
+pub fn run(directory: &Path, program: &str, arguments: &str) {
     let mut command = Command::new(program);
     let output = command
         .current_dir(directory)

@@ -90,6 +90,7 @@ mod state_file;
 mod stopping;
 mod takeover;
 mod timeouts;
+mod tls_mode;
 mod top;
 mod unix_sockets;
 mod unread;

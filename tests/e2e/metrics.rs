@@ -152,6 +152,9 @@ fn metrics_and_statistics_tell_the_same() {
             ",cause=\"late\"",
             "proxy_heads_late",
         ),
+        ("hellos_refused_total", ",cause=\"wrong\"", "hellos_wrong"),
+        ("hellos_refused_total", ",cause=\"late\"", "hellos_late"),
+        ("hellos_refused_total", ",cause=\"unrouted\"", "unrouted"),
     ] {
         let labels = format!("frontend=\"web\",backend=\"app\"{from}");
         same(
@@ -206,7 +209,7 @@ fn metrics_and_statistics_tell_the_same() {
             );
         }
     }
-    assert_eq!(compared, 6 + 20 + 12 + 4 + 30);
+    assert_eq!(compared, 6 + 20 + 15 + 4 + 30);
     assert_eq!(
         metrics["ringway_server_sessions_total{backend=\"app\",server=\"a\"}"],
         20.0

@@ -4,6 +4,7 @@ use ringway::config::{self, Address, Config, Server};
 
 use crate::kernel::Weather;
 use crate::random::Random;
+use crate::tls::NAMES;
 
 /// What the configurations of one run have in common.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,8 @@ pub enum Protocol {
     Proxied,
     /// HTTP: frontends are in HTTP mode, but for some where configurations vary.
     Http,
+    /// ClientHellos, and then anything: all frontends are in TLS mode.
+    Tls,
 }
 
 /// How configurations differ.
@@ -91,10 +94,18 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
         } else {
             "b"
         };
-        text += &format!(
-            "[frontend.{frontend}]\nlisten = [{}]\nbackend = \"{backend}\"\n",
-            listen.join(", ")
-        );
+        text += &format!("[frontend.{frontend}]\nlisten = [{}]\n", listen.join(", "));
+        let is_tls = theme.protocol == Protocol::Tls;
+        let routes = match is_tls {
+            true => routes(random, if varied { &["b", "c"] } else { &["b", "e"] }),
+            false => String::new(),
+        };
+        if routes.is_empty() || random.chance(60) {
+            text += &format!("backend = \"{backend}\"\n");
+        }
+        if is_tls {
+            text += &format!("mode = \"tls\"\nhello_timeout = \"300ms\"\n{routes}");
+        }
         if random.chance(30) {
             text += &format!("max_sessions = {}\n", random.up_to(5));
         }
@@ -119,10 +130,10 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
             );
         }
     }
-    let backends: &[(&str, u64)] = if varied {
-        &[("b", 0), ("c", 100)]
-    } else {
-        &[("b", 0)]
+    let backends: &[(&str, u64)] = match (varied, theme.protocol) {
+        (true, _) => &[("b", 0), ("c", 100)],
+        (false, Protocol::Tls) => &[("b", 0), ("e", 100)],
+        (false, _) => &[("b", 0)],
     };
     for (name, first_port) in backends {
         text += &backend(random, name, *first_port, theme);
@@ -138,6 +149,21 @@ pub fn configuration(random: &mut Random, theme: Theme) -> Config {
     match config::parse("sim.toml", &text, &config::system_resolver) {
         Ok(loaded) => loaded.config,
         Err(report) => panic!("{report}"),
+    }
+}
+
+/// Routes to these backends, maybe none.
+fn routes(random: &mut Random, backends: &[&str]) -> String {
+    let mut routes = String::new();
+    for name in NAMES {
+        if random.chance(50) {
+            let backend = backends[random.below(backends.len() as u64) as usize];
+            routes += &format!("{{ sni = [\"{name}\"], backend = \"{backend}\" }}, ");
+        }
+    }
+    match routes.is_empty() {
+        true => routes,
+        false => format!("routes = [{routes}]\n"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::http::Model;
 use crate::kernel::{Ended, Simulated, World};
 use crate::proxy;
 use crate::run::Run;
+use crate::tls;
 
 /// What was logged of a session, and the configuration that it had last.
 struct Record {
@@ -179,14 +180,17 @@ impl<E: Simulated> Run<E> {
                 server,
                 record,
                 frontend,
-                backend: &backends[&snapshot.version]
-                    [frontend.backend.expect("routes to one backend")],
+                // Where it chooses one of several, `tls` looks at which.
+                backend: &backends[&snapshot.version][frontend.backend.unwrap_or(0)],
                 settled: client.settled && self.control.changes == 0,
                 few_buffers: world.weather.buffers_max < 1_000,
             };
             match frontend.mode {
                 Mode::Http(mode) => model.check(&story, mode, &mut coverage.http),
-                Mode::Tls(_) => panic!("none is drawn"),
+                Mode::Tls(_) => {
+                    tls::check(&story, &snapshot.config, &mut coverage.tls);
+                    check_streams(&story, (0, 0), self.is_calm(), coverage);
+                }
                 Mode::Tcp => {
                     let heads = match story.server {
                         Some(server) if world.proxied => {

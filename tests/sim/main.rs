@@ -2,7 +2,7 @@
 //!
 //! Every run draws a configuration, clients, servers and the weather from its seed, lets
 //! everything end, and checks what must hold whatever happened: each side got what the other sent,
-//! in HTTP mode with its head edited, in some runs behind a PROXY head, every descriptor is closed once, every buffer comes back,
+//! in HTTP mode with its head edited, in TLS mode by its route, in some runs behind a PROXY head, every descriptor is closed once, every buffer comes back,
 //! nothing is in flight for a session that is gone, no bound is exceeded, everything ends in time.
 //! Some runs take other configurations on the way. All of it happens twice: on a kernel that tells of
 //! completions, and below the engine that needs one of readiness. A failure names its seed:
@@ -21,6 +21,7 @@ mod proxy;
 mod random;
 mod run;
 mod stream;
+mod tls;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +61,7 @@ struct Coverage {
     shrunk: u64,
     http: http::Coverage,
     proxy: proxy::Coverage,
+    tls: tls::Coverage,
 }
 
 impl Coverage {
@@ -80,7 +82,7 @@ impl Coverage {
         assert!(self.refused > RUNS / 10, "{self:?}");
         for code in [
             "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",
-            "cR", "PR", "PP", "KR", "CH", "SH", "sH", "KH", "AD",
+            "cR", "PR", "PP", "PT", "cT", "CT", "KR", "CH", "SH", "sH", "KH", "AD",
         ] {
             assert!(self.codes.contains_key(code), "{code}: {self:?}");
         }
@@ -90,6 +92,10 @@ impl Coverage {
             assert!(count > RUNS / 30, "{self:?}");
         }
         assert!(proxy.parts > 0, "{self:?}");
+        let tls = &self.tls;
+        for count in [tls.routed, tls.unmatched, tls.alerted, tls.refused] {
+            assert!(count > RUNS / 30, "{self:?}");
+        }
     }
 }
 

@@ -95,6 +95,7 @@ impl<E: Simulated> Run<E> {
             protocol: match random.below(100) {
                 0..50 => Protocol::Http,
                 50..62 => Protocol::Proxied,
+                62..74 => Protocol::Tls,
                 _ => Protocol::Any,
             },
             variety: if reloads > 0 {
@@ -116,6 +117,7 @@ impl<E: Simulated> Run<E> {
             world.heads = Some(heads);
         }
         world.proxied = theme.protocol == Protocol::Proxied;
+        world.hellos = theme.protocol == Protocol::Tls;
         let world = Rc::new(RefCell::new(world));
         let mut kernels: Vec<Kernel> = (0..worker_count)
             .map(|_| Kernel::new(Rc::clone(&world)))

@@ -23,7 +23,7 @@ use super::history;
 use super::state::State;
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::snapshot::{ByWorker, ServerCounters, Snapshot};
-use tables::{BACKENDS, FRONTENDS, Kind, PROCESS, SERVERS, Table, WORKERS};
+use tables::{BACKENDS, FRONTENDS, Kind, PROCESS, ROUTES, SERVERS, Table, WORKERS};
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
@@ -68,6 +68,17 @@ pub(super) fn text(stats: &Stats, snapshot: &Snapshot) -> String {
     });
     add(&mut families, FRONTENDS, frontends);
     families.push(answers(&stats.frontends));
+    let routes = stats.frontends.iter().flat_map(|frontend| {
+        frontend.routes.iter().flatten().map(|route| {
+            let labels = vec![
+                ("frontend", frontend.name.as_str()),
+                ("route", route.name.as_str()),
+                ("backend", route.backend.as_str()),
+            ];
+            (labels, route)
+        })
+    });
+    add(&mut families, ROUTES, routes);
     let backends = stats.backends.iter();
     let backends = backends.map(|backend| (vec![("backend", backend.name.as_str())], backend));
     add(&mut families, BACKENDS, backends);

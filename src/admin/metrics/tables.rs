@@ -1,6 +1,8 @@
-//! Which metrics there are of the process and of each worker, frontend, backend and server.
+//! Which metrics there are of the process and of each worker, frontend, route, backend and server.
 
-use super::super::document::{BackendStats, FrontendStats, Process, ServerStats, Worker};
+use super::super::document::{
+    BackendStats, FrontendStats, Process, RouteStats, ServerStats, Worker,
+};
 use crate::logic::health::{AdminState, OperationalState};
 
 /// What a metric's value is of `T`; `None`: it has none.
@@ -126,6 +128,17 @@ pub(super) const FRONTENDS: &[Table<FrontendStats>] = &[
         "wrong" => |frontend| count(frontend.proxy_heads_wrong),
         "late" => |frontend| count(frontend.proxy_heads_late)
     }),
+    metric!(Counter "frontend_hellos_refused_total", "TLS mode: connections that ended because of their ClientHello: it was none or wrong, late, or asks for what nobody serves.", "cause" {
+        "wrong" => |frontend| count(frontend.hellos_wrong),
+        "late" => |frontend| count(frontend.hellos_late),
+        "unrouted" => |frontend| count(frontend.unrouted)
+    }),
+];
+
+#[rustfmt::skip]
+pub(super) const ROUTES: &[Table<RouteStats>] = &[
+    metric!(Counter "route_sessions_total", "Sessions that took the route.",
+        |route| count(route.sessions)),
 ];
 
 #[rustfmt::skip]

@@ -129,6 +129,9 @@ const REFUSALS: &[(&str, &str)] = &[
     ("/refused", "connections of clients: {}"),
     ("/proxy_heads_wrong", "PROXY heads that were wrong"),
     ("/proxy_heads_late", "PROXY heads that did not come in time"),
+    ("/hellos_wrong", "TLS hellos that were wrong"),
+    ("/hellos_late", "TLS hellos that did not come in time"),
+    ("/unrouted", "TLS connections without a route"),
     ("/answers", "HTTP answers {} of the balancer itself"),
 ];
 

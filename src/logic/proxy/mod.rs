@@ -1,19 +1,21 @@
 //! Heads of the PROXY protocol, versions 1 and 2: what a balancer writes before the bytes of a client, so
 //! that the server learns who that is (HAProxy, `proxy-protocol.txt`).
 //!
-//! `scan` reads a head, `write` makes one, `checksum` is the CRC32C of version 2. Nothing here knows who
+//! `scan` reads a head, `write` makes one, `checksum` is the CRC32C of version 2, `tlv` what version 2 has beside addresses. Nothing here knows who
 //! may send one.
 
 mod checksum;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod tlv;
 mod write;
 
 use std::net::SocketAddr;
 
 use super::network::canonical;
 pub use scan::{ProxyHead, ProxyScan, scan_proxy};
+pub use tlv::{TLV_ALPN, TLV_AUTHORITY, append_tlv, append_tlvs_but};
 pub use write::write_proxy_head;
 
 /// Begins a head of version 1.

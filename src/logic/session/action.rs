@@ -1,6 +1,6 @@
 //! What a session orders the worker to do: [`Action`].
 
-use super::error_response::ErrorResponse;
+use super::error_answer::ErrorAnswer;
 use super::side::Side;
 
 /// What the worker has to do, in order, before the next event for this session.
@@ -43,9 +43,9 @@ pub enum Action {
     /// Close the connection to the server and give its slot back, if there is one: no operation on
     /// it is in flight.
     LeaveServer,
-    /// HTTP mode: make this response of ours the only chunk from the server. Replied to by
+    /// Make this answer of ours the only chunk from the server. Replied to by
     /// [`Reply::ErrorPrepared`](super::Reply::ErrorPrepared).
-    PrepareError(ErrorResponse),
+    PrepareError(ErrorAnswer),
     /// Send the rest of the oldest chunk from the other side. Replied to by
     /// [`Reply::SendRefused`](super::Reply::SendRefused) only if there is none.
     Send {

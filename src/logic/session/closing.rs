@@ -71,8 +71,8 @@ impl Session {
         out: &mut Actions,
     ) {
         match self.protocol {
-            Protocol::Tcp => self.end(who, phase, CloseMode::Reset, out),
-            Protocol::Http => self.respond(now, who, phase, response, out),
+            Protocol::Tcp | Protocol::Tls => self.end(who, phase, CloseMode::Reset, out),
+            Protocol::Http => self.respond(now, who, phase, response.into(), out),
         }
     }
 

@@ -1,11 +1,11 @@
 //! The life of a session: read what the client must send first, choose a server, connect, relay in
-//! both directions, close. In HTTP mode it may end with an error response of our own.
+//! both directions, close. In HTTP and TLS mode it may end with an error answer of our own.
 //!
 //! ```text
 //!   ReadingProxyHead (a peer that may send one)
 //!     | settled
 //!     v
-//!   ReadingPreface (HTTP mode)
+//!   ReadingPreface (HTTP and TLS mode)
 //!     | Complete
 //!     v       Full
 //!   Choosing ------> Queued --timed out--> ChoosingBackup --Chosen--> (Connecting), or it ends
@@ -19,7 +19,8 @@
 //!     v
 //!   Connecting --Connected--> Relaying --both directions ended--> Closing --> (slot freed)
 //!
-//!   HTTP mode: what ends a session before the response of a server has begun leads to
+//!   HTTP mode: what ends a session before the response of a server has begun, and TLS mode: a name that
+//!   nobody serves, leads to
 //!   ClosingServer --nothing of the server in flight--> SendingError --sent--> Lingering --> Closing
 //!
 //!   A server that has ended and reads no more: Relaying --all sent--> Lingering --> Closing
@@ -36,6 +37,7 @@
 mod action;
 mod age;
 mod closing;
+mod error_answer;
 mod error_response;
 mod event;
 mod flushing;
@@ -58,6 +60,7 @@ use std::time::Duration;
 
 use super::time::Instant;
 pub use action::{Action, Actions, AfterSend, ChooseReason, CloseMode};
+pub use error_answer::ErrorAnswer;
 pub use error_response::ErrorResponse;
 pub use event::{ConnectFault, Event, Fault, ReadEvent, ReceivedInfo, WatchEvent, WriteEvent};
 pub use pipe::PIPE_BYTES_MAX;
@@ -112,7 +115,7 @@ enum State {
     /// gets `response`.
     ClosingServer {
         since: Instant,
-        response: ErrorResponse,
+        response: ErrorAnswer,
     },
     /// The client to take an error response.
     SendingError { since: Instant },
@@ -177,8 +180,8 @@ impl Session {
         Session {
             state: match protocol {
                 Protocol::Tcp => State::Choosing,
-                Protocol::Http => State::ReadingPreface {
-                    deadline: now + policy.request_timeout,
+                Protocol::Http | Protocol::Tls => State::ReadingPreface {
+                    deadline: now + policy.preface_timeout,
                 },
             },
             protocol,

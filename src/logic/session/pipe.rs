@@ -9,7 +9,8 @@
 //! its source has neither a buffer nor a kernel pipe.
 //!
 //! In HTTP mode a direction begins with a head: what comes is kept in one chunk until the head in
-//! it is whole and was edited. Interim responses are sent before that.
+//! it is whole and was edited. Interim responses are sent before that. In TLS mode that from the client
+//! begins with a ClientHello.
 //!
 //! ```text
 //!         whole          full receive               chunks sent
@@ -89,9 +90,9 @@ impl Pipe {
     pub fn new(from: Side, protocol: Protocol) -> Self {
         Pipe {
             from,
-            mode: match protocol {
-                Protocol::Tcp => Mode::Buffers,
-                Protocol::Http => Mode::Head,
+            mode: match (protocol, from) {
+                (Protocol::Tcp, _) | (Protocol::Tls, Side::Server) => Mode::Buffers,
+                (Protocol::Http, _) | (Protocol::Tls, Side::Client) => Mode::Head,
             },
             reading: false,
             writing: false,

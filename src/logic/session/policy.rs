@@ -9,6 +9,8 @@ pub enum Protocol {
     Tcp,
     /// The heads of the first request and of its response.
     Http,
+    /// The ClientHello.
+    Tls,
 }
 
 /// How the PROXY head of a peer that may send one is awaited.
@@ -27,8 +29,9 @@ pub struct Policy {
     pub protocol: Protocol,
     /// The rules for peers that may send a PROXY head; `None`: there are none.
     pub proxy_heads: Option<ProxyHeads>,
-    /// HTTP mode: from accept to the end of the request's head.
-    pub request_timeout: Duration,
+    /// HTTP and TLS mode: from accept, or from the end of a PROXY head, to the end of the request's head or of
+    /// the ClientHello.
+    pub preface_timeout: Duration,
     /// One connect attempt.
     pub connect_timeout: Duration,
     /// No byte in either direction.

@@ -1,7 +1,7 @@
 //! Before a server is chosen: reading what the client must send first.
 //!
-//! In HTTP mode that is the head of its first request. The bytes stay in one piece until all is
-//! there; what it says, and how it is edited, is for the worker to find out.
+//! In HTTP mode that is the head of its first request, in TLS mode its ClientHello. The bytes stay in one piece
+//! until all is there; what it says, and how it is edited, is for the worker to find out.
 
 use super::action::{Action, Actions, ChooseReason, CloseMode};
 use super::error_response::ErrorResponse;
@@ -9,11 +9,8 @@ use super::event::{Event, ReadEvent};
 use super::reply::{PrefaceDecision, Refusal};
 use super::side::Side;
 use super::termination::{TerminationCause, TerminationPhase};
-use super::{Session, State};
+use super::{Protocol, Session, State};
 use crate::logic::time::Instant;
-
-/// In which a session ends whose preface was not complete.
-const PHASE: TerminationPhase = TerminationPhase::Request;
 
 impl Session {
     pub(super) fn on_reading_preface(&mut self, now: Instant, event: Event, out: &mut Actions) {
@@ -29,10 +26,16 @@ impl Session {
                 ReadEvent::Readable | ReadEvent::Canceled => self.impossible(event, out),
             },
             Event::TimedOut => {
-                let cause = TerminationCause::ClientTimeout;
-                self.respond(now, cause, PHASE, ErrorResponse::RequestTimeout, out);
+                let (cause, phase) = (TerminationCause::ClientTimeout, self.preface_phase());
+                match self.protocol {
+                    Protocol::Http | Protocol::Tcp => {
+                        let response = ErrorResponse::RequestTimeout.into();
+                        self.respond(now, cause, phase, response, out);
+                    }
+                    Protocol::Tls => self.end(cause, phase, CloseMode::Graceful, out),
+                }
             }
-            Event::Killed(reason) => self.kill(reason, PHASE, out),
+            Event::Killed(reason) => self.kill(reason, self.preface_phase(), out),
             Event::SlotFreed
             | Event::Connected
             | Event::ConnectFailed(_)
@@ -45,7 +48,15 @@ impl Session {
     /// The client has ended its stream, or was reset, before all had come that it must send first.
     pub(super) fn client_left(&mut self, mode: CloseMode, out: &mut Actions) {
         self.pipe(Side::Client).reading = false;
-        self.end(TerminationCause::Client, PHASE, mode, out);
+        self.end(TerminationCause::Client, self.preface_phase(), mode, out);
+    }
+
+    /// In which a session ends whose preface was not complete.
+    fn preface_phase(&self) -> TerminationPhase {
+        match self.protocol {
+            Protocol::Tls if !self.is_reading_proxy_head() => TerminationPhase::Hello,
+            Protocol::Tcp | Protocol::Http | Protocol::Tls => TerminationPhase::Request,
+        }
     }
 
     pub(super) fn on_preface(
@@ -61,11 +72,13 @@ impl Session {
                 self.state = State::Choosing;
                 out.push(Action::Choose(ChooseReason::New));
             }
-            PrefaceDecision::Refused(Refusal::Respond(response)) => {
-                self.respond(now, TerminationCause::Proxy, PHASE, response, out);
+            PrefaceDecision::Refused(Refusal::Respond(answer)) => {
+                let phase = TerminationPhase::Request;
+                self.respond(now, TerminationCause::Proxy, phase, answer, out);
             }
             PrefaceDecision::Refused(Refusal::Close) => {
-                self.end(TerminationCause::Proxy, PHASE, CloseMode::Graceful, out);
+                let phase = self.preface_phase();
+                self.end(TerminationCause::Proxy, phase, CloseMode::Graceful, out);
             }
         }
     }

@@ -155,9 +155,9 @@ impl Session {
                 self.state = State::Choosing;
                 out.push(Action::Choose(ChooseReason::New));
             }
-            Protocol::Http => {
+            Protocol::Http | Protocol::Tls => {
                 self.state = State::ReadingPreface {
-                    deadline: now + policy.request_timeout,
+                    deadline: now + policy.preface_timeout,
                 };
                 self.pipe(Side::Client).next_head(more, out);
             }

@@ -26,7 +26,7 @@ impl Session {
             {
                 let cause = TerminationCause::ServerTimeout;
                 let response = ErrorResponse::GatewayTimeout;
-                self.respond(now, cause, TerminationPhase::Headers, response, out);
+                self.respond(now, cause, TerminationPhase::Headers, response.into(), out);
             }
             Event::TimedOut => self.idle_too_long(out),
             Event::Killed(reason) => self.kill(reason, self.data_phase(), out),
@@ -140,7 +140,7 @@ impl Session {
             Progress::Going | Progress::Inconsistent => return,
             Progress::HeadTruncated => {
                 let (cause, response) = (TerminationCause::Server, ErrorResponse::BadGateway);
-                return self.respond(now, cause, TerminationPhase::Headers, response, out);
+                return self.respond(now, cause, TerminationPhase::Headers, response.into(), out);
             }
             Progress::Finished => {}
         }
@@ -204,7 +204,7 @@ impl Session {
         // whatever it still sends.
         let is_passed_on = match to {
             Side::Client => true,
-            Side::Server => self.protocol == Protocol::Tcp,
+            Side::Server => self.protocol != Protocol::Http,
         };
         if is_passed_on && fault != Fault::Closed && !self.pipe(to).ended {
             self.pipe(to).reset = true;

@@ -1,6 +1,6 @@
 //! What the worker replies to an action at once: [`Reply`].
 
-use super::error_response::ErrorResponse;
+use super::error_answer::ErrorAnswer;
 use super::event::{ConnectFault, Fault};
 use super::side::Side;
 
@@ -107,8 +107,8 @@ pub enum PrefaceDecision {
 /// How a client is treated whose request is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It gets this response.
-    Respond(ErrorResponse),
+    /// It gets this answer.
+    Respond(ErrorAnswer),
     /// Its connection is closed without a response, which it would not understand.
     Close,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::proxy_stage::ProxyFault;
 use super::side::Side;
 use super::termination::TerminationState;
-use super::{Session, State};
+use super::{Protocol, Session, State};
 use crate::logic::time::Instant;
 
 /// What is known of a session when it is over.
@@ -34,6 +34,11 @@ impl Session {
             true => 0,
             false => self.pipes[from.index()].bytes,
         }
+    }
+
+    /// What it reads of the bytes that it relays.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// When it was accepted.

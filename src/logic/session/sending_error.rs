@@ -1,4 +1,4 @@
-//! A close that lets the client read everything; in HTTP mode, an error response of our own before
+//! A close that lets the client read everything; in HTTP and TLS mode, an error answer of our own before
 //! it.
 //!
 //! A connection that is closed while bytes of the client are unread is reset by the kernel, and
@@ -7,7 +7,7 @@
 //! [`LINGER_TIMEOUT`](super::LINGER_TIMEOUT). The server's connection is closed before that.
 
 use super::action::{Action, Actions, CloseMode};
-use super::error_response::ErrorResponse;
+use super::error_answer::ErrorAnswer;
 use super::event::{Event, ReadEvent, WatchEvent, WriteEvent};
 use super::pipe::Progress;
 use super::side::Side;
@@ -16,14 +16,14 @@ use super::{Session, State};
 use crate::logic::time::Instant;
 
 impl Session {
-    /// Leaves the server, if there is one, and sends the client an error response. Nothing else is
+    /// Leaves the server, if there is one, and sends the client an error answer. Nothing else is
     /// being sent to it.
     pub(super) fn respond(
         &mut self,
         now: Instant,
         who: TerminationCause,
         phase: TerminationPhase,
-        response: ErrorResponse,
+        answer: ErrorAnswer,
         out: &mut Actions,
     ) {
         self.outcome.get_or_insert(TerminationState { who, phase });
@@ -32,16 +32,19 @@ impl Session {
         }
         self.pipe(Side::Server).drop_head(out);
         let since = now;
-        self.state = State::ClosingServer { since, response };
+        self.state = State::ClosingServer {
+            since,
+            response: answer,
+        };
         if self.in_flight(Side::Server) {
             self.cancel(Side::Server, out);
         } else {
-            self.server_closed(now, response, out);
+            self.server_closed(now, answer, out);
         }
     }
 
     /// No operation on the server's connection is in flight.
-    fn server_closed(&mut self, since: Instant, response: ErrorResponse, out: &mut Actions) {
+    fn server_closed(&mut self, since: Instant, response: ErrorAnswer, out: &mut Actions) {
         self.state = State::SendingError { since };
         out.push(Action::LeaveServer);
         out.push(Action::PrepareError(response));
@@ -50,7 +53,7 @@ impl Session {
     pub(super) fn on_closing_server(
         &mut self,
         since: Instant,
-        response: ErrorResponse,
+        response: ErrorAnswer,
         event: Event,
         out: &mut Actions,
     ) {

@@ -32,8 +32,11 @@ pub enum TerminationCause {
 pub enum TerminationPhase {
     /// Reading a PROXY head.
     ProxyHead,
-    /// Waiting for a PROXY head or, in HTTP mode, for the head of the request.
+    /// Waiting for a PROXY head or, in HTTP mode, for the head of the request; or it was refused by what that, or
+    /// a ClientHello, asks for.
     Request,
+    /// TLS mode: waiting for the ClientHello.
+    Hello,
     /// Waiting in the queue for a slot of a server.
     Queue,
     /// Connecting to a server.
@@ -98,6 +101,7 @@ impl TerminationState {
         let phase = match self.phase {
             TerminationPhase::ProxyHead => b'P',
             TerminationPhase::Request => b'R',
+            TerminationPhase::Hello => b'T',
             TerminationPhase::Queue => b'Q',
             TerminationPhase::Connect => b'C',
             TerminationPhase::Headers => b'H',

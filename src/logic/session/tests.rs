@@ -5,6 +5,7 @@ mod buffers;
 mod closing_server;
 mod flushing;
 mod heads;
+mod hello;
 mod http_table;
 mod opening;
 mod proxy_head;
@@ -24,7 +25,7 @@ fn policy() -> Policy {
     Policy {
         protocol: Protocol::Tcp,
         proxy_heads: None,
-        request_timeout: Duration::from_secs(10),
+        preface_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(300),
         half_closed_timeout: Duration::from_secs(30),
@@ -210,7 +211,8 @@ fn short(action: &Action) -> String {
         Action::LeaveServer => "leave".to_string(),
         Action::ReadPreface => "read-c".to_string(),
         Action::ReadResponseHead => "read-s".to_string(),
-        Action::PrepareError(response) => format!("error-{}", response.status()),
+        Action::PrepareError(ErrorAnswer::Http(response)) => format!("error-{}", response.status()),
+        Action::PrepareError(ErrorAnswer::UnrecognizedName) => "alert".to_string(),
         Action::Send { to } => format!("send-{}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),

@@ -11,6 +11,7 @@ use crate::heads::Heads;
 use crate::proxy;
 use crate::random::Random;
 use crate::stream::Arrival;
+use crate::tls;
 
 /// Steps for which a peer may not read.
 const STALL_STEPS_MAX: u64 = 20;
@@ -72,6 +73,8 @@ pub struct World {
     pub heads: Option<Heads>,
     /// Clients begin with PROXY heads.
     pub proxied: bool,
+    /// Clients begin with ClientHellos.
+    pub hellos: bool,
     /// Buffers that were wanted for bytes of the worker's own, and not to be had.
     pub buffers_refused: u64,
     /// Addresses to which a connect failed.
@@ -140,6 +143,7 @@ impl World {
             due: HashMap::new(),
             heads: None,
             proxied: false,
+            hellos: false,
             buffers_refused: 0,
             refused: HashSet::new(),
             ordered: 0,
@@ -156,6 +160,9 @@ impl World {
         let mut peer = self.peer();
         if let Some(heads) = &self.heads {
             peer.begin(heads.request(&mut self.random), &mut self.random);
+        }
+        if self.hellos {
+            peer.begin(tls::beginning(&mut self.random), &mut self.random);
         }
         if self.proxied {
             let head = proxy::beginning(&mut self.random);

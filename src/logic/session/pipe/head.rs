@@ -1,4 +1,4 @@
-//! A direction that begins with a head, a PROXY head or one of HTTP: what comes is kept in one chunk until the head
+//! A direction that begins with a head, a PROXY head, one of HTTP or a ClientHello: what comes is kept in one chunk until the head
 //! in it is whole. Interim responses of a server are sent before that.
 
 use super::{Mode, Pipe, Progress};

@@ -203,7 +203,10 @@ fn what_is_no_request_gets_an_error_response_or_is_closed() {
     for response in [ErrorResponse::BadRequest, ErrorResponse::HeadTooLarge] {
         let mut story = Story::http().after(&came);
         let expected = format!("release-c leave error-{}", response.status());
-        assert_eq!(story.on(refused(Refusal::Respond(response))), expected);
+        assert_eq!(
+            story.on(refused(Refusal::Respond(response.into()))),
+            expected
+        );
         assert_eq!(story.code(), "PR");
     }
     let mut story = Story::http().after(&came);

@@ -313,7 +313,9 @@ const FOUND: &[(&str, Step, Cells)] = &[
     ("a request", preface(9), &[(REQUEST, "choosing: choose")]),
     (
         "something to refuse",
-        refused(Refusal::Respond(ErrorResponse::HeadTooLarge)),
+        refused(Refusal::Respond(ErrorAnswer::Http(
+            ErrorResponse::HeadTooLarge,
+        ))),
         &[(REQUEST, "sending-error: release-c leave error-431")],
     ),
     (

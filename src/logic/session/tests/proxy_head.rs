@@ -14,7 +14,7 @@ const NO_BUFFER: Step = Step::Reply(Reply::ProxyHead(ProxyDecision::NoBuffer));
 
 impl Story {
     /// One whose peer may send a PROXY head, before anything happened.
-    fn behind_proxy(protocol: Protocol, required: bool) -> Self {
+    pub(super) fn behind_proxy(protocol: Protocol, required: bool) -> Self {
         let timeout = Duration::from_secs(4);
         let policy = Policy {
             protocol,

@@ -1,0 +1,43 @@
+//! TLS mode: reading the ClientHello, and taking the route that it asks for.
+//!
+//! `logic::tls` parses and decides; here are the bytes, in the buffer in which they came.
+
+use super::Worker;
+use super::asked_for::AskedFor;
+use crate::io::Engine;
+use crate::logic::session::{ErrorAnswer, PrefaceDecision, Refusal, Side};
+use crate::logic::tls::{HelloProgress, HelloScan, scan_hello};
+
+impl<E: Engine> Worker<E> {
+    /// Examines the newest chunk from the client. Once that has a whole hello, the session takes its route.
+    /// `None`: there is no chunk.
+    pub(super) fn read_hello(
+        &mut self,
+        slot: usize,
+        progress: &mut HelloProgress,
+    ) -> Option<PrefaceDecision> {
+        let entry = &mut self.sessions[slot];
+        let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
+        let bytes = self.engine.bytes(buffer, chunk);
+        let asked = match scan_hello(bytes, progress, &mut self.scratch) {
+            HelloScan::Partial => return Some(PrefaceDecision::Incomplete),
+            HelloScan::Refused(_) => return Some(PrefaceDecision::Refused(Refusal::Close)),
+            HelloScan::Whole(hello) => AskedFor::new(&hello),
+        };
+        let routed = self.configs[entry.route.config].routed(entry.route, &asked);
+        let asked = entry.asked_for.insert(Box::new(asked));
+        let Some((route, index)) = routed else {
+            let alert = Refusal::Respond(ErrorAnswer::UnrecognizedName);
+            return Some(PrefaceDecision::Refused(alert));
+        };
+        asked.route = index;
+        asked.is_routed = true;
+        entry.route = route;
+        if let Some(index) = index {
+            let routes = &self.configs[route.config].snapshot.routes;
+            let taken = &routes[usize::from(route.frontend)][index as usize];
+            taken.counters[self.index].sessions.add(1);
+        }
+        Some(PrefaceDecision::Complete)
+    }
+}

@@ -1,0 +1,389 @@
+//! TLS mode: clients and servers that others wrote reach each other by name through one port, and what is no
+//! ClientHello reaches nobody.
+
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use crate::clients::{Ending, connect, ending, read_all};
+use crate::harness::{Launch, Ringway, ScratchDirectory};
+use crate::health_services::run;
+use crate::http::stats;
+use crate::proxy_heads::HeadServer;
+use crate::proxy_peers::Program;
+use crate::servers::{RefusingPort, Server};
+use crate::wait::eventually;
+
+/// The hello of OpenSSL for `shop.example.com`, with `h2` and `http/1.1`.
+const HELLO: &[u8] = include_bytes!("../tls_hellos/openssl.bin");
+
+/// The alert `unrecognized_name`: fatal, 112.
+const ALERT: &[u8] = &[21, 3, 1, 0, 2, 2, 112];
+
+/// Three servers of nginx, each of which has a certificate of its own and answers with its name.
+struct Nginx {
+    program: Program,
+    others: [RefusingPort; 2],
+    certificates: ScratchDirectory,
+}
+
+impl Nginx {
+    fn start() -> Self {
+        let certificates = ScratchDirectory::new();
+        let path = certificates.path();
+        for name in ["shop", "web", "acme"] {
+            let key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+            let files = format!("-keyout {name}.key -out {name}.pem -subj /CN={name}");
+            let names =
+                format!("-addext subjectAltName=DNS:{name}.example.com,DNS:*.{name}.example.com");
+            run(path, "openssl", &format!("{key} {files} {names}"));
+        }
+        let others = [RefusingPort::new(), RefusingPort::new()];
+        let keys = path.display();
+        let program = Program::nginx(|first, path| {
+            let addresses = [first, others[0].address(), others[1].address()];
+            let servers = addresses.iter().zip(["shop", "web", "acme"]);
+            let servers: String = servers
+                .map(|(address, name)| {
+                    format!(
+                        "server {{ listen {address} ssl http2; ssl_certificate {keys}/{name}.pem;
+                             ssl_certificate_key {keys}/{name}.key; location / {{ return 200 {name}; }} }}\n"
+                    )
+                })
+                .collect();
+            format!(
+                "http {{
+                     access_log off;
+                     client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+                     fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
+                     {servers}
+                 }}"
+            )
+        });
+        Nginx {
+            program,
+            others,
+            certificates,
+        }
+    }
+
+    /// A balancer before all three.
+    fn balanced(&self) -> Ringway {
+        let [web, acme] = [0, 1].map(|index: usize| self.others[index].address());
+        let routes =
+            "{ sni = [\"shop.example.com\", \"*.Shop.example.com.\"], backend = \"shop\" },
+             { alpn = [\"acme-tls/1\"], backend = \"acme\" },";
+        let servers = [("shop", self.program.address), ("web", web), ("acme", acme)];
+        start("backend = \"web\"", routes, &servers)
+    }
+
+    fn certificate(&self, name: &str) -> String {
+        let path = self.certificates.path().join(format!("{name}.pem"));
+        path.display().to_string()
+    }
+}
+
+/// Starts with these keys and routes of the frontend, and backends with one server each.
+fn start(keys: &str, routes: &str, backends: &[(&str, SocketAddr)]) -> Ringway {
+    let mut text = format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\n\
+         {keys}\nroutes = [\n{routes}\n]\n"
+    );
+    for (name, address) in backends {
+        text +=
+            &format!("[backend.{name}]\nservers = [{{ name = \"s\", address = \"{address}\" }}]\n");
+    }
+    Launch::config(&text).start()
+}
+
+/// What a program prints, without more input than this; it need not end well.
+fn output_of(program: &str, arguments: &[&str], input: &str) -> String {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{program}: {error}: see scripts/test.sh"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It may have ended.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let [out, error] =
+        [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    out + &error
+}
+
+/// The first line of the access log that has this in it.
+fn logged(ringway: &Ringway, part: &str) -> String {
+    ringway.printed(part, |lines| {
+        let line = lines.iter().find(|line| line.contains(part))?;
+        Some(line.clone())
+    })
+}
+
+fn tls_of(ringway: &Ringway) -> serde_json::Value {
+    stats(ringway.admin())["frontends"][0].clone()
+}
+
+#[test]
+fn clients_of_all_kinds_reach_three_servers_by_name_through_one_port() {
+    let nginx = Nginx::start();
+    let ringway = nginx.balanced();
+    let port = ringway.address_of("tls").port();
+    for (name, server, version) in [
+        ("shop.example.com", "shop", "--http2"),
+        ("a.b.shop.example.com", "shop", "--http1.1"),
+        ("web.example.com", "web", "--http2"),
+    ] {
+        let place = format!("{name}:{port}:127.0.0.1");
+        let url = format!("https://{name}:{port}/");
+        let (write, ca) = ("%{http_version} ", nginx.certificate(server));
+        // The name of two labels is not covered by a wildcard, so there only the server is asked for.
+        let trust = match name.matches('.').count() {
+            2 => ["--cacert", &ca],
+            _ => ["--insecure", "--tlsv1.2"],
+        };
+        let arguments = ["-sS", version, "--resolve", &place, "-w", write, &url];
+        let said = output_of("curl", &[&arguments[..], &trust].concat(), "");
+        let expected = if version == "--http2" { "2" } else { "1.1" };
+        assert_eq!(said, format!("{server}{expected} "), "{name}");
+    }
+    let line = logged(&ringway, " shop.example.com ");
+    let end = "shop.example.com TLSv1.3 h2,http/1.1 \"shop.example.com\"";
+    assert!(
+        line.ends_with(end) && line.contains(" tls shop/s "),
+        "{line}"
+    );
+    let line = logged(&ringway, "web.example.com");
+    assert!(
+        line.ends_with("web.example.com TLSv1.3 h2,http/1.1 \"-\""),
+        "{line}"
+    );
+
+    let place = format!("127.0.0.1:{port}");
+    let s_client = |arguments: &[&str]| {
+        let common = ["s_client", "-connect", &place];
+        output_of("openssl", &[&common, arguments].concat(), "")
+    };
+    let said = s_client(&["-servername", "SHOP.example.com", "-tls1_2"]);
+    assert!(said.contains("subject=CN = shop"), "{said}");
+    assert!(logged(&ringway, " SHOP.").ends_with("TLSv1.2 - \"shop.example.com\""));
+    let said = s_client(&["-noservername", "-alpn", "acme-tls/1"]);
+    // nginx does not speak it, and says so.
+    assert!(said.contains("no application protocol"), "{said}");
+    assert!(logged(&ringway, " acme/s ").ends_with(" - TLSv1.3 acme-tls/1 \"alpn=acme-tls/1\""));
+
+    let port = port.to_string();
+    let arguments = [
+        "--insecure",
+        "--sni-hostname=x.shop.example.com",
+        "127.0.0.1",
+        "-p",
+        &port,
+    ];
+    let said = output_of("gnutls-cli", &arguments, "");
+    assert!(said.contains("subject `CN=shop'"), "{said}");
+
+    assert_eq!(
+        rustls_reads(ringway.address_of("tls"), "shop.example.com"),
+        "shop"
+    );
+    eventually("all are counted", || {
+        let tls = tls_of(&ringway);
+        let routes = [&tls["routes"][0]["sessions"], &tls["routes"][1]["sessions"]];
+        routes == [5, 1] && tls["sessions"]["total"] == 7
+    });
+}
+
+/// What rustls reads from a server of this name, whatever its certificate.
+fn rustls_reads(address: SocketAddr, name: &str) -> String {
+    use std::io::Read;
+    use tokio_rustls::rustls::client::danger::{
+        HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+    };
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use tokio_rustls::rustls::{
+        ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    };
+
+    #[derive(Debug)]
+    struct Anybody;
+
+    impl ServerCertVerifier for Anybody {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+        }
+    }
+
+    let config = ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(client, connect(address));
+    let request = b"GET / HTTP/1.0\r\n\r\n";
+    stream.write_all(request).expect("taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_byte_of_a_hello_may_come_in_a_packet_of_its_own() {
+    let servers = [Server::echo(), Server::named("other")];
+    let backends = [("a", servers[0].address()), ("b", servers[1].address())];
+    let routes =
+        "{ sni = [\"shop.example.com\"], backend = \"a\" }, { sni = [\"x\"], backend = \"b\" }";
+    let ringway = start("", routes, &backends);
+    let address = ringway.address_of("tls");
+    let all = [HELLO, b" and what follows"].concat();
+    // Cut at every offset, by clients that are there at the same time.
+    let cuts = (1..all.len()).map(|cut| {
+        let mut stream = connect(address);
+        stream.set_nodelay(true).expect("an option");
+        stream.write_all(&all[..cut]).expect("taken");
+        (stream, cut)
+    });
+    for (mut stream, cut) in cuts.collect::<Vec<_>>() {
+        stream.write_all(&all[cut..]).expect("taken");
+        stream.shutdown(Shutdown::Write).expect("an end");
+        assert_eq!(read_all(&stream), all, "cut at {cut}");
+    }
+    let mut stream = connect(address);
+    stream.set_nodelay(true).expect("an option");
+    for byte in &all {
+        stream.write_all(&[*byte]).expect("taken");
+    }
+    stream.shutdown(Shutdown::Write).expect("an end");
+    assert_eq!(read_all(&stream), all);
+    assert_eq!(servers[1].accepted(), 0);
+    assert_eq!(tls_of(&ringway)["routes"][0]["sessions"], all.len());
+}
+
+#[test]
+fn what_nobody_serves_gets_an_alert_and_what_is_no_hello_is_closed() {
+    let server = Server::echo();
+    let routes = "{ sni = [\"a.example\"], backend = \"a\" }";
+    let ringway = start(
+        "hello_timeout = \"300ms\"",
+        routes,
+        &[("a", server.address())],
+    );
+    let address = ringway.address_of("tls");
+    let mut stream = connect(address);
+    stream.write_all(HELLO).expect("taken");
+    assert_eq!(read_all(&stream), ALERT);
+    drop(stream);
+    let line = logged(&ringway, " shop.example.com ");
+    assert!(
+        line.contains(" tls -/<NOSRV> 0/-1/") && line.contains(" PR 0 "),
+        "{line}"
+    );
+    let place = address.to_string();
+    let said = output_of(
+        "openssl",
+        &["s_client", "-connect", &place, "-servername", "b.c"],
+        "",
+    );
+    assert!(said.contains("unrecognized name"), "{said}");
+
+    let wrong: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10",
+        &[HELLO[0], 3, 1, 0x3f, 0xff, 1, 1, 0, 0],
+        &HELLO[1..],
+    ];
+    for bytes in wrong {
+        let mut stream = connect(address);
+        stream.write_all(bytes).expect("taken");
+        let _: Ending = ending(&stream);
+    }
+    let mut late = connect(address);
+    late.write_all(&HELLO[..100]).expect("taken");
+    assert_eq!(read_all(&late), b"");
+    drop(connect(address));
+    eventually("all are counted", || {
+        let tls = tls_of(&ringway);
+        [&tls["hellos_wrong"], &tls["hellos_late"], &tls["unrouted"]] == [4, 1, 2]
+    });
+    for code in [" PT ", " cT ", " CT "] {
+        assert!(logged(&ringway, code).ends_with(" - - - \"-\""), "{code}");
+    }
+    assert_eq!(server.accepted(), 0);
+}
+
+#[test]
+fn servers_are_told_the_name_and_the_protocols() {
+    let server = HeadServer::start();
+    let ringway = Launch::config(&format!(
+        "[frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\nbackend = \"a\"\n\
+         [backend.a]\nsend_proxy = \"v2\"\nservers = [{{ name = \"s\", address = \"{}\" }}]\n",
+        server.address()
+    ));
+    let ringway = ringway.start();
+    let mut stream = connect(ringway.address_of("tls"));
+    stream.write_all(HELLO).expect("taken");
+    let tlvs = b"\x01\0\x0e\0\x0c\x02h2\x08http/1.1\x02\0\x10shop.example.com";
+    assert_eq!(server.head(1).tlvs, tlvs);
+}
+
+#[test]
+fn routes_change_by_a_reload_and_keep_their_counts() {
+    let servers = [Server::named("one"), Server::named("two")];
+    let file = |shop: usize| {
+        let [one, two] = [0, 1].map(|index: usize| servers[index].address());
+        format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\n[frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\n\
+             routes = [{{ sni = [\"shop.example.com\"], backend = \"b{shop}\" }}, {{ sni = [\"x\"], backend = \"b0\" }}]\n\
+             [backend.b0]\nservers = [{{ name = \"s\", address = \"{one}\" }}]\n\
+             [backend.b1]\nservers = [{{ name = \"s\", address = \"{two}\" }}]\n"
+        )
+    };
+    let ringway = Launch::config(&file(0)).start();
+    let served_by = || {
+        let mut stream = connect(ringway.address_of("tls"));
+        stream.write_all(HELLO).expect("taken");
+        crate::clients::read_line(&stream)
+    };
+    assert_eq!(served_by(), "one");
+    ringway.reload(&file(1));
+    assert_eq!(served_by(), "two");
+    let route = tls_of(&ringway)["routes"][0].clone();
+    assert_eq!(
+        (&route["sessions"], &route["backend"]),
+        (&2.into(), &"b1".into())
+    );
+}
