@@ -282,7 +282,7 @@ fn hellos_are_what_the_reference_says() {
                 hello(&extensions)
             }
         };
-        if random.next() % 3 == 0 {
+        if random.next().is_multiple_of(3) {
             let lens = [0; 3].map(|_: u8| 1 + (random.next() % 60) as usize);
             bytes = in_records(&bytes, &lens);
         }
