@@ -33,8 +33,11 @@ impl Checker {
         let Some(before) = target.health.set_weight(weight) else {
             return;
         };
-        let by = target.by.as_ref();
-        announce::weight_changed(&self.journal, &target.name, (before, weight), by);
+        self.publish(id, now);
+        if let Some(target) = self.targets.get(&id) {
+            let by = target.by.as_ref();
+            announce::weight_changed(&self.journal, &target.name, (before, weight), by);
+        }
         self.publish_with_backend(id, now);
     }
 

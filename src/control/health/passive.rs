@@ -64,8 +64,12 @@ impl Checker {
             status.ejections += 1;
             status.changed = when;
         });
-        let from = target.health.operational().state();
-        announce::ejected(&self.journal, &target.name, from, rules, pause);
+        // What the log says is in effect.
+        self.publish(id, now);
+        if let Some(target) = self.targets.get(&id) {
+            let from = target.health.operational().state();
+            announce::ejected(&self.journal, &target.name, from, rules, pause);
+        }
         self.publish_with_backend(id, now);
     }
 
@@ -95,6 +99,7 @@ impl Checker {
         if !target.held {
             self.pools[target.backend].held.remove(&id);
         }
+        self.publish(id, now);
         self.announce_return(id, reason);
         self.publish_with_backend(id, now);
     }
