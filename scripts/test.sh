@@ -29,7 +29,7 @@ run cargo test --lib --bins --tests
 # configured and asked does not depend on the engine. Which one is chosen when, `engine` tests in the run before.
 run env RINGWAY_ENGINE=epoll cargo test --test e2e -- broken_peers buffers client_rules first_answer half_closed \
   http_failures http_heads http_load http_peers http_random http_streams lifetimes limits metrics:: peers pressure \
-  proxy_ relaying reload retries shortage stopping takeover timeouts tls_mode unread
+  proxy_ relaying reload retries shortage stopping takeover timeouts tls_mode unix_sockets unread
 run scripts/model.sh short
 run scripts/sanitize.sh --quick
 run scripts/kubernetes/check.sh
