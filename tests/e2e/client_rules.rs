@@ -54,6 +54,7 @@ fn lists_say_who_may_connect_and_deny_wins() {
         .server("a", server.address())
         .start();
 
+    let mut sessions = 0;
     for (source, served) in [
         ("127.0.0.1", true),
         ("127.0.0.2", false),
@@ -64,6 +65,9 @@ fn lists_say_who_may_connect_and_deny_wins() {
     ] {
         if served {
             assert!(is_served(source, ringway.address()), "{source}");
+            // The next one comes when this one is no session any more.
+            sessions += 1;
+            ringway.sessions_ended(sessions);
         } else {
             assert_eq!(
                 ending_from(source, ringway.address()),
