@@ -26,7 +26,7 @@ import report
 import requirements
 import scaling
 from catalog import QUICK, SCENARIOS
-from running import HERE, Balancers, StartFailed, http_server
+from running import HERE, Balancers, StartFailed, free_port, http_server
 from scenarios import Bench
 
 ROOT = HERE.parent.parent
@@ -169,7 +169,8 @@ def main():
     requirements.install(requirements.of(scenarios, options.only, options.quick))
     binary = building.dist(ROOT, baselines=not options.quick)
     # Of those who take part.
-    own = [name for name in options.only if name in ("ringway", "ringway-http", "ringway-epoll", "ringway-epoll-http")]
+    own = [name for name in options.only
+           if name in (f"ringway{engine}{mode}" for engine in ("", "-epoll") for mode in ("", "-http", "-tls"))]
     variants = {f"{balancer}+{name}": building.variant(ROOT, source)
                 for name, source in options.variant for balancer in own}
     # First, so that samples are not lost where callgrind can't run.
@@ -184,8 +185,9 @@ def main():
         scratch = Path(scratch)
         # nginx's workers run as another user when it was started by root.
         scratch.chmod(0o755)
-        with http_server(scratch, cpus[-1], options.quick) as server:
-            balancers = Balancers(binary, variants, scratch, server.port, cpus)
+        tls_port = None if options.quick else free_port()
+        with http_server(scratch, cpus[-1], tls_port) as server:
+            balancers = Balancers(binary, variants, scratch, server.port, tls_port, cpus)
             wanted = [name for name in [*options.only, *variants]
                       if any(SCENARIOS[scenario].takes(name) for scenario in options.scenario)]
             names, notices = those_that_start(balancers, wanted)

@@ -2,7 +2,7 @@
 
 import capacity
 from scenarios import (
-    STALLED_READERS, AtCapacity, DayOne, FirstAnswer, FixedRate, Goal, Idle, Instructions, Requests, StartUp, Syscalls)
+    STALLED_READERS, AtCapacity, DayOne, FirstAnswer, FixedRate, Goal, Handshakes, Idle, Instructions, Requests, StartUp, Syscalls)
 
 CLOSE = "Connection: close"
 # The cookie that names the server in both configurations of HTTP mode.
@@ -13,6 +13,7 @@ SPLICING = ("haproxy-splice", "haproxy-forced")
 WITH_COOKIE = ("haproxy-http",)
 FLOOR = ("relay-floor",)
 RIVALS = ("haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream")
+READ_TLS = ("ringway-tls", "ringway-epoll-tls", "haproxy-tls")
 BOTH = ("ringway", "haproxy")
 
 SMALL = Requests("small", "100 B answers, 64 kept-alive connections", "/100", 64,
@@ -65,6 +66,9 @@ SCENARIOS = {scenario.name: scenario for scenario in [
     CHURN,
     HTTP_SMALL,
     HTTP_CHURN,
+    Handshakes("tls", "a connection with a handshake of TLS for each request, routed by name or relayed, 64 at a time", "/100",
+               64, headers=[CLOSE], only=("ringway", "ringway-epoll", "haproxy", *READ_TLS),
+               goals=(Goal(1.06, ("ringway",), "ringway-tls"), Goal(0.90, ("haproxy-tls",), "ringway-tls"))),
     FixedRate("rate", "p99 of 100 B answers at a fixed rate, 64 kept-alive connections", "/100", 64,
               goals=(Goal(1.0, RIVALS),)),
     FixedRate("http-rate", "p99 of HTTP mode with a sticky cookie at a fixed rate, 64 kept-alive connections", "/100",

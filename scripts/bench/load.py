@@ -7,19 +7,19 @@ import socket
 import subprocess
 from pathlib import Path
 
-from running import HERE, StartFailed, exchange
+from running import HERE, TLS_NAME, StartFailed, exchange
 
 ROOT = HERE.parent.parent
 # Installed there by scripts/bench.sh, since Debian does not have it.
 OHA = ROOT / "target" / "oha" / "bin" / "oha"
 
 
-def wrk_command(port, path, connections, headers=(), script="summary.lua", seconds=1):
+def wrk_command(port, path, connections, headers=(), script="summary.lua", seconds=1, tls=False):
     """One run of wrk; its script prints the line that is read back."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / script)]
     for header in headers:
         command += ["-H", header]
-    return [*command, f"http://127.0.0.1:{port}{path}"]
+    return [*command, f"https://{TLS_NAME}:{port}{path}" if tls else f"http://127.0.0.1:{port}{path}"]
 
 
 def run_wrk(command):

@@ -13,6 +13,7 @@ PACKAGES = {
     "haproxy": "haproxy:haproxy",
     "nginx": "nginx:nginx",
     "nginx-stream": "@/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream",
+    "openssl": "openssl:openssl",
     "strace": "strace:strace",
     "valgrind": "valgrind:valgrind",
 }
@@ -30,7 +31,7 @@ def of(scenarios, names, quick):
         if name.startswith("nginx"):
             needed.update(("nginx", "nginx-stream"))
     # The server behind the balancers.
-    needed.add("haproxy" if quick else "nginx")
+    needed.update(("haproxy",) if quick else ("nginx", "openssl"))
     return needed
 
 

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 START_DEADLINE = 10.0
 STOP_DEADLINE = 3.0
+# What clients with TLS ask for; it is also a name of the host.
+TLS_NAME = "localhost"
 
 
 class StartFailed(Exception):
@@ -34,6 +37,16 @@ def fill(template, target, values):
         text = text.replace(f"@{key}@", str(value))
     target.write_text(text)
     return target
+
+
+def connect(port, timeout=5, tls=False):
+    """A connection, with TLS whose certificate is not looked at if that is asked for."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    if not tls:
+        return connection
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection, server_hostname=TLS_NAME)
 
 
 def exchange(connection, path="/100"):
@@ -63,8 +76,10 @@ def exchange(connection, path="/100"):
 class Program:
     """A started program, pinned to CPUs, with its children."""
 
-    def __init__(self, name, command, port, cpus, directory, prefix=()):
+    def __init__(self, name, command, port, cpus, directory, prefix=(), tls=False):
         self.port = port
+        # Whether its port speaks TLS.
+        self.tls = tls
         self.cpus = cpus
         self.directory = directory
         self.command = [*prefix, "taskset", "-c", ",".join(map(str, cpus)), *map(str, command)]
@@ -97,7 +112,7 @@ class Program:
         deadline = self.started_at + START_DEADLINE
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                with connect(self.port, 1, self.tls) as connection:
                     exchange(connection)
                 self.started_after = time.monotonic() - self.started_at
                 return
@@ -232,20 +247,29 @@ def two_writes_server():
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def http_server(directory, cpu, quick=False):
-    """The nginx behind the balancers, with its files written below the directory; if it must be quick, a HAProxy that
-    answers with 100 B."""
+def http_server(directory, cpu, tls_port=None):
+    """The nginx behind the balancers, with its files written below the directory; without a port for TLS, a HAProxy
+    that answers with 100 B, which starts at once."""
     port = free_port()
-    values = {"LISTEN": port, "DIR": directory, "BODY100": "x" * 100}
-    if quick:
+    values = {"LISTEN": port, "TLS": tls_port, "DIR": directory, "BODY100": "x" * 100}
+    if tls_port is None:
         config = fill("haproxy-server.cfg", directory / "haproxy-server.cfg", values)
         return Program("server", ["haproxy", "-db", "-f", config], port, [cpu], directory)
     www = directory / "www"
     www.mkdir()
     for name, kib in (("1k", 1), ("4k", 4), ("16k", 16), ("64k", 64), ("256k", 256), ("1m", 1024), ("16m", 16384)):
         (www / name).write_bytes(b"k" * kib * 1024)
+    make_certificate(directory)
     config = fill("nginx.conf", directory / "nginx.conf", values)
     return Program("nginx", nginx_command(config, directory), port, [cpu], directory)
+
+
+def make_certificate(directory):
+    """Writes key.pem and certificate.pem, of a curve whose handshakes cost the server little."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2",
+         "-subj", f"/CN={TLS_NAME}", "-keyout", directory / "key.pem", "-out", directory / "certificate.pem"],
+        check=True, capture_output=True)
 
 
 def nginx_command(config, directory):
@@ -260,32 +284,36 @@ class Balancers:
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
     NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
              "ringway-epoll", "ringway-epoll-http", "haproxy-http", "ringway-2", "haproxy-2",
-             "ringway-all", "ringway-epoll-all", "haproxy-all", "nginx-stream-all", "direct"]
+             "ringway-tls", "ringway-epoll-tls", "haproxy-tls", "ringway-all", "ringway-epoll-all", "haproxy-all", "nginx-stream-all", "direct"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 
-    def __init__(self, binary, variants, directory, server_port, cpus):
+    def __init__(self, binary, variants, directory, server_port, tls_port, cpus):
         self.binary, self.variants, self.directory = binary, variants, directory
-        self.server_port, self.cpus = server_port, cpus
+        self.server_port, self.tls_port, self.cpus = server_port, tls_port, cpus
 
     @property
     def sessions_max(self):
         """Open sessions for which every balancer has descriptors."""
         return (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - self.RESERVED_FILES) // 2
 
-    def start(self, name, cpus=None, server_port=None, prefix=()):
+    def start(self, name, cpus=None, server_port=None, prefix=(), tls=False):
         """A fresh process in front of the HTTP server, or of another one; use it as a context.
 
-        It runs on the first CPU unless others are given. The prefix are words before its command.
+        It runs on the first CPU unless others are given. The prefix are words before its command. With `tls`, or if
+        it reads TLS itself, it is in front of the port of the HTTP server that speaks TLS.
         """
-        server_port = server_port or self.server_port
+        tls = tls or name.partition("+")[0].endswith("-tls")
+        if tls and self.tls_port is None:
+            raise StartFailed("the server of a quick measurement speaks no TLS")
+        server_port = server_port or (self.tls_port if tls else self.server_port)
         if name == "direct":
             return Direct(server_port, self.cpus[:1])
         port = free_port()
         command = self.command(name, port, server_port)
         if not shutil.which(str(command[0])):
             raise StartFailed(f"{command[0]} is not there")
-        return Program(name, command, port, cpus or self.cpus[:1], self.directory, prefix)
+        return Program(name, command, port, cpus or self.cpus[:1], self.directory, prefix, tls)
 
     def workers(self, mode):
         """A mode without its ending, and the number of workers that this means."""

@@ -105,7 +105,7 @@ class Scenario:
         plain = name.partition("+")[0]
         if self.only is not None:
             return plain in self.only
-        return plain.endswith("-http") == self.http and not plain.endswith(("-2", "-all")) and plain != "direct"
+        return plain.endswith("-http") == self.http and not plain.endswith(("-2", "-all", "-tls")) and plain != "direct"
 
     def prepare(self, bench, names):
         """Once before the rounds."""
@@ -143,6 +143,19 @@ class Requests(Scenario):
         before = counted(balancer)
         result = load.run_wrk(command)
         return sample(balancer, before, result, value, unit)
+
+
+class Handshakes(Requests):
+    """CPU time for each connection with TLS, on which one request follows: client and server make the handshake, and
+    the balancer relays it. Theirs costs ten times as much as its own, so it has time."""
+
+    def command(self, balancer, seconds):
+        return load.wrk_command(
+            balancer.port, self.path, self.connections, self.headers, self.script, seconds, tls=True)
+
+    def measure(self, bench, name):
+        with bench.balancers.start(name, tls=True) as balancer:
+            return self.sample(bench, balancer, unit="µs/connection")
 
 
 class AtCapacity(Requests):
