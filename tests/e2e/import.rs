@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clients::{
@@ -335,6 +336,138 @@ fn sessions_end_alike() {
         })
     };
     assert!(both.same("a client that speaks in time", busy));
+}
+
+/// The ClientHello of rustls for a name, and these protocols.
+fn hello(name: &str, protocols: &[&str]) -> Vec<u8> {
+    use tokio_rustls::rustls::pki_types::ServerName;
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("a hello");
+    hello
+}
+
+/// A hello in which a name is written in capitals: rustls writes small letters.
+fn hello_in_capitals(name: &str) -> Vec<u8> {
+    let mut hello = hello(name, &[]);
+    let at = hello
+        .windows(name.len())
+        .position(|bytes| bytes == name.as_bytes());
+    let at = at.expect("the name is not encrypted");
+    hello[at..at + name.len()].make_ascii_uppercase();
+    hello
+}
+
+/// The fixture, with servers that say the name of their backend; without what those could not do, and without the
+/// line that has no translation.
+fn tls_by_name(servers: &[(&str, Server)]) -> String {
+    let lines = include_str!("../import/tls_by_name.cfg").lines();
+    let lines = lines.filter(|line| !line.contains(" sub") && !line.contains("ssl-hello-chk"));
+    let mut backend = "";
+    let lines = lines.map(|line| {
+        backend = line.strip_prefix("backend ").unwrap_or(backend);
+        match line.trim().split(' ').collect::<Vec<_>>().as_slice() {
+            ["server", name, ..] => {
+                let server = servers.iter().find(|(name, _)| *name == backend);
+                let address = server.expect("a server for each backend").1.address();
+                format!("    server {name} {address}\n")
+            }
+            ["frontend", ..] => "frontend web\n".to_owned(),
+            ["bind", ..] => "    bind BIND\n".to_owned(),
+            ["tcp-request", "inspect-delay", ..] => {
+                "    tcp-request inspect-delay 500ms\n".to_owned()
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn names_of_tls_get_the_same_servers() {
+    let servers = ["acme", "shop", "mail", "late", "web"].map(|name| (name, Server::named(name)));
+    let text = tls_by_name(&servers);
+    let both = Both::start(&text);
+    // Each hello comes in two pieces.
+    let served = |hello: &[u8], address| {
+        let mut stream = connect(address);
+        let (begin, end) = hello.split_at(hello.len() / 2);
+        stream.write_all(begin).expect("taken");
+        stream.write_all(end).expect("taken");
+        let name = read_line(&stream);
+        end_of_stream(&stream);
+        (name, ending(&stream))
+    };
+    let acme: &[&str] = &["acme-tls/1"];
+    for (name, protocols, expected) in [
+        ("shop.example.com", &[][..], "shop"),
+        ("www.shop.example.com", &["h2", "http/1.1"], "shop"),
+        ("a.shop.example.com", &[], "shop"),
+        ("a.b.shop.example.com", &[], "shop"),
+        ("eu.shop.example.com", &[], "shop"),
+        ("xshop.example.com", &[], "web"),
+        ("example.com", &["h2"], "web"),
+        ("imap.example.com", &[], "mail"),
+        ("smtp.example.com", &[], "mail"),
+        ("a.smtp.example.com", &[], "web"),
+        // For an address there is no name.
+        ("192.0.2.1", &[], "web"),
+        ("shop.example.com", acme, "acme"),
+        ("imap.example.com", acme, "acme"),
+        ("other.example.com", acme, "acme"),
+        ("192.0.2.1", acme, "acme"),
+    ] {
+        let hello = hello(name, protocols);
+        let seen = both.same(name, |address| served(&hello, address));
+        let expected = (expected.to_owned(), Ending::Closed);
+        assert_eq!(seen, expected, "{name} {protocols:?}");
+    }
+    for (name, expected) in [("shop.example.com", "shop"), ("imap.example.com", "mail")] {
+        let hello = hello_in_capitals(name);
+        assert_eq!(
+            both.same(name, |address| served(&hello, address)).0,
+            expected,
+            "{name}"
+        );
+    }
+
+    // Nobody serves these: no server is connected to, and the session ends.
+    let sum = || {
+        let counts = servers.iter().map(|(_, server)| server.accepted());
+        counts.sum::<usize>()
+    };
+    let before = sum();
+    let whole = hello("shop.example.com", &[]);
+    let refused = |both: &Both, what: &str, sent: &[u8]| {
+        both.same(what, |address| {
+            let mut stream = connect(address);
+            stream.write_all(sent).expect("taken");
+            // How it ends, with an alert, by a reset or in order, is a difference that is meant.
+            let _: Ending = ending(&stream);
+            sum()
+        })
+    };
+    assert_eq!(refused(&both, "no TLS", b"GET / HTTP/1.1\r\n\r\n"), before);
+    assert_eq!(refused(&both, "half of a hello", &whole[..60]), before);
+    assert_eq!(refused(&both, "silence", b""), before);
+    drop(both);
+    let both = Both::start(&text.replace("    default_backend web\n", ""));
+    let unknown = hello("example.com", &[]);
+    assert_eq!(refused(&both, "an unknown name", &unknown), before);
+    let nameless = hello("192.0.2.1", &[]);
+    assert_eq!(refused(&both, "no name", &nameless), before);
+    let seen = both.same("a known name", |address| served(&whole, address));
+    assert_eq!(seen.0, "shop");
 }
 
 #[test]
