@@ -3,11 +3,17 @@
 /// Names that are at least this near to one that is unknown are proposed for it.
 const NEAR: f64 = 0.7;
 
+/// No name of ours is as long, in bytes: one that is longer is near to none.
+const NAME_LEN_MAX: usize = 256;
+
 /// Names that are proposed at most.
 const NEAR_MAX: usize = 3;
 
 /// The names that are most like this one, the most first.
 pub fn near(wanted: &str, names: impl Iterator<Item = String>) -> Vec<String> {
+    if wanted.len() > NAME_LEN_MAX {
+        return Vec::new();
+    }
     let likeness = |name: &str| strsim::jaro_winkler(wanted, name);
     let mut names: Vec<(f64, String)> = names.map(|name| (likeness(&name), name)).collect();
     names.retain(|(likeness, _)| *likeness >= NEAR);
@@ -43,6 +49,7 @@ mod tests {
         assert_eq!(near("app/wbe1"), ["app/web1", "app/web2"]);
         assert_eq!(near("db/primray"), ["db/primary"]);
         assert_eq!(near("zzz/zzz"), Vec::<String>::new());
+        assert_eq!(near(&"app/web1".repeat(100)), Vec::<String>::new());
     }
 
     #[test]

@@ -277,6 +277,47 @@ fn a_broken_file_gives_its_errors_by_line_and_the_rest() {
 }
 
 #[test]
+fn a_message_is_one_short_line_whatever_stands_in_the_file() {
+    let long = "x".repeat(1_000_000);
+    let text = format!(
+        "listen l\n bind :80\n server a 10.0.0.1:80\n option \"a\\nb\\r\"\n {long}\n option {long}\n timeout connect {long}\n"
+    );
+    let start = Instant::now();
+    let imported = import("odd.cfg", &text);
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(imported.faults.len(), 4);
+    for (_, what) in &imported.faults {
+        assert!(what.len() < 1000 && !what.contains(char::is_control));
+    }
+    assert_eq!(imported.faults[0].1, "there is no option `a\\nb\\r`");
+    check("odd.cfg", &imported);
+}
+
+#[test]
+fn variables_that_double_each_other_come_to_an_end() {
+    let doubled = " setenv A \"$A$A\"\n".repeat(40);
+    let text = format!("global\n setenv A aaaaaaaaaa\n{doubled}");
+    let imported = import("doubled.cfg", &text);
+    let (line, what) = &imported.faults[0];
+    assert_eq!(*line, 15, "{:?}", imported.faults);
+    assert_eq!(what, "the line has more than 64 KiB of values of variables");
+}
+
+#[test]
+fn an_address_behind_the_name_of_a_frontend_is_an_error_with_its_cure() {
+    let text = "defaults d\nfrontend a 10.0.0.1:80\n default_backend b\nlisten b :25 from d\n server s 10.0.0.2:25\n";
+    let imported = import("old.cfg", text);
+    let whats: Vec<&str> = imported.faults.iter().map(|(_, what)| &**what).collect();
+    assert_eq!(
+        whats,
+        [
+            "an address has a line of its own: `bind 10.0.0.1:80`",
+            "an address has a line of its own: `bind :25`"
+        ]
+    );
+}
+
+#[test]
 fn ten_thousand_lines_take_less_than_a_second() {
     let mut text =
         "defaults\n mode http\n timeout connect 5s\n timeout client 1m\n timeout server 1m\n"

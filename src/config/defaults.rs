@@ -109,4 +109,4 @@ pub const SERVERS_MAX: usize = 65_535;
 
 /// Bytes of a configuration file: far more than the largest sensible one, and little enough that
 /// `-c /dev/zero` ends.
-pub(super) const FILE_BYTES_MAX: u64 = 8 << 20;
+pub const FILE_BYTES_MAX: u64 = 8 << 20;

@@ -66,7 +66,7 @@ pub use address::Address;
 pub use address_list::AddressList;
 pub use admin::Admin;
 pub use choice::{AccessLog, EngineChoice, OnDown, Pin};
-pub use defaults::SERVERS_MAX;
+pub use defaults::{FILE_BYTES_MAX, SERVERS_MAX};
 pub use discover::{Discover, DiscoverQuery, Family, OnEmpty};
 pub use error::{Finding, Report};
 pub use foreign::explain as explain_foreign_word;

@@ -1,11 +1,13 @@
 //! The command: files in and out, messages, the exit status.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::{Imported, translate};
-use crate::config;
+use crate::config::{self, FILE_BYTES_MAX};
 use crate::printable::Printable;
 
 /// Translates the file, `-` for standard input, into `output`, or to standard output. The exit status is 1 if the
@@ -17,20 +19,21 @@ pub fn run(path: &Path, output: Option<&Path>) -> ExitCode {
             path.display()
         ));
     }
-    let bytes = match path == Path::new(config::STANDARD_INPUT) {
-        true => {
-            let mut bytes = Vec::new();
-            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-        }
-        false => std::fs::read(path),
+    let is_input = path == Path::new(config::STANDARD_INPUT);
+    let bytes = match is_input {
+        true => read_bounded(io::stdin()),
+        false => File::open(path).and_then(read_bounded),
     };
     let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(error) => return failed(format_args!("{} can't be read: {error}", path.display())),
     };
-    let name = path
-        .file_name()
-        .map_or("standard input".into(), |name| name.to_string_lossy());
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let limit = config::format_size(FILE_BYTES_MAX);
+        return failed(format_args!("{} is larger than {limit}", path.display()));
+    }
+    let name = path.file_name().filter(|_| !is_input);
+    let name = name.map_or("standard input".into(), |name| name.to_string_lossy());
     let name = Printable(name).to_string();
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -52,30 +55,47 @@ pub fn run(path: &Path, output: Option<&Path>) -> ExitCode {
     }
 }
 
-/// Whether both paths lead to one regular file that is there.
+/// Reads a file, of one that is too large one byte more than [`FILE_BYTES_MAX`].
+fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether both paths, or links, lead to one regular file that is there.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
-    file(one).is_some_and(|path| file(other) == Some(path))
+    let file = |path: &Path| {
+        let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    file(one).is_some_and(|found| file(other) == Some(found))
 }
 
 fn failed(why: std::fmt::Arguments<'_>) -> ExitCode {
-    eprintln!("error: {}", Printable(why));
+    complain(&format!("error: {why}\n"));
     ExitCode::FAILURE
+}
+
+/// Prints lines to standard error. If nobody takes them, the exit status still says how it ended.
+fn complain(lines: &str) {
+    let _ = write!(io::stderr(), "{}", Printable(lines));
 }
 
 /// Says what was wrong, how much is translated, and what is left to do.
 fn report(name: &str, imported: &Imported) {
+    let mut text = String::new();
     for (line, what) in &imported.faults {
-        eprintln!("error: {name}:{line}: {}", Printable(what));
+        text += &format!("error: {name}:{line}: {what}\n");
     }
     let counts = imported.counts;
-    eprintln!(
-        "{name}: {} lines; not translated: {}, differing: {}, not needed: {}; the comments say why",
+    text += &format!(
+        "{name}: {} lines; not translated: {}, differing: {}, not needed: {}; the comments say why\n",
         counts.lines, counts.not_translated, counts.differing, counts.not_needed
     );
     // What depends on this host is for `check`: certificates, lists of addresses.
     let resolver = &|_: &str, _: u16| Err(io::Error::other("names are not looked up here"));
     if let Err(report) = config::parse("the result", &imported.text, resolver) {
-        eprintln!("The result is not complete yet:\n{report}");
+        text += &format!("The result is not complete yet:\n{report}\n");
     }
+    complain(&text);
 }

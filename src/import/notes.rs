@@ -82,7 +82,7 @@ impl Notes {
             line: directive.line,
             text: directive.text.clone(),
             verdict,
-            why: why.into(),
+            why: one_line(&why.into()),
         });
     }
 
@@ -104,7 +104,26 @@ impl Notes {
         self.add(place, directive, Verdict::Wrong, what.clone());
         self.faults.push(Fault {
             line: directive.line,
-            what,
+            what: one_line(&what),
         });
     }
+}
+
+/// Characters of a message that are shown at most: it may have a word of the file.
+const MESSAGE_MAX: usize = 500;
+
+/// A message that may have any characters of the file: control characters are escaped, and a long one is cut.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len().min(MESSAGE_MAX));
+    for (count, next) in message.chars().enumerate() {
+        match next {
+            _ if count == MESSAGE_MAX => {
+                line.push_str("...");
+                break;
+            }
+            next if next.is_control() => line.extend(next.escape_default()),
+            next => line.push(next),
+        }
+    }
+    line
 }

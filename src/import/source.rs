@@ -121,7 +121,7 @@ impl Reader<'_> {
         }
         if !split.variables.is_empty() {
             let why = format!(
-                "{} is written out with its value of now",
+                "written out with the value of now: {}",
                 split.variables.join(", ")
             );
             self.notes.differs(&Place::Top, &directive, why);
@@ -201,6 +201,13 @@ impl Reader<'_> {
         if name.is_empty() && is_named {
             self.notes
                 .wrong(&Place::Top, &head, format!("`{kind}` needs a name"));
+        }
+        if let Some(address) = head.word(2)
+            && ["frontend", "listen"].contains(&kind.as_str())
+            && address != "from"
+        {
+            let what = format!("an address has a line of its own: `bind {address}`");
+            self.notes.wrong(&Place::Top, &head, what);
         }
         if !is_name(&name) && is_named {
             let what = format!(
@@ -310,6 +317,6 @@ mod tests {
             "bind :80\nfrontend\nlisten a b\n x \"y\nbackend ü\n.if x(\n.endif\n.else\n.if 1";
         let (_, faults) = read_with_faults(text);
         let lines: Vec<usize> = faults.iter().map(|(line, _)| *line).collect();
-        assert_eq!(lines, [1, 2, 4, 5, 6, 8, 9], "{faults:?}");
+        assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{faults:?}");
     }
 }

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 /// Variables of the environment, as HAProxy would have them.
 pub(super) type Variables = HashMap<String, String>;
 
+/// Bytes of values that variables put into a line at most.
+const VALUES_LEN_MAX: usize = 64 << 10;
+
 /// The words of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
@@ -23,13 +26,15 @@ pub(super) struct Words {
 ///
 /// # Errors
 ///
-/// A quote has no end, an escape no digits, or a variable no name: a sentence.
+/// A quote has no end, an escape no digits, a variable no name, or values are longer than [`VALUES_LEN_MAX`]: a
+/// sentence.
 pub(super) fn split(line: &str, variables: &Variables) -> Result<Words, String> {
     Cutter {
         line,
         at: 0,
         variables,
         word: None,
+        values_len: 0,
         found: Words::default(),
     }
     .cut()
@@ -42,6 +47,8 @@ struct Cutter<'a> {
     variables: &'a Variables,
     /// The word as it grows; quotes alone are an empty one.
     word: Option<String>,
+    /// Bytes of values so far.
+    values_len: usize,
     found: Words,
 }
 
@@ -152,6 +159,10 @@ impl Cutter<'_> {
             None => self.found.missing.push(name.to_owned()),
         }
         let value = value.unwrap_or_default();
+        self.values_len += value.len();
+        if self.values_len > VALUES_LEN_MAX {
+            return Err("the line has more than 64 KiB of values of variables".to_owned());
+        }
         if tail == "[*]" {
             let mut parts = value.split_whitespace();
             let first = parts.next().unwrap_or_default();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -544,6 +545,32 @@ fn the_command_says_how_it_ended() {
         itself.one_error().contains("would be overwritten"),
         "{itself:?}"
     );
+    let linked = directory.path().join("linked.cfg").display().to_string();
+    fs::hard_link(&good, &linked).expect("a link");
+    let itself = Ringway::command(&["import", &good, "-o", &linked]);
+    assert!(
+        itself.one_error().contains("would be overwritten"),
+        "{itself:?}"
+    );
+    let endless = Ringway::command(&["import", "/dev/zero"]);
+    assert!(
+        endless.one_error().contains("larger than 8MiB"),
+        "{endless:?}"
+    );
+    let empty = Ringway::command(&["import", "-"]);
+    assert!(
+        empty.output.starts_with("# Made of standard input by")
+            && empty.errors.starts_with("standard input: 0 lines"),
+        "{empty:?}"
+    );
+    // Nobody takes the messages.
+    let full = fs::File::options().write(true).open("/dev/full");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+    let command = command
+        .args(["import", &broken])
+        .stdout(Stdio::null())
+        .stderr(full.expect("a device"));
+    assert_eq!(command.status().expect("it ends").code(), Some(1));
     for wrong in [&["import"][..], &["import", &good, "--other"]] {
         assert_eq!(Ringway::command(wrong).code, Some(2), "{wrong:?}");
     }
