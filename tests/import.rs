@@ -318,6 +318,28 @@ fn an_address_behind_the_name_of_a_frontend_is_an_error_with_its_cure() {
 }
 
 #[test]
+fn the_socket_of_commands_answers_those_of_haproxy_too() {
+    let socket = |line: &str| {
+        let text =
+            format!("global\n stats socket {line}\nlisten l\n bind :80\n server a 10.0.0.1:80\n");
+        let imported = import("socket.cfg", &text);
+        assert_eq!(imported.faults, [], "{line}");
+        let admin = check("socket.cfg", &imported).config.admin;
+        admin.and_then(|admin| admin.haproxy_socket)
+    };
+    let ours = Some(PathBuf::from("/run/ringway/haproxy.sock"));
+    for line in [
+        "/run/haproxy/admin.sock mode 660 level admin",
+        "unix@/run/x level user",
+    ] {
+        assert_eq!(socket(line), ours, "{line}");
+    }
+    for line in ["ipv4@127.0.0.1:9999 level admin", "*:9999"] {
+        assert_eq!(socket(line), None, "{line}");
+    }
+}
+
+#[test]
 fn ten_thousand_lines_take_less_than_a_second() {
     let mut text =
         "defaults\n mode http\n timeout connect 5s\n timeout client 1m\n timeout server 1m\n"

@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub shutdown_grace: Option<Duration>,
     pub keeps_state: bool,
     pub has_socket: bool,
+    /// A socket is one of the file system.
+    pub has_socket_path: bool,
     pub ca_base: Option<String>,
 }
 
@@ -52,11 +54,7 @@ impl Process {
             }
             "log" => notes.not_needed(place, directive, keywords::LOG),
             "stats" => match value()? {
-                "socket" => {
-                    self.has_socket = true;
-                    let why = "`ringway status`, `drain` and the other commands use the socket, by HTTP: `ringway help admin-listener`";
-                    notes.differs(&Place::Admin, directive, why);
-                }
+                "socket" => self.socket(directive, notes),
                 _ => notes.not_needed(&Place::Admin, directive, "a command ends when it is done"),
             },
             "ca-base" => {
@@ -89,6 +87,25 @@ impl Process {
             },
         }
         Ok(())
+    }
+
+    /// `stats socket ADDRESS`, whose parameters say who may do what.
+    fn socket(&mut self, directive: &Directive, notes: &mut Notes) {
+        self.has_socket = true;
+        let address = directive.word(2).unwrap_or_default();
+        let path = ["unix@", "uxst@"]
+            .iter()
+            .find_map(|kind| address.strip_prefix(kind))
+            .unwrap_or(address);
+        if path.starts_with('/') {
+            self.has_socket_path = true;
+            let why = "scripts find these commands at `haproxy_socket`, with all rights: `ringway help haproxy-socket`; \
+                       `ringway status`, `drain` and our other commands use `socket`";
+            notes.differs(&Place::Admin, directive, why);
+        } else {
+            let why = "HAProxy's commands are answered at a path only, by `haproxy_socket`";
+            notes.not_translated(&Place::Admin, directive, why);
+        }
     }
 
     /// `[global]`. `is_logged`: a frontend logs its sessions.
@@ -199,11 +216,17 @@ pub(super) fn admin(
     if process.has_socket {
         table.line("socket", text(SOCKET));
     }
+    if process.has_socket_path {
+        table.line("haproxy_socket", text(HAPROXY_SOCKET));
+    }
     (!table.is_empty()).then_some(table)
 }
 
 /// Where the package has the socket of the commands.
 const SOCKET: &str = "/run/ringway/admin.sock";
+
+/// Where the package may have that of HAProxy's commands: the folder of HAProxy's own belongs to HAProxy.
+const HAPROXY_SOCKET: &str = "/run/ringway/haproxy.sock";
 
 /// `[admin]` with the socket of the commands.
 pub(super) fn socket_alone() -> Table {
