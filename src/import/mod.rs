@@ -1,16 +1,19 @@
 //! From a configuration of HAProxy to one of ours: `ringway import`.
 //!
-//! `words` and `source` read the file: words, lines (`directive`), sections. `process`, `proxy_lines` (into `proxy`),
-//! `resolvers` and what they use (`acl`, `bind`, `check`, `cookie`, `server`) say what each line asks for.
-//! `translation` puts that together: `frontends` with `clients` and `routes`, `backends` with `servers`,
-//! `health_check` and `shared`, and `sessions` make tables of ours, which `document` writes. `keywords` and
-//! `parameters` have what has no translation. A line that is not translated exactly has a note, which is a comment of
-//! the result. All of it is from text to text; `command` reads and writes files.
+//! `words` and `source` read the file: words, lines (`directive`), sections. `process`, `proxy_lines` (into `proxy`)
+//! and `resolvers` say what each line asks for, by a module for each subject: `acl`, `admin`, `balance`, `bind`,
+//! `check`, `cookie`, `expect`, `options`, `server`, `sides`, `timeouts`. `translation` puts that together: `frontends`
+//! with `clients` and `routes`, `backends` with `servers`, `health_check` and `shared`, and `sessions` make tables of
+//! ours, which `document` writes. `keywords` and `parameters` have what has no translation. A line that is not
+//! translated exactly has a note, which is a comment of the result. All of it is from text to text; `command` reads and
+//! writes files.
 //!
 //! The words of HAProxy are those of its configuration manual, 2.6 to 3.2.
 
 mod acl;
+mod admin;
 mod backends;
+mod balance;
 mod bind;
 mod check;
 mod clients;
@@ -24,6 +27,7 @@ mod frontends;
 mod health_check;
 mod keywords;
 mod notes;
+mod options;
 mod parameters;
 mod process;
 mod proxy;
@@ -34,7 +38,9 @@ mod server;
 mod servers;
 mod sessions;
 mod shared;
+mod sides;
 mod source;
+mod timeouts;
 mod translation;
 mod values;
 mod words;

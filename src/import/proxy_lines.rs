@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::admin;
+use super::balance;
 use super::bind;
 use super::check;
 use super::cookie;
@@ -9,9 +11,12 @@ use super::directive::Directive;
 use super::expect;
 use super::keywords;
 use super::notes::{Notes, Place};
-use super::proxy::{ForwardedFor, Kind, Mode, Settings, Stats};
+use super::options;
+use super::proxy::{ForwardedFor, Kind, Mode, Settings};
 use super::server::{self, Server};
+use super::sides;
 use super::source::Section;
+use super::timeouts;
 use super::values;
 
 /// Reads a section whose settings begin as `inherited`.
@@ -39,97 +44,26 @@ struct Reader {
     settings: Settings,
 }
 
-/// Keywords of a `listen` that concern its frontend; all others concern its backend.
-const OF_FRONTENDS: &[&str] = &[
-    "bind",
-    "acl",
-    "maxconn",
-    "backlog",
-    "default_backend",
-    "use_backend",
-    "tcp-request",
-    "http-request",
-    "capture",
-    "log",
-    "log-format",
-    "log-tag",
-    "monitor-uri",
-    "monitor",
-    "stats",
-    "rate-limit",
-    "stick-table",
-    "unique-id-format",
-    "unique-id-header",
-    "clitcpka-idle",
-    "clitcpka-cnt",
-    "clitcpka-intvl",
-    "filter",
-    "compression",
-    "errorfile",
-    "http-error",
-    "mode",
-    "id",
-    "description",
-    "declare",
-    "error-log-format",
-];
-
-/// Options, in the same way.
-const OPTIONS_OF_FRONTENDS: &[&str] = &[
-    "httplog",
-    "httpslog",
-    "tcplog",
-    "dontlognull",
-    "dontlog-normal",
-    "logasap",
-    "forwardfor",
-    "httpclose",
-    "http-server-close",
-    "http-keep-alive",
-    "clitcpka",
-    "tcpka",
-    "socket-stats",
-    "contstats",
-    "http-ignore-probes",
-    "log-separate-errors",
-    "accept-invalid-http-request",
-    "tcp-smart-accept",
-    "http-buffer-request",
-];
-
-/// Times, in the same way.
-const TIMES_OF_FRONTENDS: &[&str] = &[
-    "client",
-    "client-fin",
-    "http-request",
-    "http-keep-alive",
-    "tarpit",
-];
-
 impl Reader {
     /// The section of the result that a line is for.
     fn place(&self, words: &[String]) -> Place {
-        let second = words.get(1).map(String::as_str).unwrap_or_default();
-        let is_of_frontend = match words[0].as_str() {
-            "option" => OPTIONS_OF_FRONTENDS.contains(&second),
-            "timeout" => TIMES_OF_FRONTENDS.contains(&second),
-            word => OF_FRONTENDS.contains(&word),
-        };
         match self.kind {
             Kind::Defaults => Place::Defaults,
             Kind::Backend => Place::Backend(self.name.clone()),
-            Kind::Listen if !is_of_frontend => Place::Backend(self.name.clone()),
+            Kind::Listen if !sides::is_of_frontend(words) => Place::Backend(self.name.clone()),
             Kind::Frontend | Kind::Listen => Place::Frontend(self.name.clone()),
         }
     }
 
     fn line(&mut self, directive: &Directive, notes: &mut Notes) {
         let words = &directive.words;
-        if ["no", "default"].contains(&words[0].as_str()) && words.len() > 1 {
-            return self.negated(&directive.words[1..], directive, notes);
-        }
-        let place = self.place(words);
-        if let Err(what) = self.set(directive, &place, notes) {
+        let is_negated = ["no", "default"].contains(&words[0].as_str()) && words.len() > 1;
+        let place = self.place(if is_negated { &words[1..] } else { words });
+        let done = match is_negated {
+            true => self.negated(&words[1..], directive, &place, notes),
+            false => self.set(directive, &place, notes),
+        };
+        if let Err(what) = done {
             notes.wrong(&place, directive, what);
         }
     }
@@ -167,19 +101,19 @@ impl Reader {
                 }
                 other => return Err(format!("there is no mode `{other}`")),
             },
-            "timeout" => self.timeout(directive, place, notes)?,
+            "timeout" => timeouts::read(&mut settings.timeouts, directive, place, notes)?,
             "clitimeout" => settings.timeouts.client = Some(values::time(value()?)?),
             "srvtimeout" => settings.timeouts.server = Some(values::time(value()?)?),
             "contimeout" => settings.timeouts.connect = Some(values::time(value()?)?),
             "maxconn" => settings.sessions_max = Some(number()?).filter(|count| *count > 0),
             "backlog" => settings.backlog = Some(number()?).filter(|count| *count > 0),
             "retries" => settings.retries = Some(number()?),
-            "balance" => settings.balance = balance(value()?, directive, place, notes),
+            "balance" => settings.balance = balance::read(value()?, directive, place, notes),
             "cookie" => settings.cookie = cookie::read(directive, place, notes),
             "source" => self.source(directive, place, notes),
             "log" => self.log(directive, place, notes),
-            "option" => self.option(directive, place, notes)?,
-            "stats" => self.stats(directive, notes)?,
+            "option" => options::set(settings, directive, place, notes)?,
+            "stats" => admin::stats(&mut settings.stats, directive, notes)?,
             "clitcpka-idle" | "srvtcpka-idle" => settings.keepalive.idle = Some(seconds(value()?)?),
             "clitcpka-intvl" | "srvtcpka-intvl" => {
                 settings.keepalive.interval = Some(seconds(value()?)?)
@@ -224,80 +158,25 @@ impl Reader {
     }
 
     /// `no option X`, `no log`: what was said before holds no longer.
-    fn negated(&mut self, words: &[String], directive: &Directive, notes: &mut Notes) {
-        let settings = &mut self.settings;
-        match (
-            words[0].as_str(),
-            words.get(1).map(String::as_str).unwrap_or_default(),
-        ) {
-            ("log", _) => settings.is_logged = false,
-            ("option", "forwardfor") => settings.forwarded_for = None,
-            ("option", "httpclose" | "forceclose") => settings.closes = false,
-            ("option", "dontlognull") => settings.skips_empty = false,
-            ("option", "tcpka" | "clitcpka" | "srvtcpka") => settings.keepalive.is_on = false,
-            ("option", "httpchk" | "tcp-check") => settings.check.asked = check::Asked::Connect,
-            ("option", "redispatch") => {
-                let place = self.place(words);
-                notes.differs(
-                    &place,
-                    directive,
-                    "a connect that fails is tried again on another server",
-                );
-            }
-            ("option", name) if keywords::option(name).is_some() => {
-                let place = self.place(words);
-                notes.not_needed(
-                    &place,
-                    directive,
-                    "it is not so here either, or cannot be otherwise",
-                );
-            }
-            ("option", "httplog" | "tcplog" | "httpslog") => {}
-            (word, _) => {
-                let place = self.place(words);
-                let what = format!("`{word}` can't be negated");
-                notes.wrong(&place, directive, what);
-            }
-        }
-    }
-
-    fn timeout(
+    ///
+    /// # Errors
+    ///
+    /// Nothing is negated by these words: a sentence.
+    fn negated(
         &mut self,
+        words: &[String],
         directive: &Directive,
         place: &Place,
         notes: &mut Notes,
     ) -> Result<(), String> {
-        let (Some(name), Some(value)) = (directive.word(1), directive.word(2)) else {
-            return Err("`timeout` needs a name and a time".to_owned());
-        };
-        let time = Some(values::time(value)?).filter(|time| !time.is_zero());
-        let timeouts = &mut self.settings.timeouts;
-        let field = match name {
-            "connect" => &mut timeouts.connect,
-            "client" => &mut timeouts.client,
-            "server" => &mut timeouts.server,
-            "client-fin" => &mut timeouts.client_fin,
-            "server-fin" => &mut timeouts.server_fin,
-            "tunnel" => &mut timeouts.tunnel,
-            "queue" => &mut timeouts.queue,
-            "http-request" => &mut timeouts.request,
-            "check" => &mut timeouts.check,
-            "http-keep-alive" => {
-                let why = "between two requests of a connection `idle_timeout` holds";
-                notes.differs(place, directive, why);
-                return Ok(());
+        let settings = &mut self.settings;
+        match words {
+            [log, ..] if log == "log" => settings.is_logged = false,
+            [option, name, ..] if option == "option" => {
+                options::unset(settings, name, directive, place, notes)?;
             }
-            "tarpit" | "client-hs" => {
-                notes.not_needed(
-                    place,
-                    directive,
-                    "nobody is held back, and TLS is not ended here",
-                );
-                return Ok(());
-            }
-            other => return Err(format!("there is no timeout `{other}`")),
-        };
-        *field = time;
+            words => return Err(format!("`{}` can't be negated", words[0])),
+        }
         Ok(())
     }
 
@@ -316,78 +195,6 @@ impl Reader {
     fn log(&mut self, directive: &Directive, place: &Place, notes: &mut Notes) {
         self.settings.is_logged = true;
         notes.not_needed(place, directive, keywords::LOG);
-    }
-
-    fn option(
-        &mut self,
-        directive: &Directive,
-        place: &Place,
-        notes: &mut Notes,
-    ) -> Result<(), String> {
-        let settings = &mut self.settings;
-        if check::option(&mut settings.check, directive, place, notes) {
-            return Ok(());
-        }
-        match directive.word(1).unwrap_or_default() {
-            "forwardfor" => {
-                settings.forwarded_for = forwarded_for(directive, place, notes);
-            }
-            "httpclose" | "forceclose" => settings.closes = true,
-            "dontlognull" => settings.skips_empty = true,
-            "httplog" | "tcplog" | "httpslog" => {
-                let why = "the access log has two forms, text and JSON: `ringway help access-log`";
-                notes.differs(place, directive, why);
-            }
-            "tcpka" => settings.keepalive.is_on = true,
-            name @ ("clitcpka" | "srvtcpka") => {
-                // One of the two alone is half of what there is here.
-                if !settings.keepalive.is_on {
-                    notes.differs(place, directive, format!("`{name}`: both sides are probed"));
-                }
-                settings.keepalive.is_on = true;
-            }
-            name => match keywords::option(name) {
-                Some((verdict, why)) => notes.add(place, directive, verdict, why),
-                None => return Err(format!("there is no option `{name}`")),
-            },
-        }
-        Ok(())
-    }
-
-    fn stats(&mut self, directive: &Directive, notes: &mut Notes) -> Result<(), String> {
-        let place = Place::Admin;
-        let mut uri = None;
-        match directive.word(1).unwrap_or_default() {
-            "enable" => {}
-            "uri" => uri = directive.word(2).map(str::to_owned),
-            "auth" => {
-                let why = "`token_file` of [admin] says who may change something, `read_only` that everybody may look";
-                notes.not_translated(&place, directive, why);
-            }
-            "admin" => {
-                let why = "a token allows changes: `token_file` in place of `read_only`, see `ringway help admin-listener`";
-                notes.not_translated(&place, directive, why);
-            }
-            "http-request" | "scope" => {
-                notes.not_translated(
-                    &place,
-                    directive,
-                    "who reaches the address sees all of the page",
-                );
-            }
-            "realm" | "refresh" | "hide-version" | "show-desc" | "show-legends" | "show-node"
-            | "show-modules" => {
-                notes.not_needed(&place, directive, keywords::STATS);
-            }
-            other => return Err(format!("there is no `stats {other}`")),
-        }
-        let asked = || Stats {
-            directive: directive.clone(),
-            uri: None,
-        };
-        let stats = self.settings.stats.get_or_insert_with(asked);
-        stats.uri = uri.or(stats.uri.take());
-        Ok(())
     }
 
     /// A line that says which connections are taken, kept for when all ACLs are known.
@@ -467,50 +274,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(count) => Ok(Duration::from_secs(count)),
         Err(_) => values::time(text),
     }
-}
-
-/// The algorithm here; `None`: turns.
-fn balance(
-    algorithm: &str,
-    directive: &Directive,
-    place: &Place,
-    notes: &mut Notes,
-) -> Option<&'static str> {
-    let (name, argument) = match algorithm.split_once('(') {
-        Some((name, argument)) => (name, argument.trim_end_matches(')')),
-        None => (algorithm, directive.word(2).unwrap_or_default()),
-    };
-    match name {
-        "roundrobin" | "static-rr" => Some("round_robin"),
-        "leastconn" => Some("least_conn"),
-        "random" => Some("random"),
-        "first" => Some("first"),
-        "source" => Some("source_hash"),
-        "hash" if argument == "src" => Some("source_hash"),
-        "uri" | "url_param" | "hdr" | "hash" | "rdp-cookie" | "log-hash" | "sticky" => {
-            let why = "servers are not chosen by what is in a request: they take turns";
-            notes.not_translated(place, directive, why);
-            None
-        }
-        other => {
-            notes.wrong(place, directive, format!("there is no algorithm `{other}`"));
-            None
-        }
-    }
-}
-
-/// `option forwardfor [except NETWORK] [header NAME] [if-none]`
-fn forwarded_for(directive: &Directive, place: &Place, notes: &mut Notes) -> Option<ForwardedFor> {
-    for word in directive.from(2) {
-        let why = match word.as_str() {
-            "header" => "the line is `X-Forwarded-For`",
-            "except" => "the line is for all clients or for none",
-            "if-none" => "the address of the client is always added",
-            _ => continue,
-        };
-        notes.differs(place, directive, format!("`{word}`: {why}"));
-    }
-    Some(ForwardedFor::Append)
 }
 
 /// Whether `http-request` refuses or accepts clients.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::admin;
 use super::backends::{self, Surroundings};
 use super::directive::Directive;
 use super::document::Table;
 use super::frontends::{OurMode, Plan};
 use super::keywords;
 use super::notes::{Notes, Place};
-use super::process::{self, Process};
+use super::process::Process;
 use super::proxy::{Kind, Mode, Proxy, Settings};
 use super::proxy_lines;
 use super::resolvers::{self, Resolvers};
@@ -136,9 +137,15 @@ impl Translation {
             .flat_map(|bind| bind.addresses.iter().cloned())
             .collect();
         let mut tables = vec![self.process.table(is_logged)];
-        let admin = process::admin(&self.process, &pages, &self.proxies, &listening, notes);
+        let of_admin = admin::table(
+            &self.process.sockets,
+            &pages,
+            &self.proxies,
+            &listening,
+            notes,
+        );
         // Without a frontend the process is good for operators only.
-        tables.extend(admin.or_else(|| plans.is_empty().then(process::socket_alone)));
+        tables.extend(of_admin.or_else(|| plans.is_empty().then(admin::socket_alone)));
         let mut defaults = Table::new(&Place::Defaults, &["defaults"]);
         for (key, value) in &placed.defaults {
             defaults.line(key, value.clone());
