@@ -101,11 +101,7 @@ pub(super) fn validate_admin(
     if let Some(written) = raw.haproxy_socket.written()
         && raw.socket.get() == Some(written.get_ref())
     {
-        let problem = Problem::new(
-            "`socket` and `haproxy_socket` are the same path",
-            "give each a path of its own, as in haproxy_socket = \"/run/ringway/haproxy.sock\"",
-        );
-        out.error(written.span(), problem);
+        out.error(written.span(), same_path_problem());
     }
     if let (Some(written), Some(listen)) = (raw.listen.written(), listen)
         && let Err(problem) = check_reach(&listen, token || read_only)
@@ -121,6 +117,14 @@ pub(super) fn validate_admin(
         read_only,
         page: raw.page.get().cloned(),
     }
+}
+
+/// What is wrong with one path for both sockets.
+pub(super) fn same_path_problem() -> Problem {
+    Problem::new(
+        "`socket` and `haproxy_socket` are the same path",
+        "give each a path of its own, as in haproxy_socket = \"/run/ringway/haproxy.sock\"",
+    )
 }
 
 /// Whether the admin listener may listen on `address`: beyond loopback anybody could ask it, which has to

@@ -104,6 +104,17 @@ pub(super) fn admin_problem(admin: SocketAddr, frontend: SocketAddr) -> Problem 
     )
 }
 
+/// What is wrong with a frontend on a path that a socket of the admin listener has.
+pub(super) fn admin_path_problem(path: &Path) -> Problem {
+    Problem::new(
+        format!(
+            "a frontend and the admin listener on `unix:{}`",
+            path.display()
+        ),
+        "give one of them another path",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

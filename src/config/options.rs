@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use super::address::parse_admin;
-use super::admin::{Admin, check_reach, check_socket_len, parse_page};
+use super::admin::{Admin, check_reach, check_socket_len, parse_page, same_path_problem};
 use super::health_check::{CheckKind, HealthCheck, HttpCheck, parse_path};
-use super::listen::{admin_conflict, admin_problem, canonical};
+use super::listen::{admin_conflict, admin_path_problem, admin_problem, canonical};
 use super::problem::{Problem, shorten};
 use super::resolve::resolve;
 use super::units::{format_duration, parse_duration};
@@ -68,9 +68,17 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The path is too long.
+    /// The path is too long, or that of `haproxy_socket` or of a frontend.
     pub fn set_admin_socket(&mut self, path: &Path) -> Result<(), Problem> {
         check_socket_len(path, "the path")?;
+        let written = self.admin.as_ref();
+        if written.and_then(|admin| admin.haproxy_socket.as_deref()) == Some(path) {
+            return Err(same_path_problem());
+        }
+        let mut taken = self.frontends.iter().flat_map(|it| &it.listen);
+        if taken.any(|it| matches!(it, Listen::Unix(taken) if **taken == *path)) {
+            return Err(admin_path_problem(path));
+        }
         let admin = self.admin.get_or_insert_with(Admin::default);
         admin.socket = Some(path.to_owned());
         Ok(())
@@ -206,6 +214,27 @@ mod tests {
         let admin = config.admin.unwrap();
         assert_eq!(admin.socket, Some(PathBuf::from("/run/a")));
         assert!(admin.listen.is_some() && admin.read_only);
+    }
+
+    #[test]
+    fn the_admin_socket_has_a_path_of_its_own() {
+        let mut config = config("tcp");
+        config.admin = Some(Admin {
+            haproxy_socket: Some(PathBuf::from("/run/haproxy")),
+            ..Admin::default()
+        });
+        let frontend = Path::new("/run/frontend");
+        config.frontends[0]
+            .listen
+            .push(Listen::Unix(frontend.into()));
+        for (path, sentence) in [
+            ("/run/haproxy", "are the same path"),
+            ("/run/frontend", "a frontend and the admin listener"),
+        ] {
+            let problem = config.set_admin_socket(Path::new(path)).unwrap_err();
+            assert!(problem.to_string().contains(sentence), "{problem}");
+        }
+        config.set_admin_socket(Path::new("/run/own")).unwrap();
     }
 
     #[test]

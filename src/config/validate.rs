@@ -18,7 +18,7 @@ use super::field::Field;
 use super::http_mode::validate_forwarded_for;
 use super::identity::validate_identity;
 use super::inherit::SessionValues;
-use super::listen::{admin_conflict, admin_problem, canonical};
+use super::listen::{admin_conflict, admin_path_problem, admin_problem, canonical};
 use super::mode::{RawKind, validate_mode};
 use super::per_client::validate_per_client;
 use super::problem::{Problem, Span, shorten};
@@ -287,15 +287,12 @@ impl Check<'_, '_> {
             self.out.error(span, admin_problem(admin, *address));
             return None;
         }
-        let admin = self.raw.admin.as_ref();
-        let admin_socket = admin.and_then(|admin| admin.socket.get());
-        if let (Some(admin), Listen::Unix(path)) = (admin_socket, &listen)
-            && **admin == **path
-        {
-            let title = format!("a frontend and the admin listener on `{listen}`");
-            self.out
-                .error(span, Problem::new(title, "give one of them another path"));
-            return None;
+        if let (Some(admin), Listen::Unix(path)) = (&self.raw.admin, &listen) {
+            let sockets = [admin.socket.get(), admin.haproxy_socket.get()];
+            if sockets.into_iter().flatten().any(|it| **it == **path) {
+                self.out.error(span, admin_path_problem(path));
+                return None;
+            }
         }
         self.listens.insert(listen.clone(), span);
         Some(listen)
