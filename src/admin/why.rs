@@ -16,7 +16,8 @@ use super::lookup::find_server;
 use super::stats;
 use crate::config::format_duration;
 use crate::control::api::{FailureRecord, Happened, Kind, ProbeRecord, Record, rfc3339};
-use crate::logic::health::{AdminState, OperationalState};
+use crate::logic::health::{AdminState, Cause, OperationalState};
+use crate::logic::session::Fault;
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {
@@ -79,6 +80,8 @@ struct WhyFailures {
     time: String,
     /// Connects that failed.
     connects: u64,
+    /// Why the last of these failed, such as `L4CON connection refused`; null: it is not known.
+    connect_error: Option<String>,
     /// HTTP mode, while the backend has `passive`: sessions that ended before the server had answered.
     answers: u64,
 }
@@ -111,8 +114,22 @@ impl From<FailureRecord> for WhyFailures {
         WhyFailures {
             time: rfc3339(failures.time),
             connects: failures.connects,
+            connect_error: failures
+                .connect_fault
+                .map(|it| connect_error(it).to_string()),
             answers: failures.answers,
         }
+    }
+}
+
+/// In the words of a health check that could not connect.
+fn connect_error(fault: Fault) -> Cause {
+    match fault {
+        Fault::Refused => Cause::L4Connect("connection refused"),
+        Fault::Unreachable => Cause::L4Connect("host unreachable"),
+        Fault::TimedOut => Cause::L4Timeout,
+        Fault::Reset | Fault::Closed => Cause::L4Connect("connection reset"),
+        Fault::Other => Cause::L4Connect("connection failed"),
     }
 }
 

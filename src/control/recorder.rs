@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::event::{Event, Kind, rfc3339};
 use crate::logic::health::Cause;
+use crate::logic::session::Fault;
 
 /// Probes of a server that are kept.
 pub const PROBES_MAX: usize = 20;
@@ -44,6 +45,8 @@ pub struct FailureRecord {
     pub time: SystemTime,
     /// Connects that failed.
     pub connects: u64,
+    /// Why the last of these connects failed, if it is known.
+    pub connect_fault: Option<Fault>,
     /// Sessions in HTTP mode that the server left without an answer.
     pub answers: u64,
 }
@@ -142,9 +145,9 @@ impl Recorder {
         push(&mut self.records().server(server).probes, probe, PROBES_MAX);
     }
 
-    /// Remembers that sessions with a server have failed just now.
-    pub fn failures(&self, server: &str, connects: u64, answers: u64) {
-        let time = SystemTime::now();
+    /// Remembers that sessions with a server have failed .
+    pub fn failures(&self, server: &str, new: FailureRecord) {
+        let time = new.time;
         let mut records = self.records();
         let failures = &mut records.server(server).failures;
         let same = failures.back_mut().filter(|last| {
@@ -153,18 +156,11 @@ impl Recorder {
         });
         match same {
             Some(last) => {
-                last.connects += connects;
-                last.answers += answers;
+                last.connects += new.connects;
+                last.answers += new.answers;
+                last.connect_fault = new.connect_fault.or(last.connect_fault);
             }
-            None => push(
-                failures,
-                FailureRecord {
-                    time,
-                    connects,
-                    answers,
-                },
-                FAILURES_MAX,
-            ),
+            None => push(failures, new, FAILURES_MAX),
         }
     }
 
@@ -292,8 +288,14 @@ mod tests {
             recorder.probe("app/web1", probe(number));
             recorder.event(&event(number, Kind::State, Some("app/web1")));
         }
-        recorder.failures("app/web1", 2, 0);
-        recorder.failures("app/web1", 1, 4);
+        let failures = |connects, connect_fault, answers| FailureRecord {
+            time: SystemTime::UNIX_EPOCH,
+            connects,
+            connect_fault,
+            answers,
+        };
+        recorder.failures("app/web1", failures(2, Some(Fault::Refused), 0));
+        recorder.failures("app/web1", failures(1, None, 4));
         let record = recorder.server("app", "web1").unwrap();
         assert_eq!(record.probes.len(), PROBES_MAX);
         assert_eq!(record.probes.back(), Some(&probe(49)));
@@ -301,6 +303,7 @@ mod tests {
         assert_eq!(record.failures.len(), 1, "{record:?}");
         let failures = record.failures[0];
         assert_eq!((failures.connects, failures.answers), (3, 4));
+        assert_eq!(failures.connect_fault, Some(Fault::Refused));
     }
 
     #[test]

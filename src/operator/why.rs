@@ -79,12 +79,14 @@ fn failures(answer: &Value) -> Table {
         ("SESSIONS FAILED FROM", Left),
         ("CONNECTS", Right),
         ("UNANSWERED", Right),
+        ("LAST CONNECT", Left),
     ]);
     for failures in list(&answer["failures"]) {
         table.row(vec![
             word(&failures["time"]).to_owned(),
             number(&failures["connects"]).to_string(),
             number(&failures["answers"]).to_string(),
+            word(&failures["connect_error"]).to_owned(),
         ]);
     }
     table

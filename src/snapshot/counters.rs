@@ -1,5 +1,6 @@
 //! What each worker counts for each frontend and each server.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -7,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use crate::logic::client_limits::ClientRefusal;
 use crate::logic::histogram::{CONNECT, QUEUE, SESSION, Scale};
 use crate::logic::session::{ErrorResponse, Summary};
-use crate::sync::{Counter, LastAddress};
+use crate::sync::{Counter, Last};
 
 /// What one worker counts for one frontend.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub struct FrontendCounters {
     /// Connections that were refused, by [`ClientRefusal::index`].
     pub refused: [Counter; ClientRefusal::ALL.len()],
     /// The client that was refused last.
-    pub last_refused: LastAddress,
+    pub last_refused: Last<IpAddr>,
     /// Requests for a backend with a sticky cookie that came through a proxy, which may put
     /// several users on one connection.
     pub requests_via_proxy: Counter,

@@ -9,7 +9,9 @@ use super::counters::{ServerCounters, by_worker};
 use super::frontend::{FrontendShared, RouteShared};
 use super::server::{QueueShared, ServerShared};
 use crate::config::{Address, Route, Server};
-use crate::sync::{Addresses, Counter, Failures, ServerAvailability, SessionLimit, WaitRegistry};
+use crate::sync::{
+    Addresses, Counter, Failures, Last, ServerAvailability, SessionLimit, WaitRegistry,
+};
 
 /// What identifies a server: names of its backend and its own, and its address.
 type ServerKey = (String, String, Address);
@@ -106,6 +108,7 @@ impl Objects {
             waiting: WaitRegistry::new(workers),
             queue: Arc::clone(queue),
             connect_failures: Failures::default(),
+            connect_fault: Last::default(),
             answer_failures: Failures::default(),
             counters: by_worker(workers),
         });

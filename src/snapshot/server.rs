@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::counters::{ByWorker, ServerCounters};
+use crate::logic::session::Fault;
 use crate::sync::{
-    Addresses, Counter, Failures, Gauge, ServerAvailability, SessionLimit, WaitRegistry,
+    Addresses, Counter, Failures, Gauge, Last, ServerAvailability, SessionLimit, WaitRegistry,
 };
 
 /// The queue of a backend: which workers have sessions in it, and how many. A reload keeps the object
@@ -46,6 +47,8 @@ pub struct ServerShared {
     pub queue: Arc<QueueShared>,
     /// Connects that failed.
     pub connect_failures: Failures,
+    /// Why the last of them failed, until the recorder has it.
+    pub connect_fault: Last<Fault>,
     /// Sessions in HTTP mode that ended before the server had answered; only while its backend has passive
     /// checks.
     pub answer_failures: Failures,

@@ -1,20 +1,25 @@
-//! An address that one thread replaces and another one looks at from time to time.
+//! A value that some threads replace and another one looks at from time to time.
 
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// The last address of many. The lock is held for a copy, so that nobody waits for it longer than that.
-#[derive(Debug, Default)]
-pub struct LastAddress(Mutex<Option<IpAddr>>);
+/// The last value of many. The lock is held for a move, so that nobody waits for it longer than that.
+#[derive(Debug)]
+pub struct Last<T>(Mutex<Option<T>>);
 
-impl LastAddress {
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Last(Mutex::new(None))
+    }
+}
+
+impl<T> Last<T> {
     /// Replaces it.
-    pub fn set(&self, address: IpAddr) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    pub fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
     }
 
     /// Takes it away; `None`: there was none since the last time.
-    pub fn take(&self) -> Option<IpAddr> {
+    pub fn take(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -109,8 +109,11 @@ impl<E: Engine> Worker<E> {
                 return Some(Ok(()));
             }
             Err(io::Fault::Canceled) => {
-                if entry.session.connect_timed_out() {
-                    addresses.inspect(|addresses| addresses.pass_over(attempt.index));
+                if entry.session.connect_timed_out()
+                    && let Some(server) = &entry.server
+                {
+                    server.addresses.pass_over(attempt.index);
+                    server.connect_fault.set(Fault::TimedOut);
                 }
                 self.count_attempt(slot);
                 return Some(Err(ConnectFault::Fault(Fault::TimedOut)));
@@ -176,7 +179,11 @@ impl<E: Engine> Worker<E> {
             ConnectFault::Shortage
         } else {
             self.count_attempt(slot);
-            ConnectFault::Fault(fault.into())
+            let fault = fault.into();
+            if let Some(server) = &self.sessions[slot].server {
+                server.connect_fault.set(fault);
+            }
+            ConnectFault::Fault(fault)
         }
     }
 

@@ -255,6 +255,7 @@ fn failed_connects_and_ejection_are_told_without_a_health_check() {
             "passive",
             "is left out for 5m",
             "SESSIONS FAILED FROM",
+            "L4CON connection refused",
         ],
     );
     // Of one that workers notify once, later failures are seen too.

@@ -1,10 +1,12 @@
 //! What the health thread has the recorder remember of servers, beside their probes and the events of the journal:
 //! sessions that failed, and servers that came and went.
 
+use std::time::SystemTime;
+
 use super::checker::Checker;
 use super::schedule::Task;
 use crate::control::journal::Kind;
-use crate::control::recorder::FAILURES_PERIOD;
+use crate::control::recorder::{FAILURES_PERIOD, FailureRecord};
 use crate::logic::time::Instant;
 use crate::snapshot::{MembersChange, Source};
 
@@ -21,7 +23,13 @@ impl Checker {
             return;
         }
         let recorder = self.journal.recorder();
-        recorder.failures(&target.name, connects, answers);
+        let failures = FailureRecord {
+            time: SystemTime::now(),
+            connects,
+            connect_fault: target.shared.connect_fault.take(),
+            answers,
+        };
+        recorder.failures(&target.name, failures);
         if !std::mem::replace(&mut target.failures_due, true) {
             self.agenda.add(now + FAILURES_PERIOD, id, Task::Failures);
         }
