@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -332,10 +332,9 @@ fn the_exporter_of_prometheus_collects_from_it() {
     let folder = ScratchDirectory::new();
     let (server, refusing) = (Server::named("a"), RefusingPort::new());
     let (_ringway, socket) = ringway(&folder, server.address(), refusing.address());
-    // The exporter binds the port itself, a moment later.
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let listen = port.local_addr().expect("an address");
-    drop(port);
+    // It stays taken, so that nobody else gets it before the exporter listens.
+    let port = RefusingPort::new();
+    let listen = port.address();
     let _exporter = Peer::start(
         "prometheus-haproxy-exporter",
         &[
