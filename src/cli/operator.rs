@@ -124,8 +124,8 @@ Examples:
   ringway why app/web1
   ringway why app/10.0.3.4:8080 --json
 
-What took it down or up, its last 20 health checks, the sessions that failed with it, and who ordered
-what. Of servers that are gone, the last 256 are remembered.";
+What took it down or up, its last 20 health checks, the sessions that failed with it, and who
+ordered what. Of servers that are gone, the last 256 are remembered.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:

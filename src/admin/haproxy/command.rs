@@ -81,12 +81,12 @@ pub enum Refused {
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// The greatest weight.
-const WEIGHT_MAX: u16 = 256;
+pub const WEIGHT_MAX: u16 = 256;
 
 const SERVER_USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send \
                             | check-addr | check-port | fqdn | health | ssl | state | weight";
 
-/// Commands of HAProxy that are not ours, and what is instead; the longest beginning that fits counts.
+/// Commands of HAProxy that are not ours, and what is instead, by the words that they begin with.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("add server", "`ringway add BACKEND/SERVER ADDRESS`"),
     ("del server", "`ringway remove BACKEND/SERVER`"),

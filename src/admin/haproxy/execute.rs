@@ -8,13 +8,10 @@ use super::super::context::Context;
 use super::super::csv::{self, Filter};
 use super::super::document::Stats;
 use super::super::servers::close_sessions;
-use super::command::{Command, ServerRef, StatFilter, Weight};
+use super::command::{Command, ServerRef, StatFilter, WEIGHT_MAX, Weight};
 use super::{help, info};
 use crate::control::api::{AdminState, Attribution, ServerChange, Target};
 use crate::snapshot::{Member, Snapshot};
-
-/// The greatest weight.
-const WEIGHT_MAX: u32 = 256;
 
 /// Carries a command out and returns what is answered: nothing, if all went well and nothing was asked for.
 pub async fn execute(context: &Context, peer: Peer, command: Command<'_>) -> String {
@@ -45,7 +42,7 @@ pub async fn execute(context: &Context, peer: Peer, command: Command<'_>) -> Str
             format!("{weight} (initial {})\n", member.config.weight)
         }),
         Command::ShutdownSessions(server) => shutdown_sessions(context, peer, server).await,
-        // The session answers the last three itself.
+        // The session answers the others of these itself.
         Command::Help | Command::Prompt | Command::Quit | Command::Timeout(_) => Ok(help::help()),
     };
     done.unwrap_or_else(|words| format!("{words}\n"))

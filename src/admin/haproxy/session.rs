@@ -1,7 +1,7 @@
 //! One client of the socket: reads lines, answers their commands in order.
 //!
-//! As with HAProxy, each answer is followed by an empty line, and the connection ends after the first line unless the
-//! client has asked for the prompt.
+//! As with HAProxy, each answer is followed by an empty line, and the connection ends once all lines that came are
+//! answered, unless the client has asked for the prompt.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
