@@ -20,6 +20,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "duplicate_server_names",
     "duration_out_of_bounds",
     "group_alone",
+    "haproxy_socket",
     "health_check_interval_below_timeout",
     "server_port_zero",
     "sticky_in_tcp_mode",
