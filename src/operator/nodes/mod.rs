@@ -66,6 +66,9 @@ pub(super) async fn show(
 
 async fn ask(client: Client) -> Result<Answer, Failure> {
     let stats = client.get("/api/v1/stats").await?;
+    if !stats["process"].is_object() {
+        return Err(Failure::new("what answers is no admin listener of ringway"));
+    }
     let not_ready = match client.readiness().await? {
         Ok(()) => String::new(),
         Err(reasons) => reasons.lines().collect::<Vec<_>>().join(", "),
