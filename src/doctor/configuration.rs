@@ -71,7 +71,7 @@ fn listeners(config: &Config) -> Vec<Finding> {
         let listens = frontend.listen.iter();
         listens.filter_map(move |listen| match listen {
             Listen::Address(address) => Some((what.clone(), *address)),
-            // Whoever starts the process passes it.
+            // Whoever starts the process passes it; `files` looks at the folder of a Unix socket.
             Listen::Descriptor(_) | Listen::Systemd(_) | Listen::Unix(_) => None,
         })
     });
@@ -100,6 +100,13 @@ fn listener(what: &str, address: SocketAddr) -> Finding {
 
 fn files(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
+    for frontend in &config.frontends {
+        for listen in &frontend.listen {
+            if let Listen::Unix(path) = listen {
+                findings.push(folder_of(&format!("frontend {}", frontend.name), path));
+            }
+        }
+    }
     if let Some(file) = &config.global.state_file {
         findings.push(folder_of("state_file", file));
     }
@@ -210,7 +217,7 @@ mod tests {
         let text = format!(
             "[global]\nmax_sessions = 16_000_000\nstate_file = \"/nowhere/state.json\"\n\
              [admin]\nlisten = \"{free}\"\ntoken_file = \"/nowhere/token\"\nsocket = \"/tmp/x.sock\"\n\
-             [frontend.web]\nlisten = [\"{}\"]\nbackend = \"app\"\n\
+             [frontend.web]\nlisten = [\"{}\", \"unix:/nowhere-else/web.sock\"]\nbackend = \"app\"\n\
              [backend.app]\nservers = [{{ name = \"a\", address = \"localhost:1\" }}]\n",
             held.0
         );
@@ -220,6 +227,8 @@ mod tests {
         assert_eq!(refused.level, Level::Bad);
         assert!(refused.cure.contains("another"), "{refused:?}");
         assert_eq!(find(&all, "no folder /nowhere").level, Level::Advice);
+        let folder = find(&all, "frontend web: there is no folder /nowhere-else");
+        assert_eq!(folder.level, Level::Advice);
         assert_eq!(find(&all, "make files in /tmp").level, Level::Good);
         assert_eq!(find(&all, "token_file /nowhere/token").level, Level::Bad);
         assert!(find(&all, "localhost is ").text.contains("127.0.0.1"));
