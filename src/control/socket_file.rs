@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::binding::Refused;
+use super::owner::Owner;
 
 /// The file of a socket, removed when this is dropped if it is still ours.
 #[derive(Debug)]
@@ -165,6 +166,10 @@ pub fn refusal(path: &Path, refused: &Refused) -> String {
         }
         ErrorKind::ReadOnlyFilesystem => {
             format!("{folder} can't be written to: mount a tmpfs there, or name another path")
+        }
+        ErrorKind::AddrInUse if refused.owner.as_ref().is_some_and(Owner::is_self) => {
+            "this process listens there already, by another path that leads to the same file: name another"
+                .to_owned()
         }
         ErrorKind::AddrInUse => {
             let owner = refused.owner.as_ref().map(|owner| format!(": {owner}"));

@@ -237,6 +237,24 @@ fn a_file_is_replaced_reloaded_and_handed_over() {
     assert!(!second.exists());
 }
 
+/// Only the kernel sees that they are one: a folder can have several names.
+#[test]
+fn two_paths_to_one_file_are_not_another_process() {
+    let folder = ScratchDirectory::new();
+    let (first, link) = (folder.path().join("web.sock"), folder.path().join("link"));
+    std::os::unix::fs::symlink(folder.path(), &link).expect("a new link");
+    let text = Setup::new()
+        .listen(&unix(&first))
+        .server_on("a", "127.0.0.1:1")
+        .text();
+    let one = format!("\"{}\"", unix(&first));
+    let both = format!("{one}, \"{}\"", unix(&link.join("web.sock")));
+    let mut process = Launch::config(&text.replace(&one, &both)).spawn();
+    assert_eq!(process.exit_code(), Some(1));
+    let why = process.errors();
+    assert!(why.contains("this process listens there already"), "{why}");
+}
+
 /// A process that listens on this path, with these keys, before a server that sends back what comes.
 fn with_keys(web: &Path, keys: &str, server: &Server) -> Ringway {
     Setup::new()
