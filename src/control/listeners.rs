@@ -215,8 +215,11 @@ impl Listeners {
     pub fn refuse_new(&mut self, prepared: &Prepared) {
         for index in &prepared.removed {
             let entry = &mut self.entries[*index];
-            // Without its file nobody can connect to a Unix socket.
+            // Without its file nobody can connect to a Unix socket. It has no interface.
             entry.file = None;
+            if entry.key.address.ip().is_none() {
+                continue;
+            }
             for (_, socket) in &entry.sockets {
                 if let Err(error) = socket.refuse_new() {
                     let address = &entry.key.address;
