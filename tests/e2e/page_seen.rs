@@ -396,3 +396,42 @@ fn what_was_refused_is_counted_with_its_reason() {
     );
     browser.is_content();
 }
+
+#[test]
+fn routes_are_shown_with_their_sessions() {
+    const HELLO: &[u8] = include_bytes!("../tls_hellos/openssl.bin");
+    let server = Server::named("any");
+    let file = |backend: &str| {
+        let address = server.address();
+        format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\n[frontend.plain]\nlisten = [\"127.0.0.1:0\"]\nbackend = \"a\"\n\
+             [frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\nroutes = [\n\
+             {{ sni = [\"shop.example.com\"], backend = \"{backend}\" }}, {{ alpn = [\"h3\"], backend = \"b\" }}]\n\
+             [backend.a]\nservers = [{{ name = \"s\", address = \"{address}\" }}]\n\
+             [backend.b]\nservers = [{{ name = \"s\", address = \"{address}\" }}]\n"
+        )
+    };
+    let ringway = Launch::config(&file("a")).start();
+    let mut browser = watch(&ringway);
+    let shown =
+        "[...document.querySelectorAll('.routes li')].map(route => route.textContent).join()";
+    let routes = |sessions: u32, backend: &str| {
+        format!("{sessions} shop.example.com backend {backend},0 alpn=h3 backend b")
+    };
+    assert_eq!(browser.value(shown), json!(routes(0, "a")));
+    // Only of the frontend that has some.
+    let heads = "[...document.querySelectorAll('.routes h2')].map(head => head.textContent).join()";
+    assert_eq!(
+        browser.value(heads),
+        json!("Routes of tls sessions since the start")
+    );
+    let detail = browser.text("tr[data-row='frontend tls'] th small");
+    assert!(detail.ends_with(", tls, 2 routes"), "{detail}");
+
+    let mut stream = connect(ringway.address_of("tls"));
+    std::io::Write::write_all(&mut stream, HELLO).expect("taken");
+    browser.waits_for(&format!("{shown} === '{}'", routes(1, "a")));
+    ringway.reload(&file("b"));
+    browser.waits_for(&format!("{shown} === '{}'", routes(1, "b")));
+    browser.is_content();
+}

@@ -159,6 +159,7 @@ fn tables(context: &Context, wanted: &Wanted, actions: &str) -> Markup {
             (parts::tools(wanted, actions != "none"))
             div id="tables" {
                 (table::frontends(&view, &frontends))
+                (parts::routes(&stats, &view))
                 @for proxy in backends { (table::backend(&view, &proxy)) }
                 p.quiet id="none" role="status" hidden { }
             }

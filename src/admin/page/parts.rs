@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::history::{Past, Rate, Subject};
 use super::super::state::State;
-use super::value::{Kind, View, is_fine, list};
+use super::value::{Kind, View, is_fine, list, text};
 use super::{format, table};
 use crate::control::api::{Entry, Event, Journal, Kind as EventKind};
 
@@ -91,7 +91,6 @@ pub(super) fn tools(wanted: &Wanted, takes_actions: bool) -> Markup {
 /// What an operator should look at now, each with a link to its row.
 pub(super) fn problems(stats: &Value, view: &View) -> Markup {
     let problems = list(stats, "problems");
-    let text = |problem: &Value, name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     html! {
         section.problems aria-labelledby="problems-head" data-some=(if problems.is_empty() { "no" } else { "yes" }) {
             h2 { span id="problems-head" role="status" { (problem_count(problems.len())) } }
@@ -120,6 +119,35 @@ fn problem_count(count: usize) -> String {
         0 => "No problems".to_owned(),
         1 => "1 problem".to_owned(),
         count => format!("{} problems", format::count(count as u64)),
+    }
+}
+
+/// Routes that are shown of each frontend at most; all are in the document.
+const ROUTES_MAX: usize = 100;
+
+/// How many sessions took each route of the frontends that have routes.
+pub(super) fn routes(stats: &Value, view: &View) -> Markup {
+    html! {
+        @for frontend in list(stats, "frontends") {
+            @let (name, routes) = (text(frontend, "name"), list(frontend, "routes"));
+            @if !routes.is_empty() {
+                section.routes aria-labelledby={ "routes/" (name) } {
+                    h2 id={ "routes/" (name) } { small.kind { "Routes of" } " " (name) " " small { "sessions since the start" } }
+                    ul {
+                        @for route in routes.iter().take(ROUTES_MAX) {
+                            @let (route_name, backend) = (text(route, "name"), text(route, "backend"));
+                            // A route that leads to another backend is another row.
+                            li data-row={ "route " (name) " " (route_name) " " (backend) } {
+                                b { (view.shown(route, "/sessions", Kind::Count, format::NONE)) } " " (route_name) " " small { "backend " (backend) }
+                            }
+                        }
+                        @if routes.len() > ROUTES_MAX {
+                            li { "and " (format::count((routes.len() - ROUTES_MAX) as u64)) " more in " a href="/api/v1/stats" { "JSON" } }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

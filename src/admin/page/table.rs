@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::columns::{Column, Group, Of, QUEUE, RATES, SERVER, TIMES, TRAFFIC, head};
 use super::format::NONE;
-use super::value::{Kind, View, is_fine};
+use super::value::{Kind, View, is_fine, list, text};
 
 /// A frontend, a server or a backend.
 struct Row<'a> {
@@ -87,18 +87,11 @@ pub(super) fn frontends(view: &View, proxies: &[Proxy]) -> Markup {
     let rows: Vec<Row> = (proxies.iter())
         .map(|proxy| {
             let name = text(proxy.object, "name");
-            let listen = proxy.object["listen"].as_array().into_iter().flatten();
-            let listen: Vec<&str> = listen.filter_map(Value::as_str).collect();
             Row {
                 of: Of::Frontend,
                 key: format!("frontend {name}"),
                 name,
-                detail: format!(
-                    "{}, {} to {}",
-                    listen.join(" "),
-                    text(proxy.object, "mode"),
-                    text(proxy.object, "backend")
-                ),
+                detail: where_to(proxy.object),
                 object: proxy.object,
                 rates: proxy.rates.first().cloned(),
             }
@@ -106,6 +99,22 @@ pub(super) fn frontends(view: &View, proxies: &[Proxy]) -> Markup {
         .collect();
     let heading = html! { h2 id="frontends" { "Frontends" } };
     section(view, "frontends", None, &heading, &rows, None)
+}
+
+/// Where a frontend listens, and where its sessions go.
+fn where_to(frontend: &Value) -> String {
+    let listen = list(frontend, "listen").iter();
+    let listen: Vec<&str> = listen.filter_map(Value::as_str).collect();
+    let mut told = format!("{}, {}", listen.join(" "), text(frontend, "mode"));
+    if let Some(backend) = frontend["backend"].as_str() {
+        told += &format!(" to {backend}");
+    }
+    match list(frontend, "routes").len() {
+        0 => {}
+        1 => told += ", 1 route",
+        count => told += &format!(", {count} routes"),
+    }
+    told
 }
 
 /// The table of a backend.
@@ -161,10 +170,6 @@ pub(super) fn templates(view: &View) -> Markup {
             }
         }
     }
-}
-
-fn text<'a>(object: &'a Value, name: &str) -> &'a str {
-    object[name].as_str().unwrap_or_default()
 }
 
 /// Rows under a heading; nothing of it is seen while none of them is.

@@ -149,6 +149,10 @@ pub(super) fn is_fine(status: &str) -> bool {
     matches!(status, "UP" | "OPEN" | "no check")
 }
 
+pub(super) fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    object[name].as_str().unwrap_or_default()
+}
+
 pub(super) fn list<'a>(stats: &'a Value, name: &str) -> &'a [Value] {
     stats[name].as_array().map_or(&[], Vec::as_slice)
 }

@@ -118,9 +118,14 @@ function settle(stats) {
   return [...rowsOf(stats)].every(([key]) => rows.has(key)) && [...rowsOf(stats)].length - 1 === count;
 }
 
+// Of each frontend at most.
+const ROUTES = 100;
 function* rowsOf(stats) {
   yield ["process", stats.process];
-  for (const frontend of stats.frontends) yield [`frontend ${frontend.name}`, frontend];
+  for (const frontend of stats.frontends) {
+    yield [`frontend ${frontend.name}`, frontend];
+    for (const route of (frontend.routes ?? []).slice(0, ROUTES)) yield [`route ${frontend.name} ${route.name} ${route.backend}`, route];
+  }
   for (const backend of stats.backends) {
     if (backend.discovery) yield [`discovery ${backend.name}`, backend];
     for (const server of backend.servers) yield [`server ${backend.name} ${server.name}`, server];
