@@ -190,12 +190,16 @@ fn example_of_a_name() -> String {
 
 /// Reads a name of `alpn`.
 pub(super) fn parse_protocol(text: &str) -> Result<String, Problem> {
-    let is_shown = |c: char| c.is_ascii_graphic();
+    // Quotes and commas separate names in the access log, and in the name of a route, which must be its own.
+    let is_shown = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | ',');
     if (1..=PROTOCOL_LEN_MAX).contains(&text.len()) && text.chars().all(is_shown) {
         return Ok(text.to_owned());
     }
     let title = format!("invalid name of a protocol `{}`", shorten(text));
-    let cure = "write it as clients send it, such as \"h2\", \"http/1.1\" or \"acme-tls/1\"";
+    let cure = match text.contains(',') {
+        true => "write each name as an entry of its own, such as [\"h2\", \"http/1.1\"]",
+        false => "write it as clients send it, such as \"h2\", \"http/1.1\" or \"acme-tls/1\"",
+    };
     Err(Problem::new(title, cure))
 }
 

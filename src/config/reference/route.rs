@@ -18,8 +18,8 @@ pub(super) const SECTION: Section = Section {
 /// A name, with or without a wildcard.
 const NAME: Text = Text::new(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$");
 
-/// What clients offer as a protocol.
-const PROTOCOL: Text = Text::new(r"^[!-~]{1,255}$");
+/// What clients offer as a protocol: visible characters of ASCII but `"` and `,`.
+const PROTOCOL: Text = Text::new(r"^[!#-+\--~]{1,255}$");
 
 const KEYS: &[Key] = &[
     Key {
@@ -38,7 +38,7 @@ const KEYS: &[Key] = &[
         value: Value::Texts(PROTOCOL),
         meaning: "The protocols that a client offers, of which one is to match.",
         default: Default::Words("clients with any protocols, or none"),
-        bounds: "at least one name of a protocol (ALPN)",
+        bounds: "at least one name of a protocol (ALPN), of visible characters of ASCII but `\"` and `,`",
         example: "[\"acme-tls/1\"]",
         ..Key::BASE
     },
