@@ -132,29 +132,21 @@ impl LocalConfig {
     pub fn routed(&self, route: Route, asked: &AskedFor) -> Option<(Route, Option<u32>)> {
         let frontend = usize::from(route.frontend);
         let routes = self.routes[frontend].as_ref()?;
-        let protocols = asked.protocols().iter();
-        let Some(found) = routes.table.find(asked.server_name(), protocols) else {
-            let rules = route.frontend.into();
-            let backend = self.snapshot.config.frontends[frontend].backend? as u32;
-            return Some((
-                Route {
-                    backend,
-                    rules,
-                    ..route
-                },
-                None,
-            ));
+        let found = (routes.table).find(asked.server_name(), asked.protocols().iter());
+        let index = found.map(|found| found.index as u32);
+        let (backend, rules) = match index {
+            Some(index) => (routes.backends[index as usize], routes.rules + index),
+            None => {
+                let backend = self.snapshot.config.frontends[frontend].backend?;
+                (backend as u32, route.frontend.into())
+            }
         };
-        let index = found.index as u32;
-        let (backend, rules) = (routes.backends[found.index], routes.rules + index);
-        Some((
-            Route {
-                backend,
-                rules,
-                ..route
-            },
-            Some(index),
-        ))
+        let chosen = Route {
+            backend,
+            rules,
+            ..route
+        };
+        Some((chosen, index))
     }
 
     /// The PROXY head that servers of this route get.

@@ -16,7 +16,7 @@ impl<E: Engine> Worker<E> {
         slot: usize,
         progress: &mut HelloProgress,
     ) -> Option<PrefaceDecision> {
-        let entry = &mut self.sessions[slot];
+        let entry = &self.sessions[slot];
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let asked = match scan_hello(bytes, progress, &mut self.scratch) {
@@ -24,6 +24,9 @@ impl<E: Engine> Worker<E> {
             HelloScan::Refused(_) => return Some(PrefaceDecision::Refused(Refusal::Close)),
             HelloScan::Whole(hello) => AskedFor::new(&hello),
         };
+        // The newest routes hold, also for who came before them.
+        self.renew(slot);
+        let entry = &mut self.sessions[slot];
         let routed = self.configs[entry.route.config].routed(entry.route, &asked);
         let asked = entry.asked_for.insert(Box::new(asked));
         let Some((route, index)) = routed else {

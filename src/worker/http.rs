@@ -13,9 +13,7 @@ use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::http::{
     self, Forwarded, RequestScan, ResponseEdit, ResponseScan, scan_request, scan_response,
 };
-use crate::logic::session::{
-    ErrorAnswer, ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side,
-};
+use crate::logic::session::{ErrorResponse, PrefaceDecision, Refusal, ResponseHead, Side};
 
 /// The status of a response after which the connection is no HTTP any more (RFC 9110, 15.2.2).
 const SWITCHING_PROTOCOLS: u16 = 101;
@@ -220,39 +218,6 @@ impl<E: Engine> Worker<E> {
             debug_assert!(pushed.is_ok(), "a head is the only chunk");
         }
         Some(ResponseHead::Interim { more })
-    }
-
-    /// Makes an answer of ours the only chunk from the server. False: there is no buffer for it.
-    pub(super) fn prepare_error(&mut self, slot: usize, answer: ErrorAnswer) -> bool {
-        let entry = &mut self.sessions[slot];
-        let counters = &self.configs.frontend(entry.route).counters[self.index];
-        let text = match answer {
-            ErrorAnswer::UnrecognizedName => {
-                counters.unrouted.add(1);
-                ErrorAnswer::UNRECOGNIZED_NAME
-            }
-            ErrorAnswer::Http(response) => {
-                counters.answers[response.index()].add(1);
-                let mut text = response.text();
-                if let Some(http) = &mut entry.http {
-                    http.exchange.status = response.status();
-                    if http.method() == b"HEAD" {
-                        text = response.head();
-                    }
-                }
-                text.as_bytes()
-            }
-        };
-        entry.preface = None;
-        let Some(mut buffer) = self.engine.take_buffer() else {
-            return false;
-        };
-        let (start, len) = (HEADROOM_BYTES, text.len() as u32);
-        self.engine.write(&mut buffer, start, text);
-        let chunks = &mut entry.chunks[Side::Server.index()];
-        let pushed = chunks.push(buffer, Chunk { start, len });
-        debug_assert!(pushed.is_ok(), "the server was left");
-        pushed.is_ok()
     }
 
     /// A proxy in front of us may send requests of several users over one connection; all of them would

@@ -16,8 +16,8 @@
 //! | `notices` | messages between workers that a slot is free | `queueing` |
 //!
 //! `client_admission` refuses clients by their address; `preface` reads what a client must send before a
-//! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads, `hello` reads
-//! ClientHellos and takes routes;
+//! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads,
+//! `hello` reads ClientHellos and takes routes, `error_answer` writes what a client without a server is told;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
 //! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `asked_for`), which use none of them.
@@ -42,6 +42,7 @@ mod completions;
 mod config_generations;
 mod connecting;
 mod context;
+mod error_answer;
 mod event_loop;
 mod exchange;
 mod hello;

@@ -46,8 +46,8 @@ impl<E: Engine> Worker<E> {
             Action::ReadResponseHead => {
                 return Some(Reply::ResponseHead(self.read_response_head(slot)));
             }
-            Action::PrepareError(response) => {
-                let ready = self.prepare_error(slot, response);
+            Action::PrepareError(answer) => {
+                let ready = self.prepare_error(slot, answer);
                 return Some(Reply::ErrorPrepared { ready });
             }
             Action::Send { to } => return self.send(slot, to),

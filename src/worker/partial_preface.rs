@@ -7,8 +7,15 @@ use crate::logic::tls::HelloProgress;
 pub struct PartialPreface {
     /// What has come of it.
     pub bytes: Vec<u8>,
-    /// The head of a request: how many of these bytes were searched for its end.
+    /// How far these were looked at.
+    pub progress: Progress,
+}
+
+/// How far an incomplete preface was looked at, so that what comes next is not searched from its beginning.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// The head of a request: how many of its bytes were searched for its end.
     pub searched: u32,
-    /// A ClientHello: how far it was looked at.
+    /// A ClientHello.
     pub hello: HelloProgress,
 }

@@ -1,16 +1,15 @@
 //! What a client has to send before a server is chosen: it is received in pieces, examined after each,
 //! and decided on ([`PrefaceDecision`]). In HTTP mode that is the head of its first request, in TLS mode its
-//! ClientHello. A PROXY head
-//! (`proxy_head`) comes before it, and is kept here as well.
+//! ClientHello. A PROXY head (`proxy_head`) comes before it, and is kept here as well.
 //!
 //! What has come of an incomplete preface is kept in memory of its size, so that slow clients occupy
 //! no buffers. The deadline is the session's.
 
 use super::Worker;
+use super::partial_preface::Progress;
 use crate::config::Mode;
 use crate::io::{Chunk, Engine, HEADROOM_BYTES};
 use crate::logic::session::{PrefaceDecision, Refusal, Side};
-use crate::logic::tls::HelloProgress;
 
 /// Bytes by which the head of a request may grow when it is edited: a line `Connection: close`, and the client's
 /// address in `X-Forwarded-For`.
@@ -21,19 +20,16 @@ impl<E: Engine> Worker<E> {
     /// complete it is edited, else it is kept and the chunk released.
     pub(super) fn read_preface(&mut self, slot: usize) -> PrefaceDecision {
         let preface = self.sessions[slot].preface.as_ref();
-        let mut searched = preface.map_or(0, |preface| preface.searched);
-        let mut hello = preface.map_or_else(HelloProgress::default, |preface| preface.hello);
+        let mut progress = preface.map_or_else(Progress::default, |preface| preface.progress);
         let decision = match self.mode(slot) {
-            Mode::Http(mode) => self.read_request(slot, mode, &mut searched),
-            Mode::Tls(_) => self.read_hello(slot, &mut hello),
+            Mode::Http(mode) => self.read_request(slot, mode, &mut progress.searched),
+            Mode::Tls(_) => self.read_hello(slot, &mut progress.hello),
             Mode::Tcp => None,
         };
         debug_assert!(decision.is_some(), "no chunk, or TCP mode");
         let decision = decision.unwrap_or(PrefaceDecision::Refused(Refusal::Close));
         match decision {
-            PrefaceDecision::Incomplete => {
-                self.keep_preface(slot, searched, hello);
-            }
+            PrefaceDecision::Incomplete => self.keep_preface(slot, progress),
             PrefaceDecision::Complete | PrefaceDecision::Refused(_) => {
                 self.sessions[slot].preface = None;
             }
@@ -41,12 +37,12 @@ impl<E: Engine> Worker<E> {
         decision
     }
 
-    pub(super) fn keep_preface(&mut self, slot: usize, searched: u32, hello: HelloProgress) {
+    /// Keeps the chunk of an incomplete preface in memory of its size, and releases its buffer.
+    pub(super) fn keep_preface(&mut self, slot: usize, progress: Progress) {
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[Side::Client.index()];
         let preface = entry.preface.get_or_insert_default();
-        preface.searched = searched;
-        preface.hello = hello;
+        preface.progress = progress;
         preface.bytes.clear();
         if let Some((buffer, chunk)) = chunks.newest() {
             let bytes = self.engine.bytes(buffer, chunk);

@@ -3,12 +3,12 @@
 
 use super::Worker;
 use super::client::Announced;
+use super::partial_preface::Progress;
 use crate::config::SendProxy;
 use crate::io::{Chunk, Engine, Fault, HEADROOM_BYTES};
 use crate::logic::network::canonical;
 use crate::logic::proxy::{Endpoints, ProxyScan, ProxyVersion, scan_proxy, write_proxy_head};
 use crate::logic::session::{ProxyDecision, Side};
-use crate::logic::tls::HelloProgress;
 
 impl<E: Engine> Worker<E> {
     /// Examines what a peer has sent that may send a PROXY head. The head is removed, and what it says is
@@ -50,7 +50,7 @@ impl<E: Engine> Worker<E> {
         };
         match scan_proxy(self.engine.bytes(buffer, chunk)) {
             ProxyScan::Partial { signed } if !is_over => {
-                self.keep_preface(slot, 0, HelloProgress::default());
+                self.keep_preface(slot, Progress::default());
                 return ProxyDecision::Incomplete { signed };
             }
             ProxyScan::Absent | ProxyScan::Partial { signed: false } if !is_required => {}

@@ -387,3 +387,89 @@ fn routes_change_by_a_reload_and_keep_their_counts() {
         (&2.into(), &"b1".into())
     );
 }
+
+/// The same hello with padding (RFC 7685) that makes its message this long, in records of at most `record_len` bytes.
+fn padded_hello(message_len: usize, record_len: usize) -> Vec<u8> {
+    let mut message = HELLO[5..].to_vec();
+    let padding = (message_len - message.len() - 4) as u16;
+    // Behind versions and random bytes: the session, the suites, the compressions, then the extensions.
+    let mut at = 4 + 2 + 32;
+    at += 1 + usize::from(message[at]);
+    at += 2 + usize::from(u16::from_be_bytes([message[at], message[at + 1]]));
+    at += 1 + usize::from(message[at]);
+    let extensions_len = (message.len() - at - 2) as u16 + 4 + padding;
+    message[at..at + 2].copy_from_slice(&extensions_len.to_be_bytes());
+    message.extend([0, 21]);
+    message.extend(padding.to_be_bytes());
+    message.resize(message_len, 0);
+    let body_len = (message_len as u32 - 4).to_be_bytes();
+    message[1..4].copy_from_slice(&body_len[1..]);
+    let records = message.chunks(record_len).map(|record| {
+        let len = (record.len() as u16).to_be_bytes();
+        [&[22, 3, 1, len[0], len[1]], record].concat()
+    });
+    records.collect::<Vec<_>>().concat()
+}
+
+/// Sends this, and waits until the only session has read it.
+fn send_and_wait(ringway: &Ringway, stream: &mut std::net::TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).expect("taken");
+    eventually("it was read", || {
+        let sessions = crate::http::get(ringway.admin(), "/api/v1/sessions").json();
+        sessions["sessions"][0]["bytes_from_client"] == bytes.len()
+    });
+}
+
+#[test]
+fn the_longest_hello_in_many_records_comes_through_with_all_behind_it() {
+    let server = Server::echo();
+    let routes = "{ sni = [\"shop.example.com\"], backend = \"a\" }";
+    let ringway = start("", routes, &[("a", server.address())]);
+    for record_len in [16_384, 6] {
+        let hello = padded_hello(16_384, record_len);
+        // Early data, as much as one receive can bring.
+        let all = [&hello[..], &[7; 60_000]].concat();
+        for kept in [hello.len() - 1, hello.len() / 2] {
+            let mut stream = connect(ringway.address_of("tls"));
+            send_and_wait(&ringway, &mut stream, &all[..kept]);
+            let rest = &all[kept..];
+            let sender = stream.try_clone().expect("a descriptor");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    (&sender).write_all(rest).expect("taken");
+                    sender.shutdown(Shutdown::Write).expect("an end");
+                });
+                assert!(read_all(&stream) == all, "{record_len} {kept}");
+            });
+            eventually("it has ended", || {
+                tls_of(&ringway)["sessions"]["current"] == 0
+            });
+        }
+    }
+    let long = padded_hello(16_385, 16_384);
+    let stream = connect(ringway.address_of("tls"));
+    (&stream).write_all(&long[..12]).expect("taken");
+    // At its first bytes, which say how long it will be.
+    assert_eq!(read_all(&stream), b"");
+    assert_eq!(tls_of(&ringway)["hellos_wrong"], 1);
+}
+
+#[test]
+fn a_hello_that_was_begun_before_a_reload_takes_the_new_routes() {
+    let server = Server::named("one");
+    let file = |name: &str| {
+        let address = server.address();
+        format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\n[frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\n\
+             routes = [{{ sni = [\"{name}\"], backend = \"a\" }}]\n\
+             [backend.a]\nservers = [{{ name = \"s\", address = \"{address}\" }}]\n"
+        )
+    };
+    let ringway = Launch::config(&file("other.example")).start();
+    let mut stream = connect(ringway.address_of("tls"));
+    send_and_wait(&ringway, &mut stream, &HELLO[..100]);
+    ringway.reload(&file("shop.example.com"));
+    stream.write_all(&HELLO[100..]).expect("taken");
+    assert_eq!(crate::clients::read_line(&stream), "one");
+    assert_eq!(tls_of(&ringway)["routes"][0]["sessions"], 1);
+}

@@ -1,8 +1,8 @@
 //! Heads of the PROXY protocol, versions 1 and 2: what a balancer writes before the bytes of a client, so
 //! that the server learns who that is (HAProxy, `proxy-protocol.txt`).
 //!
-//! `scan` reads a head, `write` makes one, `checksum` is the CRC32C of version 2, `tlv` what version 2 has beside addresses. Nothing here knows who
-//! may send one.
+//! `scan` reads a head, `write` makes one, `checksum` is the CRC32C of version 2, `tlv` what version 2 has beside
+//! addresses. Nothing here knows who may send one.
 
 mod checksum;
 mod scan;

@@ -19,8 +19,8 @@
 //!     v
 //!   Connecting --Connected--> Relaying --both directions ended--> Closing --> (slot freed)
 //!
-//!   HTTP mode: what ends a session before the response of a server has begun, and TLS mode: a name that
-//!   nobody serves, leads to
+//!   HTTP mode: what ends a session before the response of a server has begun; TLS mode: a name that nobody
+//!   serves. Both lead to
 //!   ClosingServer --nothing of the server in flight--> SendingError --sent--> Lingering --> Closing
 //!
 //!   A server that has ended and reads no more: Relaying --all sent--> Lingering --> Closing
@@ -112,12 +112,9 @@ enum State {
     /// Bytes from either side.
     Relaying,
     /// The end of all operations on the server's connection, before it is closed and the client
-    /// gets `response`.
-    ClosingServer {
-        since: Instant,
-        response: ErrorAnswer,
-    },
-    /// The client to take an error response.
+    /// gets `answer`.
+    ClosingServer { since: Instant, answer: ErrorAnswer },
+    /// The client to take an error answer.
     SendingError { since: Instant },
     /// The client to close: everything was sent to it.
     Lingering { since: Instant },
@@ -225,8 +222,8 @@ impl Session {
                 self.on_connecting(now, since, abandoned, event, policy, out);
             }
             State::Relaying => self.on_relaying(now, event, out),
-            State::ClosingServer { since, response } => {
-                self.on_closing_server(since, response, event, out);
+            State::ClosingServer { since, answer } => {
+                self.on_closing_server(since, answer, event, out);
             }
             State::SendingError { since } => self.on_sending_error(since, event, out),
             State::Lingering { .. } => self.on_lingering(event, out),

@@ -32,10 +32,7 @@ impl Session {
         }
         self.pipe(Side::Server).drop_head(out);
         let since = now;
-        self.state = State::ClosingServer {
-            since,
-            response: answer,
-        };
+        self.state = State::ClosingServer { since, answer };
         if self.in_flight(Side::Server) {
             self.cancel(Side::Server, out);
         } else {
@@ -44,16 +41,16 @@ impl Session {
     }
 
     /// No operation on the server's connection is in flight.
-    fn server_closed(&mut self, since: Instant, response: ErrorAnswer, out: &mut Actions) {
+    fn server_closed(&mut self, since: Instant, answer: ErrorAnswer, out: &mut Actions) {
         self.state = State::SendingError { since };
         out.push(Action::LeaveServer);
-        out.push(Action::PrepareError(response));
+        out.push(Action::PrepareError(answer));
     }
 
     pub(super) fn on_closing_server(
         &mut self,
         since: Instant,
-        response: ErrorAnswer,
+        answer: ErrorAnswer,
         event: Event,
         out: &mut Actions,
     ) {
@@ -90,7 +87,7 @@ impl Session {
             }
         }
         if !self.in_flight(Side::Server) {
-            self.server_closed(since, response, out);
+            self.server_closed(since, answer, out);
         }
     }
 

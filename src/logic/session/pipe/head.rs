@@ -1,5 +1,5 @@
-//! A direction that begins with a head, a PROXY head, one of HTTP or a ClientHello: what comes is kept in one chunk until the head
-//! in it is whole. Interim responses of a server are sent before that.
+//! A direction that begins with a head (a PROXY head, one of HTTP, or a ClientHello): what comes is kept in one
+//! chunk until the head in it is whole. Interim responses of a server are sent before that.
 
 use super::{Mode, Pipe, Progress};
 use crate::logic::session::{Action, Actions, ReceivedInfo, Side};
