@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
         let refused = bind(&path, Owner::default()).await.unwrap_err();
-        assert!(refused.contains("another process listens"), "{refused}");
+        assert!(refused.contains("this process listens there already"), "{refused}");
         assert!(path.exists());
         drop(file);
         assert!(!path.exists());
