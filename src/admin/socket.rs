@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
         let refused = bind(&path, Owner::default()).await.unwrap_err();
-        assert!(refused.contains("this process listens there already"), "{refused}");
+        assert!(
+            refused.contains("this process listens there already"),
+            "{refused}"
+        );
         assert!(path.exists());
         drop(file);
         assert!(!path.exists());

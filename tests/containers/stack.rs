@@ -88,8 +88,19 @@ pub fn the_file_works_as_it_is(engine: &Engine) {
     six_requests_reach_replicas_in_turn(&stack, web);
     the_balancer_is_healthy(&stack);
     a_stop_is_announced_before(&stack, web);
-    engine.docker(&["stack", "rm", "demo"]);
+    remove(engine);
     engine.docker(&["swarm", "leave", "--force"]);
+}
+
+/// Removes the stack: its network goes when the last task has left it, which the engine does not wait for.
+fn remove(engine: &Engine) {
+    eventually("the stack is removed", || {
+        let removed = engine
+            .command("docker")
+            .args(["stack", "rm", "demo"])
+            .output();
+        removed.is_ok_and(|output| output.status.success())
+    });
 }
 
 fn all_replicas_are_reached(web: SocketAddr) {
