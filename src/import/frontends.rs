@@ -30,6 +30,16 @@ pub(super) struct Plan<'a> {
     pub clients: ClientRules,
 }
 
+/// One of the frontends that a frontend of the file becomes.
+struct Part<'a> {
+    /// Its name here.
+    name: String,
+    /// Its listeners.
+    binds: Vec<&'a Bind>,
+    /// Who may send PROXY heads; `None`: nobody.
+    proxies: Option<Vec<String>>,
+}
+
 impl<'a> Plan<'a> {
     /// Decides what a frontend is; `None`: it is left out, which has a note. `backend`: the settings of a backend.
     pub fn make(
@@ -97,61 +107,45 @@ impl<'a> Plan<'a> {
             .partition(|bind| bind.accepts_proxy);
         let by_rule = self.clients.proxies.as_ref();
         let from = || by_rule.cloned().unwrap_or_else(clients::everybody);
-        match (with.is_empty(), without.is_empty()) {
-            (true, _) => self.frontend(
-                &self.name,
-                &without,
-                by_rule.cloned(),
-                behind,
-                values,
-                &place,
-                notes,
-            ),
-            (false, true) => self.frontend(
-                &self.name,
-                &with,
-                Some(from()),
-                behind,
-                values,
-                &place,
-                notes,
-            ),
+        let part = |name: &str, binds, proxies| Part {
+            name: name.to_owned(),
+            binds,
+            proxies,
+        };
+        let parts = match (with.is_empty(), without.is_empty()) {
+            (true, _) => vec![part(&self.name, without, by_rule.cloned())],
+            (false, true) => vec![part(&self.name, with, Some(from()))],
             (false, false) => {
                 let why = "PROXY heads are for a frontend as a whole: the listeners that take them have one of their own";
                 notes.differs(&place, &self.proxy.head, why);
-                let mut tables =
-                    self.frontend(&self.name, &without, None, behind, values, &place, notes);
                 let other = format!("{}-proxy", self.name);
-                tables.extend(self.frontend(
-                    &other,
-                    &with,
-                    Some(from()),
-                    behind,
-                    values,
-                    &place,
-                    notes,
-                ));
-                tables
+                vec![
+                    part(&self.name, without, None),
+                    part(&other, with, Some(from())),
+                ]
             }
-        }
+        };
+        let tables = parts.into_iter();
+        tables
+            .flat_map(|part| self.frontend(part, behind, values, &place, notes))
+            .collect()
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what differs between the two frontends of one"
-    )]
     fn frontend(
         &self,
-        name: &str,
-        binds: &[&Bind],
-        proxies: Option<Vec<String>>,
+        part: Part<'_>,
         behind: Option<&Settings>,
         values: Option<&Values>,
         place: &Place,
         notes: &mut Notes,
     ) -> Vec<Table> {
+        let Part {
+            name,
+            binds,
+            proxies,
+        } = part;
         let settings = &self.proxy.settings;
-        let mut table = Table::new(place, &["frontend", name]);
+        let mut table = Table::new(place, &["frontend", &name]);
         let mut addresses: Vec<String> = Vec::new();
         for address in binds.iter().flat_map(|bind| &bind.addresses) {
             if !addresses.contains(address) {
@@ -203,7 +197,7 @@ impl<'a> Plan<'a> {
             }
         }
         let mut tables = vec![table];
-        tables.extend(self.per_client(place, name));
+        tables.extend(self.per_client(place, &name));
         tables
     }
 
