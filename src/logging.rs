@@ -315,7 +315,7 @@ fn write_access(record: &AccessRecord, config: &Config) {
     let peer = frontend.accept_proxy.as_ref().and(record.peer);
     let peer = peer.map(|peer| peer.to_string());
     if let Mode::Tls(_) = frontend.mode {
-        let tls = TlsFields::of(record.asked_for.as_deref(), frontend);
+        let tls = TlsFields::of(record.hello_info.as_deref(), frontend);
         let text = format_args!("{text} {tls}");
         let (sni, version) = (tls.sni.as_str(), tls.version.as_str());
         let (alpn, route) = (tls.alpn.as_str(), tls.route.as_str());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::config::Frontend;
 use crate::printable::percent_encoded;
-use crate::worker::AskedFor;
+use crate::worker::HelloInfo;
 
 /// What a field has that is not known.
 const NONE: &str = "-";
@@ -22,21 +22,21 @@ pub struct TlsFields {
 }
 
 impl TlsFields {
-    /// Of a session of this frontend; `asked` is `None` if no whole ClientHello came.
-    pub fn of(asked: Option<&AskedFor>, frontend: &Frontend) -> Self {
+    /// Of a session of this frontend; `hello` is `None` if no whole ClientHello came.
+    pub fn of(hello: Option<&HelloInfo>, frontend: &Frontend) -> Self {
         let shown = |text: Option<String>| match text {
             Some(text) if !text.is_empty() => text,
             Some(_) | None => NONE.to_owned(),
         };
-        let sni = asked.and_then(AskedFor::server_name);
-        let alpn = asked.map(|asked| {
-            let names: Vec<String> = asked.protocols().meant().map(percent_encoded).collect();
+        let sni = hello.and_then(HelloInfo::server_name);
+        let alpn = hello.map(|hello| {
+            let names: Vec<String> = hello.protocols().meant().map(percent_encoded).collect();
             names.join(",")
         });
-        let route = asked.and_then(|asked| frontend.routes.get(asked.route? as usize));
+        let route = hello.and_then(|hello| frontend.routes.get(hello.route? as usize));
         TlsFields {
             sni: shown(sni.map(|sni| percent_encoded(sni.as_bytes()))),
-            version: shown(asked.map(|asked| asked.version.to_string())),
+            version: shown(hello.map(|hello| hello.version.to_string())),
             alpn: shown(alpn),
             route: shown(route.map(ToString::to_string)),
         }

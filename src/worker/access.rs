@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::asked_for::AskedFor;
 use super::exchange::Exchange;
+use super::hello_info::HelloInfo;
 use crate::config::AccessLog;
 use crate::logic::session::Summary;
 use crate::snapshot::{ServerShared, Snapshot};
@@ -32,7 +32,7 @@ pub struct AccessRecord {
     /// Its first request, in HTTP mode.
     pub exchange: Option<Exchange>,
     /// What its ClientHello asks for, in TLS mode; `None`: no whole one came.
-    pub asked_for: Option<Box<AskedFor>>,
+    pub hello_info: Option<Box<HelloInfo>>,
 }
 
 /// Ended sessions, from a worker to the access log.

@@ -91,8 +91,8 @@ impl<E: Engine> Worker<E> {
             return;
         };
         let mut route = None;
-        if let Some(asked) = &self.sessions[slot].asked_for {
-            let Some(routed) = self.configs[new.config].routed(new, asked) else {
+        if let Some(hello) = &self.sessions[slot].hello_info {
+            let Some(routed) = self.configs[new.config].routed(new, hello) else {
                 return;
             };
             (new, route) = routed;
@@ -111,8 +111,8 @@ impl<E: Engine> Worker<E> {
             http.cookie_server = http.cookie_server.take().filter(is_there);
         }
         entry.route = new;
-        if let Some(asked) = &mut entry.asked_for {
-            asked.route = route;
+        if let Some(hello) = &mut entry.hello_info {
+            hello.route = route;
         }
         let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];
         if wants_client {

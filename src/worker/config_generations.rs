@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::asked_for::AskedFor;
 use super::client_rules::ClientRules;
+use super::hello_info::HelloInfo;
 use super::local_backend::LocalBackend;
 use super::socket_options::socket_options;
 use super::sticky::Cookie;
@@ -129,10 +129,10 @@ impl LocalConfig {
 
     /// The route of a client in TLS mode that asks for this, and the index of the route that it takes;
     /// `None`: it has no backend.
-    pub fn routed(&self, route: Route, asked: &AskedFor) -> Option<(Route, Option<u32>)> {
+    pub fn routed(&self, route: Route, hello: &HelloInfo) -> Option<(Route, Option<u32>)> {
         let frontend = usize::from(route.frontend);
         let routes = self.routes[frontend].as_ref()?;
-        let found = (routes.table).find(asked.server_name(), asked.protocols().iter());
+        let found = (routes.table).find(hello.server_name(), hello.protocols().iter());
         let index = found.map(|found| found.index as u32);
         let (backend, rules) = match index {
             Some(index) => (routes.backends[index as usize], routes.rules + index),

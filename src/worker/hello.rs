@@ -3,7 +3,7 @@
 //! `logic::tls` parses and decides; here are the bytes, in the buffer in which they came.
 
 use super::Worker;
-use super::asked_for::AskedFor;
+use super::hello_info::HelloInfo;
 use crate::io::Engine;
 use crate::logic::session::{ErrorAnswer, PrefaceDecision, Refusal, Side};
 use crate::logic::tls::{HelloProgress, HelloScan, scan_hello};
@@ -19,22 +19,22 @@ impl<E: Engine> Worker<E> {
         let entry = &self.sessions[slot];
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
-        let asked = match scan_hello(bytes, progress, &mut self.scratch) {
+        let hello = match scan_hello(bytes, progress, &mut self.scratch) {
             HelloScan::Partial => return Some(PrefaceDecision::Incomplete),
             HelloScan::Refused(_) => return Some(PrefaceDecision::Refused(Refusal::Close)),
-            HelloScan::Whole(hello) => AskedFor::new(&hello),
+            HelloScan::Whole(hello) => HelloInfo::new(&hello),
         };
         // The newest routes hold, also for who came before them.
         self.renew(slot);
         let entry = &mut self.sessions[slot];
-        let routed = self.configs[entry.route.config].routed(entry.route, &asked);
-        let asked = entry.asked_for.insert(Box::new(asked));
+        let routed = self.configs[entry.route.config].routed(entry.route, &hello);
+        let hello = entry.hello_info.insert(Box::new(hello));
         let Some((route, index)) = routed else {
             let alert = Refusal::Respond(ErrorAnswer::UnrecognizedName);
             return Some(PrefaceDecision::Refused(alert));
         };
-        asked.route = index;
-        asked.is_routed = true;
+        hello.route = index;
+        hello.is_routed = true;
         entry.route = route;
         if let Some(index) = index {
             let routes = &self.configs[route.config].snapshot.routes;

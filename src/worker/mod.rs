@@ -20,7 +20,7 @@
 //! `hello` reads ClientHellos and takes routes, `error_answer` writes what a client without a server is told;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
-//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `asked_for`), which use none of them.
+//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `hello_info`), which use none of them.
 //!
 //! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -31,7 +31,6 @@ mod access;
 mod accounting;
 mod admission;
 mod adopt;
-mod asked_for;
 mod attempt;
 mod chunks;
 mod client;
@@ -46,6 +45,7 @@ mod error_answer;
 mod event_loop;
 mod exchange;
 mod hello;
+mod hello_info;
 mod http;
 mod http_state;
 mod listener;
@@ -80,11 +80,11 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use access::{AccessRecord, LogBatch, LogSink};
-pub use asked_for::AskedFor;
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
 pub use exchange::Exchange;
+pub use hello_info::HelloInfo;
 use notices::Notices;
 use outgoing::Outgoing;
 use reporting::Reporting;

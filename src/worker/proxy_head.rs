@@ -125,7 +125,7 @@ impl<E: Engine> Worker<E> {
             .zip(destination.map(canonical))
             .map(|(client, destination)| Endpoints::new(client, destination));
         let tlvs = announced.map_or(&[][..], |announced| &announced.tlvs);
-        let own = entry.asked_for.as_ref().map(|asked| asked.tlvs(tlvs));
+        let own = entry.hello_info.as_ref().map(|hello| hello.tlvs(tlvs));
         let tlvs = own.as_deref().unwrap_or(tlvs);
         write_proxy_head(version, endpoints.as_ref(), tlvs, &mut self.scratch);
         let Some(socket) = entry.sockets[Side::Server.index()].as_ref() else {

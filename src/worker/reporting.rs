@@ -70,7 +70,7 @@ impl Reporting {
             server: entry.server.clone().filter(|_| config.is_logged()),
             summary,
             exchange: entry.http.take().map(|http| http.exchange),
-            asked_for: entry.asked_for.take(),
+            hello_info: entry.hello_info.take(),
         };
         self.log.record(&config.snapshot, record);
     }

@@ -64,7 +64,7 @@ impl<E: Engine> Worker<E> {
             counted: [0; 2],
             preface: None,
             http: Http::of(policy.protocol),
-            asked_for: None,
+            hello_info: None,
         });
         if policy.max_age.is_some() {
             let random = self.now.as_nanos() ^ u64::from(self.generation) << 32;

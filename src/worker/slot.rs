@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::asked_for::AskedFor;
 use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::client::{self, Announced};
 use super::config_generations::Route;
+use super::hello_info::HelloInfo;
 use super::http_state::Http;
 use super::partial_preface::PartialPreface;
 use crate::io::Engine;
@@ -80,7 +80,7 @@ pub struct Slot<E: Engine> {
     /// What is known of the first request and its response, in HTTP mode.
     pub http: Option<Box<Http>>,
     /// What the ClientHello asks for, in TLS mode.
-    pub asked_for: Option<Box<AskedFor>>,
+    pub hello_info: Option<Box<HelloInfo>>,
 }
 
 impl<E: Engine> Slot<E> {
@@ -105,7 +105,10 @@ impl<E: Engine> Slot<E> {
     pub fn backend(&self) -> Option<u32> {
         let is_chosen = match self.session.protocol() {
             Protocol::Tcp | Protocol::Http => true,
-            Protocol::Tls => self.asked_for.as_ref().is_some_and(|asked| asked.is_routed),
+            Protocol::Tls => self
+                .hello_info
+                .as_ref()
+                .is_some_and(|hello| hello.is_routed),
         };
         is_chosen.then_some(self.route.backend)
     }
@@ -130,7 +133,7 @@ impl<E: Engine> Slot<E> {
     /// Whether all that the client has to say to the server first is there: a request without a body, or a
     /// ClientHello.
     pub fn speaks_first(&self) -> bool {
-        self.asked_for.is_some() || self.http.as_ref().is_some_and(|http| http.is_bodiless())
+        self.hello_info.is_some() || self.http.as_ref().is_some_and(|http| http.is_bodiless())
     }
 
     /// The connection of this side, if it is open.

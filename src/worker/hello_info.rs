@@ -6,9 +6,9 @@ use crate::logic::tls::{Hello, Protocols, Version};
 /// Servers take heads of some hundred bytes at least; no client has a longer list.
 const ALPN_TLV_LEN_MAX: usize = 512;
 
-/// What a client asks for.
+/// What the ClientHello of a session says, and the route that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedFor {
+pub struct HelloInfo {
     /// The name of the server, then the extension with the protocols.
     bytes: Box<[u8]>,
     /// Bytes of the name; 0: there is none.
@@ -21,11 +21,11 @@ pub struct AskedFor {
     pub is_routed: bool,
 }
 
-impl AskedFor {
+impl HelloInfo {
     /// What this hello says; no route is taken yet.
     pub fn new(hello: &Hello<'_>) -> Self {
         let name = hello.server_name.unwrap_or_default();
-        AskedFor {
+        HelloInfo {
             bytes: [name.as_bytes(), hello.protocols.extension()]
                 .concat()
                 .into(),
