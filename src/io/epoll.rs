@@ -50,7 +50,7 @@ use socket_state::{Read, SocketState, Write};
 pub use system::System;
 
 /// Connections that one listener accepts in a turn.
-const ACCEPTS_MAX: u32 = 32;
+const ACCEPTS_MAX: u32 = 8;
 
 /// The engine of one worker thread.
 pub struct Epoll<K: Readiness = System> {

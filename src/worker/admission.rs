@@ -4,6 +4,7 @@
 use super::Worker;
 use super::accepted::{Admission, Queued};
 use super::acceptor::Acceptor;
+use super::arrivals::Arrival;
 use super::command::Release;
 use super::context::Context;
 use super::paused::Limit;
@@ -25,8 +26,22 @@ impl<E: Engine> Worker<E> {
         (&mut self.acceptor, context)
     }
 
+    /// Handles what this turn has to of the connections that were accepted.
+    pub(super) fn admit_arrivals(&mut self) {
+        for _ in 0..self.arrivals.due() {
+            if let Some(arrival) = self.arrivals.pop() {
+                self.accepted(arrival);
+            }
+        }
+    }
+
     /// A connection was accepted, or accepting ended.
-    pub(super) fn accepted(&mut self, index: usize, socket: Result<E::Socket, Fault>, more: bool) {
+    fn accepted(&mut self, arrival: Arrival<E::Socket>) {
+        let Arrival {
+            listener: index,
+            socket,
+            more,
+        } = arrival;
         if !more {
             self.acceptor.accept_ended(index);
         }

@@ -1,6 +1,7 @@
 //! From a completion of the engine to an event: of which session, is that still there, what happened.
 
 use super::Worker;
+use super::arrivals::Arrival;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
@@ -15,7 +16,11 @@ impl<E: Engine> Worker<E> {
             Owner::Session { key, side, used } => self.session_done(key, side, used, done),
             Owner::Listener(index) => {
                 if let Done::Accepted { socket, more } = done {
-                    self.accepted(index, socket, more);
+                    self.arrivals.push(Arrival {
+                        listener: index,
+                        socket,
+                        more,
+                    });
                 } else {
                     debug_assert!(false, "a listener got something else than a connection");
                 }

@@ -1,5 +1,5 @@
 //! The event loop. One turn: submit the sends, wait in the kernel, read the clock, handle
-//! completions and expired timers, then what waits for a buffer or a slot, commands and counters.
+//! completions and expired timers, then new connections, what waits for a buffer or a slot, commands and counters.
 
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ impl<E: Engine> Worker<E> {
         while let Some(slot) = self.timers.expire(self.now) {
             self.expired(slot);
         }
+        self.admit_arrivals();
         self.relieve_shortage();
         self.end_shortage();
         self.serve_freed();
@@ -96,7 +97,10 @@ impl<E: Engine> Worker<E> {
         if !self.starved.is_empty() && self.engine.buffers_left() > 0 {
             return Some(Duration::ZERO);
         }
-        if !self.reporting.session_scans.is_empty() || self.notices.are_pending() {
+        if !self.reporting.session_scans.is_empty()
+            || self.notices.are_pending()
+            || !self.arrivals.is_empty()
+        {
             return Some(Duration::ZERO);
         }
         let accounting = &self.reporting.accounting;

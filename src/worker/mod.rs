@@ -10,6 +10,7 @@
 //! | Part | Is | Used by |
 //! | --- | --- | --- |
 //! | `acceptor` | the listeners (`listener`), those paused at a limit (`paused`) | `admission` |
+//! | `arrivals` | accepted connections that are not admitted yet | `admission` |
 //! | `waiting` | queues of sessions that wait for a server | `queueing`, `select_server` |
 //! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
@@ -31,6 +32,7 @@ mod access;
 mod accounting;
 mod admission;
 mod adopt;
+mod arrivals;
 mod attempt;
 mod chunks;
 mod client;
@@ -80,6 +82,7 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use access::{AccessRecord, LogBatch, LogSink};
+use arrivals::Arrivals;
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
@@ -144,6 +147,7 @@ pub struct Worker<E: Engine> {
     /// Memory in which a Set-Cookie line is written.
     set_cookie: String,
     acceptor: Acceptor<E>,
+    arrivals: Arrivals<E::Socket>,
     waiting: WaitingSessions,
     notices: Notices,
     /// Sends of this turn.
@@ -170,6 +174,7 @@ impl<E: Engine> Worker<E> {
             scratch: Vec::new(),
             set_cookie: String::new(),
             acceptor: Acceptor::new(setup.index, &setup.shared),
+            arrivals: Arrivals::new(),
             waiting: WaitingSessions::new(setup.index),
             notices: Notices::new(setup.index, Arc::clone(&setup.shared)),
             sends: Vec::new(),
