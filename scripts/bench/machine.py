@@ -52,6 +52,13 @@ def stolen_us(cpus):
     return ticks * 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
+def idle_and_all_ticks(cpu):
+    """Ticks that a CPU was idle so far, and all of its ticks."""
+    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    ticks = next([int(field) for field in fields[1:9]] for fields in lines if fields[0] == f"cpu{cpu}")
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 @contextlib.contextmanager
 def congestion_control(wanted):
     """Sets the system's congestion control for the time of the block, when it may."""

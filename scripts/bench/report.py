@@ -13,6 +13,7 @@ from scenarios import AtCapacity
 COLUMNS = [
     "scenario", "round", "balancer", "value", "unit", "requests", "seconds", "requests_per_second",
     "cpu_us", "cpu_us_per_request", "disturbed_us", "sleeps", "errors", "p50_us", "p99_us", "p999_us", "rss_bytes",
+    "load_idle",
 ]
 # What a balancer is compared with: the first of these that took part in the scenario.
 REFERENCES = ["haproxy", "haproxy-http"]
@@ -102,9 +103,17 @@ class Cell:
             found.append(f"{bad} of {len(self.runs)} runs with errors")
         disturbed = statistics.median(
             run["disturbed_us"] / run["cpu_us"] if run["cpu_us"] else 0 for run in self.runs.values())
-        if self.unit == "µs/request" and disturbed > DISTURBED:
+        found += self.waits()
+        # At capacity all wait for their CPU.
+        if not isinstance(SCENARIOS[self.scenario], AtCapacity) and self.unit == "µs/request" and disturbed > DISTURBED:
             found.append(f"waited {disturbed:.0%} for its CPU")
         return "; ".join(found)
+
+    def waits(self):
+        """Why it was not at capacity, if that was to be."""
+        if not isinstance(SCENARIOS[self.scenario], AtCapacity):
+            return []
+        return capacity.waits({column: self.median(column) for column in ("load_idle", "sleeps", "cpu_us")})
 
 
 class Summary:
@@ -165,6 +174,11 @@ def best_rival(summary, cell):
     return min(rivals, key=Cell.median, default=None)
 
 
+def mark(cell):
+    """Behind a number that was not measured at capacity."""
+    return " †" if cell.waits() else ""
+
+
 def capacity_rows(summary):
     """What one core carries: a row for each scenario at capacity and each balancer."""
     rows = []
@@ -176,8 +190,8 @@ def capacity_rows(summary):
         other_ways = [summary.cells.get((AtCapacity.name_of(way, scenario.load_bound), balancer))
                       for way in capacity.WAYS[1:]]
         rows.append([
-            scenario.about, balancer, number(cell.median(), 1), number(cell.ratio(rival)),
-            *(number(other and other.ratio(best_rival(summary, other))) for other in other_ways),
+            scenario.about, balancer, number(cell.median(), 1) + mark(cell), number(cell.ratio(rival)),
+            *(number(other.ratio(best_rival(summary, other))) + mark(other) if other else "" for other in other_ways),
             number(cell.median("requests_per_second"), 0), number(cell.ratio(rival, "requests_per_second")),
             number(cell.median("p99_us"), 0),
         ])
@@ -195,13 +209,26 @@ def short(summary):
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = ["  ".join(word.ljust(width) if column < 2 else word.rjust(width)
                        for column, (word, width) in enumerate(zip(row, widths))) for row in [header, *rows]]
-    return "\n".join(lines) + "\n\nOne core, which a spinning process shares, so that the balancer is the bottleneck.\n"
+    return "\n".join(lines) + f"\n\n{CAPACITY_SHORT}"
 
+
+CAPACITY_SHORT = f"""\
+One core, of which a real-time process takes {capacity.PULSE_US} of every {capacity.PULSE_US + capacity.PAUSE_US:,} µs, so
+that the balancer is the bottleneck. †: it was not; the load's core was idle for less than {capacity.LOAD_IDLE_MIN:.0%}, or
+the balancer went to sleep more often than {capacity.SLEEPS_MAX} times in a ms of its CPU time.
+"""
 
 CAPACITY = f"""\
-The balancer is the bottleneck: its core is shared with a process that spins, or (*with the quota*) the CPU controller
-allows it {capacity.QUOTA:.0%} of a core. So a request's CPU time is what it costs when events gather, and requests/s
-show what a core carries. Both ways must agree within noise. p99 is mostly the wait for the core.
+The balancer is the bottleneck: a real-time process takes {capacity.PULSE_US} of every
+{capacity.PULSE_US + capacity.PAUSE_US:,} µs of its core, or (*with the quota*) the CPU controller allows it
+{capacity.QUOTA:.0%} of a core, in periods of {capacity.PERIOD_US / 1000} ms. So a request's CPU time is what it costs when
+events gather. That the balancer is the bottleneck is seen from outside: the load's core is idle for
+{capacity.LOAD_IDLE_MIN:.0%} of the time or more (`load_idle` in raw.csv), and the balancer goes to sleep at most
+{capacity.SLEEPS_MAX} times in a ms of its own CPU time. †: it was not so; such a number is not one of capacity. Where neither way has a mark, both must
+agree within noise. Requests/s are no measure of a core here: the real-time process waits until a call into the kernel has
+ended, and one of io_uring lasts longer, so that io_uring gets more
+of the core. p99 is mostly the
+wait for the core.
 
 """
 
@@ -229,7 +256,8 @@ def goals(summary):
                 continue
             best = min(rivals, key=Cell.median)
             ratio = own.ratio(best)
-            rows.append([SCENARIOS[name].about, own.balancer, best.balancer, number(own.median(), 1), number(best.median(), 1),
+            rows.append([SCENARIOS[name].about, own.balancer, best.balancer, number(own.median(), 1) + mark(own),
+                         number(best.median(), 1) + mark(best),
                          own.unit, number(goal.ratio), number(ratio), "yes" if ratio <= goal.ratio else "**no**"])
     return markdown(["Scenario", "Who", "Against", "Its value", "It", "Unit", "Asked", "Ratio", "Held"], rows, left=3)
 

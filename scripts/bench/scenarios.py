@@ -140,9 +140,12 @@ class Requests(Scenario):
         command = self.command(balancer, bench.seconds)
         bench.commands.add(load.shown(command, balancer.port))
         load.run_wrk(self.command(balancer, 1))
-        before = counted(balancer)
+        load_cpu = bench.balancers.cpus[-1]
+        before, (idle, ticks) = counted(balancer), machine.idle_and_all_ticks(load_cpu)
         result = load.run_wrk(command)
-        return sample(balancer, before, result, value, unit)
+        idle_after, ticks_after = machine.idle_and_all_ticks(load_cpu)
+        row = sample(balancer, before, result, value, unit)
+        return row | {"load_idle": round((idle_after - idle) / max(ticks_after - ticks, 1), 3)}
 
 
 class Handshakes(Requests):
