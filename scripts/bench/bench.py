@@ -193,7 +193,7 @@ def main():
             names, notices = those_that_start(balancers, wanted)
             if not names and "instructions" not in options.scenario:
                 sys.exit("nothing to measure")
-            bench = Bench(balancers, server, options.seconds)
+            bench = Bench(balancers, server, binary.parent / "examples", options.seconds)
             samples = measure(options, bench, names)
     facts.append(("CPUs", f"balancer on {cpus[0]}, load and server on {cpus[-1]}"))
     facts.append(("rounds", f"{options.rounds}, {options.seconds} s each after 1 s of warm-up"))

@@ -2,7 +2,7 @@
 
 import capacity
 from scenarios import (
-    STALLED_READERS, AtCapacity, DayOne, FirstAnswer, FixedRate, Goal, Handshakes, Idle, Instructions, Requests, StartUp, Syscalls)
+    STALLED_READERS, AfterSilence, AtCapacity, BesideRefused, DayOne, FirstAnswer, FixedRate, Goal, Handshakes, Idle, Instructions, Requests, StartUp, Syscalls)
 
 CLOSE = "Connection: close"
 # The cookie that names the server in both configurations of HTTP mode.
@@ -15,6 +15,7 @@ FLOOR = ("relay-floor",)
 RIVALS = ("haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream")
 READ_TLS = ("ringway-tls", "ringway-epoll-tls", "haproxy-tls")
 BOTH = ("ringway", "haproxy")
+DENYING = ("ringway-deny", "ringway-epoll-deny", "haproxy-deny")
 
 SMALL = Requests("small", "100 B answers, 64 kept-alive connections", "/100", 64,
     goals=(Goal(0.92, HAPROXY), Goal(1.05, FLOOR), Goal(0.95, HAPROXY, EPOLL)))
@@ -73,6 +74,12 @@ SCENARIOS = {scenario.name: scenario for scenario in [
               goals=(Goal(1.0, RIVALS),)),
     FixedRate("http-rate", "p99 of HTTP mode with a sticky cookie at a fixed rate, 64 kept-alive connections", "/100",
               64, headers=[COOKIE], http=True, goals=(Goal(1.0, WITH_COOKIE),)),
+    AfterSilence("silence", "p50 of 100 B answers, each after a second of silence", "/100", 1, rate=1,
+                 goals=(Goal(1.0, RIVALS),)),
+    FixedRate("calm", "p99 of 100 B answers at 5,000 requests a second, 32 kept-alive connections", "/100", 32,
+              rate=5000, only=DENYING),
+    BesideRefused("refused", "the same, while 20,000 connections a second are refused", "/100", 32, rate=5000,
+                  refused=20_000, only=DENYING),
     Requests("stalled", f"as `small`, beside {STALLED_READERS} clients that asked for 16 MB and read nothing", "/100",
              64, stalled=STALLED_READERS, only=(*BOTH, "haproxy-splice", "nginx-stream")),
     FirstAnswer("first-answer", "p50 of the first answer of a server that writes head and body apart",

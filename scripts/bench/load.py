@@ -1,7 +1,6 @@
-"""The loads: wrk as fast as it goes, oha at a fixed rate, connections that only stay open."""
+"""The loads: wrk as fast as it goes, one at a fixed rate, connections that only stay open."""
 
 import contextlib
-import json
 import shlex
 import socket
 import subprocess
@@ -10,8 +9,6 @@ from pathlib import Path
 from running import HERE, TLS_NAME, StartFailed, exchange
 
 ROOT = HERE.parent.parent
-# Installed there by scripts/bench.sh, since Debian does not have it.
-OHA = ROOT / "target" / "oha" / "bin" / "oha"
 
 
 def wrk_command(port, path, connections, headers=(), script="summary.lua", seconds=1, tls=False):
@@ -22,50 +19,36 @@ def wrk_command(port, path, connections, headers=(), script="summary.lua", secon
     return [*command, f"https://{TLS_NAME}:{port}{path}" if tls else f"http://127.0.0.1:{port}{path}"]
 
 
-def run_wrk(command):
-    """Runs wrk; returns the fields of the line that summary.lua prints."""
+def run(command):
+    """Runs wrk, or a load that prints the same line; returns the fields of the line that summary.lua prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             result = {key: int(value) for key, value in (pair.split("=") for pair in line.split()[1:])}
             result["errors"] = sum(result[kind] for kind in ("connect", "read", "write", "status", "timeout"))
             return result
-    raise StartFailed(f"wrk gave no result: {(done.stdout + done.stderr).strip()[-400:]}")
+    raise StartFailed(f"{command[0]} gave no result: {(done.stdout + done.stderr).strip()[-400:]}")
 
 
-def oha_command(port, path, connections, headers=(), rate=1, seconds=1):
-    """One run of oha at so many requests a second.
+def rate_command(examples, port, path, connections, headers=(), rate=1, seconds=1):
+    """One run at so many requests a second, of benches/load/rate.rs in the folder of built examples: the kernel
+    measures the latencies, and what a balancer stalls counts (coordinated omission)."""
+    return [examples / "load-rate", f"127.0.0.1:{port}", path, str(int(rate)), str(connections), str(seconds), *headers]
 
-    Latencies count from the moment when a request was due, not from when it was sent: a balancer
-    that stalls is charged for those that had to wait meanwhile (coordinated omission).
+
+def refused_command(examples, port, rate, seconds):
+    """So many connections a second from an address that the configurations `-deny` refuse."""
+    return [examples / "load-refused", f"127.0.0.1:{port}", "127.0.0.9", str(rate), str(seconds)]
+
+
+def check_refused(printed):
+    """Takes what such a run printed.
+
+    Raises StartFailed if a connection was not reset.
     """
-    command = [str(OHA), "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression",
-               "-q", str(rate), "-c", str(connections), "-z", f"{seconds}s"]
-    for header in headers:
-        command += ["-H", header]
-    return [*command, f"http://127.0.0.1:{port}{path}"]
-
-
-def run_oha(command):
-    """Runs oha; returns requests, seconds, errors and latencies in µs."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        result = json.loads(done.stdout)
-    except ValueError as error:
-        raise StartFailed(f"oha gave no result: {(done.stdout + done.stderr).strip()[-400:]}") from error
-    good = result["statusCodeDistribution"].get("200", 0)
-    # Requests that are still on their way when the time is up are no errors of the balancer.
-    failed = sum(count for what, count in result["errorDistribution"].items() if "deadline" not in what)
-    bad_status = sum(result["statusCodeDistribution"].values()) - good
-    latencies = result["latencyPercentiles"]
-    return {
-        "requests": good,
-        "duration_us": result["summary"]["total"] * 1e6,
-        "errors": failed + bad_status,
-        "p50_us": round(latencies["p50"] * 1e6),
-        "p99_us": round(latencies["p99"] * 1e6),
-        "p999_us": round(latencies["p99.9"] * 1e6),
-    }
+    counts = {key: int(value) for key, value in (pair.split("=") for pair in printed.split())}
+    if counts.get("otherwise") != 0 or counts["opened"] != counts["reset"]:
+        raise StartFailed(f"not all connections were refused: {printed.strip() or '(nothing)'}")
 
 
 @contextlib.contextmanager
@@ -93,7 +76,7 @@ def stalled_readers(port, count, path):
 
 def shown(command, port):
     """A command as it is written into the results."""
-    return shlex.join(map(str, command)).replace(f":{port}/", ":PORT/").replace(f"{ROOT}/", "")
+    return shlex.join(map(str, command)).replace(f":{port}", ":PORT").replace(f"{ROOT}/", "")
 
 
 def read_strace(path):

@@ -6,7 +6,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-from load import OHA
 
 CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
@@ -35,7 +34,6 @@ def facts(binary):
         ("haproxy", output_of("haproxy", "-v").splitlines()[0]),
         ("nginx", output_of("nginx", "-v")),
         ("wrk", output_of("wrk", "-v").splitlines()[0]),
-        ("oha", output_of(str(OHA), "--version")),
     ]
 
 

@@ -1,9 +1,7 @@
 """What a measurement needs of this machine, installed when it is missing."""
 
 import subprocess
-import sys
 
-from load import OHA
 from running import HERE
 
 ROOT = HERE.parent.parent
@@ -17,7 +15,6 @@ PACKAGES = {
     "strace": "strace:strace",
     "valgrind": "valgrind:valgrind",
 }
-OHA_VERSION = "1.16.0"
 
 
 def of(scenarios, names, quick):
@@ -39,9 +36,3 @@ def install(needed):
     """Installs what is missing of it, and says so."""
     packages = [PACKAGES[name] for name in PACKAGES if name in needed]
     subprocess.run([ROOT / "scripts" / "packages.sh", *packages], check=True)
-    # Sends at a fixed rate and counts from when a request was due; Debian does not have it.
-    if "oha" in needed and not OHA.exists():
-        print(f"building oha {OHA_VERSION}, the load at a fixed rate: about ten minutes on two cores",
-              file=sys.stderr, flush=True)
-        subprocess.run(["cargo", "install", "--quiet", "--locked", "--root", OHA.parent.parent, f"oha@{OHA_VERSION}"],
-                       check=True)

@@ -303,7 +303,7 @@ class Balancers:
     RELAYS = ["relay-floor", "relay-tokio", "relay-tokio-uring"]
     NAMES = ["ringway", "haproxy", "haproxy-splice", "haproxy-forced", "nginx-stream", *RELAYS, "ringway-http",
              "ringway-epoll", "ringway-epoll-http", "haproxy-http", "ringway-2", "haproxy-2",
-             "ringway-tls", "ringway-epoll-tls", "haproxy-tls", "ringway-all", "ringway-epoll-all", "haproxy-all", "nginx-stream-all", "direct"]
+             "ringway-tls", "ringway-epoll-tls", "haproxy-tls", "ringway-deny", "ringway-epoll-deny", "haproxy-deny", "ringway-all", "ringway-epoll-all", "haproxy-all", "nginx-stream-all", "direct"]
     # Descriptors that a balancer needs besides those of its sessions.
     RESERVED_FILES = 2000
 

@@ -39,6 +39,8 @@ class Bench:
     balancers: object
     # The HTTP server behind them.
     server: object
+    # Folder of the loads that are built from benches/.
+    examples: object
     seconds: int
     # Commands that were run, as they are published.
     commands: set = field(default_factory=set)
@@ -105,7 +107,7 @@ class Scenario:
         plain = name.partition("+")[0]
         if self.only is not None:
             return plain in self.only
-        return plain.endswith("-http") == self.http and not plain.endswith(("-2", "-all", "-tls")) and plain != "direct"
+        return plain.endswith("-http") == self.http and not plain.endswith(("-2", "-all", "-tls", "-deny")) and plain != "direct"
 
     def prepare(self, bench, names):
         """Once before the rounds."""
@@ -139,10 +141,10 @@ class Requests(Scenario):
         """One run of wrk after a warm-up."""
         command = self.command(balancer, bench.seconds)
         bench.commands.add(load.shown(command, balancer.port))
-        load.run_wrk(self.command(balancer, 1))
+        load.run(self.command(balancer, 1))
         load_cpu = bench.balancers.cpus[-1]
         before, (idle, ticks) = counted(balancer), machine.idle_and_all_ticks(load_cpu)
-        result = load.run_wrk(command)
+        result = load.run(command)
         idle_after, ticks_after = machine.idle_and_all_ticks(load_cpu)
         row = sample(balancer, before, result, value, unit)
         return row | {"load_idle": round((idle_after - idle) / max(ticks_after - ticks, 1), 3)}
@@ -190,21 +192,21 @@ class DayOne(Requests):
 
 
 class FixedRate(Scenario):
-    """The latency that 99 % of the requests stay below, at a rate that all can serve with ease."""
+    """The latency that 99 % of the requests stay below, at a rate that all can serve with ease, or at this one."""
 
-    NEEDS = ("oha",)
-
-    def __init__(self, name, about, path, connections, *, headers=(), **options):
+    def __init__(self, name, about, path, connections, *, headers=(), rate=None, **options):
         super().__init__(name, about, **options)
         self.path, self.connections, self.headers = path, connections, headers
-        self.rate = 0
+        self.rate, self.is_fixed = rate, rate is not None
 
     def prepare(self, bench, names):
+        if self.is_fixed:
+            return
         rates = {}
         for name in names:
             with bench.balancers.start(name) as balancer:
                 command = load.wrk_command(balancer.port, self.path, self.connections, self.headers, seconds=2)
-                result = load.run_wrk(command)
+                result = load.run(command)
                 rates[name] = result["requests"] * 1e6 / result["duration_us"]
         slowest = min(rates, key=rates.get)
         self.rate = round(rates[slowest] * RATE_SHARE, -2)
@@ -213,17 +215,47 @@ class FixedRate(Scenario):
 
     def measure(self, bench, name):
         with bench.balancers.start(name) as balancer:
-            def command(seconds):
-                return load.oha_command(
-                    balancer.port, self.path, self.connections, self.headers, int(self.rate), seconds)
+            load.run(self.command(bench, balancer, 1))
+            return self.sample(bench, balancer)
 
-            load.run_oha(command(1))
-            before = counted(balancer)
-            # Twice as long as the others: the percentiles are of rare requests.
-            full = command(2 * bench.seconds)
-            bench.commands.add(load.shown(full, balancer.port))
-            result = load.run_oha(full)
-            return sample(balancer, before, result, lambda row: row["p99_us"], "µs p99")
+    def command(self, bench, balancer, seconds):
+        """The load on this balancer."""
+        return load.rate_command(
+            bench.examples, balancer.port, self.path, self.connections, self.headers, self.rate, seconds)
+
+    def sample(self, bench, balancer, value=lambda row: row["p99_us"], unit="µs p99"):
+        """One run, twice as long as the others: the percentiles are of rare requests."""
+        command = self.command(bench, balancer, 2 * bench.seconds)
+        bench.commands.add(load.shown(command, balancer.port))
+        before = counted(balancer)
+        return sample(balancer, before, load.run(command), value, unit)
+
+
+class AfterSilence(FixedRate):
+    """The latency of a request that comes after a second in which nothing happened: half of them stay below it."""
+
+    def measure(self, bench, name):
+        with bench.balancers.start(name) as balancer:
+            return self.sample(bench, balancer, lambda row: row["p50_us"], "µs p50")
+
+
+class BesideRefused(FixedRate):
+    """The same as at a fixed rate, while so many connections a second of another client are refused. Its load is on the
+    core of the other load and of the server, and delays those."""
+
+    def __init__(self, *arguments, refused, **options):
+        super().__init__(*arguments, **options)
+        self.refused = refused
+
+    def measure(self, bench, name):
+        with bench.balancers.start(name) as balancer:
+            load.run(self.command(bench, balancer, 1))
+            command = load.refused_command(bench.examples, balancer.port, self.refused, 2 * bench.seconds + 1)
+            bench.commands.add(load.shown(command, balancer.port))
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as refused:
+                row = self.sample(bench, balancer)
+                load.check_refused(refused.communicate()[0])
+            return row
 
 
 class FirstAnswer(Scenario):
@@ -279,13 +311,13 @@ class Syscalls(Requests):
 
     def measure(self, bench, name):
         with bench.balancers.start(name) as balancer:
-            load.run_wrk(self.command(balancer, 1))
+            load.run(self.command(balancer, 1))
             summary = balancer.directory / "strace.txt"
             targets = [word for pid in balancer.pids() for word in ("-p", str(pid))]
             tracer = subprocess.Popen(["strace", "-f", "-c", "-q", "-o", summary, *targets])
             try:
                 before = counted(balancer)
-                result = load.run_wrk(self.command(balancer, bench.seconds))
+                result = load.run(self.command(balancer, bench.seconds))
             finally:
                 tracer.send_signal(signal.SIGINT)
                 tracer.wait()
