@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 
 scripts/packages.sh nginx:nginx haproxy:haproxy wrk:wrk curl:curl python3:python3 chromium:chromium ip:iproute2 \
   promtool:prometheus prometheus-haproxy-exporter:prometheus-haproxy-exporter \
+  hatop:hatop collectd:collectd-core @/usr/share/doc/libpython3.11:libpython3.11 pip3:python3-pip \
   man:man-db redis-server:redis-server openssl:openssl gnutls-cli:gnutls-bin dockerd:docker.io docker:docker.io \
   docker-compose:docker-compose keepalived:keepalived bird:bird2 sysctl:procps \
   @/usr/share/doc/haproxy/examples/quick-test.cfg:haproxy \

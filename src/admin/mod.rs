@@ -18,6 +18,7 @@
 //! | `streaming` | how streams are sent |
 //! | `page` | the stats page |
 //! | `metrics` | `/metrics` |
+//! | `rows`, `columns` | HAProxy's rows and columns |
 //! | `csv` | `/stats.csv` |
 //! | `haproxy` | the socket for HAProxy's commands |
 //! | `servers` | `/api/v1/servers/BACKEND/SERVER` |
@@ -40,6 +41,7 @@ mod access;
 mod body;
 mod client_addresses;
 mod clients;
+mod columns;
 mod connection;
 mod context;
 mod csv;
@@ -62,6 +64,7 @@ mod probes;
 mod problems;
 mod ready;
 mod reload;
+mod rows;
 mod server;
 mod servers;
 mod sessions;

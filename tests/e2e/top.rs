@@ -1,120 +1,17 @@
 //! `ringway top` in a terminal.
 
-use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-
 use crate::clients::{connect, round_trip};
 use crate::harness::ScratchDirectory;
 use crate::http::stats;
 use crate::servers::{RefusingPort, Server};
 use crate::setup::Setup;
+use crate::terminal::Terminal;
 use crate::wait::eventually;
 
-/// What ends each picture: the rest of the screen is cleared.
-const END: &str = "\x1b[J";
-
-/// A terminal of 24 lines in which it runs.
-struct Terminal {
-    child: Child,
-    keys: Option<ChildStdin>,
-    output: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Terminal {
-    fn start(arguments: &str) -> Self {
-        let binary = env!("CARGO_BIN_EXE_ringway");
-        let command = format!("stty rows 24 cols 150; '{binary}' top {arguments}");
-        // `script` makes a terminal.
-        let mut child = Command::new("script")
-            .args(["-qec", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("script is installed");
-        let output = Arc::new(Mutex::new(Vec::new()));
-        let mut stdout = child.stdout.take().expect("a pipe");
-        let all = Arc::clone(&output);
-        thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(count @ 1..) = stdout.read(&mut piece) {
-                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                all.extend(&piece[..count]);
-            }
-        });
-        Terminal {
-            keys: child.stdin.take(),
-            child,
-            output,
-        }
-    }
-
-    fn output(&self) -> String {
-        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&output).into_owned()
-    }
-
-    /// The lines of the last whole picture.
-    fn lines(&self) -> Vec<String> {
-        let output = self.output();
-        let Some((whole, _)) = output.rsplit_once(END) else {
-            return Vec::new();
-        };
-        let picture = whole.rsplit(END).next().unwrap_or_default();
-        // Each line begins with its place, as in `\x1b[3;1H`.
-        let lines = picture.split(";1H").skip(2);
-        lines.map(plain).collect()
-    }
-
-    #[track_caller]
-    fn press(&mut self, keys: &str) {
-        let pipe = self.keys.as_mut().expect("it is open");
-        pipe.write_all(keys.as_bytes()).expect("it runs");
-    }
-
-    #[track_caller]
-    fn shows(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
-        eventually(what, || {
-            let lines = self.lines();
-            // Shown when the test fails.
-            if thread::panicking() {
-                eprintln!("{lines:#?}");
-            }
-            condition(&lines)
-        });
-    }
-
-    /// Waits until it has ended, and returns its exit code.
-    fn ends(mut self) -> Option<i32> {
-        let status = self.child.wait().expect("it ends");
-        assert!(
-            self.output().contains("\x1b[?1049l"),
-            "the screen is as it was"
-        );
-        status.code()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // With its terminal gone, the program ends.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Without what moves the cursor or colours the text.
-fn plain(line: &str) -> String {
-    let mut text = String::new();
-    let mut pieces = line.split("\x1b[");
-    text += pieces.next().unwrap_or_default();
-    for piece in pieces {
-        let end = piece.find(|c: char| c.is_ascii_alphabetic());
-        text += end.map_or("", |end| &piece[end + 1..]);
-    }
-    text.trim_end().to_owned()
+/// `ringway top` with these arguments.
+fn top(arguments: &str) -> Terminal {
+    let binary = env!("CARGO_BIN_EXE_ringway");
+    Terminal::run(&format!("'{binary}' top {arguments}"))
 }
 
 #[test]
@@ -141,7 +38,7 @@ fn the_one_of_many_that_is_down_is_on_top_and_any_can_be_drained() {
     let open = connect(ringway.address());
     round_trip(&open, b"hello");
 
-    let mut top = Terminal::start(&format!("--admin {socket} --interval 100ms"));
+    let mut top = top(&format!("--admin {socket} --interval 100ms"));
     top.shows("the server that is down is the first", |lines| {
         let head = lines.iter().position(|line| line.starts_with("SERVER"));
         head.is_some_and(|head| {

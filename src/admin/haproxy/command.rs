@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::super::rows::{Hidden, number};
 use crate::control::api::AdminState;
 
 /// A command.
@@ -12,7 +13,7 @@ pub enum Command<'a> {
     /// `show stat`
     Stat(StatFilter<'a>),
     /// `show info`
-    Info,
+    Info(Format),
     /// `show servers state`, of one backend or of all.
     ServersState(Option<&'a str>),
     /// `show errors`
@@ -57,7 +58,18 @@ pub enum Weight {
     Percent(u32),
 }
 
-/// Which rows of `show stat` are wanted.
+/// How `show stat` and `show info` write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// CSV, or a name and a value in each line.
+    #[default]
+    Plain,
+    /// A line for each value, with its type.
+    Typed,
+    Json,
+}
+
+/// Which rows of `show stat` are wanted, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatFilter<'a> {
     /// A name or a number (`iid`); `None`: every frontend and backend.
@@ -66,6 +78,9 @@ pub struct StatFilter<'a> {
     pub kinds: Option<u32>,
     /// The number of a server (`sid`); `None`: every one.
     pub server: Option<u32>,
+    /// Servers that are left out.
+    pub hidden: Hidden,
+    pub format: Format,
 }
 
 /// Why a command is not carried out.
@@ -134,6 +149,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("show events", "`ringway events`"),
     ("show resolvers", "`ringway status`"),
     ("show servers conn", "`ringway sessions BACKEND/SERVER`"),
+    (
+        "show schema",
+        "the schema of HAProxy, which `show stat json` keeps to",
+    ),
     ("show activity", "`ringway status --json`"),
     ("show threads", "`ringway status --json`"),
     ("show pools", "`ringway status --json`"),
@@ -155,14 +174,7 @@ pub fn parse(line: &str) -> Result<Command<'_>, Refused> {
         ["prompt"] => Command::Prompt,
         ["quit"] => Command::Quit,
         ["show", "stat", rest @ ..] => Command::Stat(stat_filter(rest)?),
-        ["show", "info", rest @ ..] => match rest {
-            [] => Command::Info,
-            _ => {
-                return said(
-                    "Ringway writes `show info` as text alone: `ringway status --json` has numbers",
-                );
-            }
-        },
+        ["show", "info", rest @ ..] => Command::Info(format(rest)?),
         ["show", "servers", "state", backend @ ..] => {
             Command::ServersState(backend.first().copied())
         }
@@ -253,32 +265,52 @@ fn weight(word: Option<&str>) -> Result<Weight, Refused> {
     }
 }
 
-/// `[domain proxy] [{<iid>|<proxy>} <type> <sid>]`
+/// `[domain proxy] [{<iid>|<proxy>} <type> <sid>] [typed|json] [up|no-maint]`
 fn stat_filter<'a>(words: &[&'a str]) -> Result<StatFilter<'a>, Refused> {
     let words = match words {
         ["domain", "proxy", rest @ ..] => rest,
         ["domain", ..] => return said("Invalid statistics domain."),
         words => words,
     };
-    if words
-        .iter()
-        .any(|word| matches!(*word, "desc" | "json" | "no-maint" | "typed" | "up"))
-    {
+    // As with HAProxy, three words are always a proxy, kinds and a server.
+    let (filter, rest) = match words {
+        [proxy, kinds, server, rest @ ..] => {
+            let some = |word: &str| u32::try_from(number(word)).ok();
+            let filter = StatFilter {
+                proxy: (number(proxy) >= 0).then_some(*proxy),
+                kinds: some(kinds),
+                server: some(server),
+                ..StatFilter::default()
+            };
+            (filter, rest)
+        }
+        words => (StatFilter::default(), words),
+    };
+    let hidden = match (rest.contains(&"up"), rest.contains(&"no-maint")) {
+        (true, _) => Hidden::Down,
+        (false, true) => Hidden::Maint,
+        (false, false) => Hidden::Nothing,
+    };
+    Ok(StatFilter {
+        hidden,
+        format: format(rest)?,
+        ..filter
+    })
+}
+
+/// The last of these words that names a format. Others are not looked at, as with HAProxy.
+fn format(words: &[&str]) -> Result<Format, Refused> {
+    if words.contains(&"desc") {
         return said(
-            "Ringway writes `show stat` as CSV alone, of all servers: `ringway status --json` has all numbers",
+            "Ringway describes no fields: HAProxy's management guide does, in section 9.1",
         );
     }
-    let [proxy, kinds, server, ..] = words else {
-        return Ok(StatFilter::default());
-    };
-    // As with HAProxy, what is no number is 0.
-    let number = |word: &str| word.parse::<i64>().unwrap_or(0);
-    let some = |word: &str| u32::try_from(number(word)).ok();
-    Ok(StatFilter {
-        proxy: (number(proxy) >= 0).then_some(*proxy),
-        kinds: some(kinds),
-        server: some(server),
-    })
+    let named = words.iter().rev().find_map(|word| match *word {
+        "typed" => Some(Format::Typed),
+        "json" => Some(Format::Json),
+        _ => None,
+    });
+    Ok(named.unwrap_or_default())
 }
 
 /// What is said of a command that is not ours.
@@ -327,6 +359,14 @@ mod tests {
                 proxy,
                 kinds,
                 server,
+                ..StatFilter::default()
+            })
+        };
+        let written = |hidden, format| {
+            Command::Stat(StatFilter {
+                hidden,
+                format,
+                ..StatFilter::default()
             })
         };
         for (line, command) in [
@@ -337,6 +377,22 @@ mod tests {
                 "show stat domain proxy 3 1 0",
                 filter(Some("3"), Some(1), Some(0)),
             ),
+            ("show stat typed", written(Hidden::Nothing, Format::Typed)),
+            (
+                "show stat typed json",
+                written(Hidden::Nothing, Format::Json),
+            ),
+            (
+                "show stat -1 -1 -1 foo up typed no-maint",
+                written(Hidden::Down, Format::Typed),
+            ),
+            (
+                "show stat typed app 4",
+                filter(Some("typed"), Some(0), Some(4)),
+            ),
+            ("show stat no-maint", written(Hidden::Maint, Format::Plain)),
+            ("show info", Command::Info(Format::Plain)),
+            ("show info json float typed", Command::Info(Format::Typed)),
             ("show servers state app", Command::ServersState(Some("app"))),
             (
                 "disable server app/web1",
@@ -380,7 +436,8 @@ mod tests {
             ("set weight app/web1 -1", "preceded by garbage"),
             ("set server app/web1 addr 10.0.0.1", "`ringway reload`"),
             ("show sess 0x12", "`ringway sessions`"),
-            ("show stat json", "`ringway status --json`"),
+            ("show stat typed desc", "describes no fields"),
+            ("show schema json", "the schema of HAProxy"),
         ] {
             let found = refused(line);
             assert!(found.contains(words), "{line}: {found}");

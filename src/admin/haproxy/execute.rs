@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use super::super::access::Peer;
 use super::super::context::Context;
-use super::super::csv::{self, Filter};
+use super::super::csv;
 use super::super::document::Stats;
+use super::super::rows::{Filter, rows};
 use super::super::servers::close_sessions;
-use super::command::{Command, ServerRef, StatFilter, WEIGHT_MAX, Weight};
-use super::{help, info};
+use super::command::{Command, Format, ServerRef, StatFilter, WEIGHT_MAX, Weight};
+use super::{help, info, typed};
 use crate::control::api::{AdminState, Attribution, ServerChange, Target};
 use crate::snapshot::{Member, Snapshot};
 
@@ -17,7 +18,7 @@ use crate::snapshot::{Member, Snapshot};
 pub async fn execute(context: &Context, peer: Peer, command: Command<'_>) -> String {
     let done = match command {
         Command::Stat(filter) => stat(context, filter),
-        Command::Info => Ok(info::info(&Stats::read(&context.state))),
+        Command::Info(format) => Ok(info::info(&Stats::read(&context.state), format)),
         Command::ServersState(backend) => {
             let stats = Stats::read(&context.state);
             let state = info::servers_state(&stats, backend, SystemTime::now());
@@ -54,12 +55,20 @@ fn snapshot(context: &Context) -> Arc<Snapshot> {
 
 fn stat(context: &Context, filter: StatFilter<'_>) -> Result<String, String> {
     let stats = Stats::read(&context.state);
-    let filter = Filter {
+    let wanted = Filter {
         proxy: filter.proxy,
         kinds: filter.kinds,
         server: filter.server,
+        hidden: filter.hidden,
     };
-    csv::text(&stats, &filter).map_err(|error| error.to_string())
+    if wanted.names_nothing(&stats) {
+        return Err("No such proxy.".to_owned());
+    }
+    match filter.format {
+        Format::Plain => csv::text(&stats, &wanted).map_err(|error| error.to_string()),
+        Format::Typed => Ok(typed::stat_typed(&rows(&stats, &wanted))),
+        Format::Json => Ok(typed::stat_json(&rows(&stats, &wanted))),
+    }
 }
 
 fn find(snapshot: &Snapshot, server: ServerRef<'_>) -> Result<Member, String> {

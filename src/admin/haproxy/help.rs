@@ -30,13 +30,16 @@ const COMMANDS: &[(&str, &str)] = &[
         "show errors [<px>] [request|response]",
         "report last request and/or response errors for each proxy",
     ),
-    ("show info", "report information about the running process"),
+    (
+        "show info [typed|json]",
+        "report information about the running process",
+    ),
     (
         "show servers state [<backend>]",
         "dump volatile server information (all or for a single backend)",
     ),
     (
-        "show stat [{<iid>|<px>} <type> <sid>]",
+        "show stat [{<iid>|<px>} <type> <sid>] [typed|json] [up|no-maint]",
         "report counters for each proxy and server",
     ),
     ("show version", "show version of the current process"),

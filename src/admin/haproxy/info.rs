@@ -1,12 +1,14 @@
 //! `show info` and `show servers state`, with the names that HAProxy 2.6 gives to what there is here too.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use super::super::columns::ValueType::{self, Str, U32, U64};
 use super::super::document::{BackendStats, ServerStats, Stats};
+use super::command::Format;
+use super::typed::{Field, info_json, info_typed};
 use crate::logic::health::{AdminState, OperationalState};
 
 /// The columns of `show servers state`, version 1 of the format.
@@ -16,7 +18,7 @@ const COLUMNS: &str = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_a
                        srv_check_port srv_check_addr srv_agent_addr srv_agent_port";
 
 /// `show info`: what means something here, and zeros where tools need a number.
-pub fn info(stats: &Stats) -> String {
+pub fn info(stats: &Stats, format: Format) -> String {
     let process = &stats.process;
     let sessions = &process.sessions;
     let limit = sessions.limit.unwrap_or_default();
@@ -40,50 +42,82 @@ pub fn info(stats: &Stats) -> String {
         .map(|worker| worker.log_lines_dropped)
         .sum();
     let rate = (sessions.rate.round(), sessions.rate_max.round());
-    let lines: &[(&str, &dyn std::fmt::Display)] = &[
-        ("Name", &"Ringway"),
-        ("Version", &process.version),
-        ("Release_date", &"-"),
-        ("Nbthread", &stats.workers.len()),
-        ("Nbproc", &1),
-        ("Process_num", &1),
-        ("Pid", &process.pid),
+    // Positions, tags and types are HAProxy's.
+    let lines: &[(usize, &str, &str, ValueType, &dyn std::fmt::Display)] = &[
+        (0, "Name", "POS", Str, &"Ringway"),
+        (1, "Version", "POS", Str, &process.version),
+        (2, "Release_date", "POS", Str, &"-"),
+        (3, "Nbthread", "CGS", U32, &stats.workers.len()),
+        (4, "Nbproc", "CGS", U32, &1),
+        (5, "Process_num", "KGP", U32, &1),
+        (6, "Pid", "SGP", U32, &process.pid),
         (
+            7,
             "Uptime",
+            "MDP",
+            Str,
             &format_args!(
                 "{days}d {hours}h{:02}m{:02}s",
                 uptime / 60 % 60,
                 uptime % 60
             ),
         ),
-        ("Uptime_sec", &uptime),
-        ("Maxconn", &limit),
-        ("Hard_maxconn", &limit),
-        ("CurrConns", &sessions.current),
-        ("CumConns", &sessions.total),
-        ("Maxpipes", &0),
-        ("PipesUsed", &0),
-        ("PipesFree", &0),
-        ("ConnRate", &rate.0),
-        ("MaxConnRate", &rate.1),
-        ("SessRate", &rate.0),
-        ("MaxSessRate", &rate.1),
-        ("Tasks", &sessions.current),
-        ("Run_queue", &0),
-        ("node", &host.nodename().to_string_lossy()),
-        ("Stopping", &u8::from(process.stopping)),
-        ("Jobs", &(sessions.current as usize + listeners)),
-        ("Listeners", &listeners),
-        ("DroppedLogs", &(dropped + process.messages_dropped)),
-        ("TotalBytesOut", &bytes),
-        ("Start_time_sec", &started.unwrap_or_default().as_secs()),
+        (8, "Uptime_sec", "MDP", U32, &uptime),
+        (15, "Maxconn", "CLP", U32, &limit),
+        (16, "Hard_maxconn", "CLP", U32, &limit),
+        (17, "CurrConns", "MGP", U32, &sessions.current),
+        (18, "CumConns", "MCP", U32, &sessions.total),
+        (23, "Maxpipes", "CLP", U32, &0),
+        (24, "PipesUsed", "MGP", U32, &0),
+        (25, "PipesFree", "MGP", U32, &0),
+        (26, "ConnRate", "MRP", U32, &rate.0),
+        (28, "MaxConnRate", "MMP", U32, &rate.1),
+        (29, "SessRate", "MRP", U32, &rate.0),
+        (31, "MaxSessRate", "MRP", U32, &rate.1),
+        (47, "Tasks", "MGP", U32, &sessions.current),
+        (48, "Run_queue", "MGP", U32, &0),
+        (50, "node", "COS", Str, &host.nodename().to_string_lossy()),
+        (52, "Stopping", "MGP", U32, &u8::from(process.stopping)),
+        (
+            53,
+            "Jobs",
+            "MGP",
+            U32,
+            &(sessions.current as usize + listeners),
+        ),
+        (55, "Listeners", "MGP", U32, &listeners),
+        (
+            58,
+            "DroppedLogs",
+            "MGP",
+            U32,
+            &(dropped + process.messages_dropped),
+        ),
+        (61, "TotalBytesOut", "MGP", U64, &bytes),
+        (
+            70,
+            "Start_time_sec",
+            "MDP",
+            U32,
+            &started.unwrap_or_default().as_secs(),
+        ),
     ];
-    let mut text = String::new();
-    for (name, value) in lines {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{name}: {value}");
+    let values: Vec<String> = lines.iter().map(|(.., value)| value.to_string()).collect();
+    let fields = lines.iter().zip(&values);
+    let fields = fields.map(|((position, name, tags, value_type, _), value)| Field {
+        position: *position,
+        name,
+        tags,
+        value_type: *value_type,
+        value,
+    });
+    match format {
+        Format::Plain => fields
+            .map(|Field { name, value, .. }| format!("{name}: {value}\n"))
+            .collect(),
+        Format::Typed => info_typed(fields),
+        Format::Json => info_json(fields),
     }
-    text
 }
 
 /// `show errors`: requests that HAProxy keeps because it cannot read them; they are not kept here.

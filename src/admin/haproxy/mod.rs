@@ -5,16 +5,18 @@
 //! | `command` | what a line asks for, in HAProxy's words |
 //! | `execute` | carries a command out, as the HTTP API would |
 //! | `info` | `show info`, `show servers state` |
+//! | `typed` | the typed and JSON formats of `show stat` and `show info` |
 //! | `help` | the lists of commands |
 //! | `session` | one client: its lines, the prompt, times |
 //!
-//! `show stat` is what `csv` makes for `/stats.csv`.
+//! `show stat` has the rows of `/stats.csv`.
 
 mod command;
 mod execute;
 mod help;
 mod info;
 mod session;
+mod typed;
 
 use std::time::Duration;
 
