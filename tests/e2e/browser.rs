@@ -29,6 +29,11 @@ pub struct Browser {
 impl Browser {
     /// Starts one, with an empty page.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these arguments more.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let profile = ScratchDirectory::new();
         let mut child = Command::new("/bin/sh")
             .arg("-c")
@@ -36,6 +41,7 @@ impl Browser {
             .arg("exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null")
             .args(["chromium", "--headless", "--no-sandbox", "--disable-gpu"])
             .args(["--disable-dev-shm-usage", "--no-first-run"])
+            .args(arguments)
             .arg("--remote-debugging-pipe")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())

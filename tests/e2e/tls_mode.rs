@@ -6,6 +6,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use serde_json::json;
+
+use crate::browser::Browser;
 use crate::clients::{Ending, connect, ending, read_all};
 use crate::harness::{Launch, Ringway, ScratchDirectory};
 use crate::health_services::run;
@@ -195,6 +198,56 @@ fn clients_of_all_kinds_reach_three_servers_by_name_through_one_port() {
         let tls = tls_of(&ringway);
         let routes = [&tls["routes"][0]["sessions"], &tls["routes"][1]["sessions"]];
         routes == [5, 1] && tls["sessions"]["total"] == 7
+    });
+}
+
+#[test]
+fn a_browser_reaches_three_servers_by_name_through_one_port() {
+    let nginx = Nginx::start();
+    let [web, acme] = [0, 1].map(|index: usize| nginx.others[index].address());
+    let servers = [
+        ("shop", nginx.program.address),
+        ("web", web),
+        ("acme", acme),
+    ];
+    let routes = servers
+        .map(|(name, _)| format!("{{ sni = [\"{name}.example.com\"], backend = \"{name}\" }}"));
+    let ringway = start("", &routes.join(",\n"), &servers);
+    let port = ringway.address_of("tls").port();
+    let mut browser = Browser::start_with(&[
+        "--host-resolver-rules=MAP *.example.com 127.0.0.1",
+        "--ignore-certificate-errors",
+    ]);
+    for (name, _) in servers {
+        browser.open(&format!("https://{name}.example.com:{port}/"));
+        assert_eq!(browser.text("body"), name);
+        let protocol =
+            browser.value("performance.getEntriesByType('navigation')[0].nextHopProtocol");
+        assert_eq!(protocol, "h2", "{name}");
+    }
+    let name = "other.example.com";
+    let opened = browser.order(
+        "Page.navigate",
+        json!({ "url": format!("https://{name}:{port}/") }),
+    );
+    assert_eq!(
+        opened["errorText"], "net::ERR_SSL_UNRECOGNIZED_NAME_ALERT",
+        "{opened}"
+    );
+    // Its sessions end with it.
+    drop(browser);
+    for (name, _) in servers {
+        let line = logged(&ringway, &format!(" {name}/s "));
+        let end = format!("{name}.example.com TLSv1.3 h2,http/1.1 \"{name}.example.com\"");
+        assert!(line.ends_with(&end), "{line}");
+    }
+    eventually("all are counted", || {
+        let tls = tls_of(&ringway);
+        let routes = tls["routes"].as_array().expect("routes").clone();
+        routes
+            .iter()
+            .all(|route| route["sessions"].as_u64() >= Some(1))
+            && tls["unrouted"].as_u64() >= Some(1)
     });
 }
 
