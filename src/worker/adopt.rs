@@ -11,7 +11,7 @@ use super::Worker;
 use super::command::{Adoption, Listening};
 use super::config_generations::{LocalConfig, Route};
 use super::waiting::{End, QueueKey};
-use crate::config::{ForwardedFor, Mode, Sticky};
+use crate::config::{ForwardedFor, Mode, Sticky, TlsMode};
 use crate::io::Engine;
 use crate::snapshot::ServerShared;
 
@@ -127,7 +127,7 @@ impl<E: Engine> Worker<E> {
 /// The parts of a configuration that the state of a session without a server depends on.
 #[derive(PartialEq, Eq)]
 struct RouteView<'a> {
-    mode: Mode,
+    read_as: Mode,
     forwarded_for: Option<&'a ForwardedFor>,
     sticky: Option<&'a Sticky>,
 }
@@ -138,9 +138,18 @@ impl<'a> RouteView<'a> {
         let backend = route.backend as usize;
         let frontend = &config.frontends[usize::from(route.frontend)];
         RouteView {
-            mode: frontend.mode,
+            read_as: read_as(frontend.mode),
             forwarded_for: frontend.forwarded_for.as_ref(),
             sticky: config.backends[backend].sticky.as_ref(),
         }
+    }
+}
+
+/// How the first bytes are read. A ClientHello is read in one way, whatever time it may take: its deadline is set when the
+/// client is accepted, and stays.
+fn read_as(mode: Mode) -> Mode {
+    match mode {
+        Mode::Tls(_) => Mode::Tls(TlsMode::default()),
+        Mode::Tcp | Mode::Http(_) => mode,
     }
 }

@@ -526,3 +526,47 @@ fn a_hello_that_was_begun_before_a_reload_takes_the_new_routes() {
     assert_eq!(crate::clients::read_line(&stream), "one");
     assert_eq!(tls_of(&ringway)["routes"][0]["sessions"], 1);
 }
+
+#[test]
+fn who_waits_goes_over_to_a_configuration_with_another_hello_timeout() {
+    let servers = [Server::named("one"), Server::named("two")];
+    let file = |name: &str, timeout: &str, servers: &[&Server]| {
+        let entries = servers.iter().enumerate().map(|(index, server)| {
+            let address = server.address();
+            format!("{{ name = \"s{index}\", address = \"{address}\", max_sessions = 1 }}")
+        });
+        format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\n[defaults]\nqueue_timeout = \"1m\"\n\
+             [frontend.tls]\nlisten = [\"127.0.0.1:0\"]\nmode = \"tls\"\nhello_timeout = \"{timeout}\"\n\
+             routes = [{{ sni = [\"{name}\"], backend = \"a\" }}]\n\
+             [backend.a]\nservers = [{}]\n",
+            entries.collect::<Vec<_>>().join(", ")
+        )
+    };
+    let [one, two] = [&servers[0], &servers[1]];
+    let ringway = Launch::config(&file("shop.example.com", "1m", &[one])).start();
+    let address = ringway.address_of("tls");
+    let open = connect(address);
+    (&open).write_all(HELLO).expect("taken");
+    assert_eq!(crate::clients::read_line(&open), "one");
+    let waiting = connect(address);
+    (&waiting).write_all(HELLO).expect("taken");
+    eventually("it waits", || {
+        stats(ringway.admin())["backends"][0]["sessions_waiting"] == 1
+    });
+    // One whose hello is not whole keeps the time that it had when it came: the new one would be over.
+    let begun = connect(address);
+    (&begun).write_all(&HELLO[..100]).expect("taken");
+    eventually("it was read", || {
+        let sessions = crate::http::get(ringway.admin(), "/api/v1/sessions").json();
+        let sessions = sessions["sessions"].as_array().expect("a list").clone();
+        sessions.iter().any(|it| it["bytes_from_client"] == 100)
+    });
+    ringway.reload(&file("shop.example.com", "1ms", &[one, two]));
+    assert_eq!(crate::clients::read_line(&waiting), "two");
+    drop(waiting);
+    crate::wait::pause(std::time::Duration::from_millis(50));
+    (&begun).write_all(&HELLO[100..]).expect("taken");
+    assert_eq!(crate::clients::read_line(&begun), "two");
+    assert_eq!(tls_of(&ringway)["hellos_late"], 0);
+}

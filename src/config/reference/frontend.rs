@@ -109,7 +109,8 @@ const KEYS: &[Key] = &[
     Key {
         name: "hello_timeout",
         value: Value::Duration(defaults::TIMEOUTS),
-        meaning: "In TLS mode, how long a whole ClientHello may take to come.",
+        meaning: "In TLS mode, how long a whole ClientHello may take to come. Who has been accepted before a reload keeps \
+                  the time that held then.",
         default: Default::Value(|| duration(TlsMode::default().hello_timeout)),
         only_with: TLS,
         example: "\"3s\"",
