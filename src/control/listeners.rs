@@ -49,6 +49,11 @@ pub struct ListenerKey {
 }
 
 impl ListenerKey {
+    /// Whether the socket came from another process, which may have it still: systemd, a supervisor.
+    fn is_inherited(&self) -> bool {
+        ["fd:", "systemd:"].map(|form| self.listen.starts_with(form)) != [false; 2]
+    }
+
     /// Whether `listen` of this frontend names this listener.
     fn serves(&self, listen: &Listen, frontend: &str) -> bool {
         match listen {
@@ -211,13 +216,14 @@ impl Listeners {
     }
 
     /// Refuses new clients where `prepared` closes listeners. Those whose connection is being
-    /// established still come to their queues.
+    /// established still come to their queues. An inherited socket stays as it is: there is one for all workers, and
+    /// whoever passed it still has it, for whom it must not be deaf.
     pub fn refuse_new(&mut self, prepared: &Prepared) {
         for index in &prepared.removed {
             let entry = &mut self.entries[*index];
             // Without its file nobody can connect to a Unix socket. It has no interface.
             entry.file = None;
-            if entry.key.address.ip().is_none() {
+            if entry.key.address.ip().is_none() || entry.key.is_inherited() {
                 continue;
             }
             for (_, socket) in &entry.sockets {

@@ -357,6 +357,34 @@ fn a_listener_can_come_from_socket_activation() {
 }
 
 #[test]
+fn an_inherited_socket_that_a_reload_leaves_out_stays_open_for_who_passed_it() {
+    for (listen, variables) in [
+        ("fd:3", "UNUSED=1"),
+        (
+            "systemd:web",
+            "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web",
+        ),
+    ] {
+        let server = Server::named("a");
+        let listener = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let passed = listener.try_clone().expect("a descriptor");
+        let setup = || Setup::new().workers(2).server("a", server.address());
+        let launch = setup().listen("127.0.0.1:0").listen(listen).launch();
+        let ringway = launch.inherit(passed, variables).start();
+        assert_eq!(connect_named(address).1, "a");
+        ringway.reload(&setup().listen("127.0.0.1:0").text());
+        let waiting = connect(address);
+        let own = waiting.local_addr().expect("an address");
+        listener.set_nonblocking(true).expect("a mode");
+        eventually("it is for the other owner", || {
+            let accepted = listener.accept();
+            accepted.is_ok_and(|(_, peer)| peer == own)
+        });
+    }
+}
+
+#[test]
 fn a_listener_that_socket_activation_did_not_pass_is_refused_with_a_sentence() {
     let listener = TcpListener::bind((LOOPBACK, 0)).expect("a free port");
     let setup = Setup::new()
