@@ -1,4 +1,4 @@
-//! Levels of features, and how an engine ends. What holds for every engine is in `io/tests.rs`.
+//! Levels of features, and how an engine ends. What holds for every engine is in `io/tests`.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
