@@ -66,6 +66,7 @@ pub mod shared;
 pub mod snapshot;
 pub mod sync;
 pub mod task;
+pub mod timestamp;
 pub mod token;
 pub mod topics;
 pub mod worker;

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::fmt::Formatter;
@@ -23,6 +23,7 @@ use crate::config::{AccessLog, Config, Mode};
 use crate::logic::session::Side;
 use crate::printable::{self, Printable, percent_encoded};
 use crate::privileges::{self, User};
+use crate::timestamp::rfc3339;
 use crate::worker::{AccessRecord, LogBatch, LogSink};
 use journal::Stamp;
 use queue::Queue;
@@ -131,7 +132,7 @@ pub fn init(user: Option<User>) -> io::Result<Flush> {
                     )
                 }
                 Stamp::Time => {
-                    let time = out.timestamp_millis();
+                    let time = rfc3339(SystemTime::now());
                     writeln!(out, "[{time} {level:<5}] {text}")
                 }
             }
@@ -144,7 +145,7 @@ pub fn init(user: Option<User>) -> io::Result<Flush> {
         .format(move |out, record| match (FORM.get(), access_stamp) {
             (AccessLog::Json, _) => json_line(out, record),
             (AccessLog::Text | AccessLog::Off, Stamp::Time) => {
-                let time = out.timestamp_millis();
+                let time = rfc3339(SystemTime::now());
                 writeln!(out, "[{time}] {}", record.args())
             }
             (AccessLog::Text | AccessLog::Off, Stamp::Priority) => {
@@ -205,7 +206,7 @@ fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
         }
     }
     let mut fields = Fields(serde_json::Map::new());
-    let time = out.timestamp_millis().to_string();
+    let time = rfc3339(SystemTime::now());
     fields.0.insert("time".to_string(), time.into());
     let _ = record.key_values().visit(&mut fields);
     let line = serde_json::Value::Object(fields.0).to_string();

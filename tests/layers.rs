@@ -196,6 +196,7 @@ const ROOMS: &[&str] = &[
     "printable",
     "privileges",
     "task",
+    "timestamp",
     "token",
     "sync",
     "topics",

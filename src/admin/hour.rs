@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::control::api::rfc3339;
 use crate::logic::histogram::{CONNECT, SESSION, Scale};
+use crate::timestamp::rfc3339;
 
 /// What one point covers.
 pub(super) const INTERVAL: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::error::Refusal;
 use super::state::State;
-use crate::control::api::rfc3339;
+use crate::timestamp::rfc3339;
 
 /// How long a reload may take: names are resolved, and others may wait before it.
 const TIMEOUT: Duration = Duration::from_secs(80);

@@ -20,14 +20,15 @@ use super::state::State;
 use crate::config::{Backend, Server};
 use crate::control::api::DiscoveryFailure;
 use crate::control::api::Reloader;
+use crate::control::api::refused;
 use crate::control::api::{Active, Bound};
-use crate::control::api::{refused, rfc3339};
 use crate::logic::balance;
 use crate::logic::client_limits::ClientRefusal;
 use crate::logic::health::{AdminState, OperationalState};
 use crate::logic::session::ErrorResponse;
 use crate::snapshot::{Members, ServerShared, Snapshot};
 use crate::sync::{Counter, SessionLimit, ShownAddress};
+use crate::timestamp::rfc3339;
 
 /// The status of a server that was removed and has sessions.
 const LEAVING: &str = "LEAVING";

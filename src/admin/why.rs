@@ -15,9 +15,10 @@ use super::error::Refusal;
 use super::lookup::find_server;
 use super::stats;
 use crate::config::format_duration;
-use crate::control::api::{FailureRecord, Happened, Kind, ProbeRecord, Record, rfc3339};
+use crate::control::api::{FailureRecord, Happened, Kind, ProbeRecord, Record};
 use crate::logic::health::{AdminState, Cause, OperationalState};
 use crate::logic::session::Fault;
+use crate::timestamp::rfc3339;
 
 /// The routes.
 pub(super) fn routes(context: &Context) -> Router<Context> {

@@ -8,7 +8,7 @@ pub use super::bound::Bound;
 pub use super::discovery::{Failure as DiscoveryFailure, Statuses as DiscoveryStatuses};
 pub use super::error::StartError;
 pub use super::health::ServerStatus;
-pub use super::journal::{Entry, Event, Journal, Kind, rfc3339};
+pub use super::journal::{Entry, Event, Journal, Kind};
 pub(crate) use super::owner;
 pub use super::recorder::{FailureRecord, Happened, ProbeRecord, Record};
 pub use super::refusals::refused;

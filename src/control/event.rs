@@ -1,8 +1,5 @@
 //! An event: what happened, as the journal and the recorder keep it.
 
-use std::time::SystemTime;
-
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -73,11 +70,4 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub entry: Entry,
-}
-
-/// A time as the log shows it: RFC 3339 in UTC, to the millisecond.
-pub fn rfc3339(time: SystemTime) -> String {
-    // A clock so wrong that it has no date is shown as the beginning of 1970.
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{time:.3}")
 }

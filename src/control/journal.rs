@@ -10,8 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-pub use super::event::{Entry, Event, Kind, rfc3339};
+pub use super::event::{Entry, Event, Kind};
 use super::recorder::Recorder;
+use crate::timestamp::rfc3339;
 
 /// Events that are kept.
 pub const EVENTS_MAX: usize = 500;

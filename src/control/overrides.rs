@@ -14,7 +14,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::added_servers::AddedServers;
 use super::health::Statuses;
-use super::journal::{Entry, Journal, Kind, rfc3339};
+use super::journal::{Entry, Journal, Kind};
 use super::operator_state::OperatorState;
 use super::override_entry::{ConfiguredServer, Override};
 use super::server_change::{Attribution, ServerChange};
@@ -22,6 +22,7 @@ use super::state_file::StateFile;
 use crate::config::{Config, Server};
 use crate::logic::health::AdminState;
 use crate::snapshot::{Member, ServerShared, Snapshot};
+use crate::timestamp::rfc3339;
 
 /// How long a takeover waits for actions of operators that are under way.
 const ACTIONS_TIMEOUT: Duration = Duration::from_secs(3);

@@ -8,9 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::event::{Event, Kind, rfc3339};
+use super::event::{Event, Kind};
 use crate::logic::health::Cause;
 use crate::logic::session::Fault;
+use crate::timestamp::rfc3339;
 
 /// Probes of a server that are kept.
 pub const PROBES_MAX: usize = 20;

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::journal::rfc3339;
 use crate::logic::health::AdminState;
+use crate::timestamp::rfc3339;
 
 /// Who changed something, when and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]

@@ -8,9 +8,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use log::Level;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
@@ -18,6 +17,7 @@ use rustix::io::Errno;
 
 use super::journal::{Stamp, prefixed};
 use crate::privileges::{self, User};
+use crate::timestamp::rfc3339;
 
 /// Bytes of lines that may wait for the writer.
 const BYTES_MAX: usize = 1024 * 1024;
@@ -61,7 +61,7 @@ impl State {
         if count > 0 {
             let text = format!("lines dropped here because nobody read standard error: {count}\n");
             let line = match self.stamp {
-                Stamp::Time => format!("[{:.3} WARN ] {text}", Timestamp::now()),
+                Stamp::Time => format!("[{} WARN ] {text}", rfc3339(SystemTime::now())),
                 Stamp::Priority => prefixed(self.stamp, Level::Warn, &text),
             };
             self.add(line.into_bytes());

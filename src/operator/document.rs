@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::table::duration;
+use crate::timestamp;
 
 /// The elements; none, if it is no list.
 pub(super) fn list(value: &Value) -> &[Value] {
@@ -31,7 +31,7 @@ pub(super) fn limit(value: &Value) -> String {
 
 /// How long ago a time was.
 pub(super) fn age(time: &str, now: SystemTime) -> String {
-    let then = time.parse::<Timestamp>().ok();
-    let since = then.and_then(|then| now.duration_since(SystemTime::from(then)).ok());
+    let then = timestamp::parse(time);
+    let since = then.and_then(|then| now.duration_since(then).ok());
     duration(since.map_or(0, |since| since.as_secs()))
 }

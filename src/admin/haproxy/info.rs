@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
-
 use super::super::columns::ValueType::{self, Str, U32, U64};
 use super::super::document::{BackendStats, ServerStats, Stats};
 use super::command::Format;
 use super::typed::{Field, info_json, info_typed};
 use crate::logic::health::{AdminState, OperationalState};
+use crate::timestamp;
 
 /// The columns of `show servers state`, version 1 of the format.
 const COLUMNS: &str = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
@@ -122,7 +121,7 @@ pub fn info(stats: &Stats, format: Format) -> String {
 
 /// `show errors`: requests that HAProxy keeps because it cannot read them; they are not kept here.
 pub fn errors() -> String {
-    let now = Timestamp::now().strftime("%d/%b/%Y:%H:%M:%S%.3f");
+    let now = timestamp::common_log(SystemTime::now());
     format!("Total events captured on [{now}] : 0\n")
 }
 

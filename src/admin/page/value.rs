@@ -6,11 +6,11 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::format;
+use crate::timestamp;
 
 /// How a value is written.
 #[derive(Clone, Copy)]
@@ -70,8 +70,8 @@ impl Kind {
 }
 
 fn since(time: &Value, now: SystemTime) -> Option<String> {
-    let time: Timestamp = time.as_str()?.parse().ok()?;
-    let passed = now.duration_since(time.into()).unwrap_or_default();
+    let time = timestamp::parse(time.as_str()?)?;
+    let passed = now.duration_since(time).unwrap_or_default();
     Some(format::age(passed.as_secs()))
 }
 
