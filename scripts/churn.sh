@@ -3,5 +3,5 @@
 # KEYS are further lines of the backend, for example $'[backend.app.health_check]\ninterval = "2s"'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --bin ringway --example churn
-exec target/release/examples/churn target/release/ringway "$@"
+cargo build --profile dist --bin ringway --example churn
+exec target/dist/examples/churn target/dist/ringway "$@"
