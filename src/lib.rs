@@ -4,8 +4,9 @@
 //!
 //! 1. A client connects. The kernel hands the connection to one worker, whose ring has an accept in
 //!    flight on its own listener ([`worker`], `acceptor.rs`, `admission.rs`).
-//! 2. The worker takes a slot of the session limits and lets the balancer choose a server
-//!    ([`logic::balance`]); it connects, and arms one receive for each side.
+//! 2. The worker takes a slot of the session limits. If another worker has clearly fewer sessions, the
+//!    connection goes to that one now (`load_sharing.rs`). The balancer chooses a server
+//!    ([`logic::balance`]); the worker connects, and arms one receive for each side.
 //! 3. The byte arrives. The kernel puts it into a buffer that it takes from the worker's ring of
 //!    provided buffers, and completes the receive ([`io`]).
 //! 4. The worker takes the completion, finds the session by the token that came back, and tells its
@@ -41,9 +42,9 @@
 //! ```
 //!
 //! Arrows run downwards. [`logic`] imports nothing of ours and does no I/O; [`io`] imports nothing of ours
-//! and has all unsafe code; only [`worker`] sees both. [`shared`] and [`snapshot`] are the only memory
-//! that threads share, made of what is in [`sync`], the only place with orderings of atomics. A test
-//! reads the sources to see that this holds.
+//! and has all unsafe code; only [`worker`] sees both. [`shared`], [`snapshot`] and what is on its way
+//! between workers ([`worker::HandOvers`]) are the only memory that threads share, made of what is in
+//! [`sync`], the only place with orderings of atomics. A test reads the sources to see that this holds.
 
 pub mod admin;
 pub mod check;

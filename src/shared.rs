@@ -18,6 +18,8 @@ pub struct WorkerCounters {
     pub sessions_started: Counter,
     /// Sessions that ended.
     pub sessions_ended: Counter,
+    /// Sessions of these that began here and whose connection another worker had accepted.
+    pub sessions_handed_over: Counter,
     /// Bytes read from clients.
     pub bytes_from_clients: Counter,
     /// Bytes read from servers.

@@ -17,7 +17,7 @@ use ringway::io::{
 };
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot, Source};
-use ringway::worker::{Command, Listening, LogSink, Setup, Worker};
+use ringway::worker::{Command, HandOvers, Listening, LogSink, Setup, Worker};
 use socket2::SockAddr;
 
 /// What an operation in flight is.
@@ -169,6 +169,7 @@ impl Engine for Still {
 impl Sockets for Still {
     type Socket = u32;
     type Listener = usize;
+    type Detached = u32;
 
     fn open(&mut self, _address: &SockAddr) -> Result<u32, Fault> {
         self.sockets += 1;
@@ -213,6 +214,14 @@ impl Sockets for Still {
 
     fn reset(&mut self, socket: u32) {
         self.receiving.remove(&socket);
+    }
+
+    fn detach(&mut self, socket: u32) -> u32 {
+        socket
+    }
+
+    fn attach(&mut self, socket: u32) -> Result<u32, Fault> {
+        Ok(socket)
     }
 
     fn close_listener(&mut self, _listener: usize) {}
@@ -316,6 +325,7 @@ impl Scene {
             wake
         });
         let shared = Arc::new(Shared::new(1_000_000, wakers.collect()));
+        let hand_overs = Arc::new(HandOvers::none(worker_count));
         let mut registry = Registry::new(worker_count);
         let snapshot = registry.snapshot(config);
         let mut orders = Vec::new();
@@ -334,6 +344,8 @@ impl Scene {
                 engine,
                 snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
+                // Each scene says which worker a client comes to.
+                hand_overs: Arc::clone(&hand_overs),
                 listeners: listeners.collect(),
                 commands,
                 log: LogSink::new(unbounded().0, Arc::new(|_| {})),

@@ -60,6 +60,9 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("WorkerCounters.sessions_ended", |state| {
             worker(state).sessions_ended.add(1);
         }),
+        ("WorkerCounters.sessions_handed_over", |state| {
+            worker(state).sessions_handed_over.add(1);
+        }),
         ("WorkerCounters.bytes_from_clients", |state| {
             worker(state).bytes_from_clients.add(1);
         }),

@@ -129,6 +129,8 @@ pub(super) struct Sessions {
 pub(super) struct Worker {
     /// The number of the worker, from 0.
     pub index: usize,
+    /// It has something to do and does not do it: it gets no new sessions.
+    pub stalled: bool,
     pub sessions: WorkerSessions,
     /// Bytes that the worker read from clients.
     pub bytes_from_clients: u64,
@@ -153,6 +155,8 @@ pub(super) struct Worker {
 pub(super) struct WorkerSessions {
     /// Sessions that are open now.
     pub current: u64,
+    /// Of all that the worker began, those whose connection another worker had accepted.
+    pub handed_over: u64,
     /// All sessions that the worker began.
     pub total: u64,
 }

@@ -80,7 +80,11 @@ mod tests {
             checked: None,
         };
         let bound = Vec::new();
-        let (_, active) = tokio::sync::watch::channel(Arc::new(Active { snapshot, bound }));
+        let (_, active) = tokio::sync::watch::channel(Arc::new(Active {
+            snapshot,
+            bound,
+            listeners: Vec::new(),
+        }));
         let reloader = crate::control::api::Reloader::new(active.clone()).0;
         State::new("epoll", active, shared, Box::new(status), reloader)
     }

@@ -9,6 +9,7 @@ use super::history::{History, PERIOD, READINGS};
 use crate::control::api::{Active, DiscoveryStatuses, Reloader, ServerStatus};
 use crate::shared::Shared;
 use crate::snapshot::ServerShared;
+use crate::sync::Loads;
 
 /// Returns the health of a server.
 type Statuses = Box<dyn Fn(&ServerShared) -> ServerStatus + Send + Sync>;
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) statuses: Statuses,
     pub(super) reloader: Reloader,
+    /// Which workers stand still; none, unless it is set.
+    pub loads: Arc<Loads>,
     /// How discovery goes; empty, unless it is set.
     pub discovery: DiscoveryStatuses,
     pub(super) started: SystemTime,
@@ -37,12 +40,14 @@ impl State {
         statuses: Statuses,
         reloader: Reloader,
     ) -> Self {
+        let loads = Arc::new(Loads::new(shared.workers.len()));
         State {
             engine,
             active,
             shared,
             statuses,
             reloader,
+            loads,
             discovery: DiscoveryStatuses::default(),
             started: SystemTime::now(),
             clock: Instant::now(),

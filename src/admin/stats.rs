@@ -133,8 +133,10 @@ fn worker(state: &State, index: usize) -> Worker {
     let started = counters.sessions_started.get();
     Worker {
         index,
+        stalled: state.loads.is_stalled(index),
         sessions: WorkerSessions {
             current: started.saturating_sub(ended),
+            handed_over: counters.sessions_handed_over.get(),
             total: started,
         },
         bytes_from_clients: counters.bytes_from_clients.get(),
@@ -435,7 +437,11 @@ pub(super) mod tests {
             checked: Some(SystemTime::UNIX_EPOCH),
         });
         let bound = vec![vec![Bound::Ip("127.0.0.1:8080".parse().unwrap())]];
-        let (_, active) = watch::channel(Arc::new(Active { snapshot, bound }));
+        let (_, active) = watch::channel(Arc::new(Active {
+            snapshot,
+            bound,
+            listeners: Vec::new(),
+        }));
         let mut state = State::new(
             "io_uring",
             active.clone(),
@@ -473,7 +479,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             stats["workers"][1]["sessions"],
-            json!({ "current": 8, "total": 10 })
+            json!({ "current": 8, "handed_over": 0, "total": 10 })
         );
         assert_eq!(
             stats["frontends"],

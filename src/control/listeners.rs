@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::active::WorkerListener;
 use super::binding::{self, Refused};
 use super::bound::Bound;
 use super::error::StartError;
@@ -32,7 +33,7 @@ struct Entry {
     /// The options of connections that come to it; `None`: not known.
     options: Option<SocketOptions>,
     /// Handles on the sockets with their ids, by index of the worker.
-    sockets: Vec<(u64, Listener)>,
+    sockets: Vec<(u64, Arc<Listener>)>,
     /// The file of a Unix socket that this process made, or was handed over.
     file: Option<Arc<SocketFile>>,
 }
@@ -130,6 +131,8 @@ pub struct Applied {
     pub by_worker: Vec<Vec<Listening<Listener>>>,
     /// By index of the frontend: the addresses, in the order of the configuration.
     pub addresses: Vec<Vec<Bound>>,
+    /// The sockets of all workers.
+    pub sockets: Vec<WorkerListener>,
     /// Indices of the transferred listeners that are in use.
     pub kept: Vec<usize>,
 }
@@ -244,6 +247,7 @@ impl Listeners {
         let mut applied = Applied {
             by_worker: (0..workers).map(|_| Vec::new()).collect(),
             addresses: Vec::new(),
+            sockets: Vec::new(),
             kept: prepared.kept,
         };
         for (frontend, found) in prepared.found.into_iter().enumerate() {
@@ -261,11 +265,18 @@ impl Listeners {
                 entry.key.frontend.clone_from(&prepared.names[frontend]);
                 addresses.push(entry.key.address.clone());
                 let mut opened = opened.into_iter();
-                for (worker, (id, _)) in entry.sockets.iter().enumerate() {
+                let is_unix = entry.key.address.ip().is_none();
+                for (worker, (id, socket)) in entry.sockets.iter().enumerate() {
+                    applied.sockets.push(WorkerListener {
+                        worker: worker % workers,
+                        frontend: frontend as u16,
+                        is_unix,
+                        socket: Arc::downgrade(socket),
+                    });
                     applied.by_worker[worker % workers].push(Listening {
                         id: *id,
                         frontend: frontend as u16,
-                        is_unix: entry.key.address.ip().is_none(),
+                        is_unix,
                         opened: opened.next().flatten(),
                     });
                 }
@@ -313,7 +324,7 @@ impl Opening {
     fn new(entries: &[Entry], workers: usize, mut mode: OpenMode, id: u64) -> Self {
         let mut held: Vec<Held> = (entries.iter())
             .map(|entry| {
-                let sockets = entry.sockets.iter().map(|(_, socket)| socket);
+                let sockets = entry.sockets.iter().map(|(_, socket)| &**socket);
                 Held::new(&entry.key.address, sockets)
             })
             .collect();
@@ -368,7 +379,7 @@ impl Opening {
         self.held.push(Held::new(&address, sockets.iter()));
         let numbered = sockets.into_iter().map(|socket| {
             self.id += 1;
-            (self.id, socket)
+            (self.id, Arc::new(socket))
         });
         let entry = Entry {
             sockets: numbered.collect(),

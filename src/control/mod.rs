@@ -32,6 +32,7 @@ mod server_change;
 mod sessions;
 pub(crate) mod socket_file;
 pub(crate) mod sources;
+pub(crate) mod stalls;
 pub(crate) mod state_file;
 pub(crate) mod systemd;
 pub(crate) mod takeover;

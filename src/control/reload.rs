@@ -320,6 +320,7 @@ impl Reload {
         self.active.send_replace(Arc::new(Active {
             snapshot,
             bound: applied.addresses,
+            listeners: applied.sockets,
         }));
         Ok(warnings)
     }

@@ -13,13 +13,14 @@ use super::error::StartError;
 use super::limits::Limits;
 use crate::config::Pin;
 use crate::io::{
-    Engine, Epoll, Features, Listener, ResourceLimits, System, Uring, Waker, host, monotonic_nanos,
+    Engine, Epoll, Features, Listener, ResourceLimits, Socket, System, Uring, Waker, host,
+    monotonic_nanos,
 };
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::worker::{Command, Listening, LogSink, Release, Setup, Worker};
+use crate::worker::{Command, HandOvers, Listening, LogSink, Release, Setup, Worker};
 
 /// How long workers may take to close listeners that another process has too.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct WorkerHandles {
     senders: Vec<Sender<Command<Listener>>>,
     shared: Arc<Shared>,
+    hand_overs: Arc<HandOvers<Socket>>,
 }
 
 impl WorkerHandles {
@@ -46,6 +48,11 @@ impl WorkerHandles {
         for worker in 0..self.senders.len() {
             self.shared.wake(worker);
         }
+    }
+
+    /// Connections on their way between workers, and how loaded these are.
+    pub fn hand_overs(&self) -> &Arc<HandOvers<Socket>> {
+        &self.hand_overs
     }
 
     /// What the workers share.
@@ -80,7 +87,11 @@ impl WorkerSetup {
         let shared = Arc::new(Shared::new(limits.sessions_max, wake));
         let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| unbounded()).unzip();
         Ok(WorkerSetup {
-            handles: WorkerHandles { senders, shared },
+            handles: WorkerHandles {
+                senders,
+                shared,
+                hand_overs: Arc::new(HandOvers::new(limits.workers)),
+            },
             ends: wakers.into_iter().zip(receivers).collect(),
         })
     }
@@ -99,6 +110,7 @@ pub struct Workers {
     ended: watch::Receiver<usize>,
     /// What their engines are and make use of.
     engine: String,
+    clock_zero: u64,
 }
 
 /// What a worker's thread needs.
@@ -110,6 +122,7 @@ struct Thread {
     waker: Waker,
     snapshot: Arc<Snapshot>,
     shared: Arc<Shared>,
+    hand_overs: Arc<HandOvers<Socket>>,
     listeners: Vec<Listening<Listener>>,
     commands: Receiver<Command<Listener>>,
     log: LogSink,
@@ -150,6 +163,7 @@ impl Workers {
             handles: setup.handles,
             ended,
             engine: String::new(),
+            clock_zero,
         };
         let workers_made = listeners.into_iter().zip(setup.ends);
         for (index, (listeners, (waker, commands))) in workers_made.enumerate() {
@@ -164,6 +178,7 @@ impl Workers {
                 waker,
                 snapshot: Arc::clone(snapshot),
                 shared: Arc::clone(&shared),
+                hand_overs: Arc::clone(&workers.handles.hand_overs),
                 listeners,
                 commands,
                 log: log.sink(),
@@ -209,6 +224,11 @@ impl Workers {
     /// What they share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.handles.shared
+    }
+
+    /// Time of the system's clock at the start of the workers' clock, in nanoseconds.
+    pub fn clock_zero(&self) -> u64 {
+        self.clock_zero
     }
 
     /// Sessions that are open now.
@@ -314,7 +334,7 @@ impl Thread {
     /// Serves on this engine until the worker has ended.
     fn serve<E>(self, engine: E)
     where
-        E: Engine<Listener = Listener> + fmt::Display,
+        E: Engine<Listener = Listener, Detached = Socket> + fmt::Display,
     {
         // Not before: an engine may need more than `user` may do.
         if let Err(error) = privileges::give_up(self.user) {
@@ -328,6 +348,7 @@ impl Thread {
             engine,
             snapshot: self.snapshot,
             shared: self.shared,
+            hand_overs: self.hand_overs,
             listeners: self.listeners,
             commands: self.commands,
             log: self.log,

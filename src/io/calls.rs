@@ -16,6 +16,8 @@ pub trait Sockets {
     type Socket;
     /// A listening socket.
     type Listener;
+    /// A connection of no engine, which any engine of the same kernel can attach.
+    type Detached;
 
     /// A new non-blocking stream socket for connecting to `address`, an IP address or a Unix socket.
     fn open(&mut self, address: &SockAddr) -> Result<Self::Socket, Fault>;
@@ -63,6 +65,12 @@ pub trait Sockets {
     /// Accepts one connection from the queue at once, to empty the queue of a listener before it is
     /// closed. [`Fault::WouldBlock`]: it is empty.
     fn accept_now(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Fault>;
+
+    /// Gives up an accepted connection on which nothing was queued yet, so that another engine can attach it.
+    fn detach(&mut self, socket: Self::Socket) -> Self::Detached;
+
+    /// Takes a connection that another engine has given up. If that fails, it is reset.
+    fn attach(&mut self, socket: Self::Detached) -> Result<Self::Socket, Fault>;
 
     /// Closes a listening socket for which no accepting is in flight.
     fn close_listener(&mut self, listener: Self::Listener);

@@ -55,8 +55,12 @@ impl Listener {
         Ok(Listener(socket.into()))
     }
 
-    /// Accepts one connection from the queue; [`Fault::WouldBlock`]: it is empty.
-    pub(super) fn accept(&self) -> Result<Socket, Fault> {
+    /// Accepts one connection from the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::WouldBlock`]: it is empty; [`Fault::Reset`]: the client left before it was accepted; what is short.
+    pub fn accept(&self) -> Result<Socket, Fault> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let accept = || rustix::net::accept_with(&self.0, flags);
         Ok(Socket::new(rustix::io::retry_on_intr(accept)?))

@@ -9,6 +9,7 @@
 //! | `engine.rs`, `operation.rs`, `calls.rs` | the interface: queued operations, and calls that end at once |
 //! | `resources.rs` | those calls for all engines on the real kernel, by the files of the next line |
 //! | `socket.rs`, `socket_options.rs`, `listener.rs`, `buffer.rs`, `pool.rs`, `memory.rs`, `kernel_pipe.rs` | descriptors and memory, the same for every engine |
+//! | `arrivals.rs` | whether connections wait at listeners, for a thread that does not accept there |
 //! | `setup.rs`, `waker.rs`, `fault.rs` | making an engine, waking it, and what its errors mean |
 //! | `uring.rs` | the engine on io_uring |
 //! | `epoll.rs` | the engine on epoll |
@@ -43,6 +44,7 @@
 //!   memory beyond a call has nothing to do.
 #![allow(unsafe_code)]
 
+mod arrivals;
 mod buffer;
 mod calls;
 mod cgroup;
@@ -65,6 +67,7 @@ mod tests;
 mod uring;
 mod waker;
 
+pub use arrivals::{Arrivals, waiting_at};
 pub use buffer::{BUFFER_BYTES, Buffer, Chunk, HEADROOM_BYTES, RECEIVE_BYTES};
 pub use calls::{Memory, Pipes, Sockets, SpliceResult};
 pub use engine::{Engine, monotonic_nanos};

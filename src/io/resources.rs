@@ -45,6 +45,7 @@ pub trait HasResources {
 impl<E: HasResources> Sockets for E {
     type Socket = Socket;
     type Listener = Listener;
+    type Detached = Socket;
 
     fn open(&mut self, address: &SockAddr) -> Result<Socket, Fault> {
         Socket::open(address)
@@ -100,6 +101,14 @@ impl<E: HasResources> Sockets for E {
 
     fn accept_now(&mut self, listener: &Listener) -> Result<Socket, Fault> {
         listener.accept()
+    }
+
+    fn detach(&mut self, socket: Socket) -> Socket {
+        socket
+    }
+
+    fn attach(&mut self, socket: Socket) -> Result<Socket, Fault> {
+        Ok(socket)
     }
 
     fn close_listener(&mut self, listener: Listener) {

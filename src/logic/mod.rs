@@ -7,6 +7,7 @@ pub mod ejection;
 pub mod health;
 pub mod histogram;
 pub mod http;
+pub mod load;
 pub mod network;
 pub mod proxy;
 pub mod queues;

@@ -35,13 +35,14 @@ use crate::control::refusals;
 pub use crate::control::reload::Source;
 use crate::control::reload::{Reload, Reloader};
 use crate::control::sources;
+use crate::control::stalls;
 use crate::control::state_file::{self, Refused, StateFile};
 use crate::control::systemd;
 use crate::control::takeover::{self, TakeoverClient, TakeoverServer};
 pub use crate::control::upgrade::Program;
 use crate::control::upgrade::Upgrader;
 use crate::control::workers::{WorkerSetup, Workers};
-use crate::io::host;
+use crate::io::{Arrivals, host};
 use crate::logging::Writer;
 use crate::privileges::{self, User};
 use crate::shared::{Shared, WorkerCounters};
@@ -241,6 +242,7 @@ async fn serve(
     let (active_sender, active) = watch::channel(Arc::new(Active {
         snapshot: Arc::clone(&snapshot),
         bound: applied.addresses,
+        listeners: applied.sockets,
     }));
     let (reloader, requests) = Reloader::new(active.clone());
     let (takeover_server, mut accepted) = TakeoverServer::new(reloader.clone());
@@ -277,6 +279,7 @@ async fn serve(
             status_of,
             reloader.clone(),
         );
+        state.loads = Arc::clone(workers.handles().hand_overs().loads());
         state.discovery = discovery.statuses().clone();
         let socket = admin.socket().map(Path::to_owned);
         let successor = Succession {
@@ -287,6 +290,15 @@ async fn serve(
     }
     let forgetting = task::spawn(registry.clone().forget_left());
     let dropping = task::spawn(drop_absent(Arc::clone(&overrides), active.clone()));
+    let arrivals =
+        Arrivals::new().map_err(|error| StartError::System("cannot watch the listeners", error))?;
+    let stalls = stalls::watch(
+        workers.handles().clone(),
+        active.clone(),
+        workers.clock_zero(),
+        arrivals,
+    );
+    let stalls = task::spawn(stalls);
     let refusals = task::spawn(refusals::log(active.clone()));
     let reload = Reload {
         source: options.source,
@@ -322,6 +334,7 @@ async fn serve(
                 log::info!("{name}: not ready any more, but accepting for {grace:?}; sessions: {next}");
                 stop = accept_in_grace(stop, grace, &mut signals, &mut workers).await;
             }
+            stalls.abort();
             workers.stop();
             let timeout = active.borrow().snapshot.config.global.shutdown_timeout;
             stop.announce(name, timeout, workers.sessions_open());
@@ -330,6 +343,8 @@ async fn serve(
             if let Some(serving) = serving.take() {
                 serving.close().await;
             }
+            // What comes from now on is for the other process.
+            stalls.abort();
             workers.release(&accepted.kept).await;
             if let Err(error) = accepted.release() {
                 log::warn!("the other process has gone: {error}");
@@ -348,6 +363,7 @@ async fn serve(
     forgetting.abort();
     dropping.abort();
     refusals.abort();
+    stalls.abort();
     let _ = reload.await;
     let shutdown_timeout = active.borrow().snapshot.config.global.shutdown_timeout;
     workers.stop();

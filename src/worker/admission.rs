@@ -71,7 +71,7 @@ impl<E: Engine> Worker<E> {
             return;
         };
         match self.acceptor.admit(index, self.stop) {
-            Admission::Begin(route) => self.begin(route, accepted),
+            Admission::Begin(route) => self.begin_or_hand_over(route, accepted),
             Admission::Park => {
                 let (acceptor, mut context) = self.acceptor();
                 acceptor.park(index, accepted, &mut context);
@@ -111,7 +111,7 @@ impl<E: Engine> Worker<E> {
     fn resume(&mut self, index: usize) {
         self.acceptor.paused().end(index);
         while let Some((route, accepted)) = self.acceptor.next_parked(index) {
-            self.begin(route, accepted);
+            self.begin_or_hand_over(route, accepted);
         }
         if self.acceptor.is_to_close(index, self.stop) {
             // A shortage has kept it open.

@@ -184,10 +184,25 @@ impl ConfigGenerations {
 
     /// Makes this the newest configuration.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        self.newest = self.add(snapshot);
+    }
+
+    /// The index of a configuration that another worker used, which need not be the newest here and which nobody may
+    /// use here yet.
+    pub fn find_or_add(&mut self, snapshot: Arc<Snapshot>) -> ConfigIndex {
+        let mut known = self.table.iter();
+        let known = known.find(|(_, config)| Arc::ptr_eq(&config.snapshot, &snapshot));
+        if let Some((index, _)) = known {
+            return index as ConfigIndex;
+        }
+        self.add(snapshot)
+    }
+
+    fn add(&mut self, snapshot: Arc<Snapshot>) -> ConfigIndex {
         // Another seed for each, or round robin would begin with the same server after every reload.
         let seed = self.seed.wrapping_add(snapshot.version);
-        self.newest = self.table.insert(LocalConfig::new(snapshot, seed)) as ConfigIndex;
         self.sweep_due = true;
+        self.table.insert(LocalConfig::new(snapshot, seed)) as ConfigIndex
     }
 
     /// Index of the newest configuration.

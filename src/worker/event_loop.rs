@@ -44,6 +44,7 @@ impl<E: Engine> Worker<E> {
             self.sent(token, sent);
         }
         self.read_clock();
+        self.load_sharing.turn();
         let mut happened = false;
         while let Some((token, done)) = self.engine.next() {
             happened = true;
@@ -55,6 +56,7 @@ impl<E: Engine> Worker<E> {
         self.admit_arrivals();
         self.relieve_shortage();
         self.end_shortage();
+        self.take_handed_over();
         self.serve_freed();
         self.scan_step();
         self.configs.sweep();
@@ -140,6 +142,7 @@ impl<E: Engine> Worker<E> {
     fn stop(&mut self) {
         if self.stop == StopState::Running {
             self.stop = StopState::Stopping;
+            self.close_hand_overs();
             self.stop_accepting();
         }
     }
@@ -148,6 +151,7 @@ impl<E: Engine> Worker<E> {
         let was_running = !self.stop.is_stopping();
         self.stop = StopState::Aborting;
         if was_running {
+            self.close_hand_overs();
             self.stop_accepting();
         }
         self.reset_parked();

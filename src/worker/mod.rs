@@ -15,6 +15,7 @@
 //! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
+//! | `load_sharing` | which worker begins a session that this one accepted; what is on its way (`hand_over`) | `handing_over` |
 //!
 //! `client_admission` refuses clients by their address; `preface` reads what a client must send before a
 //! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads,
@@ -23,7 +24,7 @@
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
 //! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `hello_info`), which use none of them.
 //!
-//! A worker shares only [`crate::shared`] and [`crate::snapshot`] with the others, and touches them
+//! A worker shares only [`crate::shared`], [`crate::snapshot`] and [`HandOvers`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
 
 mod accepted;
@@ -46,11 +47,14 @@ mod context;
 mod error_answer;
 mod event_loop;
 mod exchange;
+mod hand_over;
+mod handing_over;
 mod hello;
 mod hello_info;
 mod http;
 mod http_state;
 mod listener;
+mod load_sharing;
 mod local_backend;
 mod notices;
 mod operations;
@@ -87,7 +91,9 @@ pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
 pub use exchange::Exchange;
+pub use hand_over::{AdmittedClient, HandOvers, HandedOver};
 pub use hello_info::HelloInfo;
+use load_sharing::LoadSharing;
 use notices::Notices;
 use outgoing::Outgoing;
 use reporting::Reporting;
@@ -117,6 +123,8 @@ pub struct Setup<E: Engine> {
     pub snapshot: Arc<Snapshot>,
     /// What all workers share.
     pub shared: Arc<Shared>,
+    /// Connections on their way between workers.
+    pub hand_overs: Arc<HandOvers<E::Detached>>,
     /// Its listeners, all of them opened.
     pub listeners: Vec<Listening<E::Listener>>,
     /// Commands from the control plane.
@@ -150,6 +158,7 @@ pub struct Worker<E: Engine> {
     arrivals: Arrivals<E::Socket>,
     waiting: WaitingSessions,
     notices: Notices,
+    load_sharing: LoadSharing<E::Detached>,
     /// Sends of this turn.
     sends: Vec<Outgoing<E>>,
     /// Receives that found no buffer, the oldest first.
@@ -177,6 +186,7 @@ impl<E: Engine> Worker<E> {
             arrivals: Arrivals::new(),
             waiting: WaitingSessions::new(setup.index),
             notices: Notices::new(setup.index, Arc::clone(&setup.shared)),
+            load_sharing: LoadSharing::new(setup.index, setup.hand_overs),
             sends: Vec::new(),
             starved: VecDeque::new(),
             stalled: Stalled::default(),

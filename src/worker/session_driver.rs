@@ -75,6 +75,7 @@ impl<E: Engine> Worker<E> {
         self.configs.acquire(route.config);
         let frontend = self.configs.frontend(route);
         self.reporting.accounting.session_began(frontend);
+        self.load_sharing.began();
         self.drive(slot, Event::Accepted);
     }
 
@@ -130,6 +131,7 @@ impl<E: Engine> Worker<E> {
         self.reporting.session_ended(&mut entry, config, self.now);
         self.acceptor.release_client(entry.client_place.take());
         self.release_slots(&entry);
+        self.load_sharing.ended();
         self.configs.release(entry.route.config);
     }
 

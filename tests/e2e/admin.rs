@@ -495,7 +495,7 @@ fn the_statistics_have_the_shape_that_is_promised() {
             "messages_dropped": 0,
         },
         "workers": [{
-            "index": 0, "sessions": { "current": 0, "total": 0 },
+            "index": 0, "stalled": false, "sessions": { "current": 0, "handed_over": 0, "total": 0 },
             "bytes_from_clients": 0, "bytes_from_servers": 0,
             "connect_failures": 0, "retries": 0, "shortages": 0, "log_lines_dropped": 0,
             "buffer_misses": 0, "stale_completions": 0,

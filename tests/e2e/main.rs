@@ -62,6 +62,7 @@ mod http_unavailable;
 mod import;
 mod lifetimes;
 mod limits;
+mod load_sharing;
 mod logging;
 mod members;
 mod metrics;

@@ -109,6 +109,7 @@ impl<E: Simulated> Run<E> {
             coverage.faults += world.faults;
             coverage.spliced += world.spliced;
             coverage.shrunk += world.shrunk;
+            coverage.handed_over += world.handed_over;
         }
         coverage.changes += self.control.changes;
         coverage.ejected += self.passive.ejected;

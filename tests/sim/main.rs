@@ -59,6 +59,8 @@ struct Coverage {
     refused: u64,
     /// Chunks that were moved to memory of their size.
     shrunk: u64,
+    /// Connections that went from one worker to another.
+    handed_over: u64,
     http: http::Coverage,
     proxy: proxy::Coverage,
     tls: tls::Coverage,
@@ -79,6 +81,7 @@ impl Coverage {
         assert!(self.named > RUNS, "{self:?}");
         assert!(self.ejected > RUNS / 10, "{self:?}");
         assert!(self.shrunk > RUNS, "{self:?}");
+        assert!(self.handed_over > RUNS, "{self:?}");
         assert!(self.refused > RUNS / 10, "{self:?}");
         for code in [
             "--", "CD", "SD", "SC", "sC", "sQ", "RC", "RH", "RQ", "cD", "KD", "KQ", "DD", "CR",

@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ringway::shared::Shared;
 use ringway::snapshot::{BackendShared, Member, ServerShared};
-use ringway::worker::{Adoption, Command, LogBatch, LogSink, SessionCommand, Setup, Worker};
+use ringway::worker::{
+    Adoption, Command, HandOvers, LogBatch, LogSink, SessionCommand, Setup, Worker,
+};
 
 use crate::Coverage;
 use crate::configuration::{
@@ -138,6 +140,11 @@ impl<E: Simulated> Run<E> {
         let mut control = Control::new(worker_count, remembers);
         let snapshot = control.adopt(config);
         let (sender, log) = unbounded();
+        #[expect(
+            clippy::arc_with_non_send_sync,
+            reason = "all workers of a run are on one thread"
+        )]
+        let hand_overs = Arc::new(HandOvers::new(worker_count));
         let mut workers = Vec::new();
         let mut orders = Vec::new();
         let listeners = control.listeners(|worker| kernels[worker].listener());
@@ -149,6 +156,7 @@ impl<E: Simulated> Run<E> {
                 engine: E::on(engine),
                 snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
+                hand_overs: Arc::clone(&hand_overs),
                 listeners,
                 commands,
                 log: LogSink::new(sender.clone(), Arc::new(|_| {})),

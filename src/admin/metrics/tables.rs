@@ -78,10 +78,14 @@ pub(super) const PROCESS: &[Table<Process>] = &[
 
 #[rustfmt::skip]
 pub(super) const WORKERS: &[Table<Worker>] = &[
+    metric!(Gauge "worker_stalled", "Whether the worker has something to do and does not do it, and so gets no new sessions.",
+        |worker| count(u64::from(worker.stalled))),
     metric!(Gauge "worker_sessions_open", "Sessions of the worker open now.",
         |worker| count(worker.sessions.current)),
     metric!(Counter "worker_sessions_total", "Sessions that the worker began.",
         |worker| count(worker.sessions.total)),
+    metric!(Counter "worker_sessions_handed_over_total", "Sessions that the worker began and another one had accepted.",
+        |worker| count(worker.sessions.handed_over)),
     metric!(Counter "worker_bytes_total", "Bytes that the worker read, by side.", "from" {
         "client" => |worker| count(worker.bytes_from_clients),
         "server" => |worker| count(worker.bytes_from_servers)

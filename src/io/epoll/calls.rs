@@ -16,6 +16,7 @@ use crate::io::socket_options::SocketOptions;
 impl<K: Readiness> Sockets for Epoll<K> {
     type Socket = Registered<K::Socket>;
     type Listener = K::Listener;
+    type Detached = K::Detached;
 
     fn open(&mut self, address: &SockAddr) -> Result<Self::Socket, Fault> {
         self.kernel.open(address).map(Registered::new)
@@ -73,6 +74,18 @@ impl<K: Readiness> Sockets for Epoll<K> {
 
     fn accept_now(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Fault> {
         let socket = self.kernel.accept_now(listener)?;
+        self.register_accepted(socket)
+    }
+
+    fn detach(&mut self, socket: Self::Socket) -> Self::Detached {
+        self.forget(&socket);
+        let id = self.kernel.socket_id(&socket.socket);
+        self.kernel.unregister_socket(id);
+        self.kernel.detach(socket.socket)
+    }
+
+    fn attach(&mut self, socket: Self::Detached) -> Result<Self::Socket, Fault> {
+        let socket = self.kernel.attach(socket)?;
         self.register_accepted(socket)
     }
 

@@ -47,6 +47,9 @@ pub trait Readiness: Sockets + Memory + Pipes {
     /// Reports all edges of a socket, from now until it is closed.
     fn register_socket(&mut self, socket: Self::Id, key: Key) -> Result<(), Fault>;
 
+    /// Reports no more of a socket, which stays open.
+    fn unregister_socket(&mut self, socket: Self::Id);
+
     /// Reports connections in the queue of a listener, until [`Readiness::unregister`].
     fn register_listener(&mut self, listener: Self::Id, key: Key) -> Result<(), Fault>;
 

@@ -153,6 +153,11 @@ impl Readiness for System {
         (self.register(socket, key, events)).map_err(registration_fault)
     }
 
+    fn unregister_socket(&mut self, socket: RawFd) {
+        // It fails only for one that is not registered.
+        let _ = epoll::delete(&self.epoll, open(&socket));
+    }
+
     fn register_listener(&mut self, listener: RawFd, key: Key) -> Result<(), Fault> {
         (self.register(listener, key, epoll::EventFlags::IN)).map_err(registration_fault)
     }

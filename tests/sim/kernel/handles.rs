@@ -1,6 +1,7 @@
 //! What the worker holds: sockets, listeners, buffers, pipes. Whatever is dropped and not given
 //! back is a leak, and a panic.
 
+use super::connection::Connection;
 use crate::stream::{Content, Piece};
 
 /// A socket of the worker. Dropping it without closing it is a leak.
@@ -13,6 +14,13 @@ impl Drop for Socket {
             panic!("socket {} was dropped, not closed", self.0);
         }
     }
+}
+
+/// A connection on its way from one worker to another.
+#[derive(Debug)]
+pub struct Detached {
+    pub(super) socket: Socket,
+    pub(super) connection: Connection,
 }
 
 /// A listener of the worker, the same way.

@@ -27,14 +27,14 @@ use ringway::io::{Done, Engine, Epoll, Key, Token};
 use crate::stream::Pieces;
 use connection::Connection;
 pub use connection::Peer;
-pub use handles::{Buffer, Listener, Pipe, Socket};
+pub use handles::{Buffer, Detached, Listener, Pipe, Socket};
 use operations::{Operation, Pending};
 use readiness::Queue;
 use sending::{Carried, Sending};
 pub use world::{Ended, Weather, World};
 
 /// An engine on a fake kernel.
-pub trait Simulated: Engine<Listener = Listener> + Sized {
+pub trait Simulated: Engine<Listener = Listener, Detached = Detached> + Sized {
     /// On this kernel.
     fn on(kernel: Kernel) -> Self;
 

@@ -209,6 +209,12 @@ impl Readiness for Kernel {
         Ok(())
     }
 
+    fn unregister_socket(&mut self, socket: u64) {
+        let connection = self.connections.get_mut(&socket).expect("open");
+        let key = connection.edges.key.take();
+        assert!(key.is_some(), "it was not registered");
+    }
+
     fn register_listener(&mut self, listener: u64, key: Key) -> Result<(), Fault> {
         assert!(self.listeners.contains(&listener), "it is closed");
         let is_other = |queue: &Queue| queue.listener != listener;

@@ -6,13 +6,15 @@ use ringway::io::{Fault, SocketOptions, Sockets};
 use socket2::SockAddr;
 
 use super::connection::Connection;
+use super::readiness::Edges;
 use super::world::client_address;
-use super::{Kernel, Listener, Socket};
+use super::{Detached, Kernel, Listener, Socket};
 use crate::control::first_address;
 
 impl Sockets for Kernel {
     type Socket = Socket;
     type Listener = Listener;
+    type Detached = Detached;
 
     fn set_options(&mut self, _socket: &Socket, _options: &SocketOptions) {}
 
@@ -106,6 +108,25 @@ impl Sockets for Kernel {
         );
         self.listeners.retain(|id| *id != listener.0);
         std::mem::forget(listener);
+    }
+
+    fn detach(&mut self, socket: Socket) -> Detached {
+        let mut connection = self.connections.remove(&socket.0).expect("open");
+        let mut pending = self.pending.iter();
+        assert!(
+            pending.all(|pending| pending.socket != socket.0),
+            "something is in flight"
+        );
+        connection.edges = Edges::default();
+        Detached { socket, connection }
+    }
+
+    fn attach(&mut self, detached: Detached) -> Result<Socket, Fault> {
+        let Detached { socket, connection } = detached;
+        let before = self.connections.insert(socket.0, connection);
+        assert!(before.is_none(), "attached twice");
+        self.world.borrow_mut().handed_over += 1;
+        Ok(socket)
     }
 
     fn accept_now(&mut self, _listener: &Listener) -> Result<Socket, Fault> {

@@ -81,6 +81,8 @@ pub struct World {
     pub refused: HashSet<SocketAddr>,
     /// How many configurations workers were told to take.
     pub ordered: u64,
+    /// Connections that went from one worker to another.
+    pub handed_over: u64,
 }
 
 /// A connection that the worker has closed.
@@ -147,6 +149,7 @@ impl World {
             buffers_refused: 0,
             refused: HashSet::new(),
             ordered: 0,
+            handed_over: 0,
         }
     }
 
