@@ -4,10 +4,10 @@
 use super::Worker;
 use super::accepted::{Admission, Queued};
 use super::acceptor::Acceptor;
-use super::arrivals::Arrival;
 use super::command::Release;
 use super::context::Context;
 use super::paused::Limit;
+use super::unadmitted::AcceptResult;
 use crate::io::{Engine, Fault};
 
 /// Listeners that are resumed for one notice, before the worker does something else.
@@ -27,21 +27,21 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Handles what this turn has to of the connections that were accepted.
-    pub(super) fn admit_arrivals(&mut self) {
-        for _ in 0..self.arrivals.due() {
-            if let Some(arrival) = self.arrivals.pop() {
-                self.accepted(arrival);
+    pub(super) fn admit_some(&mut self) {
+        for _ in 0..self.unadmitted.due() {
+            if let Some(result) = self.unadmitted.pop() {
+                self.accepted(result);
             }
         }
     }
 
     /// A connection was accepted, or accepting ended.
-    fn accepted(&mut self, arrival: Arrival<E::Socket>) {
-        let Arrival {
+    fn accepted(&mut self, result: AcceptResult<E::Socket>) {
+        let AcceptResult {
             listener: index,
             socket,
             more,
-        } = arrival;
+        } = result;
         if !more {
             self.acceptor.accept_ended(index);
         }

@@ -1,9 +1,9 @@
 //! From a completion of the engine to an event: of which session, is that still there, what happened.
 
 use super::Worker;
-use super::arrivals::Arrival;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
+use super::unadmitted::AcceptResult;
 use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
 use crate::logic::session::{
     Event, Fault, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent,
@@ -16,7 +16,7 @@ impl<E: Engine> Worker<E> {
             Owner::Session { key, side, used } => self.session_done(key, side, used, done),
             Owner::Listener(index) => {
                 if let Done::Accepted { socket, more } = done {
-                    self.arrivals.push(Arrival {
+                    self.unadmitted.push(AcceptResult {
                         listener: index,
                         socket,
                         more,

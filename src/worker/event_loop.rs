@@ -53,7 +53,7 @@ impl<E: Engine> Worker<E> {
         while let Some(slot) = self.timers.expire(self.now) {
             self.expired(slot);
         }
-        self.admit_arrivals();
+        self.admit_some();
         self.relieve_shortage();
         self.end_shortage();
         self.take_handed_over();
@@ -101,7 +101,7 @@ impl<E: Engine> Worker<E> {
         }
         if !self.reporting.session_scans.is_empty()
             || self.notices.are_pending()
-            || !self.arrivals.is_empty()
+            || !self.unadmitted.is_empty()
         {
             return Some(Duration::ZERO);
         }

@@ -10,7 +10,7 @@
 //! | Part | Is | Used by |
 //! | --- | --- | --- |
 //! | `acceptor` | the listeners (`listener`), those paused at a limit (`paused`) | `admission` |
-//! | `arrivals` | accepted connections that are not admitted yet | `admission` |
+//! | `unadmitted` | accepted connections that are not admitted yet | `admission` |
 //! | `waiting` | queues of sessions that wait for a server | `queueing`, `select_server` |
 //! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
@@ -33,7 +33,6 @@ mod access;
 mod accounting;
 mod admission;
 mod adopt;
-mod arrivals;
 mod attempt;
 mod chunks;
 mod client;
@@ -76,6 +75,7 @@ mod socket_options;
 mod stalled;
 mod sticky;
 mod token;
+mod unadmitted;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -86,7 +86,6 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use access::{AccessRecord, LogBatch, LogSink};
-use arrivals::Arrivals;
 pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
@@ -104,6 +103,7 @@ use slot::Slot;
 pub use socket_options::socket_options;
 use stalled::Stalled;
 use token::Key;
+use unadmitted::Unadmitted;
 use waiting::WaitingSessions;
 
 use crate::io::Engine;
@@ -155,7 +155,7 @@ pub struct Worker<E: Engine> {
     /// Memory in which a Set-Cookie line is written.
     set_cookie: String,
     acceptor: Acceptor<E>,
-    arrivals: Arrivals<E::Socket>,
+    unadmitted: Unadmitted<E::Socket>,
     waiting: WaitingSessions,
     notices: Notices,
     load_sharing: LoadSharing<E::Detached>,
@@ -183,7 +183,7 @@ impl<E: Engine> Worker<E> {
             scratch: Vec::new(),
             set_cookie: String::new(),
             acceptor: Acceptor::new(setup.index, &setup.shared),
-            arrivals: Arrivals::new(),
+            unadmitted: Unadmitted::new(),
             waiting: WaitingSessions::new(setup.index),
             notices: Notices::new(setup.index, Arc::clone(&setup.shared)),
             load_sharing: LoadSharing::new(setup.index, setup.hand_overs),

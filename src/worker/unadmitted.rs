@@ -14,7 +14,7 @@ const ADMITTED_PER_TURN: usize = 8;
 const LEFT_MAX: usize = 64;
 
 /// The result of an accept.
-pub struct Arrival<S> {
+pub struct AcceptResult<S> {
     /// Which listener accepted.
     pub listener: usize,
     /// The connection, or why there is none.
@@ -24,25 +24,25 @@ pub struct Arrival<S> {
 }
 
 /// The results of accepts that are still to be handled, the oldest first.
-pub struct Arrivals<S> {
-    waiting: VecDeque<Arrival<S>>,
+pub struct Unadmitted<S> {
+    waiting: VecDeque<AcceptResult<S>>,
 }
 
-impl<S> Arrivals<S> {
+impl<S> Unadmitted<S> {
     /// None yet.
     pub fn new() -> Self {
-        Arrivals {
+        Unadmitted {
             waiting: VecDeque::new(),
         }
     }
 
     /// Adds the newest.
-    pub fn push(&mut self, arrival: Arrival<S>) {
-        self.waiting.push_back(arrival);
+    pub fn push(&mut self, result: AcceptResult<S>) {
+        self.waiting.push_back(result);
     }
 
     /// The oldest.
-    pub fn pop(&mut self) -> Option<Arrival<S>> {
+    pub fn pop(&mut self) -> Option<AcceptResult<S>> {
         self.waiting.pop_front()
     }
 
@@ -64,16 +64,16 @@ impl<S> Arrivals<S> {
 mod tests {
     use super::*;
 
-    fn waiting(count: usize) -> Arrivals<()> {
-        let mut arrivals = Arrivals::new();
+    fn waiting(count: usize) -> Unadmitted<()> {
+        let mut unadmitted = Unadmitted::new();
         for listener in 0..count {
-            arrivals.push(Arrival {
+            unadmitted.push(AcceptResult {
                 listener,
                 socket: Ok(()),
                 more: true,
             });
         }
-        arrivals
+        unadmitted
     }
 
     #[test]
@@ -84,11 +84,11 @@ mod tests {
 
     #[test]
     fn the_oldest_comes_first() {
-        let mut arrivals = waiting(3);
-        let order: Vec<usize> = std::iter::from_fn(|| arrivals.pop())
-            .map(|arrival| arrival.listener)
+        let mut unadmitted = waiting(3);
+        let order: Vec<usize> = std::iter::from_fn(|| unadmitted.pop())
+            .map(|result| result.listener)
             .collect();
         assert_eq!(order, [0, 1, 2]);
-        assert!(arrivals.is_empty());
+        assert!(unadmitted.is_empty());
     }
 }
