@@ -28,7 +28,6 @@ const WORDS: &[(&[&str], Meaning)] = &[
         &[
             "timeout_client",
             "timeout_server",
-            "timeout_tunnel",
             "clitimeout",
             "srvtimeout",
             "timeout_http_keep_alive",
@@ -50,6 +49,7 @@ const WORDS: &[(&[&str], Meaning)] = &[
         Meaning::Key("request_timeout"),
     ),
     (&["timeout_queue"], Meaning::Key("queue_timeout")),
+    (&["timeout_tunnel"], Meaning::Key("tunnel_timeout")),
     (
         &["timeout", "timeouts"],
         Meaning::Said(
@@ -60,6 +60,63 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["slowstart"], Meaning::Key("slow_start")),
     (&["on_marked_down"], Meaning::Key("on_down")),
     (&["proxy_next_upstream_tries"], Meaning::Key("retries")),
+    (
+        &[
+            "redispatch",
+            "option_redispatch",
+            "retry_on",
+            "proxy_next_upstream",
+        ],
+        Meaning::Said(
+            "a connect that fails is tried again on another server at once, up to `retries` times: `ringway help retries`",
+        ),
+    ),
+    (
+        &[
+            "clitcpka",
+            "srvtcpka",
+            "tcpka",
+            "option_tcpka",
+            "so_keepalive",
+        ],
+        Meaning::Key("keepalive"),
+    ),
+    (&["tcp_ut"], Meaning::Key("user_timeout")),
+    (
+        &["send_proxy_v2", "proxy_protocol"],
+        Meaning::Said(
+            "write send_proxy = \"v2\" in [backend.NAME], accept_proxy = { from = [\"10.0.0.7\"] } in [frontend.NAME]",
+        ),
+    ),
+    (
+        &["forwardfor", "option_forwardfor"],
+        Meaning::Said("write forwarded_for = true in [frontend.NAME]"),
+    ),
+    (
+        &["dontlognull", "option_dontlognull"],
+        Meaning::Said("write log_empty = false in [frontend.NAME]"),
+    ),
+    (
+        &["stick_table", "stick", "limit_conn", "limit_req"],
+        Meaning::Said(
+            "write per_client = { max_sessions = 100, rate = \"50/s\" } in [frontend.NAME]; `source_hash` and cookies \
+             need no table",
+        ),
+    ),
+    (
+        &["tcp_request", "whitelist", "blacklist"],
+        Meaning::Said("write allow or deny in [frontend.NAME]"),
+    ),
+    (
+        &["agent_check"],
+        Meaning::Said(
+            "there are no agents: a script may call `ringway drain` and `ringway weight`",
+        ),
+    ),
+    (
+        &["allbackups", "option_allbackups"],
+        Meaning::Said("only the first backup that is usable is used: `ringway help balancing`"),
+    ),
     (
         &["hard_stop_after", "worker_shutdown_timeout"],
         Meaning::Key("shutdown_timeout"),
@@ -192,6 +249,12 @@ const WORDS: &[(&[&str], Meaning)] = &[
     ),
 ];
 
+/// Where a key is that sections of another kind have too, for help on it: words of health checks.
+const PLACES: &[(&str, &str)] = &[
+    ("inter", "backend.health_check.interval"),
+    ("timeout_check", "backend.health_check.timeout"),
+];
+
 /// What a word of another program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -203,15 +266,25 @@ pub(super) enum Meaning {
 
 /// What HAProxy's or nginx's word is here.
 pub(super) fn meaning(word: &str) -> Option<Meaning> {
-    let word = word.to_lowercase().replace(['-', ' ', '.'], "_");
+    let word = plain(word);
     let found = WORDS.iter().find(|(words, _)| words.contains(&&*word));
     found.map(|(_, meaning)| *meaning)
+}
+
+/// As words are written here.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace(['-', ' ', '.'], "_")
 }
 
 /// A sentence for who asks for help on a word of another program.
 pub fn explain(word: &str) -> Option<String> {
     Some(match meaning(word)? {
-        Meaning::Key(key) => format!("it is `{key}` here: `ringway help {key}`"),
+        Meaning::Key(key) => {
+            let word = plain(word);
+            let place = PLACES.iter().find(|(known, _)| *known == word);
+            let place = place.map_or(key, |(_, place)| place);
+            format!("it is `{key}` here: `ringway help {place}`")
+        }
         Meaning::Said(text) => text.to_owned(),
     })
 }
@@ -250,6 +323,15 @@ mod tests {
         assert_eq!(
             explained,
             "it is `max_sessions` here: `ringway help max_sessions`"
+        );
+        assert_eq!(
+            explain("inter").unwrap(),
+            "it is `interval` here: `ringway help backend.health_check.interval`"
+        );
+        assert!(
+            explain("option redispatch")
+                .unwrap()
+                .contains("`ringway help retries`")
         );
     }
 }
