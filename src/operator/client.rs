@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -26,6 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same for one of several nodes: the others are shown without it.
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// MiB of an answer: two kilobytes for each server, of more than thirty thousand.
+const ANSWER_MIB_MAX: usize = 64;
 
 /// Asks one process. Each request has a connection of its own.
 #[derive(Debug)]
@@ -222,8 +225,15 @@ impl Client {
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Bytes, Failure> {
-        let body = response.into_body().collect().await;
-        Ok(body.map_err(|_| self.broken())?.to_bytes())
+        let body = Limited::new(response.into_body(), ANSWER_MIB_MAX << 20);
+        match body.collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Failure::new(format!(
+                "{} answers with more than {ANSWER_MIB_MAX} MiB: it is no admin listener of ringway",
+                self.target.address
+            ))),
+            Err(_) => Err(self.broken()),
+        }
     }
 
     /// What the process said against a request.
@@ -244,6 +254,10 @@ impl Client {
     fn unreachable(&self, error: &io::Error) -> Failure {
         let address = &self.target.address;
         Failure::new(match error.kind() {
+            // One of several is named by a list, which `--admin` has nothing to do with.
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused if !self.label.is_empty() => {
+                format!("no process listens at {address}: start it, or leave it out of the list")
+            }
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
                 "no process listens at {address}: start it, or name another by --admin SOCKET-OR-URL"
             ),

@@ -1,6 +1,7 @@
 //! What operators see of several nodes, and do on all of them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -210,4 +211,33 @@ fn nodes_that_fail_are_named_and_the_others_go_on() {
         .done();
     assert_eq!(done.lines().count(), 4, "{done}");
     assert_eq!(states(), ["ready"; 3]);
+}
+
+#[test]
+fn an_answer_has_a_bound_and_advice_is_for_a_list() {
+    let endless = Server::start(|mut stream| {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+        // An answer before the request would be none.
+        let _ = stream.read(&mut [0; 4096]);
+        // Until the other side closes.
+        let mut taken = stream.write_all(head);
+        while taken.is_ok() {
+            taken = stream.write_all(&[b' '; 65_536]);
+        }
+    });
+    let refusing = RefusingPort::new();
+    let nodes = [endless.address(), refusing.address()].map(|it| format!("http://{it}"));
+    let finished = Ringway::command(&["nodes", &nodes[0], &nodes[1]]);
+    let expected = [
+        format!(
+            "error: {} answers with more than 64 MiB: it is no admin listener of ringway",
+            nodes[0]
+        ),
+        format!(
+            "error: no process listens at {}: start it, or leave it out of the list",
+            nodes[1]
+        ),
+    ];
+    let errors: Vec<&str> = finished.errors.lines().collect();
+    assert_eq!(errors[..2], expected, "{finished:?}");
 }
