@@ -1,6 +1,7 @@
 //! `ringway check`: what is wrong with a configuration, for people and for programs, and what names in it
 //! stand for now.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{CheckOptions, Format};
 use crate::config::{self, Finding, Loaded, Report, STANDARD_INPUT, Servers, Severity};
+use crate::console;
 use crate::printable::{self, Printable};
 use crate::serve::{self, Checked};
 
@@ -26,39 +28,48 @@ pub fn run(path: &Path, options: &CheckOptions) -> ExitCode {
         true => "standard input".to_owned(),
         false => path.display().to_string(),
     };
-    match (options.format, &checked) {
+    let printed = match (options.format, &checked) {
         (Format::Json, _) => {
-            let value = document(&name, &checked, &discovery);
-            println!("{}", printable::json(&format!("{value:#}")));
+            let value = format!("{:#}\n", document(&name, &checked, &discovery));
+            console::print(&printable::json(&value))
         }
         (Format::Text, Ok(loaded)) => print(&name, loaded, &discovery, options),
-        (Format::Text, Err(report)) => eprintln!("{report}"),
-    }
-    match checked {
+        (Format::Text, Err(report)) => {
+            console::complain(report);
+            Ok(())
+        }
+    };
+    let valid = match checked {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
-    }
+    };
+    console::exit_code(printed, valid)
 }
 
-fn print(name: &str, loaded: &Loaded, discovery: &Checked, options: &CheckOptions) {
+fn print(
+    name: &str,
+    loaded: &Loaded,
+    discovery: &Checked,
+    options: &CheckOptions,
+) -> io::Result<()> {
     if !loaded.warnings.is_empty() {
-        eprintln!("{}", loaded.warnings);
+        console::complain(&loaded.warnings);
     }
     for warning in &discovery.warnings {
-        eprintln!("warning: {}", Printable(warning));
+        console::complain(&format_args!("warning: {}", Printable(warning)));
     }
     if options.print_effective {
-        print!("{}", config::effective(loaded));
-        return;
+        return console::print(&config::effective(loaded));
     }
-    println!("{name} is valid");
+    let mut text = format!("{name} is valid\n");
     for (host, addresses) in &loaded.names {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        println!("{host} is {}", addresses.join(", "));
+        text += &format!("{host} is {}\n", addresses.join(", "));
     }
     for found in &discovery.found {
-        println!("{}", Printable(found));
+        text += &format!("{}\n", Printable(found));
     }
+    console::print(&text)
 }
 
 /// The same for programs.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{self, Config, EngineChoice};
+use crate::console;
 use crate::io::Listener;
 use crate::privileges;
 use crate::serve::{self, StartError};
@@ -56,11 +57,14 @@ pub fn run(engine: EngineChoice) -> Result<(), StartError> {
              for i in 1 2 3 4 5 6; do curl -s http://{address}/; done\n    \
              for i in 1 2 3; do curl -s -b jar -c jar http://{address}/; done\n{stats}\n\
              Each new client goes to the next server, one that keeps its cookie stays with its own;\n\
-             the lines below are the access log. Ctrl-C ends the demo.\n",
+             the lines below are the access log. Ctrl-C ends the demo.\n\n",
             NAMES.join(", ")
         );
         // Whoever stops the terminal does not stop the balancer.
-        let _ = privileges::spawn(None, "demo-text", move || println!("{text}"));
+        let _ = privileges::spawn(None, "demo-text", move || {
+            // The balancer does not depend on who reads it.
+            let _ = console::print(&text);
+        });
     })
 }
 

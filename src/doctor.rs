@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::EngineChoice;
+use crate::console;
 use crate::control::engine;
 use crate::io::{Features, SetupError, System, host, probe};
 use finding::{Finding, Level};
@@ -42,27 +43,29 @@ pub fn run(file: Option<&Path>) -> ExitCode {
         host::kernel_setting("/proc/sys/net/ipv4/tcp_migrate_req").as_deref(),
     ));
     findings.extend(file.into_iter().flat_map(configuration::findings));
+    let mut text = String::new();
     for finding in &findings {
         let level = match finding.level {
             Level::Good => "ok    ",
             Level::Advice => "advice",
             Level::Bad => "FAILED",
         };
-        println!("{level}  {}", finding.text);
+        text += &format!("{level}  {}\n", finding.text);
         if !finding.cure.is_empty() {
-            println!("        -> {}", finding.cure);
+            text += &format!("        -> {}\n", finding.cure);
         }
     }
-    if findings.iter().any(|finding| finding.level == Level::Bad) {
+    let done = if findings.iter().any(|finding| finding.level == Level::Bad) {
         let what = file.map_or_else(|| "ringway".to_owned(), |file| file.display().to_string());
-        println!("\nThis host can't run {what} as it is.");
+        text += &format!("\nThis host can't run {what} as it is.\n");
         ExitCode::FAILURE
     } else {
         if let Ok((engine, _)) = engine {
-            println!("\nThis host can run ringway, on {engine}.");
+            text += &format!("\nThis host can run ringway, on {engine}.\n");
         }
         ExitCode::SUCCESS
-    }
+    };
+    console::exit_code(console::print(&text), done)
 }
 
 fn kernel(release: &str, version: (u32, u32)) -> Finding {

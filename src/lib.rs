@@ -50,6 +50,7 @@ pub mod admin;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod control;
 pub mod demo;
 pub mod doctor;

@@ -1,6 +1,5 @@
 //! The program: reads the command line, does what it says, chooses the exit status.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,11 +8,16 @@ use log::Level;
 use ringway::cli::{Cli, Command, File, OperatorCommand, Overrides, Pool};
 use ringway::config::{self, Config, Identity, Loaded, Problem};
 use ringway::serve::{Options, Program, Source, StartError};
-use ringway::{admin, check, demo, doctor, generate, import, logging, operator, serve};
+use ringway::{admin, check, console, demo, doctor, generate, import, logging, operator, serve};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let cli = Cli::from_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let cli = match Cli::from_arguments(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => error.exit(),
+        // The help or the version, as asked for.
+        Err(error) => return console::exit_code(error.print(), ExitCode::SUCCESS),
+    };
     match cli.command {
         Command::Run {
             file,
@@ -50,23 +54,23 @@ pub fn main() -> ExitCode {
         }
         Command::Operator(command) => operator::run(command),
         Command::Completions { shell, candidates } => match (shell, candidates) {
-            (Some(shell), _) => print(&generate::completions(shell)),
+            (Some(shell), _) => print(&String::from_utf8_lossy(&generate::completions(shell))),
             (None, line) => operator::complete(&line.unwrap_or_default()),
         },
         Command::Man { page } => match generate::man_pages(page.as_deref()) {
-            Ok(Some(page)) => print(&page),
+            Ok(Some(page)) => print(&String::from_utf8_lossy(&page)),
             Ok(None) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("error: the pages can't be written: {error}");
+                console::complain(&format_args!("error: the pages can't be written: {error}"));
                 ExitCode::FAILURE
             }
         },
-        Command::Schema => print(config::json_schema().as_bytes()),
-        Command::Openapi => print(admin::openapi().as_bytes()),
+        Command::Schema => print(&config::json_schema()),
+        Command::Openapi => print(&admin::openapi()),
         Command::Help { topic } => match generate::help(&topic) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(help) => console::exit_code(help.print(), ExitCode::SUCCESS),
             Err(why) => {
-                eprintln!("error: {why}");
+                console::complain(&format_args!("error: {why}"));
                 ExitCode::from(2)
             }
         },
@@ -80,12 +84,14 @@ fn logged(config: Option<&Config>, serve: impl FnOnce() -> ExitCode) -> ExitCode
         // Dropped at the end, which writes what is left.
         Ok(_flush) => serve(),
         Err(error) => {
-            match config.and_then(|config| config.global.identity.as_ref()) {
-                Some(Identity { user, .. }) => eprintln!(
-                    "error: cannot run as user `{user}`: {error}: start as root, or remove `user`"
-                ),
-                None => eprintln!("error: cannot start the log's thread: {error}"),
-            }
+            console::complain(
+                &match config.and_then(|config| config.global.identity.as_ref()) {
+                    Some(Identity { user, .. }) => format!(
+                        "error: cannot run as user `{user}`: {error}: start as root, or remove `user`"
+                    ),
+                    None => format!("error: cannot start the log's thread: {error}"),
+                },
+            );
             ExitCode::FAILURE
         }
     }
@@ -137,7 +143,7 @@ fn is_valid(path: &Path) -> bool {
         true => config::load(path, &serve::resolve_host).err(),
         false => None,
     };
-    report.inspect(|report| eprintln!("{report}")).is_none()
+    report.inspect(|report| console::complain(report)).is_none()
 }
 
 fn serve_simple(
@@ -231,14 +237,8 @@ fn apply(overrides: &Overrides, config: &mut Config) -> Result<(), String> {
 }
 
 /// Prints what was made.
-fn print(text: &[u8]) -> ExitCode {
-    match std::io::stdout().write_all(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: standard output takes nothing: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn print(text: &str) -> ExitCode {
+    console::exit_code(console::print(&text), ExitCode::SUCCESS)
 }
 
 fn finish(result: Result<(), StartError>) -> ExitCode {

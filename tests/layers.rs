@@ -134,6 +134,17 @@ fn only_the_worker_sees_both_io_and_logic() {
 }
 
 #[test]
+fn nothing_is_printed_by_macros_that_panic() {
+    forbid(
+        |_| true,
+        |line| {
+            contains_any(line, &["print!(", "println!("])
+                .then_some("it panics if nobody takes it: see `console`")
+        },
+    );
+}
+
+#[test]
 fn unsafe_code_is_only_in_io() {
     forbid(
         |name| !name.starts_with("io/"),

@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
 use crate::config;
+use crate::console;
 use crate::topics;
 pub use completions::completions;
 
@@ -68,13 +69,35 @@ fn folder_of(section: &str, folder: &Path) -> PathBuf {
     }
 }
 
-/// Prints the help of the program, of a command, a topic, or a section, key or rule of the
-/// configuration.
+/// What `ringway help` prints.
+pub struct Help {
+    command: Option<clap::Error>,
+    reference: Option<String>,
+}
+
+impl Help {
+    /// Prints it to standard output.
+    ///
+    /// # Errors
+    ///
+    /// Not all of it was taken.
+    pub fn print(&self) -> io::Result<()> {
+        if let Some(help) = &self.command {
+            help.print()?;
+            if self.reference.is_some() {
+                console::print(&"\nIn the configuration file:\n\n")?;
+            }
+        }
+        console::print(&self.reference.as_deref().unwrap_or_default())
+    }
+}
+
+/// The help of the program, of a command, a topic, or a section, key or rule of the configuration.
 ///
 /// # Errors
 ///
 /// There is nothing of this name: a sentence.
-pub fn help(topic: &[String]) -> Result<(), String> {
+pub fn help(topic: &[String]) -> Result<Help, String> {
     let command = match topic {
         [] => command_help(&[]),
         [name] => command_help(&[name]),
@@ -85,15 +108,7 @@ pub fn help(topic: &[String]) -> Result<(), String> {
     if command.is_none() && reference.is_none() {
         return Err(unknown_topic(&name));
     }
-    if let Some(help) = &command {
-        // As clap itself does.
-        let _ = help.print();
-        if reference.is_some() {
-            println!("\nIn the configuration file:\n");
-        }
-    }
-    print!("{}", reference.unwrap_or_default());
-    Ok(())
+    Ok(Help { command, reference })
 }
 
 /// What clap prints for `--help` of a command, if there is one.

@@ -1,13 +1,14 @@
 //! The command: files in and out, messages, the exit status.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::{Imported, translate};
 use crate::config::{self, FILE_BYTES_MAX};
+use crate::console;
 use crate::printable::Printable;
 
 /// Translates the file, `-` for standard input, into `output`, or to standard output. The exit status is 1 if the
@@ -40,13 +41,19 @@ pub fn run(path: &Path, output: Option<&Path>) -> ExitCode {
     let imported = translate(&name, &String::from_utf8_lossy(&bytes), variables);
     let written = match output {
         Some(output) => std::fs::write(output, &imported.text),
-        None => io::stdout().write_all(imported.text.as_bytes()),
+        None => console::print(&imported.text),
     };
-    if let Err(error) = written {
-        let target = output.map_or("standard output".to_owned(), |output| {
-            output.display().to_string()
-        });
-        return failed(format_args!("{target} can't be written: {error}"));
+    match (written, output) {
+        (Err(error), Some(output)) => {
+            return failed(format_args!(
+                "{} can't be written: {error}",
+                output.display()
+            ));
+        }
+        (Err(error), None) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return failed(format_args!("{}", console::unwritten(&error)));
+        }
+        (Ok(()) | Err(_), _) => {}
     }
     report(&name, &imported);
     match imported.faults.is_empty() {
@@ -72,13 +79,8 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 fn failed(why: std::fmt::Arguments<'_>) -> ExitCode {
-    complain(&format!("error: {why}\n"));
+    console::complain(&Printable(format_args!("error: {why}")));
     ExitCode::FAILURE
-}
-
-/// Prints lines to standard error. If nobody takes them, the exit status still says how it ended.
-fn complain(lines: &str) {
-    let _ = write!(io::stderr(), "{}", Printable(lines));
 }
 
 /// Says what was wrong, how much is translated, and what is left to do.
@@ -97,5 +99,5 @@ fn report(name: &str, imported: &Imported) {
     if let Err(report) = config::parse("the result", &imported.text, resolver) {
         text += &format!("The result is not complete yet:\n{report}\n");
     }
-    complain(&text);
+    console::complain(&Printable(text.trim_end_matches('\n')));
 }

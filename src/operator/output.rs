@@ -1,11 +1,12 @@
 //! Output of the commands, and the error that ends one.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use serde_json::Value;
 
 use super::table::Piece;
+use crate::console;
 use crate::printable::{self, Printable};
 
 /// Foreground colour red, and the usual one (ECMA-48, SGR).
@@ -44,7 +45,7 @@ pub(super) fn say_json(answer: &Value) -> Result<(), Failure> {
 
 /// Prints a message to standard error.
 pub(super) fn complain(text: &str) {
-    eprintln!("{}", Printable(text));
+    console::complain(&Printable(text));
 }
 
 /// Prints a line.
@@ -69,12 +70,9 @@ pub(super) fn say_pieces(pieces: &[Piece]) -> Result<(), Failure> {
 
 /// Prints a line. Nobody reads on after `ringway events | head`: that is no failure of ours.
 fn print(line: &dyn fmt::Display) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match console::print(&format_args!("{line}\n")) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Failure::new(format!(
-            "standard output takes nothing: {error}"
-        ))),
+        Err(error) => Err(Failure::new(console::unwritten(&error))),
     }
 }

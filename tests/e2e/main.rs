@@ -35,6 +35,7 @@ mod check;
 mod choosing;
 mod client_rules;
 mod commands;
+mod console;
 mod container;
 mod discovery;
 mod engine;
