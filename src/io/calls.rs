@@ -50,7 +50,8 @@ pub trait Sockets {
     /// `more`: others follow at once, and they travel together.
     fn send_first(&mut self, socket: &Self::Socket, bytes: &[u8], more: bool) -> Result<(), Fault>;
 
-    /// Bytes sent that the peer has not acknowledged; the end of the stream counts as one.
+    /// Bytes sent that the peer has not acknowledged; the end of the stream counts as one. None if the connection is
+    /// over.
     fn unsent(&mut self, socket: &Self::Socket) -> u32;
 
     /// Ends our direction of the stream: the peer reads an end after all bytes sent before.

@@ -10,6 +10,9 @@ use socket2::{SockAddr, Type};
 
 use super::fault::Fault;
 
+/// A connection that is over, as `tcpi_state` says it (`include/net/tcp_states.h`).
+const TCP_CLOSE: u8 = 7;
+
 /// A connected or connecting stream socket, closed when dropped.
 #[derive(Debug)]
 pub struct Socket(OwnedFd);
@@ -71,12 +74,36 @@ impl Socket {
         }
     }
 
-    /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`).
+    /// How much of what was sent the peer has not acknowledged (tcp(7), `SIOCOUTQ`). Nothing once the connection has
+    /// ended: the kernel goes on counting what it has dropped then.
     pub(super) fn unsent(&self) -> u32 {
         let mut bytes: libc::c_int = 0;
         // SAFETY: (M) the kernel writes one number to `bytes` during the call.
         let asked = unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut bytes) };
-        if asked < 0 { 0 } else { bytes.max(0) as u32 }
+        let bytes = if asked < 0 { 0 } else { bytes.max(0) as u32 };
+        if bytes > 0 && self.has_ended() {
+            0
+        } else {
+            bytes
+        }
+    }
+
+    /// Whether a TCP connection is over, by a reset or since both sides have ended it.
+    fn has_ended(&self) -> bool {
+        // The first byte of `struct tcp_info`.
+        let mut state = 0_u8;
+        let mut length: libc::socklen_t = 1;
+        // SAFETY: (M) the kernel writes at most `length` bytes to `state`, and to `length`, during the call.
+        let asked = unsafe {
+            libc::getsockopt(
+                self.raw(),
+                libc::SOL_TCP,
+                libc::TCP_INFO,
+                (&raw mut state).cast(),
+                &raw mut length,
+            )
+        };
+        asked == 0 && state == TCP_CLOSE
     }
 
     /// Acknowledges what was received now. A peer that holds a small packet back until the one
