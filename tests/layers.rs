@@ -203,6 +203,7 @@ const ROOMS: &[&str] = &[
     "lib",
     "logic",
     "io",
+    "console",
     "near",
     "printable",
     "privileges",

@@ -44,6 +44,8 @@ pub struct Still {
     sockets: u32,
     waker: Option<Token>,
     woken: Arc<AtomicBool>,
+    /// The worker did not want to wait in this turn: it had more to do.
+    goes_on: bool,
 }
 
 impl Still {
@@ -96,7 +98,8 @@ impl Engine for Still {
         self.now
     }
 
-    fn wait(&mut self, _timeout: Option<Duration>) {
+    fn wait(&mut self, timeout: Option<Duration>) {
+        self.goes_on = timeout == Some(Duration::ZERO);
         if let Some(token) = self.waker.filter(|_| !self.is_idle())
             && self.woken.swap(false, Ordering::SeqCst)
         {
@@ -364,17 +367,22 @@ impl Scene {
         }
     }
 
-    /// Turns until nothing happens any more.
+    /// Turns until nothing happens any more: a turn began with nothing to do, and wanted to wait.
     pub fn settle(&mut self) {
         loop {
+            let was_idle = self.all(|engine| engine.is_idle());
             for worker in &mut self.workers {
                 worker.turn();
             }
-            let mut workers = self.workers.iter_mut();
-            if workers.all(|worker| worker.engine().is_idle()) {
+            if was_idle && self.all(|engine| engine.is_idle() && !engine.goes_on) {
                 return;
             }
         }
+    }
+
+    fn all(&mut self, is_so: impl Fn(&Still) -> bool) -> bool {
+        let mut workers = self.workers.iter_mut();
+        workers.all(|worker| is_so(worker.engine()))
     }
 
     /// A client comes to the frontend of this index. Returns its number.
