@@ -45,6 +45,32 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// A point in time or none, in the size of a point: [`Instant::NEVER`] stands for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionalInstant(Instant);
+
+const _: () = assert!(size_of::<OptionalInstant>() == 8);
+
+impl OptionalInstant {
+    /// None.
+    pub const NONE: Self = Self(Instant::NEVER);
+
+    /// The point, if there is one.
+    pub fn get(self) -> Option<Instant> {
+        Some(self.0).filter(|point| *point != Instant::NEVER)
+    }
+
+    /// Sets the point in place of the one that there may be.
+    pub fn set(&mut self, point: Instant) {
+        self.0 = point;
+    }
+
+    /// Sets the point, unless there is one.
+    pub fn set_if_none(&mut self, point: Instant) {
+        self.0 = self.get().unwrap_or(point);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +101,19 @@ mod tests {
         let later = Instant::from_nanos(9);
         assert_eq!(Instant::ZERO.duration_since(later), Duration::ZERO);
         assert_eq!(later.duration_since(later), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_optional_point_is_there_once_it_is_set() {
+        let mut point = OptionalInstant::NONE;
+        assert_eq!(point.get(), None);
+        point.set_if_none(Instant::ZERO);
+        assert_eq!(point.get(), Some(Instant::ZERO));
+        for nanos in [0, 5, u64::MAX - 1] {
+            point.set(Instant::from_nanos(nanos));
+            point.set_if_none(Instant::from_nanos(7));
+            assert_eq!(point.get(), Some(Instant::from_nanos(nanos)));
+        }
     }
 
     #[test]

@@ -20,21 +20,21 @@ impl Session {
     pub fn limit_age(&mut self, policy: &Policy, random: u32) {
         if let Some(max_age) = policy.max_age {
             let tenth = (max_age / 10).mul_f64(f64::from(random) / f64::from(u32::MAX));
-            self.expires = self.started + max_age + tenth;
+            self.rare_times().expires = Some(self.started + max_age + tenth);
         }
     }
 
     /// When it is closed for its age, if nothing moves until then.
     pub(super) fn age_ends(&self) -> Instant {
-        if self.expires == Instant::NEVER {
+        let Some(expires) = self.rare_times.as_ref().and_then(|times| times.expires) else {
             return Instant::NEVER;
-        }
-        let latest = self.expires + GRACE;
+        };
+        let latest = expires + GRACE;
         // A server that works on its response looks idle.
         if self.pipes[Side::Server.index()].awaits_head() {
             return latest;
         }
-        self.expires.max(self.last_activity + IDLE).min(latest)
+        expires.max(self.last_activity + IDLE).min(latest)
     }
 
     pub(super) fn end_of_age(&mut self, out: &mut Actions) {

@@ -130,7 +130,7 @@ impl Session {
     pub(super) fn data_phase(&self) -> TerminationPhase {
         if self.pipes[Side::Server.index()].in_head() {
             TerminationPhase::Headers
-        } else if self.pipes[Side::Server.index()].ended {
+        } else if self.pipes[Side::Server.index()].has_ended() {
             TerminationPhase::Last
         } else {
             TerminationPhase::Data

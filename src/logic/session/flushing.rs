@@ -19,10 +19,10 @@ impl Session {
     /// All bytes for this side were sent, and the other side is gone.
     pub(super) fn flush(&mut self, now: Instant, to: Side, out: &mut Actions) {
         self.stop_writing(to.other(), out);
+        self.last_activity = now;
         self.state = State::Flushing {
             to,
             unsent: u32::MAX,
-            since: now,
             next: now,
         };
         out.push(Action::CountUnsent { to });
@@ -42,32 +42,21 @@ impl Session {
         if len == 0 {
             return self.close(CloseMode::Reset, out);
         }
-        if let State::Flushing {
-            unsent,
-            since,
-            next,
-            ..
-        } = &mut self.state
-        {
+        if let State::Flushing { unsent, next, .. } = &mut self.state {
             if len < *unsent {
-                *since = now;
+                self.last_activity = now;
             }
             *unsent = len;
-            let period = now.duration_since(*since) / 4;
+            let period = now.duration_since(self.last_activity) / 4;
             *next = now + period.clamp(PERIODS.0, PERIODS.1);
         }
     }
 
-    pub(super) fn on_flushing(
-        &mut self,
-        now: Instant,
-        to: Side,
-        since: Instant,
-        event: Event,
-        out: &mut Actions,
-    ) {
+    pub(super) fn on_flushing(&mut self, now: Instant, to: Side, event: Event, out: &mut Actions) {
         match event {
-            Event::TimedOut if now >= since + LINGER_TIMEOUT => self.close(CloseMode::Reset, out),
+            Event::TimedOut if now >= self.last_activity + LINGER_TIMEOUT => {
+                self.close(CloseMode::Reset, out);
+            }
             Event::TimedOut => out.push(Action::CountUnsent { to }),
             Event::Read { from, event } => match event {
                 ReadEvent::Received(info) => {
@@ -81,7 +70,7 @@ impl Session {
                 // It may go on reading.
                 ReadEvent::Ended => {
                     self.pipe(from).reading = false;
-                    self.pipe(from).ended = true;
+                    self.pipe(from).note_end();
                 }
                 ReadEvent::Failed => {
                     self.pipe(from).reading = false;

@@ -47,6 +47,7 @@ mod policy;
 mod preface;
 mod proxy_head;
 mod proxy_stage;
+mod rare_times;
 mod relaying;
 mod reply;
 mod report;
@@ -58,7 +59,7 @@ mod tests;
 
 use std::time::Duration;
 
-use super::time::Instant;
+use super::time::{Instant, OptionalInstant};
 pub use action::{Action, Actions, AfterSend, ChooseReason, CloseMode};
 pub use error_answer::ErrorAnswer;
 pub use error_response::ErrorResponse;
@@ -68,6 +69,7 @@ use pipe::Pipe;
 pub use policy::{Policy, Protocol, ProxyHeads};
 pub use proxy_stage::ProxyFault;
 use proxy_stage::ProxyStage;
+use rare_times::RareTimes;
 pub use reply::{
     Choice, PrefaceDecision, ProxyDecision, Refusal, Reply, ResponseHead, SpliceResult,
 };
@@ -100,8 +102,8 @@ enum State {
     Choosing,
     /// A free slot of a server, since then.
     Queued { since: Instant },
-    /// The end of a pause for a shortage: it lasts `until`, the first one began at `since`.
-    Backoff { since: Instant, until: Instant },
+    /// The end of a pause for a shortage.
+    Backoff { until: Instant },
     /// The end of the pause before a server is tried a second time.
     Pausing { until: Instant },
     /// The reply to [`Action::ChooseBackup`], after its time in the queue.
@@ -119,12 +121,11 @@ enum State {
     /// The client to close: everything was sent to it.
     Lingering { since: Instant },
     /// The peer of side `to` to acknowledge what was sent to it, before it is reset. `unsent` bytes
-    /// were not acknowledged when the kernel was asked last; they became fewer at `since`. It is
-    /// asked again at `next`.
+    /// were not acknowledged when the kernel was asked last; they became fewer at the last activity. It
+    /// is asked again at `next`.
     Flushing {
         to: Side,
         unsent: u32,
-        since: Instant,
         next: Instant,
     },
     /// The end of the operations that the kernel still holds.
@@ -146,22 +147,17 @@ pub struct Session {
     canceling: [bool; 2],
     /// Why the connect failed, while its cancellation is still in flight.
     connect_fault: Option<Fault>,
-    /// When it reaches its greatest age; [`Instant::NEVER`]: it has none.
-    expires: Instant,
     /// The idle timeout is that of a tunnel: the server's response had status 101.
     is_tunnel: bool,
     started: Instant,
+    /// When a byte or an end of a stream was relayed last, or was acknowledged before a reset.
     last_activity: Instant,
-    /// When the first pause for a shortage began, if there was one.
-    backoff_since: Option<Instant>,
-    /// When it entered the queue, while it is woken and a server is being chosen.
-    woken_since: Option<Instant>,
-    /// Time spent in the queue, without the present wait.
-    waited: Duration,
+    /// `None`: it has none of them.
+    rare_times: Option<Box<RareTimes>>,
     /// When the first server was chosen.
-    chosen_at: Option<Instant>,
+    chosen_at: OptionalInstant,
     /// When the connection to the server was established.
-    connected_at: Option<Instant>,
+    connected_at: OptionalInstant,
     /// Connect attempts that were begun.
     attempts: u32,
     /// How it ended, or how it will have ended once the remaining direction has ended.
@@ -169,6 +165,8 @@ pub struct Session {
     /// What was wrong with the PROXY head, if that ended it.
     proxy_fault: Option<ProxyFault>,
 }
+
+const _: () = assert!(size_of::<Session>() <= 120);
 
 impl Session {
     /// A session that was accepted at `now`.
@@ -187,15 +185,12 @@ impl Session {
             watching: false,
             canceling: [false; 2],
             connect_fault: None,
-            expires: Instant::NEVER,
             is_tunnel: false,
             started: now,
             last_activity: now,
-            backoff_since: None,
-            woken_since: None,
-            waited: Duration::ZERO,
-            chosen_at: None,
-            connected_at: None,
+            rare_times: None,
+            chosen_at: OptionalInstant::NONE,
+            connected_at: OptionalInstant::NONE,
             attempts: 0,
             outcome: None,
             proxy_fault: None,
@@ -227,7 +222,7 @@ impl Session {
             }
             State::SendingError { since } => self.on_sending_error(since, event, out),
             State::Lingering { .. } => self.on_lingering(event, out),
-            State::Flushing { to, since, .. } => self.on_flushing(now, to, since, event, out),
+            State::Flushing { to, .. } => self.on_flushing(now, to, event, out),
             State::Closing { mode } => self.on_closing(mode, event, out),
         }
     }
@@ -300,16 +295,19 @@ impl Session {
             | State::SendingError { since }
             | State::Lingering { since } => Some(since + LINGER_TIMEOUT),
             State::Queued { since } => Some(since + policy.queue_timeout),
-            State::Backoff { until, .. } | State::Pausing { until } => Some(until),
+            State::Backoff { until } | State::Pausing { until } => Some(until),
             State::Flushing { next, .. } => Some(next),
             State::Connecting {
                 abandoned: true, ..
             } => None,
             State::Connecting { since, .. } => Some(since + policy.connect_timeout),
             State::Relaying => {
-                let half_closed = self.pipes.iter().any(|pipe| pipe.ended || pipe.finished);
+                let half_closed = self
+                    .pipes
+                    .iter()
+                    .any(|pipe| pipe.has_ended() || pipe.is_finished());
                 let timeout = if half_closed {
-                    if self.pipes.iter().any(|pipe| pipe.reset) {
+                    if self.pipes.iter().any(|pipe| pipe.was_reset()) {
                         LINGER_TIMEOUT.min(policy.half_closed_timeout)
                     } else {
                         policy.half_closed_timeout
@@ -365,6 +363,10 @@ impl Session {
     /// Whether a part of a head that is being read is buffered.
     pub fn has_head_part(&self, from: Side) -> bool {
         self.pipes[from.index()].has_head_part()
+    }
+
+    fn rare_times(&mut self) -> &mut RareTimes {
+        self.rare_times.get_or_insert_default()
     }
 
     fn pipe(&mut self, from: Side) -> &mut Pipe {

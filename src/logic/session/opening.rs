@@ -41,7 +41,7 @@ impl Session {
         match choice {
             Choice::Chosen => self.connect(now, out),
             Choice::Full => {
-                let since = self.woken_since.take().unwrap_or(now);
+                let since = self.take_woken_since().unwrap_or(now);
                 self.state = State::Queued { since };
                 out.push(Action::Enqueue);
                 self.watch_client(out);
@@ -70,7 +70,7 @@ impl Session {
     ) {
         match event {
             Event::SlotFreed => {
-                self.woken_since = Some(since);
+                self.rare_times().woken_since = Some(since);
                 self.state = State::Choosing;
                 out.push(Action::Choose(ChooseReason::Woken));
             }
@@ -133,12 +133,12 @@ impl Session {
 
     /// Chooses a server again, unless there has been a shortage for too long.
     fn pause_over(&mut self, now: Instant, policy: &Policy, out: &mut Actions) {
-        if let State::Backoff { since, .. } = self.state {
+        if let State::Backoff { .. } = self.state {
+            let since = self.rare_times().backoff_since.unwrap_or(now);
             if now >= since + policy.connect_timeout {
                 let (who, response) = (TerminationCause::Resource, ErrorResponse::Unavailable);
                 return self.fail(now, who, TerminationPhase::Connect, response, out);
             }
-            self.backoff_since = Some(since);
         } else {
             out.push(Action::ForgetTried);
         }
@@ -158,7 +158,7 @@ impl Session {
         match event {
             Event::Connected => {
                 self.connecting = false;
-                self.connected_at = Some(now);
+                self.connected_at.set(now);
                 self.last_activity = now;
                 self.state = State::Relaying;
                 // A client that speaks first has spoken by now; a server rarely has. In HTTP mode
@@ -213,8 +213,8 @@ impl Session {
             ConnectFault::Shortage => {
                 // It was no attempt on the server.
                 self.attempts -= 1;
+                self.rare_times().backoff_since.get_or_insert(now);
                 self.state = State::Backoff {
-                    since: self.backoff_since.unwrap_or(now),
                     until: now + SHORTAGE_PAUSE,
                 };
             }
@@ -240,7 +240,7 @@ impl Session {
     /// A server was chosen.
     fn connect(&mut self, now: Instant, out: &mut Actions) {
         self.stop_waiting(now);
-        self.chosen_at.get_or_insert(now);
+        self.chosen_at.set_if_none(now);
         self.attempts += 1;
         self.connecting = true;
         self.state = State::Connecting {
@@ -259,13 +259,21 @@ impl Session {
 
     /// A session that was woken does not go back to the queue.
     fn stop_waiting(&mut self, now: Instant) {
-        if let Some(since) = self.woken_since.take() {
-            self.waited += now.duration_since(since);
+        if let Some(since) = self.take_woken_since() {
+            self.count_wait(now, since);
         }
     }
 
+    fn count_wait(&mut self, now: Instant, since: Instant) {
+        self.rare_times().waited += now.duration_since(since);
+    }
+
+    fn take_woken_since(&mut self) -> Option<Instant> {
+        self.rare_times.as_mut()?.woken_since.take()
+    }
+
     fn leave_queue(&mut self, now: Instant, since: Instant, out: &mut Actions) {
-        self.waited += now.duration_since(since);
+        self.count_wait(now, since);
         out.push(Action::Dequeue);
     }
 }

@@ -19,6 +19,7 @@
 //!                  +---- small moves in a row, or no kernel pipe -----+
 //! ```
 
+mod flags;
 mod head;
 mod splicing;
 
@@ -26,6 +27,7 @@ use super::action::{Action, Actions, AfterSend};
 use super::event::ReceivedInfo;
 use super::policy::Protocol;
 use super::side::Side;
+use flags::Flags;
 pub use splicing::PIPE_BYTES_MAX;
 
 /// How bytes travel.
@@ -38,8 +40,19 @@ enum Mode {
     /// Through buffers until all that is buffered was sent, then by splice.
     Draining,
     /// Through a kernel pipe; so many moves in a row were small.
-    Splicing { small: u8 },
+    Splicing(SmallMoves),
 }
+
+/// How many moves in a row were small: one may be the end of a large transfer, several are a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SmallMoves {
+    None,
+    One,
+    Two,
+    Three,
+}
+
+const _: () = assert!(size_of::<Pipe>() == 24);
 
 /// How far a direction has come after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +77,7 @@ pub(super) struct Pipe {
     pub reading: bool,
     /// A send or a poll of the sink is in flight.
     pub writing: bool,
-    /// The stream of the source has ended.
-    pub ended: bool,
-    /// The source was reset: its end is not the end of its stream.
-    pub reset: bool,
-    /// The end was passed on, or the sink is gone: what still comes is discarded.
-    pub finished: bool,
-    /// It has a kernel pipe.
-    has_pipe: bool,
+    flags: Flags,
     /// The last read left bytes in the socket, as far as the kernel reported.
     more: bool,
     /// There is an oldest chunk, of which bytes are unsent. How many, the worker knows, which has them.
@@ -96,10 +102,7 @@ impl Pipe {
             },
             reading: false,
             writing: false,
-            ended: false,
-            reset: false,
-            finished: false,
-            has_pipe: false,
+            flags: Flags::default(),
             more: false,
             oldest: false,
             behind: false,
@@ -107,6 +110,36 @@ impl Pipe {
             burst: 0,
             bytes: 0,
         }
+    }
+
+    /// Whether the stream of the source has ended.
+    pub fn has_ended(&self) -> bool {
+        self.flags.has(Flags::ENDED)
+    }
+
+    /// The stream of the source has ended.
+    pub fn note_end(&mut self) {
+        self.flags.insert(Flags::ENDED);
+    }
+
+    /// Whether the source was reset: its end is not the end of its stream.
+    pub fn was_reset(&self) -> bool {
+        self.flags.has(Flags::RESET)
+    }
+
+    /// The end of the source is not the end of its stream.
+    pub fn note_reset(&mut self) {
+        self.flags.insert(Flags::RESET);
+    }
+
+    /// Whether the end was passed on, or the sink is gone: what still comes is discarded.
+    pub fn is_finished(&self) -> bool {
+        self.flags.has(Flags::FINISHED)
+    }
+
+    /// What still comes is discarded.
+    pub fn finish(&mut self) {
+        self.flags.insert(Flags::FINISHED);
     }
 
     /// Whether there are bytes that were read and not yet sent.
@@ -175,7 +208,7 @@ impl Pipe {
         } = info;
         self.reading = armed;
         self.bytes += u64::from(len);
-        if self.finished {
+        if self.is_finished() {
             // The source may not read before all that it writes was received.
             out.push(Action::Release { from: self.from });
             self.receive_to_discard(out);
@@ -208,14 +241,14 @@ impl Pipe {
     /// The source was reset. What it sent before is still sent to the sink.
     pub fn source_failed(&mut self, out: &mut Actions) -> Progress {
         self.return_pipe(out);
-        self.reset = true;
+        self.note_reset();
         self.ended()
     }
 
     /// The stream of the source has ended.
     pub fn ended(&mut self) -> Progress {
         self.reading = false;
-        self.ended = true;
+        self.note_end();
         self.progress()
     }
 
@@ -244,8 +277,8 @@ impl Pipe {
         self.oldest = std::mem::take(&mut self.behind);
         if self.oldest {
             self.send(out);
-        } else if self.mode == Mode::Draining && !self.ended {
-            self.mode = Mode::Splicing { small: 0 };
+        } else if self.mode == Mode::Draining && !self.has_ended() {
+            self.mode = Mode::Splicing(SmallMoves::None);
             return self.splice_in(out);
         }
         self.receive_if_room(out);
@@ -254,7 +287,7 @@ impl Pipe {
 
     /// What it does when the send that is in flight has taken all its bytes.
     pub fn after_send(&self) -> AfterSend {
-        if self.ended && !self.reset && !self.behind && self.mode != Mode::Head {
+        if self.has_ended() && !self.was_reset() && !self.behind && self.mode != Mode::Head {
             AfterSend::End
         } else if self.reading && !self.behind {
             AfterSend::Nothing
@@ -276,7 +309,7 @@ impl Pipe {
     /// The sink is gone: what is buffered is released.
     pub fn lose_sink(&mut self, out: &mut Actions) {
         self.writing = false;
-        self.finished = true;
+        self.finish();
         self.mode = Mode::Buffers;
         for chunk in [&mut self.oldest, &mut self.behind] {
             if std::mem::take(chunk) {
@@ -288,13 +321,13 @@ impl Pipe {
 
     /// The sink was gone before the source ended.
     pub fn lost_its_sink(&self) -> bool {
-        self.finished && !self.ended
+        self.is_finished() && !self.has_ended()
     }
 
     fn progress(&self) -> Progress {
-        if self.ended && self.awaits_head() {
+        if self.has_ended() && self.awaits_head() {
             Progress::HeadTruncated
-        } else if self.ended && !self.has_buffered() {
+        } else if self.has_ended() && !self.has_buffered() {
             Progress::Finished
         } else {
             Progress::Going
@@ -303,7 +336,7 @@ impl Pipe {
 
     fn receive_if_room(&mut self, out: &mut Actions) {
         let buffers = matches!(self.mode, Mode::Buffers);
-        if buffers && !self.reading && !self.ended && !self.behind {
+        if buffers && !self.reading && !self.has_ended() && !self.behind {
             self.receive(out);
         }
     }
@@ -319,7 +352,7 @@ impl Pipe {
 
     /// Goes on receiving what the source still sends after the sink is gone.
     pub fn receive_to_discard(&mut self, out: &mut Actions) {
-        if self.finished && !self.reading && !self.ended {
+        if self.is_finished() && !self.reading && !self.has_ended() {
             self.receive_rest(out);
         }
     }

@@ -22,7 +22,7 @@ impl Session {
             Event::TimedOut if now >= self.age_ends() => self.end_of_age(out),
             Event::TimedOut
                 if self.pipes[Side::Server.index()].awaits_head()
-                    && !self.pipes[Side::Client.index()].reset =>
+                    && !self.pipes[Side::Client.index()].was_reset() =>
             {
                 let cause = TerminationCause::ServerTimeout;
                 let response = ErrorResponse::GatewayTimeout;
@@ -133,7 +133,7 @@ impl Session {
         if progress == Progress::Inconsistent {
             return self.impossible(progress, out);
         }
-        if self.pipe(from).finished {
+        if self.pipe(from).is_finished() {
             return;
         }
         match progress {
@@ -144,13 +144,13 @@ impl Session {
             }
             Progress::Finished => {}
         }
-        self.pipe(from).finished = true;
+        self.pipe(from).finish();
         let to = from.other();
-        if self.pipe(from).reset {
+        if self.pipe(from).was_reset() {
             self.flush(now, to, out);
         } else if self.pipe(to).lost_its_sink() {
             self.all_sent(now, to, Some(Action::ShutdownWrite { to }), out);
-        } else if self.pipe(to).finished {
+        } else if self.pipe(to).is_finished() {
             self.close(CloseMode::Graceful, out);
         } else {
             out.push(Action::ShutdownWrite { to });
@@ -176,7 +176,7 @@ impl Session {
     /// sent before.
     fn source_failed(&mut self, now: Instant, from: Side, out: &mut Actions) {
         let (who, phase) = (cause_of(from), self.data_phase());
-        if self.pipe(from).finished {
+        if self.pipe(from).is_finished() {
             // The other side cannot be written either.
             self.pipe(from).reading = false;
             return self.end(who, phase, CloseMode::Reset, out);
@@ -196,7 +196,7 @@ impl Session {
         let (who, phase) = (cause_of(to), self.data_phase());
         self.outcome.get_or_insert(TerminationState { who, phase });
         self.pipe(to.other()).lose_sink(out);
-        if self.pipe(to).finished {
+        if self.pipe(to).is_finished() {
             return self.all_sent(now, to.other(), None, out);
         }
         // The kernel reports a reset only once: what is read then looks like an end. In HTTP mode a
@@ -206,8 +206,8 @@ impl Session {
             Side::Client => true,
             Side::Server => self.protocol != Protocol::Http,
         };
-        if is_passed_on && fault != Fault::Closed && !self.pipe(to).ended {
-            self.pipe(to).reset = true;
+        if is_passed_on && fault != Fault::Closed && !self.pipe(to).has_ended() {
+            self.pipe(to).note_reset();
         }
         self.pipe(to.other()).receive_to_discard(out);
     }
@@ -217,7 +217,7 @@ impl Session {
     fn idle_too_long(&mut self, out: &mut Actions) {
         let from_client = &self.pipes[Side::Client.index()];
         let from_server = &self.pipes[Side::Server.index()];
-        let client_is_silent = !from_client.ended && !from_client.has_buffered();
+        let client_is_silent = !from_client.has_ended() && !from_client.has_buffered();
         let who = if from_server.has_buffered() || client_is_silent {
             TerminationCause::ClientTimeout
         } else {

@@ -81,7 +81,7 @@ impl Session {
         }
     }
 
-    /// When a byte or an end of a stream was relayed last.
+    /// When a byte or an end of a stream was relayed last, or was acknowledged before a reset.
     pub fn last_activity(&self) -> Instant {
         self.last_activity
     }
@@ -91,10 +91,11 @@ impl Session {
         Summary {
             outcome: self.outcome.unwrap_or(TerminationState::NORMAL),
             proxy_fault: self.proxy_fault,
-            waited: self.waited,
+            waited: (self.rare_times.as_ref()).map_or(Duration::ZERO, |times| times.waited),
             connect: self
                 .connected_at
-                .zip(self.chosen_at)
+                .get()
+                .zip(self.chosen_at.get())
                 .map(|(connected, chosen)| connected.duration_since(chosen)),
             total: now.duration_since(self.started),
             retries: self.attempts.saturating_sub(1),

@@ -59,7 +59,7 @@ impl Session {
                 ReadEvent::Received(info) => self.pipe(from).discard(info, out),
                 ReadEvent::Ended => {
                     self.pipe(from).reading = false;
-                    self.pipe(from).ended = true;
+                    self.pipe(from).note_end();
                 }
                 ReadEvent::Failed if from == Side::Client => {
                     self.pipe(from).reading = false;
@@ -121,7 +121,7 @@ impl Session {
                 ReadEvent::Received(info) => self.pipe(from).discard(info, out),
                 ReadEvent::Ended => {
                     self.pipe(from).reading = false;
-                    self.pipe(from).ended = true;
+                    self.pipe(from).note_end();
                 }
                 ReadEvent::Failed => {
                     self.pipe(from).reading = false;
@@ -145,7 +145,7 @@ impl Session {
     /// Everything was sent to the client, the end of the stream too, and the server's connection is
     /// not needed any more: waits for the client to close.
     pub(super) fn linger(&mut self, since: Instant, out: &mut Actions) {
-        if self.pipe(Side::Client).ended {
+        if self.pipe(Side::Client).has_ended() {
             self.close(CloseMode::Graceful, out);
             return;
         }

@@ -22,7 +22,7 @@ impl Pipe {
 
     /// The rest of the head has not come yet.
     pub fn head_partial(&mut self, out: &mut Actions) -> Progress {
-        if !self.ended {
+        if !self.has_ended() {
             self.receive(out);
         }
         self.progress()
@@ -36,7 +36,7 @@ impl Pipe {
         self.oldest = true;
         self.behind = more;
         self.send(out);
-        if !more && !self.ended {
+        if !more && !self.has_ended() {
             self.receive(out);
         }
         Progress::Going

@@ -1,11 +1,8 @@
 //! A direction whose bytes move through a kernel pipe, and its way back to buffers.
 
-use super::{Mode, Pipe, Progress};
+use super::flags::Flags;
+use super::{Mode, Pipe, Progress, SmallMoves};
 use crate::logic::session::{Action, Actions, SpliceResult};
-
-/// Small moves in a row after which a direction goes back to buffers: one small move may be the end
-/// of a large transfer, several are a conversation.
-const SMALL_MOVES_MAX: u8 = 4;
 
 /// A move is small if fewer bytes than this are spliced between two waits.
 const SMALL_MOVE_BYTES: u32 = 16 * 1024;
@@ -17,11 +14,23 @@ pub const PIPE_BYTES_MAX: u32 = 128 * 1024;
 /// Bytes spliced without a wait, after which other sessions are served.
 const BURST_BYTES_MAX: u32 = 1024 * 1024;
 
+impl SmallMoves {
+    /// Another move was small. `None`: these are enough for the direction to go back to buffers.
+    fn one_more(self) -> Option<Self> {
+        match self {
+            SmallMoves::None => Some(SmallMoves::One),
+            SmallMoves::One => Some(SmallMoves::Two),
+            SmallMoves::Two => Some(SmallMoves::Three),
+            SmallMoves::Three => None,
+        }
+    }
+}
+
 impl Pipe {
     /// The source can be read.
     pub fn readable(&mut self, out: &mut Actions) -> Progress {
         self.reading = false;
-        if self.finished {
+        if self.is_finished() {
             self.receive_to_discard(out);
             return Progress::Going;
         }
@@ -33,19 +42,19 @@ impl Pipe {
         match result {
             SpliceResult::Bytes(len) => {
                 self.more = len == PIPE_BYTES_MAX;
-                self.has_pipe = true;
+                self.flags.insert(Flags::PIPE);
                 self.in_pipe += len;
                 self.burst = self.burst.saturating_add(len);
                 self.bytes += u64::from(len);
                 self.splice_out(out);
             }
             SpliceResult::WouldBlock => {
-                self.has_pipe = true;
+                self.flags.insert(Flags::PIPE);
                 self.wait_for_source(out);
             }
             SpliceResult::End => {
-                self.has_pipe = true;
-                self.ended = true;
+                self.flags.insert(Flags::PIPE);
+                self.note_end();
                 self.return_pipe(out);
             }
             SpliceResult::NoPipe => {
@@ -53,7 +62,7 @@ impl Pipe {
                 self.more = true;
                 self.receive(out);
             }
-            SpliceResult::Failed(_) => self.has_pipe = true,
+            SpliceResult::Failed(_) => self.flags.insert(Flags::PIPE),
         }
         self.progress()
     }
@@ -104,23 +113,25 @@ impl Pipe {
     fn wait_for_source(&mut self, out: &mut Actions) {
         self.return_pipe(out);
         let small = match self.mode {
-            Mode::Splicing { small } if self.burst < SMALL_MOVE_BYTES => small + 1,
-            Mode::Splicing { .. } | Mode::Buffers | Mode::Draining | Mode::Head => 0,
+            Mode::Splicing(small) if self.burst < SMALL_MOVE_BYTES => small.one_more(),
+            Mode::Splicing(_) | Mode::Buffers | Mode::Draining | Mode::Head => {
+                Some(SmallMoves::None)
+            }
         };
         self.burst = 0;
-        if small >= SMALL_MOVES_MAX {
+        if let Some(small) = small {
+            self.mode = Mode::Splicing(small);
+            self.reading = true;
+            out.push(Action::PollRead { from: self.from });
+        } else {
             self.mode = Mode::Buffers;
             self.more = false;
             self.receive(out);
-        } else {
-            self.mode = Mode::Splicing { small };
-            self.reading = true;
-            out.push(Action::PollRead { from: self.from });
         }
     }
 
     pub(super) fn return_pipe(&mut self, out: &mut Actions) {
-        if std::mem::take(&mut self.has_pipe) {
+        if self.flags.take(Flags::PIPE) {
             out.push(Action::ReturnPipe {
                 from: self.from,
                 empty: self.in_pipe == 0,

@@ -144,7 +144,7 @@ fn one_that_was_woken_from_the_queue_may_have_to_pause() {
     story.now = at(2);
     assert_eq!(story.on(SLOT_FREED), "choose-woken");
     assert_eq!(story.on(ALL_TRIED), "", "it is watched already");
-    assert!(story.session.woken_since.is_none());
+    assert!(story.session.rare_times().woken_since.is_none());
     let waited = story.session.summary(story.now).waited;
     assert_eq!(waited, Duration::from_secs(2));
 }
