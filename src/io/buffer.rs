@@ -1,5 +1,7 @@
 //! Buffers: their size, their names, and parts of them. Their memory is in a pool.
 
+use std::num::NonZeroU16;
+
 /// The most bytes that are received into a buffer.
 pub const BUFFER_BYTES: u32 = 64 * 1024;
 
@@ -41,10 +43,58 @@ pub(super) struct BufferId {
     pub index: u16,
 }
 
-/// A buffer of a pool. Not `Clone`: whoever has it owns its memory.
+/// A buffer of a pool. Not `Clone`: whoever has it owns its memory. A session has room for four, so it is small.
 #[derive(Debug)]
 pub struct Buffer {
-    pub(super) id: BufferId,
-    /// The number of its pool: another one knows nothing of its id.
-    pub(super) pool: u16,
+    index: u16,
+    /// Its kind, and the number of its pool: another one knows nothing of its id.
+    origin: NonZeroU16,
+}
+
+const _: () = assert!(size_of::<Option<Buffer>>() == 4);
+
+impl Buffer {
+    /// The numbers of pools are below this.
+    pub(super) const POOLS: u16 = 1 << 14;
+
+    /// The one buffer of this id in the pool of this number.
+    pub(super) fn named(id: BufferId, pool: u16) -> Self {
+        let origin = (pool % Self::POOLS) << 2 | (id.kind as u16) << 1;
+        Buffer {
+            index: id.index,
+            origin: NonZeroU16::MIN | origin,
+        }
+    }
+
+    pub(super) fn id(&self) -> BufferId {
+        let kind = match self.origin.get() & 2 {
+            0 => BufferKind::Block,
+            _ => BufferKind::Sized,
+        };
+        let index = self.index;
+        BufferId { kind, index }
+    }
+
+    /// The number of its pool.
+    pub(super) fn pool(&self) -> u16 {
+        self.origin.get() >> 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_keeps_its_name() {
+        for kind in [BufferKind::Block, BufferKind::Sized] {
+            for index in [0, 1, u16::MAX] {
+                for pool in [0, 1, Buffer::POOLS - 1] {
+                    let id = BufferId { kind, index };
+                    let buffer = Buffer::named(id, pool);
+                    assert_eq!((buffer.id(), buffer.pool()), (id, pool));
+                }
+            }
+        }
+    }
 }

@@ -72,7 +72,7 @@ impl Pool {
     pub fn new(buffers_max: usize) -> io::Result<Self> {
         static POOLS: AtomicU16 = AtomicU16::new(0);
         let mut pool = Pool {
-            number: POOLS.fetch_add(1, Ordering::Relaxed),
+            number: POOLS.fetch_add(1, Ordering::Relaxed) % Buffer::POOLS,
             blocks: Vec::new(),
             free: VecDeque::new(),
             offered: 0,
@@ -174,8 +174,7 @@ impl Pool {
 
     /// The one buffer of this id.
     fn named(&self, id: BufferId) -> Buffer {
-        let pool = self.number;
-        Buffer { id, pool }
+        Buffer::named(id, self.number)
     }
 
     /// A buffer for bytes of our own, if there is one.
@@ -193,8 +192,8 @@ impl Pool {
     /// Gives a buffer back to the pool.
     pub fn release(&mut self, buffer: Buffer) {
         let start = self.start_of(&buffer);
-        let index = buffer.id.index;
-        match buffer.id.kind {
+        let BufferId { kind, index } = buffer.id();
+        match kind {
             BufferKind::Sized => {
                 let copy = self.sized.remove(usize::from(index));
                 self.sized_bytes -= cost(&copy);
@@ -226,7 +225,7 @@ impl Pool {
 
     /// See [`Memory::shrink`](super::Memory::shrink).
     pub fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
-        let sized = buffer.id.kind == BufferKind::Sized;
+        let sized = buffer.id().kind == BufferKind::Sized;
         if sized || chunk.len > SHRINK_BYTES_MAX || self.sized.len() >= BUFFERS_MAX {
             return Err(buffer);
         }

@@ -274,7 +274,7 @@ impl Engine for Uring {
         let SendBuffer { buffer, chunk } = lent;
         let start = self.resources.pool.part(&buffer, chunk).as_ptr();
         let entry = entries::send(socket, start, chunk.len, hint);
-        let user_data = encode_lending(token, Kind::Send, buffer.id);
+        let user_data = encode_lending(token, Kind::Send, buffer.id());
         self.sends.push(user_data, self.ring.queued(), chunk.len);
         self.push(entry, user_data);
     }

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::Pool;
-use crate::io::buffer::{Buffer, BufferKind, Chunk, STRIDE_BYTES};
+use crate::io::buffer::{Buffer, BufferId, BufferKind, Chunk, STRIDE_BYTES};
 
 impl Pool {
     /// Where a buffer of this pool begins: one in a block, before its headroom.
@@ -12,9 +12,9 @@ impl Pool {
     ///
     /// It is of another pool.
     pub fn start_of(&self, buffer: &Buffer) -> NonNull<u8> {
-        assert_eq!(buffer.pool, self.number, "a buffer of another pool");
-        let index = buffer.id.index;
-        match buffer.id.kind {
+        assert_eq!(buffer.pool(), self.number, "a buffer of another pool");
+        let BufferId { kind, index } = buffer.id();
+        match kind {
             BufferKind::Block => self.address(index),
             BufferKind::Sized => self.sized[usize::from(index)].base(),
         }
@@ -27,9 +27,10 @@ impl Pool {
     /// It is not inside, or the buffer is of another pool.
     pub fn part(&self, buffer: &Buffer, chunk: Chunk) -> NonNull<u8> {
         let start = self.start_of(buffer);
-        let size = match buffer.id.kind {
+        let BufferId { kind, index } = buffer.id();
+        let size = match kind {
             BufferKind::Block => STRIDE_BYTES as usize,
-            BufferKind::Sized => self.sized[usize::from(buffer.id.index)].len(),
+            BufferKind::Sized => self.sized[usize::from(index)].len(),
         };
         let end = chunk.start.checked_add(chunk.len);
         let inside = end.is_some_and(|end| end as usize <= size);

@@ -34,9 +34,9 @@ fn grows_to_its_bound_and_no_further() {
 fn the_last_released_is_the_next_used() {
     let mut pool = Pool::new(1024).unwrap();
     let first = receive(&mut pool).unwrap();
-    let id = first.id;
+    let id = first.id();
     pool.release(first);
-    assert_eq!(pool.take().unwrap().id, id);
+    assert_eq!(pool.take().unwrap().id(), id);
 }
 
 #[test]
