@@ -11,7 +11,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::config_generations::{ConfigGenerations, LocalConfig};
-use super::slot::Slot;
+use super::slot::{CountedFor, Slot};
 use crate::io::Engine;
 use crate::logic::session::{ProxyFault, Side, Summary, TerminationCause, TerminationPhase};
 use crate::logic::time::Instant;
@@ -80,10 +80,10 @@ impl Accounting {
 
     /// A session connects or connected to its server. Each attempt is counted once.
     pub fn attempt_made<E: Engine>(&self, entry: &mut Slot<E>) {
-        let id = entry.server.as_ref().map(|server| server.id);
-        let is_counted = entry.counted_for == id;
+        let server = CountedFor::of(entry.server.as_ref());
+        let is_counted = entry.counted_for == server;
         entry.short = false;
-        entry.counted_for = id;
+        entry.counted_for = server;
         let Some(taken) = entry.server.as_ref().filter(|_| !is_counted) else {
             return;
         };

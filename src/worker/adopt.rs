@@ -91,7 +91,7 @@ impl<E: Engine> Worker<E> {
             return;
         };
         let mut route = None;
-        if let Some(hello) = &self.sessions[slot].hello_info {
+        if let Some(hello) = self.sessions[slot].extras.hello_info() {
             let Some(routed) = self.configs[new.config].routed(new, hello) else {
                 return;
             };
@@ -106,12 +106,12 @@ impl<E: Engine> Worker<E> {
         let is_there = |server: &Arc<ServerShared>| members.index_of(server).is_some();
         let entry = &mut self.sessions[slot];
         debug_assert!(entry.server.is_none(), "it has a server");
-        entry.pinned_server = entry.pinned_server.take().filter(is_there);
-        if let Some(http) = &mut entry.http {
+        if let Some(http) = entry.extras.http_mut() {
+            http.pinned_server = http.pinned_server.take().filter(is_there);
             http.cookie_server = http.cookie_server.take().filter(is_there);
         }
         entry.route = new;
-        if let Some(hello) = &mut entry.hello_info {
+        if let Some(hello) = entry.extras.hello_info_mut() {
             hello.route = route;
         }
         let wants_client = self.configs[new.config].wants_client[usize::from(new.frontend)];

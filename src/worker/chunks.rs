@@ -10,8 +10,6 @@ struct Part<B> {
     buffer: Option<B>,
     start: u32,
     len: u32,
-    /// It is in memory of its size: nothing can be appended.
-    shrunk: bool,
 }
 
 impl<B> Part<B> {
@@ -19,7 +17,6 @@ impl<B> Part<B> {
         buffer: None,
         start: 0,
         len: 0,
-        shrunk: false,
     };
 }
 
@@ -29,6 +26,8 @@ pub struct Chunks<B> {
     parts: [Part<B>; 2],
     /// The engine has the oldest, for a send.
     sending: bool,
+    /// Whether a part is in memory of its size, to which nothing can be appended.
+    shrunk: [bool; 2],
 }
 
 impl<B> Default for Chunks<B> {
@@ -36,6 +35,7 @@ impl<B> Default for Chunks<B> {
         Chunks {
             parts: [Part::EMPTY, Part::EMPTY],
             sending: false,
+            shrunk: [false; 2],
         }
     }
 }
@@ -54,9 +54,13 @@ impl<B> Chunks<B> {
             buffer: Some(buffer),
             start,
             len,
-            shrunk: false,
         };
+        self.shrunk[index] = false;
         Ok(())
+    }
+
+    fn newest_index(&self) -> Option<usize> {
+        self.parts.iter().rposition(|part| part.buffer.is_some())
     }
 
     /// There is a chunk behind the oldest.
@@ -80,23 +84,23 @@ impl<B> Chunks<B> {
 
     /// The newest is in memory of its size: nothing can be appended to it.
     pub fn newest_is_shrunk(&self) -> bool {
-        let newest = self.parts.iter().rev().find(|p| p.buffer.is_some());
-        newest.is_some_and(|part| part.shrunk)
+        self.newest_index()
+            .is_some_and(|newest| self.shrunk[newest])
     }
 
     /// Replaces the newest chunk. Returns its buffer.
     pub fn replace_newest(&mut self, buffer: B, chunk: Chunk) -> Option<B> {
-        let mut parts = self.parts.iter_mut().rev();
-        let part = parts.find(|part| part.buffer.is_some())?;
+        let newest = self.newest_index()?;
+        self.shrunk[newest] = false;
+        let part = &mut self.parts[newest];
         part.start = chunk.start;
         part.len = chunk.len;
-        part.shrunk = false;
         part.buffer.replace(buffer)
     }
 
     /// Moves the chunks that are not being sent to memory of their size, as far as `shrink` does that.
     pub fn shrink(&mut self, mut shrink: impl FnMut(B, Chunk) -> Result<(B, Chunk), B>) {
-        for part in &mut self.parts {
+        for (part, shrunk) in self.parts.iter_mut().zip(&mut self.shrunk) {
             let Some(buffer) = part.buffer.take() else {
                 continue;
             };
@@ -105,7 +109,7 @@ impl<B> Chunks<B> {
                 Ok((buffer, chunk)) => {
                     part.buffer = Some(buffer);
                     part.start = chunk.start;
-                    part.shrunk = true;
+                    *shrunk = true;
                 }
                 Err(buffer) => part.buffer = Some(buffer),
             }
@@ -148,6 +152,7 @@ impl<B> Chunks<B> {
             return None;
         }
         self.parts.swap(0, 1);
+        self.shrunk[0] = self.shrunk[1];
         std::mem::replace(&mut self.parts[1], Part::EMPTY).buffer
     }
 }

@@ -22,7 +22,8 @@ impl<E: Engine> Worker<E> {
             debug_assert!(false, "a connect without a server");
             return Some(ConnectFault::Fault(Fault::Other));
         };
-        let index = server.addresses.first();
+        // It counts failures, so it never comes near the end of the range.
+        let index = server.addresses.first() as u32;
         let route = self.sessions[slot].route;
         self.sessions[slot].attempt = Attempt {
             index,
@@ -89,7 +90,7 @@ impl<E: Engine> Worker<E> {
         let Some(address) = self.address_of_attempt(slot) else {
             return false;
         };
-        attempt.sources_tried + 1 < sources_for(&backend.source, &address).count()
+        usize::from(attempt.sources_tried) + 1 < sources_for(&backend.source, &address).count()
     }
 
     /// A connect ended. Returns the end of the attempt, unless another address is tried.
@@ -104,7 +105,7 @@ impl<E: Engine> Worker<E> {
         let addresses = entry.server.as_ref().map(|server| &server.addresses);
         let fault = match result {
             Ok(()) => {
-                addresses.inspect(|addresses| addresses.prefer(attempt.index));
+                addresses.inspect(|addresses| addresses.prefer(attempt.index as usize));
                 self.count_attempt(slot);
                 return Some(Ok(()));
             }
@@ -112,7 +113,7 @@ impl<E: Engine> Worker<E> {
                 if entry.session.connect_timed_out()
                     && let Some(server) = &entry.server
                 {
-                    server.addresses.pass_over(attempt.index);
+                    server.addresses.pass_over(attempt.index as usize);
                     server.connect_fault.set(Fault::TimedOut);
                 }
                 self.count_attempt(slot);
@@ -150,7 +151,9 @@ impl<E: Engine> Worker<E> {
     fn address_of_attempt(&self, slot: usize) -> Option<SockAddr> {
         let entry = &self.sessions[slot];
         let Attempt { index, tried, .. } = entry.attempt;
-        entry.server.as_ref()?.addresses.get(index, tried)
+        let addresses = &entry.server.as_ref()?.addresses;
+        // So many are counted, and no name has more.
+        (tried < u16::MAX).then(|| addresses.get(index as usize, tried.into()))?
     }
 
     /// Distinguishes the two meanings of EADDRNOTAVAIL: all local ports are in use, or the host has no
@@ -191,14 +194,14 @@ impl<E: Engine> Worker<E> {
     fn another_is_left(&self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let backend = &self.configs[entry.route.config].backends[entry.route.backend as usize];
-        let tried = entry.tried_lately().iter().chain(&entry.server);
+        let tried = entry.tried.lately().iter().chain(&entry.server);
         backend.has_another(|server| tried.clone().any(|tried| tried.id == server.id))
     }
 }
 
 /// The local address of this attempt to connect to `address`; `None`: the kernel chooses.
 fn source(sources: &[IpAddr], address: &SockAddr, attempt: Attempt) -> Option<IpAddr> {
-    let turn = (attempt.source).checked_rem(sources_for(sources, address).count())?;
+    let turn = usize::from(attempt.source).checked_rem(sources_for(sources, address).count())?;
     sources_for(sources, address).nth(turn)
 }
 

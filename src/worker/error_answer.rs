@@ -17,7 +17,7 @@ impl<E: Engine> Worker<E> {
             ErrorAnswer::Http(response) => {
                 counters.answers[response.index()].add(1);
                 let mut text = response.text();
-                if let Some(http) = &mut entry.http {
+                if let Some(http) = entry.extras.http_mut() {
                     http.exchange.status = response.status();
                     if http.method() == b"HEAD" {
                         text = response.head();
@@ -26,7 +26,7 @@ impl<E: Engine> Worker<E> {
                 text.as_bytes()
             }
         };
-        entry.preface = None;
+        entry.extras.drop_preface();
         let Some(mut buffer) = self.engine.take_buffer() else {
             return false;
         };

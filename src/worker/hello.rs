@@ -28,8 +28,8 @@ impl<E: Engine> Worker<E> {
         self.renew(slot);
         let entry = &mut self.sessions[slot];
         let routed = self.configs[entry.route.config].routed(entry.route, &hello);
-        let hello = entry.hello_info.insert(Box::new(hello));
-        let Some((route, index)) = routed else {
+        entry.extras.set_hello_info(hello);
+        let (Some((route, index)), Some(hello)) = (routed, entry.extras.hello_info_mut()) else {
             let alert = Refusal::Respond(ErrorAnswer::UnrecognizedName);
             return Some(PrefaceDecision::Refused(alert));
         };

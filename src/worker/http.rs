@@ -60,7 +60,7 @@ impl<E: Engine> Worker<E> {
         let config = &self.configs[entry.route.config];
         let backend = entry.route.backend as usize;
         let cookie = config.cookies[backend].as_ref();
-        let http = entry.http.as_mut()?;
+        let http = entry.extras.http_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Client.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let name = cookie.map(|cookie| cookie.name.as_str());
@@ -92,7 +92,7 @@ impl<E: Engine> Worker<E> {
         let close = mode.inspect == Inspect::Close;
         let mixed = cookie.is_some() && head.through_proxy && !close;
         let head_len = head.head.len() as u32;
-        let client = entry.client.map(|client| client.ip());
+        let client = entry.client.ip();
         let trusted = config.trusted[usize::from(entry.route.frontend)].as_ref();
         let forwarded = trusted.zip(client).map(|(trusted, client)| Forwarded {
             client,
@@ -123,7 +123,7 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         let config = &self.configs[entry.route.config];
         let cookie = config.cookies[entry.route.backend as usize].as_ref();
-        let http = entry.http.as_mut()?;
+        let http = entry.extras.http_mut()?;
         let (buffer, chunk) = entry.chunks[Side::Server.index()].newest()?;
         let bytes = self.engine.bytes(buffer, chunk);
         let unfinished = |head| {
@@ -170,7 +170,7 @@ impl<E: Engine> Worker<E> {
             http.exchange.response_cookie = ResponseCookie::Deleted;
         }
         if !config.is_logged() {
-            entry.http = None;
+            entry.extras.take_http();
         }
         if rewritten.changed {
             self.replace_head(slot, Side::Server, head_len)?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use crate::config::Server;
 use crate::logic::http::{Refusal, RequestHead};
-use crate::logic::session::Protocol;
 use crate::snapshot::ServerShared;
 
 /// The longest method that [`crate::logic::http::scan_request`] takes.
@@ -22,6 +21,8 @@ pub struct Http {
     pub searched: u32,
     /// The server that the client's cookie names.
     pub cookie_server: Option<Arc<ServerShared>>,
+    /// That server, if the session has to use it.
+    pub pinned_server: Option<Arc<ServerShared>>,
     /// What is configured of the chosen server, if there is a sticky cookie.
     pub chosen: Option<Arc<Server>>,
     method: [u8; METHOD_LEN_MAX],
@@ -30,14 +31,6 @@ pub struct Http {
 }
 
 impl Http {
-    /// What a new session needs.
-    pub fn of(protocol: Protocol) -> Option<Box<Self>> {
-        match protocol {
-            Protocol::Tcp | Protocol::Tls => None,
-            Protocol::Http => Some(Box::default()),
-        }
-    }
-
     /// The method of the request; empty before the head was read.
     pub fn method(&self) -> &[u8] {
         &self.method[..usize::from(self.method_len)]

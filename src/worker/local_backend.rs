@@ -18,7 +18,7 @@ pub struct LocalBackend {
     /// The worker's own.
     turns: Turns,
     /// Whose turn it is to be connected from, among the local addresses of the configuration.
-    source: usize,
+    source: u16,
     /// Indices of the servers that a session has tried. Here only to use its memory again.
     tried: Vec<u16>,
 }
@@ -40,7 +40,7 @@ impl LocalBackend {
     }
 
     /// The local address of the next connect, modulo their number.
-    pub fn next_source(&mut self) -> usize {
+    pub fn next_source(&mut self) -> u16 {
         let next = self.source.wrapping_add(1);
         std::mem::replace(&mut self.source, next)
     }

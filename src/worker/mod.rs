@@ -22,7 +22,7 @@
 //! `hello` reads ClientHellos and takes routes, `error_answer` writes what a client without a server is told;
 //! `shortage` distributes buffers when few are left, by the list of `stalled` directions; `connecting`
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
-//! `chunks`, `attempt`, `partial_preface`, `http_state`, `exchange`, `hello_info`), which use none of them.
+//! `chunks`, `pipes`, `attempt`, `tried`, `optional_address`, `extras`, `partial_preface`, `http_state`, `exchange`, `hello_info`), which use none of them.
 //!
 //! A worker shares only [`crate::shared`], [`crate::snapshot`] and [`HandOvers`] with the others, and touches them
 //! when a session begins or ends and at most once a second in between, never for a byte.
@@ -46,6 +46,7 @@ mod context;
 mod error_answer;
 mod event_loop;
 mod exchange;
+mod extras;
 mod hand_over;
 mod handing_over;
 mod hello;
@@ -57,9 +58,11 @@ mod load_sharing;
 mod local_backend;
 mod notices;
 mod operations;
+mod optional_address;
 mod outgoing;
 mod partial_preface;
 mod paused;
+mod pipes;
 mod preface;
 mod proxy_head;
 mod queueing;
@@ -75,6 +78,7 @@ mod socket_options;
 mod stalled;
 mod sticky;
 mod token;
+mod tried;
 mod unadmitted;
 mod waiting;
 

@@ -20,8 +20,7 @@ impl<E: Engine> Worker<E> {
                 return Some(Reply::BackupChoice { chosen });
             }
             Action::ForgetTried => {
-                let entry = &mut self.sessions[slot];
-                entry.tried_before = entry.tried.len();
+                self.sessions[slot].tried.forget();
             }
             Action::Connect => return self.begin_attempt(slot).map(Reply::ConnectFailed),
             Action::Enqueue => self.enqueue(slot),
@@ -66,7 +65,7 @@ impl<E: Engine> Worker<E> {
                 return Some(Reply::SplicedOut { from, result });
             }
             Action::ReturnPipe { from, empty } => {
-                if let Some(pipe) = self.sessions[slot].pipes[from.index()].take() {
+                if let Some(pipe) = self.sessions[slot].pipes.take(from) {
                     self.engine.return_pipe(pipe, empty);
                 }
             }
@@ -154,11 +153,12 @@ impl<E: Engine> Worker<E> {
     fn splice_in(&mut self, slot: usize, from: Side, len: u32) -> SpliceResult {
         debug_assert!(len <= PIPE_BYTES_MAX);
         let entry = &mut self.sessions[slot];
-        let pipe = &mut entry.pipes[from.index()];
-        if pipe.is_none() {
-            *pipe = self.engine.take_pipe();
+        if entry.pipes.get(from).is_none()
+            && let Some(pipe) = self.engine.take_pipe()
+        {
+            entry.pipes.set(from, pipe);
         }
-        match (&entry.pipes[from.index()], entry.socket(from)) {
+        match (entry.pipes.get(from), entry.socket(from)) {
             (Some(pipe), Some(socket)) => match self.engine.splice_in(socket, pipe, len) {
                 Ok(0) => SpliceResult::End,
                 other => splice_result(other),
@@ -169,7 +169,7 @@ impl<E: Engine> Worker<E> {
 
     fn splice_out(&mut self, slot: usize, from: Side, len: u32) -> SpliceResult {
         let entry = &self.sessions[slot];
-        match (&entry.pipes[from.index()], entry.socket(from.other())) {
+        match (entry.pipes.get(from), entry.socket(from.other())) {
             (Some(pipe), Some(socket)) => splice_result(self.engine.splice_out(pipe, socket, len)),
             (None, _) | (_, None) => SpliceResult::Failed(Fault::Other),
         }

@@ -19,7 +19,7 @@ impl<E: Engine> Worker<E> {
     /// Examines what the client has sent so far, which is the only chunk from it. Once that is
     /// complete it is edited, else it is kept and the chunk released.
     pub(super) fn read_preface(&mut self, slot: usize) -> PrefaceDecision {
-        let preface = self.sessions[slot].preface.as_ref();
+        let preface = self.sessions[slot].extras.preface();
         let mut progress = preface.map_or_else(Progress::default, |preface| preface.progress);
         let decision = match self.mode(slot) {
             Mode::Http(mode) => self.read_request(slot, mode, &mut progress.searched),
@@ -31,7 +31,7 @@ impl<E: Engine> Worker<E> {
         match decision {
             PrefaceDecision::Incomplete => self.keep_preface(slot, progress),
             PrefaceDecision::Complete | PrefaceDecision::Refused(_) => {
-                self.sessions[slot].preface = None;
+                self.sessions[slot].extras.drop_preface();
             }
         }
         decision
@@ -41,7 +41,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn keep_preface(&mut self, slot: usize, progress: Progress) {
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[Side::Client.index()];
-        let preface = entry.preface.get_or_insert_default();
+        let preface = entry.extras.preface_mut();
         preface.progress = progress;
         preface.bytes.clear();
         if let Some((buffer, chunk)) = chunks.newest() {
@@ -56,7 +56,7 @@ impl<E: Engine> Worker<E> {
     /// Makes one chunk of what is kept of a preface and the `len` bytes behind it that came now.
     pub(super) fn resume_preface(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
         let entry = &mut self.sessions[slot];
-        let kept = entry.preface.as_ref();
+        let kept = entry.extras.preface();
         let kept = kept.map_or(&[][..], |preface| &preface.bytes);
         let mut chunk = Chunk {
             start: HEADROOM_BYTES,

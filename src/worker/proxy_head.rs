@@ -19,7 +19,7 @@ impl<E: Engine> Worker<E> {
             return found;
         }
         let entry = &self.sessions[slot];
-        let (route, client) = (entry.route, entry.client.map(|client| client.ip()));
+        let (route, client) = (entry.route, entry.client.ip());
         let admitted = self.admit_client(route, client);
         let entry = &mut self.sessions[slot];
         match admitted {
@@ -58,11 +58,11 @@ impl<E: Engine> Worker<E> {
                 return ProxyDecision::Wrong;
             }
             ProxyScan::Whole(head) => {
-                let (len, peer) = (head.len as u32, entry.client);
+                let (len, peer) = (head.len as u32, entry.client.get());
                 if let Some(endpoints) = head.endpoints {
                     let passes_on = config.send_proxy(entry.route) == SendProxy::V2;
-                    entry.client = Some(endpoints.client);
-                    entry.announced = Some(Box::new(Announced {
+                    entry.client = Some(endpoints.client).into();
+                    entry.extras.set_announced(Announced {
                         peer,
                         destination: endpoints.destination,
                         tlvs: if passes_on {
@@ -70,7 +70,7 @@ impl<E: Engine> Worker<E> {
                         } else {
                             Box::default()
                         },
-                    }));
+                    });
                 }
                 if let Some((_, start, chunk_len)) = chunks.newest_mut() {
                     *start += len;
@@ -78,7 +78,7 @@ impl<E: Engine> Worker<E> {
                 }
             }
         }
-        entry.preface = None;
+        entry.extras.drop_preface();
         let rest = chunks.newest().map_or(0, |(_, chunk)| chunk.len);
         if rest == 0
             && let Some(buffer) = chunks.pop()
@@ -92,7 +92,7 @@ impl<E: Engine> Worker<E> {
     fn restore_preface(&mut self, slot: usize) -> bool {
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[Side::Client.index()];
-        let kept = match &entry.preface {
+        let kept = match entry.extras.preface() {
             Some(preface) if chunks.is_empty() => &preface.bytes,
             Some(_) | None => return true,
         };
@@ -116,7 +116,7 @@ impl<E: Engine> Worker<E> {
             SendProxy::V2 => ProxyVersion::V2,
         };
         let client = entry.find_client(&mut self.engine);
-        let announced = entry.announced.as_ref();
+        let announced = entry.extras.announced();
         let destination = match announced {
             Some(announced) => Some(announced.destination),
             None => (entry.socket(Side::Client)).and_then(|socket| self.engine.local(socket)),
@@ -125,7 +125,7 @@ impl<E: Engine> Worker<E> {
             .zip(destination.map(canonical))
             .map(|(client, destination)| Endpoints::new(client, destination));
         let tlvs = announced.map_or(&[][..], |announced| &announced.tlvs);
-        let own = entry.hello_info.as_ref().map(|hello| hello.tlvs(tlvs));
+        let own = entry.extras.hello_info().map(|hello| hello.tlvs(tlvs));
         let tlvs = own.as_deref().unwrap_or(tlvs);
         write_proxy_head(version, endpoints.as_ref(), tlvs, &mut self.scratch);
         let Some(socket) = entry.sockets[Side::Server.index()].as_ref() else {

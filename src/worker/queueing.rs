@@ -41,7 +41,7 @@ impl<E: Engine> Worker<E> {
         QueueKey {
             config: entry.route.config,
             backend: entry.route.backend as usize,
-            server: entry.pinned_server.clone(),
+            server: entry.pinned_server().cloned(),
         }
     }
 

@@ -63,14 +63,14 @@ impl Reporting {
             return;
         }
         let record = AccessRecord {
-            client: entry.client,
+            client: entry.client.get(),
             peer: entry.peer(),
             frontend: entry.route.frontend,
             backend: entry.backend(),
             server: entry.server.clone().filter(|_| config.is_logged()),
             summary,
-            exchange: entry.http.take().map(|http| http.exchange),
-            hello_info: entry.hello_info.take(),
+            exchange: entry.extras.take_http().map(|http| http.exchange),
+            hello_info: entry.extras.take_hello_info(),
         };
         self.log.record(&config.snapshot, record);
     }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Worker;
-use super::slot::Slot;
+use super::slot::{CountedFor, Slot};
 use super::waiting::notify_longest_waiting;
 use crate::io::Engine;
 use crate::logic::balance::Choice;
@@ -38,16 +38,16 @@ impl<E: Engine> Worker<E> {
     /// it is not, or could not be reached, the session can have any server.
     fn pin(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
-        let named = entry
-            .http
-            .as_ref()
-            .and_then(|http| http.cookie_server.as_ref());
+        let Some(http) = entry.extras.http_mut() else {
+            return;
+        };
         let is_tried = |server: &ServerShared| {
-            let mut tried = entry.tried_lately().iter();
+            let mut tried = entry.tried.lately().iter();
             tried.any(|tried| tried.id == server.id)
         };
+        let named = http.cookie_server.as_ref();
         let pinned = named.filter(|server| server.availability.is_usable() && !is_tried(server));
-        entry.pinned_server = pinned.cloned();
+        http.pinned_server = pinned.cloned();
     }
 
     fn take_pinned(&mut self, slot: usize, server: &Arc<ServerShared>) -> session::Choice {
@@ -63,9 +63,10 @@ impl<E: Engine> Worker<E> {
             let entry = &self.sessions[slot];
             let client = entry
                 .client
-                .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
+                .ip()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let backend = self.configs.refresh(entry.route);
-            match backend.choose(client, entry.tried_lately()) {
+            match backend.choose(client, entry.tried.lately()) {
                 Choice::Server(index) => {
                     if self.take(slot, index) {
                         return session::Choice::Chosen;
@@ -84,7 +85,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn choose_backup(&mut self, slot: usize) -> bool {
         let entry = &self.sessions[slot];
         let backend = self.configs.refresh(entry.route);
-        let backup = backend.backup(entry.tried_lately());
+        let backup = backend.backup(entry.tried.lately());
         backup.is_some_and(|index| self.take(slot, index))
     }
 
@@ -97,7 +98,7 @@ impl<E: Engine> Worker<E> {
             return false;
         }
         let server = Arc::clone(&member.server);
-        if let Some(http) = &mut self.sessions[slot].http {
+        if let Some(http) = self.sessions[slot].extras.http_mut() {
             http.chosen = Some(Arc::clone(&member.config));
         }
         self.server_acquired(slot, server);
@@ -133,8 +134,10 @@ impl<E: Engine> Worker<E> {
         }
         let left = entry.server.take();
         if failed {
-            entry.counted_for = None;
-            entry.tried.extend(left);
+            entry.counted_for = CountedFor::default();
+            if let Some(left) = left {
+                entry.tried.push(left);
+            }
         }
     }
 

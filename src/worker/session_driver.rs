@@ -11,9 +11,11 @@ use super::attempt::Attempt;
 use super::chunks::Chunks;
 use super::client;
 use super::config_generations::{ConfigGenerations, Route};
-use super::http_state::Http;
-use super::slot::{ReceiveWait, Slot};
+use super::extras::Extras;
+use super::pipes::Pipes;
+use super::slot::{CountedFor, ReceiveWait, Slot};
 use super::token::{Key, Owner};
+use super::tried::Tried;
 use crate::io::{self, Engine};
 use crate::logic::session::{Action, Actions, CloseMode, Event, Policy, Session, Side, Use};
 
@@ -45,26 +47,21 @@ impl<E: Engine> Worker<E> {
             route,
             server: None,
             has_server_slot: false,
-            pinned_server: None,
             receive_waits: [ReceiveWait::Nothing; 2],
             stalled: [false; 2],
             sockets: [Some(socket), None],
             unix: [is_unix, false],
             chunks: [Chunks::default(), Chunks::default()],
-            pipes: [None, None],
-            tried: Vec::new(),
-            tried_before: 0,
+            pipes: Pipes::default(),
+            tried: Tried::default(),
             attempt: Attempt::default(),
-            counted_for: None,
+            counted_for: CountedFor::default(),
             short: false,
-            client,
-            announced: None,
+            client: client.into(),
             client_place,
             unlogged: false,
             counted: [0; 2],
-            preface: None,
-            http: Http::of(policy.protocol),
-            hello_info: None,
+            extras: Extras::of(policy.protocol),
         });
         if policy.max_age.is_some() {
             let random = self.now.as_nanos() ^ u64::from(self.generation) << 32;
@@ -116,7 +113,7 @@ impl<E: Engine> Worker<E> {
             while let Some(buffer) = chunks.pop() {
                 self.engine.release(buffer);
             }
-            if let Some(pipe) = entry.pipes[side.index()].take() {
+            if let Some(pipe) = entry.pipes.take(side) {
                 // A direction returns its kernel pipe as soon as that is empty.
                 self.engine.return_pipe(pipe, false);
             }
