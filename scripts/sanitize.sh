@@ -40,7 +40,7 @@ io_crate() {
     printf '[package]\nname = "ringway-io"\nversion = "0.0.0"\nedition = "2024"\n'
     printf '[workspace]\n[lib]\npath = "lib.rs"\n[dependencies]\n'
     sed -n '/^\[dependencies\]/,/^\[dev-/p' Cargo.toml |
-      grep -E '^(io-uring|libc|rustix|slab|socket2) = '
+      grep -E '^(io-uring|libc|rustix|slab|socket2|tokio) = '
   } >"$crate/Cargo.toml"
   printf '#[path = "%s/src/io/mod.rs"]\npub mod io;\n' "$PWD" >"$crate/lib.rs"
   cp Cargo.lock "$crate/Cargo.lock"
