@@ -73,7 +73,8 @@ pub mod token;
 pub mod topics;
 pub mod worker;
 
-/// The atomics of [`sync`].
+/// The atomics and locks that threads share: tests put others in their place.
 mod atomics {
+    pub use std::sync::Mutex;
     pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }

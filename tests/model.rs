@@ -6,6 +6,9 @@
 
 /// In the place of those of the standard library.
 mod atomics {
+    // No model takes a lock.
+    pub use std::sync::Mutex;
+
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }
 

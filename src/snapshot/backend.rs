@@ -1,13 +1,14 @@
 //! A backend as all workers share it: its queue, and its servers, which can change at any time.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
 use super::members::Members;
 use super::server::QueueShared;
 use super::turns::Turns;
+use crate::atomics::Mutex;
 use crate::logic::balance::Choice;
 use crate::sync::Published;
 

@@ -12,11 +12,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashTable;
 
+use crate::atomics::Mutex;
 use crate::logic::client_limits::{ClientLimits, ClientRefusal};
 use crate::logic::time::Instant;
 

@@ -1,6 +1,8 @@
 //! A value that some threads replace and another one looks at from time to time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+
+use crate::atomics::Mutex;
 
 /// The last value of many. The lock is held for a move, so that nobody waits for it longer than that.
 #[derive(Debug)]

@@ -72,9 +72,13 @@ impl SessionLimit {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// Slots free now.
+    /// Slots free now; [`u32::MAX`] if there is no limit. Then the count is not read, which others write with every
+    /// session: a worker asks this of each server of a backend before it chooses one.
     pub fn free(&self) -> u32 {
-        self.max.load(Ordering::SeqCst).saturating_sub(self.used())
+        match self.max.load(Ordering::SeqCst) {
+            u32::MAX => u32::MAX,
+            max => max.saturating_sub(self.used()),
+        }
     }
 
     /// The limit; `None`: there is none.

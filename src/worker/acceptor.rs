@@ -180,8 +180,12 @@ impl<E: Engine> Acceptor<E> {
     pub fn release_slots(&self, frontend: &Arc<FrontendShared>, notices: &mut Notices) {
         frontend.session_limit.release();
         self.shared.session_limit.release();
-        let limit = Limit::Frontend(Arc::clone(frontend));
-        if !notify_next(&limit, &self.shared, notices) {
+        // Usually none waits, and another reference to the frontend would be a write to what all workers share.
+        let is_passed_on = frontend.paused.any() && {
+            let limit = Limit::Frontend(Arc::clone(frontend));
+            notify_next(&limit, &self.shared, notices)
+        };
+        if !is_passed_on {
             notify_next(&Limit::Process, &self.shared, notices);
         }
     }

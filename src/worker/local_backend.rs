@@ -87,7 +87,8 @@ impl LocalBackend {
         self.tried.extend(indices(&self.members, tried));
         let (members, tried) = (&*self.members, &self.tried);
         let choice = match self.algorithm {
-            Algorithm::RoundRobin => {
+            // One server alone has every turn.
+            Algorithm::RoundRobin if members.servers().len() > 1 => {
                 let own = &mut self.turns;
                 self.shared
                     .take_turn(own, self.version, members, client, tried)

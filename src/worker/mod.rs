@@ -24,8 +24,9 @@
 //! tries the addresses of a server. What they keep for each session is in files of data alone (`slot`,
 //! `chunks`, `pipes`, `attempt`, `tried`, `optional_address`, `extras`, `partial_preface`, `http_state`, `exchange`, `hello_info`), which use none of them.
 //!
-//! A worker shares only [`crate::shared`], [`crate::snapshot`] and [`HandOvers`] with the others, and touches them
-//! when a session begins or ends and at most once a second in between, never for a byte.
+//! A worker shares only [`crate::shared`], [`crate::snapshot`] and [`HandOvers`] with the others. What they write
+//! too it touches when a session begins, takes a server or ends, never for a byte: `tests/cache_lines.rs` counts the
+//! cache lines. Counters of its own it writes then, with each turn, and at most once a second for bytes.
 
 mod accepted;
 mod acceptor;

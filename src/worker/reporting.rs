@@ -67,7 +67,8 @@ impl Reporting {
             peer: entry.peer(),
             frontend: entry.route.frontend,
             backend: entry.backend(),
-            server: entry.server.clone().filter(|_| config.is_logged()),
+            // Another reference is a write to what all workers share.
+            server: (entry.server.as_ref().filter(|_| config.is_logged())).cloned(),
             summary,
             exchange: entry.extras.take_http().map(|http| http.exchange),
             hello_info: entry.extras.take_hello_info(),

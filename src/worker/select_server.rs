@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Worker;
+use super::notices::Notices;
 use super::slot::{CountedFor, Slot};
 use super::waiting::notify_longest_waiting;
 use crate::io::Engine;
@@ -120,8 +121,7 @@ impl<E: Engine> Worker<E> {
             self.engine.close(socket);
         }
         if std::mem::take(&mut entry.has_server_slot) {
-            let server = entry.server.clone();
-            self.release_server_slot(server);
+            release_server_slot(entry.server.as_ref(), &mut self.notices);
         }
     }
 
@@ -144,20 +144,21 @@ impl<E: Engine> Worker<E> {
     /// Gives back the slots of a session that ended.
     pub(super) fn release_slots(&mut self, entry: &Slot<E>) {
         if entry.has_server_slot {
-            self.release_server_slot(entry.server.clone());
+            release_server_slot(entry.server.as_ref(), &mut self.notices);
         }
         let frontend = self.configs.frontend(entry.route);
         self.acceptor.release_slots(frontend, &mut self.notices);
     }
+}
 
-    fn release_server_slot(&mut self, server: Option<Arc<ServerShared>>) {
-        let Some(server) = server else {
-            debug_assert!(false, "a slot without a server");
-            return;
-        };
-        server.session_limit.release();
-        notify_longest_waiting(&server, &mut self.notices);
-    }
+/// Gives back a slot of a server.
+fn release_server_slot(server: Option<&Arc<ServerShared>>, notices: &mut Notices) {
+    let Some(server) = server else {
+        debug_assert!(false, "a slot without a server");
+        return;
+    };
+    server.session_limit.release();
+    notify_longest_waiting(server, notices);
 }
 
 /// Takes a slot of a server, unless the server was removed meanwhile. Either the control plane, which forgets
