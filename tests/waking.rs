@@ -2,6 +2,7 @@
 //! costs the same however much else there is.
 
 #[path = "../benches/waking/still.rs"]
+#[allow(dead_code, reason = "tests/cache_lines.rs uses more of it")]
 mod still;
 
 use std::time::{Duration, Instant};

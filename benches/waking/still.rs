@@ -1,5 +1,5 @@
-//! A worker on a kernel in which nothing happens by itself: clients come and servers leave when
-//! they are told to, connects succeed at once, no byte moves.
+//! A worker on a kernel in which nothing happens by itself: clients come and send, and servers leave, when
+//! they are told to; connects succeed at once.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +35,9 @@ pub struct Still {
     done: VecDeque<(Token, Done<Still>)>,
     pending: HashMap<Token, (u32, Kind)>,
     receiving: HashMap<u32, Token>,
+    /// Sends that the next wait carries out.
+    sends: VecDeque<(Token, u32)>,
+    sent: VecDeque<(Token, SendResult<Still>)>,
     /// Accepts in flight, and whether they go on, by number of the listener.
     accepting: HashMap<usize, (Token, bool)>,
     /// Open connections to each server, by its port, the newest last.
@@ -43,9 +46,9 @@ pub struct Still {
     pub served: Rc<RefCell<Vec<u32>>>,
     sockets: u32,
     waker: Option<Token>,
+    /// The last wait brought nothing, and the worker would have waited for something.
+    quiet: bool,
     woken: Arc<AtomicBool>,
-    /// The worker did not want to wait in this turn: it had more to do.
-    goes_on: bool,
 }
 
 impl Still {
@@ -58,6 +61,26 @@ impl Still {
         let socket = Ok(client);
         self.done
             .push_back((token, Done::Accepted { socket, more }));
+    }
+
+    /// A client sends so many bytes, for which its session must be waiting.
+    pub fn bring(&mut self, client: u32, len: u32) {
+        let token = self.receiving[&client];
+        self.pending.remove(&token);
+        let done = Done::Received {
+            bytes: Ok((Some(()), len)),
+            more: false,
+            armed: false,
+        };
+        self.done.push_back((token, done));
+    }
+
+    /// Ports of servers with open connections, one for each connection.
+    pub fn connected(&self) -> Vec<u16> {
+        let servers = self.servers.iter();
+        servers
+            .flat_map(|(port, sockets)| sockets.iter().map(|_| *port))
+            .collect()
     }
 
     /// The newest connection to a server is reset by it.
@@ -88,8 +111,10 @@ impl Still {
         self.done.push_back((token, done));
     }
 
-    fn is_idle(&self) -> bool {
-        self.done.is_empty() && !self.woken.load(Ordering::SeqCst)
+    /// Whether nothing is left for the worker to do.
+    pub fn is_idle(&self) -> bool {
+        let is_done = self.done.is_empty() && self.sends.is_empty();
+        self.quiet && is_done && !self.woken.load(Ordering::SeqCst)
     }
 }
 
@@ -99,17 +124,23 @@ impl Engine for Still {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
-        self.goes_on = timeout == Some(Duration::ZERO);
-        if let Some(token) = self.waker.filter(|_| !self.is_idle())
+        let sent = |(token, len)| {
+            let (buffer, len) = ((), Ok(len));
+            (token, SendResult { buffer, len })
+        };
+        self.sent.extend(self.sends.drain(..).map(sent));
+        if let Some(token) = self.waker
             && self.woken.swap(false, Ordering::SeqCst)
         {
             self.waker = None;
             self.done.push_back((token, Done::Woken));
         }
+        let has_nothing = self.done.is_empty() && self.sent.is_empty();
+        self.quiet = has_nothing && timeout != Some(Duration::ZERO);
     }
 
     fn next_sent(&mut self) -> Option<(Token, SendResult<Self>)> {
-        None
+        self.sent.pop_front()
     }
 
     fn next(&mut self) -> Option<(Token, Done<Self>)> {
@@ -147,8 +178,8 @@ impl Engine for Still {
         self.pending.insert(token, (*socket, Kind::Receive));
     }
 
-    fn send(&mut self, _socket: &u32, _lent: SendBuffer<Self>, _behind: SendHint, _token: Token) {
-        unreachable!("nobody has sent anything");
+    fn send(&mut self, _socket: &u32, lent: SendBuffer<Self>, _behind: SendHint, token: Token) {
+        self.sends.push_back((token, lent.chunk.len));
     }
 
     fn poll(&mut self, socket: &u32, _interest: Interest, token: Token) {
@@ -194,7 +225,7 @@ impl Sockets for Still {
     fn speak_first(&mut self, _socket: &u32) {}
 
     fn peer(&mut self, _socket: &u32) -> Option<SocketAddr> {
-        None
+        Some(([127, 0, 0, 3], 1).into())
     }
 
     fn local(&mut self, _socket: &u32) -> Option<SocketAddr> {
@@ -291,6 +322,7 @@ const CLIENTS_MAX: u32 = 1 << 30;
 pub struct Scene {
     pub workers: Vec<Worker<Still>>,
     pub snapshot: Arc<Snapshot>,
+    pub shared: Arc<Shared>,
     pub registry: Registry,
     /// Clients in the order in which they were served.
     pub served: Rc<RefCell<Vec<u32>>>,
@@ -310,7 +342,14 @@ impl Scene {
                  address = \"127.0.0.2:{index}\", max_sessions = {sessions} }}]\n"
             );
         }
-        let config = match config::parse("waking.toml", &text, &config::system_resolver) {
+        // Each scene says which worker a client comes to.
+        Scene::of(&text, HandOvers::none(worker_count))
+    }
+
+    /// Of this configuration, with listeners for every frontend, by number.
+    pub fn of(text: &str, hand_overs: HandOvers<u32>) -> Self {
+        let worker_count = hand_overs.loads().workers();
+        let config = match config::parse("waking.toml", text, &config::system_resolver) {
             Ok(loaded) => loaded.config,
             Err(report) => panic!("{report}"),
         };
@@ -328,7 +367,8 @@ impl Scene {
             wake
         });
         let shared = Arc::new(Shared::new(1_000_000, wakers.collect()));
-        let hand_overs = Arc::new(HandOvers::none(worker_count));
+        let hand_overs = Arc::new(hand_overs);
+        let frontends = config.frontends.len() as u16;
         let mut registry = Registry::new(worker_count);
         let snapshot = registry.snapshot(config);
         let mut orders = Vec::new();
@@ -336,7 +376,7 @@ impl Scene {
         for (index, engine) in engines.into_iter().enumerate() {
             let (order, commands) = unbounded();
             orders.push(order);
-            let listeners = (0..backends).map(|frontend| Listening {
+            let listeners = (0..frontends).map(|frontend| Listening {
                 id: frontend.into(),
                 frontend,
                 is_unix: false,
@@ -347,7 +387,6 @@ impl Scene {
                 engine,
                 snapshot: Arc::clone(&snapshot),
                 shared: Arc::clone(&shared),
-                // Each scene says which worker a client comes to.
                 hand_overs: Arc::clone(&hand_overs),
                 listeners: listeners.collect(),
                 commands,
@@ -360,6 +399,7 @@ impl Scene {
         Scene {
             workers,
             snapshot,
+            shared,
             registry,
             served,
             clients: 0,
@@ -367,22 +407,17 @@ impl Scene {
         }
     }
 
-    /// Turns until nothing happens any more: a turn began with nothing to do, and wanted to wait.
+    /// Turns until nothing happens any more.
     pub fn settle(&mut self) {
         loop {
-            let was_idle = self.all(|engine| engine.is_idle());
             for worker in &mut self.workers {
                 worker.turn();
             }
-            if was_idle && self.all(|engine| engine.is_idle() && !engine.goes_on) {
+            let mut workers = self.workers.iter_mut();
+            if workers.all(|worker| worker.engine().is_idle()) {
                 return;
             }
         }
-    }
-
-    fn all(&mut self, is_so: impl Fn(&Still) -> bool) -> bool {
-        let mut workers = self.workers.iter_mut();
-        workers.all(|worker| is_so(worker.engine()))
     }
 
     /// A client comes to the frontend of this index. Returns its number.
