@@ -14,7 +14,7 @@ use std::env;
 use std::io::{IoSliceMut, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU64;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -181,87 +181,127 @@ impl Plan {
         Duration::from_secs_f64(number as f64 / self.rate)
     }
 
-    fn run(&self) -> std::io::Result<(Counts, Duration)> {
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut connections = Vec::with_capacity(self.connections);
-        for place in 0..self.connections {
-            let connection = Connection::open(self.address)?;
-            let data = epoll::EventData::new_u64(place as u64);
-            epoll::add(
-                &poll,
-                &connection.stream,
-                data,
-                epoll::EventFlags::IN | epoll::EventFlags::ET,
-            )?;
-            connections.push(connection);
+    /// How many requests are due after this time.
+    fn due_by(&self, elapsed: Duration) -> u64 {
+        ((self.rate * elapsed.min(self.time).as_secs_f64()) as u64 + 1).min(self.total())
+    }
+
+    fn total(&self) -> u64 {
+        (self.rate * self.time.as_secs_f64()) as u64
+    }
+}
+
+/// A run of a plan.
+struct Run<'a> {
+    plan: &'a Plan,
+    poll: OwnedFd,
+    connections: Vec<Connection>,
+    /// Those without a request under way.
+    free: VecDeque<usize>,
+    /// Requests that were sent.
+    sent: u64,
+    /// Requests that were due while no connection was free, and those before them.
+    waited: u64,
+    counts: Counts,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan) -> std::io::Result<Self> {
+        let mut run = Run {
+            plan,
+            poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            connections: Vec::with_capacity(plan.connections),
+            free: (0..plan.connections).collect(),
+            sent: 0,
+            waited: 0,
+            counts: Counts::default(),
+            buffer: vec![0; 256 * 1024],
+        };
+        let requests = usize::try_from(plan.total()).unwrap_or_default();
+        run.counts.latencies.reserve(requests);
+        for place in 0..plan.connections {
+            let connection = run.open(place)?;
+            run.connections.push(connection);
         }
-        let mut free: VecDeque<usize> = (0..connections.len()).collect();
-        let mut counts = Counts::default();
-        counts
-            .latencies
-            .reserve((self.rate * self.time.as_secs_f64()) as usize + 1);
-        let mut buffer = vec![0; 256 * 1024];
-        let mut events = [epoll::Event {
-            flags: epoll::EventFlags::empty(),
-            data: epoll::EventData::new_u64(0),
-        }; EVENTS];
-        let total = (self.rate * self.time.as_secs_f64()) as u64;
-        let mut sent = 0;
-        // Requests that found no free connection when they were due.
-        let mut waited = 0;
+        Ok(run)
+    }
+
+    /// Opens the connection of this place.
+    fn open(&self, place: usize) -> std::io::Result<Connection> {
+        let connection = Connection::open(self.plan.address)?;
+        let data = epoll::EventData::new_u64(place as u64);
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&self.poll, &connection.stream, data, flags)?;
+        Ok(connection)
+    }
+
+    /// Runs; returns how long it took.
+    fn run(&mut self) -> std::io::Result<Duration> {
+        let data = epoll::EventData::new_u64(0);
+        let flags = epoll::EventFlags::empty();
+        let mut events = [epoll::Event { flags, data }; EVENTS];
         let (started, started_at) = (Instant::now(), now());
+        let total = self.plan.total();
         loop {
             let elapsed = started.elapsed();
-            while sent < total && self.due(sent) <= elapsed {
-                let Some(place) = free.pop_front() else {
-                    waited = waited.max(sent + 1);
-                    break;
-                };
-                let due = (sent < waited).then(|| started_at + self.due(sent));
-                if connections[place].ask(&self.request, due).is_err() {
-                    counts.broken += 1;
-                }
-                sent += 1;
-            }
-            let busy = free.len() < connections.len();
-            if sent == total && (!busy || elapsed > self.time + LAST_ANSWERS) {
-                return Ok((counts, elapsed));
+            self.send_due(elapsed, started_at);
+            let is_busy = self.free.len() < self.connections.len();
+            if self.sent == total && (!is_busy || elapsed > self.plan.time + LAST_ANSWERS) {
+                return Ok(elapsed);
             }
             // While all are busy only an answer ends the wait.
-            let wait = if sent == total || free.is_empty() {
-                Duration::from_millis(100)
-            } else {
-                self.due(sent).saturating_sub(started.elapsed())
+            let is_full = self.free.is_empty();
+            let wait = match is_full || self.sent == total {
+                true => Duration::from_millis(100),
+                false => self.plan.due(self.sent).saturating_sub(started.elapsed()),
             };
             let wait = Timespec {
                 tv_sec: wait.as_secs() as i64,
                 tv_nsec: i64::from(wait.subsec_nanos()),
             };
-            let ready = epoll::wait(&poll, &mut events, Some(&wait))?;
+            let ready = epoll::wait(&self.poll, &mut events, Some(&wait))?;
+            if is_full {
+                self.waited = self.plan.due_by(started.elapsed());
+            }
             for event in &events[..ready] {
-                let place = event.data.u64() as usize;
-                match connections[place].read(&mut buffer, &mut counts) {
-                    Ok(true) => free.push_back(place),
-                    Ok(false) => {}
-                    Err(()) => {
-                        // Its requests are lost; a new connection takes its place.
-                        counts.broken += 1;
-                        let connection = Connection::open(self.address)?;
-                        let data = epoll::EventData::new_u64(place as u64);
-                        epoll::add(
-                            &poll,
-                            &connection.stream,
-                            data,
-                            epoll::EventFlags::IN | epoll::EventFlags::ET,
-                        )?;
-                        if connections[place].began.is_some() {
-                            free.push_back(place);
-                        }
-                        connections[place] = connection;
-                    }
-                }
+                self.read(event.data.u64() as usize)?;
             }
         }
+    }
+
+    /// Sends the requests that are due, as long as a connection is free.
+    fn send_due(&mut self, elapsed: Duration, started_at: Duration) {
+        while self.sent < self.plan.due_by(elapsed)
+            && let Some(place) = self.free.pop_front()
+        {
+            let has_waited = self.sent < self.waited;
+            let due = has_waited.then(|| started_at + self.plan.due(self.sent));
+            if self.connections[place]
+                .ask(&self.plan.request, due)
+                .is_err()
+            {
+                self.counts.broken += 1;
+            }
+            self.sent += 1;
+        }
+    }
+
+    /// Reads what has come on a connection. One that has failed is replaced; its request is lost.
+    fn read(&mut self, place: usize) -> std::io::Result<()> {
+        let connection = &mut self.connections[place];
+        match connection.read(&mut self.buffer, &mut self.counts) {
+            Ok(true) => self.free.push_back(place),
+            Ok(false) => {}
+            Err(()) => {
+                self.counts.broken += 1;
+                if connection.began.is_some() {
+                    self.free.push_back(place);
+                }
+                self.connections[place] = self.open(place)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -283,7 +323,8 @@ fn main() -> ExitCode {
     };
     // The sleep between two requests shall end when it is asked to, not 50 µs later.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-    let (mut counts, elapsed) = match plan.run() {
+    let done = Run::new(&plan).and_then(|mut run| run.run().map(|elapsed| (run.counts, elapsed)));
+    let (mut counts, elapsed) = match done {
         Ok(done) => done,
         Err(error) => {
             eprintln!("load-rate: {error}");
