@@ -1,158 +1,106 @@
-//! Accepted connections on their way from one worker to another.
-//!
-//! Whoever hands one over has admitted its client and taken its slots of the limits of sessions, has counted it for
-//! the receiver ([`Loads`]), and wakes that one. A receiver that stops says so and then looks once more; whoever has
-//! sent it something since takes that back. What was handed over to a worker that stands still is taken back by the
-//! control plane.
+//! Accepted connections become sessions of this worker or of another one: hands over, and takes what others hand over.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use super::Worker;
+use super::accepted::Accepted;
+use super::config_generations::Route;
+use super::hand_over_channels::{AdmittedClient, HandedOver};
+use crate::io::Engine;
 
-use crate::logic::load::least_loaded;
-use crate::logic::time::Instant;
-use crate::shared::Shared;
-use crate::snapshot::Snapshot;
-use crate::sync::{ClientPlace, Loads};
-
-/// An accepted connection on its way to the worker that begins its session. Its slots of both limits are taken.
-#[derive(Debug)]
-pub struct HandedOver<S> {
-    /// The connection, with which no engine has to do.
-    pub socket: S,
-    /// It came by a Unix socket.
-    pub is_unix: bool,
-    /// The configuration by which it was accepted.
-    pub snapshot: Arc<Snapshot>,
-    /// Index of its frontend in it.
-    pub frontend: u16,
-    /// What was decided on its client; `None`: nothing yet.
-    pub client: Option<AdmittedClient>,
-}
-
-/// A client that was admitted.
-#[derive(Debug)]
-pub struct AdmittedClient {
-    /// The address of its peer, if that was asked for.
-    pub peer: Option<SocketAddr>,
-    /// Its place among the open sessions of its client, if these are limited.
-    pub place: Option<ClientPlace>,
-}
-
-/// Both ends of what is on its way to a worker.
-type Channel<S> = (Sender<HandedOver<S>>, Receiver<HandedOver<S>>);
-
-/// What is on its way to each worker, and how loaded each is.
-pub struct HandOvers<S> {
-    loads: Arc<Loads>,
-    /// Tells who watches over the workers that something is on its way.
-    watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// By index of the worker. The second half is used by that worker, and by whoever takes something back.
-    channels: Box<[Channel<S>]>,
-}
-
-impl<S> fmt::Debug for HandOvers<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandOvers")
-            .field("loads", &self.loads)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S> HandOvers<S> {
-    /// Among this many workers.
-    pub fn new(workers: usize) -> Self {
-        HandOvers {
-            loads: Arc::new(Loads::new(workers)),
-            watcher: OnceLock::new(),
-            channels: (0..workers).map(|_| unbounded()).collect(),
+impl<E: Engine> Worker<E> {
+    /// Begins a session, or lets the least loaded worker begin it. Its slots of the limits are taken.
+    pub(super) fn begin_or_hand_over(&mut self, route: Route, accepted: Accepted<E>) {
+        if self.stop.is_stopping() {
+            return self.begin(route, accepted);
+        }
+        match self.load_sharing.receiver(self.now) {
+            Some(receiver) => self.hand_over(receiver, route, accepted),
+            None => self.begin(route, accepted),
         }
     }
 
-    /// The same where every worker keeps what it accepts.
-    pub fn none(workers: usize) -> Self {
-        let hand_overs = HandOvers::new(workers);
-        for worker in 0..workers {
-            hand_overs.loads.close(worker);
+    fn hand_over(&mut self, receiver: usize, route: Route, accepted: Accepted<E>) {
+        let handed = HandedOver {
+            socket: self.engine.detach(accepted.socket),
+            is_unix: accepted.is_unix,
+            snapshot: Arc::clone(&self.configs[route.config].snapshot),
+            frontend: route.frontend,
+            client: Some(AdmittedClient {
+                peer: accepted.peer,
+                place: accepted.client_place,
+            }),
+        };
+        let hand_overs = self.load_sharing.hand_overs();
+        let shared = self.acceptor.shared();
+        if hand_overs.send(receiver, handed, self.now, shared) {
+            return;
         }
-        hand_overs
+        // It stops, and may have looked for the last time.
+        while let Some(handed) = self.load_sharing.take_back(receiver) {
+            self.begin_handed(handed);
+        }
     }
 
-    /// How loaded the workers are.
-    pub fn loads(&self) -> &Arc<Loads> {
-        &self.loads
+    /// Begins the sessions of connections that others have accepted.
+    pub(super) fn take_handed_over(&mut self) {
+        if self.load_sharing.take_notice() {
+            self.take_all_handed_over();
+        }
     }
 
-    /// Sets what is called when something is on its way while nobody watches ([`Loads::set_watched`]). Only the
-    /// first call counts. `watcher` must not block.
-    pub fn set_watcher(&self, watcher: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.watcher.set(watcher);
+    /// Takes nothing more from others, after what is on its way.
+    pub(super) fn close_hand_overs(&mut self) {
+        self.load_sharing.close();
+        self.take_all_handed_over();
     }
 
-    /// Sends a connection to a worker, for which it is counted already, and wakes that one. `false`: the worker
-    /// stops. The caller then takes back what is on the way to it.
-    #[must_use]
-    pub fn send(
-        &self,
-        worker: usize,
-        handed: HandedOver<S>,
-        now: Instant,
-        shared: &Shared,
-    ) -> bool {
-        // Both ends are here.
-        let _ = self.channels[worker].0.send(handed);
-        if self.loads.notify(worker, now) {
-            shared.wake(worker);
-            if !self.loads.is_watched()
-                && let Some(watcher) = self.watcher.get()
-            {
-                watcher();
+    fn take_all_handed_over(&mut self) {
+        while let Some(handed) = self.load_sharing.next() {
+            self.begin_handed(handed);
+        }
+    }
+
+    /// Begins a session that is counted as one of this worker already.
+    fn begin_handed(&mut self, handed: HandedOver<E::Detached>) {
+        let HandedOver {
+            socket,
+            is_unix,
+            snapshot,
+            frontend,
+            client,
+        } = handed;
+        let config = self.configs.find_or_add(snapshot);
+        let route = self.configs.route(config, frontend);
+        let accepted = match (self.engine.attach(socket), client) {
+            (Ok(socket), Some(AdmittedClient { peer, place })) => Some(Accepted {
+                socket,
+                is_unix,
+                peer,
+                client_place: place,
+            }),
+            (Ok(socket), None) => self.admit_peer(route, socket, is_unix),
+            (Err(fault), client) => {
+                let place = client.and_then(|client| client.place);
+                self.acceptor.release_client(place);
+                self.note_shortage(fault);
+                None
+            }
+        };
+        match accepted {
+            Some(accepted) if !self.stop.is_aborting() => {
+                self.counters().sessions_handed_over.add(1);
+                self.begin(route, accepted);
+            }
+            accepted => {
+                if let Some(accepted) = accepted {
+                    self.acceptor.reject(accepted, &mut self.engine);
+                }
+                let frontend = Arc::clone(self.configs.frontend(route));
+                self.acceptor.release_slots(&frontend, &mut self.notices);
             }
         }
-        !self.loads.is_closed(worker)
-    }
-
-    /// The least loaded of the workers that take something, `besides` this one, with its number of sessions.
-    pub fn least_loaded(&self, besides: usize, now: Instant) -> Option<(usize, u32)> {
-        let taking = (0..self.loads.workers()).filter(|worker| self.loads.takes(*worker, now));
-        let loads = taking.map(|worker| (worker, self.loads.sessions(worker)));
-        least_loaded(loads, besides)
-    }
-
-    /// Whether any worker takes what `stalled` does not. `nanos`: the time of the workers, in nanoseconds.
-    pub fn has_receiver(&self, stalled: usize, nanos: u64) -> bool {
-        let now = Instant::from_nanos(nanos);
-        self.least_loaded(stalled, now).is_some()
-    }
-
-    /// The next connection on its way to a worker, which is not counted for that any more.
-    pub fn take_back(&self, stalled: usize) -> Option<HandedOver<S>> {
-        let handed = self.next(stalled)?;
-        self.loads.remove(stalled);
-        Some(handed)
-    }
-
-    /// Sends a connection that a worker does not take to the least loaded of the others. No worker may begin to stop
-    /// meanwhile. `nanos`: the time of the workers, in nanoseconds.
-    pub fn send_in_place_of(
-        &self,
-        stalled: usize,
-        handed: HandedOver<S>,
-        nanos: u64,
-        shared: &Shared,
-    ) {
-        let now = Instant::from_nanos(nanos);
-        let receiver = self.least_loaded(stalled, now);
-        let receiver = receiver.map_or(stalled, |(worker, _)| worker);
-        self.loads.add(receiver);
-        let taken = self.send(receiver, handed, now, shared);
-        debug_assert!(taken, "a worker has begun to stop");
-    }
-
-    /// The next connection on its way to a worker, for which it stays counted.
-    pub fn next(&self, worker: usize) -> Option<HandedOver<S>> {
-        self.channels[worker].1.try_recv().ok()
+        // The session, if there is one, has counted itself.
+        self.load_sharing.ended();
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hand_over::{HandOvers, HandedOver};
+use super::hand_over_channels::{HandOvers, HandedOver};
 use crate::logic::load::hands_over;
 use crate::logic::time::Instant;
 use crate::sync::Loads;

@@ -15,7 +15,7 @@
 //! | `reporting` | counters (`accounting`), log (`access`), `session_commands` | `session_scan` |
 //! | `config_generations` | the configurations in use; the servers of each backend, and its balancer (`local_backend`) | `adopt`, `select_server` |
 //! | `notices` | messages between workers that a slot is free | `queueing` |
-//! | `load_sharing` | which worker begins a session that this one accepted; what is on its way (`hand_over`) | `handing_over` |
+//! | `load_sharing` | which worker begins a session that this one accepted; what is on its way (`hand_over_channels`) | `hand_over` |
 //!
 //! `client_admission` refuses clients by their address; `preface` reads what a client must send before a
 //! server is chosen, `proxy_head` reads who the client is and tells servers, `http` reads and edits heads,
@@ -49,7 +49,7 @@ mod event_loop;
 mod exchange;
 mod extras;
 mod hand_over;
-mod handing_over;
+mod hand_over_channels;
 mod hello;
 mod hello_info;
 mod http;
@@ -95,7 +95,7 @@ pub use command::{Adoption, Command, Listening, Release};
 use config_generations::ConfigGenerations;
 use context::StopState;
 pub use exchange::Exchange;
-pub use hand_over::{AdmittedClient, HandOvers, HandedOver};
+pub use hand_over_channels::{AdmittedClient, HandOvers, HandedOver};
 pub use hello_info::HelloInfo;
 use load_sharing::LoadSharing;
 use notices::Notices;
