@@ -5,7 +5,7 @@
 //! alone stays in the cache of its core. Reference counts ([`std::sync::Arc`]) and channels are not noted; whether a
 //! session holds a reference to something is seen while it is open. A program of its own and not a set of tests,
 //! because the tests inside of those files count nothing. What follows from the numbers is in
-//! `bench-results/README.md`, section "Scale".
+//! `bench-results/README.md`, section "What connections share".
 #![allow(dead_code, unused_imports, missing_docs)]
 
 /// What `benches/waking/still.rs` uses is this program's own.

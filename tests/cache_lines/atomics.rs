@@ -96,8 +96,8 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                touch(self, 1);
-                self.0.compare_exchange_weak(current, new, success, failure)
+                // One that never fails without a reason is a weak one, too.
+                self.compare_exchange(current, new, success, failure)
             }
 
             #[track_caller]
