@@ -119,8 +119,8 @@ pub trait Memory {
     fn prepend(&mut self, from: &Self::Buffer, part: Chunk, to: &mut Self::Buffer, behind: Chunk);
 
     /// Moves a part of a buffer to memory of exactly its size, from which it can be read or sent,
-    /// and gives the buffer back. `Err`: it stays in its buffer, because little would be gained or
-    /// there is no memory.
+    /// and gives the buffer back. `Err`: it stays in its buffer, because little would be gained, there
+    /// is no memory, or such memory has its part of the bound, so that some buffers remain.
     ///
     /// # Panics
     ///

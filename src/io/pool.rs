@@ -4,7 +4,8 @@
 //! hot; memory of free buffers beyond a small reserve is given back to the kernel.
 //!
 //! A few bytes that wait long are moved to memory of exactly their size ([`Pool::shrink`]), which
-//! counts against the same bound.
+//! counts against the same bound, and takes three quarters of it at most: if no buffer is left,
+//! somebody has one.
 //!
 //! A buffer is free, owned by whoever has the [`Buffer`], or offered: the kernel may take it for a
 //! receive ([`Pool::offer`]).
@@ -128,7 +129,9 @@ impl Pool {
     /// How many more buffers can be had, offered ones included.
     pub fn left(&self) -> usize {
         let used = self.mapped() - self.free.len() - usize::from(self.offered);
-        self.limit().saturating_sub(used + self.sized_in_buffers())
+        // Memory of the size of its bytes is not in the blocks: fewer of these may be mapped for it.
+        let beside_sized = self.buffers_max.saturating_sub(self.sized_in_buffers());
+        self.limit().min(beside_sized).saturating_sub(used)
     }
 
     /// No more are left than [`RESERVE_BUFFERS`], or than half of a small pool.
@@ -226,7 +229,8 @@ impl Pool {
     /// See [`Memory::shrink`](super::Memory::shrink).
     pub fn shrink(&mut self, buffer: Buffer, chunk: Chunk) -> Result<(Buffer, Chunk), Buffer> {
         let sized = buffer.id().kind == BufferKind::Sized;
-        if sized || chunk.len > SHRINK_BYTES_MAX || self.sized.len() >= BUFFERS_MAX {
+        let is_full = self.sized_in_buffers() >= self.buffers_max * 3 / 4;
+        if sized || chunk.len > SHRINK_BYTES_MAX || is_full || self.sized.len() >= BUFFERS_MAX {
             return Err(buffer);
         }
         let Some(copy) = SizedCopy::of(self.bytes(&buffer, chunk)) else {

@@ -138,6 +138,44 @@ fn memory_of_the_size_of_its_bytes_counts_against_the_bound() {
     assert_eq!(pool.left(), 100);
 }
 
+/// Such memory is not in the blocks that are mapped.
+#[test]
+fn memory_of_the_size_of_its_bytes_leaves_the_buffers_that_there_are() {
+    let mut pool = Pool::new(1000).unwrap();
+    pool.map = |_| Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    let taken = take_all(&mut pool);
+    assert!(pool.is_refused());
+    let shrink = |buffer| pool.shrink(buffer, chunk(SHRINK_BYTES_MAX)).unwrap();
+    let shrunk: Vec<_> = taken.into_iter().map(shrink).collect();
+    assert_eq!(pool.left(), BLOCK_BUFFERS);
+    let taken = take_all(&mut pool);
+    assert_eq!((taken.len(), pool.left()), (BLOCK_BUFFERS, 0));
+    for buffer in taken.into_iter().chain(shrunk.into_iter().map(|(b, _)| b)) {
+        pool.release(buffer);
+    }
+    assert_eq!(pool.left(), BLOCK_BUFFERS);
+}
+
+/// Whoever wants one can get it at the expense of whoever has one.
+#[test]
+fn memory_of_the_size_of_its_bytes_does_not_take_the_place_of_all_buffers() {
+    let mut pool = Pool::new(64).unwrap();
+    let mut shrunk = Vec::new();
+    let kept = loop {
+        let buffer = pool.take().unwrap();
+        match pool.shrink(buffer, chunk(SHRINK_BYTES_MAX)) {
+            Ok((buffer, _)) => shrunk.push(buffer),
+            Err(buffer) => break buffer,
+        }
+    };
+    assert_eq!(pool.left(), 64 - 48 - 1);
+    pool.release(kept);
+    for buffer in shrunk {
+        pool.release(buffer);
+    }
+    assert_eq!(pool.left(), 64);
+}
+
 #[test]
 fn what_fills_a_buffer_is_not_shrunk_nor_is_anything_twice() {
     let mut pool = Pool::new(100).unwrap();
