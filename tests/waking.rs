@@ -1,5 +1,5 @@
-//! Whole workers on a kernel in which nothing happens by itself: who is served next, and that it
-//! costs the same however much else there is.
+//! Whole workers on a kernel in which nothing happens by itself: who is served next, at whose expense, and
+//! that it costs the same however much else there is.
 
 #[path = "../benches/waking/still.rs"]
 #[allow(dead_code, reason = "tests/cache_lines.rs uses more of it")]
@@ -79,6 +79,73 @@ fn a_place_for_one_who_gives_up_goes_to_the_next_worker() {
     scene.pass(Duration::from_secs(6));
     scene.settle();
     assert_eq!(*scene.served.borrow(), [1, next]);
+}
+
+/// A client whose session has a server that does not read. It sends so many bytes, again once there is a
+/// buffer for them.
+fn stall(scene: &mut Scene, len: u32) -> u32 {
+    let client = scene.arrive(0, 0);
+    scene.settle();
+    if !scene.workers[0].engine().bring(client, len) {
+        scene.settle();
+        assert!(scene.workers[0].engine().bring(client, len), "it starves");
+    }
+    scene.settle();
+    client
+}
+
+#[test]
+fn for_a_buffer_only_a_session_is_ended_that_has_kept_one() {
+    const BUFFERS: usize = 8;
+    const FEW: u32 = 100;
+    const MANY: u32 = 40_000;
+    let mut scene = Scene::new(1, 1, "", 1_000);
+    let engine = scene.workers[0].engine();
+    (engine.buffers_max, engine.is_deaf) = (Some(BUFFERS), true);
+    let moved: Vec<u32> = (0..20).map(|_| stall(&mut scene, FEW)).collect();
+    let keeping: Vec<u32> = (0..BUFFERS).map(|_| stall(&mut scene, MANY)).collect();
+    let mut served = Vec::new();
+    let open = |scene: &mut Scene, clients: &[u32]| {
+        let mut open = clients.to_vec();
+        open.retain(|client| scene.workers[0].engine().is_open(*client));
+        open
+    };
+
+    // Nobody has kept a buffer for long.
+    let first = scene.arrive(0, 0);
+    scene.settle();
+    assert!(!scene.workers[0].engine().bring(first, FEW));
+    scene.settle();
+    assert_eq!(open(&mut scene, &keeping), keeping);
+
+    scene.pass(Duration::from_millis(200));
+    scene.settle();
+    assert!(scene.workers[0].engine().bring(first, FEW));
+    scene.settle();
+    served.push(first);
+    assert_eq!(open(&mut scene, &keeping), keeping[1..]);
+
+    // It needs its buffer no more. That is enough for others, by turns.
+    served.extend((0..5).map(|_| stall(&mut scene, FEW)));
+    assert_eq!(open(&mut scene, &keeping), keeping[1..]);
+
+    // Of those who come at once, the first gets it, and the second that of the longest stalled; then the
+    // others get what these need no more.
+    let crowd: Vec<u32> = (0..5).map(|_| scene.arrive(0, 0)).collect();
+    scene.settle();
+    let mut starved = crowd.clone();
+    starved.retain(|client| !scene.workers[0].engine().bring(*client, FEW));
+    assert_eq!(starved, crowd[1..]);
+    for client in starved {
+        scene.settle();
+        assert!(scene.workers[0].engine().bring(client, FEW), "it starves");
+    }
+    scene.settle();
+    served.extend(crowd);
+    assert_eq!(open(&mut scene, &keeping), keeping[2..]);
+    assert_eq!(open(&mut scene, &moved), moved);
+    assert_eq!(open(&mut scene, &served), served);
+    assert_eq!(scene.shared.workers[0].shortages.get(), 2);
 }
 
 #[test]

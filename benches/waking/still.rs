@@ -1,5 +1,5 @@
 //! A worker on a kernel in which nothing happens by itself: clients come and send, and servers leave, when
-//! they are told to; connects succeed at once.
+//! they are told to; connects succeed at once, and so do sends, unless servers do not read.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, unbounded};
 use ringway::config;
 use ringway::io::{
-    Cancelable, Chunk, Done, Engine, Fault, Interest, Memory, Pipes, Receive, SendBuffer, SendHint,
-    SendResult, SocketOptions, Sockets, SpliceResult, Token,
+    BUFFER_BYTES, Cancelable, Chunk, Done, Engine, Fault, Interest, Memory, Pipes, Receive,
+    SendBuffer, SendHint, SendResult, SocketOptions, Sockets, SpliceResult, Token,
 };
 use ringway::shared::Shared;
 use ringway::snapshot::{Registry, Snapshot, Source};
@@ -28,6 +28,14 @@ enum Kind {
     Watch,
 }
 
+/// Where bytes are: none are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Buffer,
+    /// Memory of their size.
+    Sized,
+}
+
 /// The kernel of one worker. Sockets are numbers, those of clients in the order of their arrival.
 #[derive(Default)]
 pub struct Still {
@@ -36,7 +44,7 @@ pub struct Still {
     pending: HashMap<Token, (u32, Kind)>,
     receiving: HashMap<u32, Token>,
     /// Sends that the next wait carries out.
-    sends: VecDeque<(Token, u32)>,
+    sends: VecDeque<(Token, SendBuffer<Still>)>,
     sent: VecDeque<(Token, SendResult<Still>)>,
     /// Accepts in flight, and whether they go on, by number of the listener.
     accepting: HashMap<usize, (Token, bool)>,
@@ -45,6 +53,11 @@ pub struct Still {
     /// Clients whose bytes were waited for first, in this order, over all workers.
     pub served: Rc<RefCell<Vec<u32>>>,
     sockets: u32,
+    /// How many buffers there are; `None`: without limit.
+    pub buffers_max: Option<usize>,
+    buffers_out: usize,
+    /// No send finds room.
+    pub is_deaf: bool,
     waker: Option<Token>,
     /// The last wait brought nothing, and the worker would have waited for something.
     quiet: bool,
@@ -63,16 +76,28 @@ impl Still {
             .push_back((token, Done::Accepted { socket, more }));
     }
 
-    /// A client sends so many bytes, for which its session must be waiting.
-    pub fn bring(&mut self, client: u32, len: u32) {
+    /// A client sends so many bytes, for which its session must be waiting. False: there is no buffer for them.
+    pub fn bring(&mut self, client: u32, len: u32) -> bool {
         let token = self.receiving[&client];
-        self.pending.remove(&token);
+        let is_pending = self.pending.remove(&token).is_some();
+        assert!(is_pending, "nobody waits for the bytes of {client}");
+        let finds_buffer = self.buffers_left() > 0;
+        self.buffers_out += usize::from(finds_buffer);
         let done = Done::Received {
-            bytes: Ok((Some(()), len)),
+            bytes: match finds_buffer {
+                true => Ok((Some(Place::Buffer), len)),
+                false => Err(Fault::NoBuffers),
+            },
             more: false,
             armed: false,
         };
         self.done.push_back((token, done));
+        finds_buffer
+    }
+
+    /// Whether this client's connection is open.
+    pub fn is_open(&self, client: u32) -> bool {
+        self.receiving.contains_key(&client)
     }
 
     /// Ports of servers with open connections, one for each connection.
@@ -124,8 +149,13 @@ impl Engine for Still {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
-        let sent = |(token, len)| {
-            let (buffer, len) = ((), Ok(len));
+        let is_deaf = self.is_deaf;
+        let sent = |(token, lent): (Token, SendBuffer<Still>)| {
+            let SendBuffer { buffer, chunk } = lent;
+            let len = match is_deaf {
+                true => Err(Fault::WouldBlock),
+                false => Ok(chunk.len),
+            };
             (token, SendResult { buffer, len })
         };
         self.sent.extend(self.sends.drain(..).map(sent));
@@ -179,7 +209,7 @@ impl Engine for Still {
     }
 
     fn send(&mut self, _socket: &u32, lent: SendBuffer<Self>, _behind: SendHint, token: Token) {
-        self.sends.push_back((token, lent.chunk.len));
+        self.sends.push_back((token, lent));
     }
 
     fn poll(&mut self, socket: &u32, _interest: Interest, token: Token) {
@@ -266,34 +296,42 @@ impl Sockets for Still {
 }
 
 impl Memory for Still {
-    type Buffer = ();
+    type Buffer = Place;
 
-    fn release(&mut self, _buffer: ()) {}
+    fn release(&mut self, place: Place) {
+        self.buffers_out -= usize::from(place == Place::Buffer);
+    }
 
-    fn take_buffer(&mut self) -> Option<()> {
+    fn take_buffer(&mut self) -> Option<Place> {
         None
     }
 
-    fn bytes<'b>(&'b self, _buffer: &'b (), _chunk: Chunk) -> &'b [u8] {
+    fn bytes<'b>(&'b self, _place: &'b Place, _chunk: Chunk) -> &'b [u8] {
         &[]
     }
 
-    fn write(&mut self, _buffer: &mut (), _at: u32, _bytes: &[u8]) {}
+    fn write(&mut self, _place: &mut Place, _at: u32, _bytes: &[u8]) {}
 
-    fn copy(&mut self, _from: &(), _chunk: Chunk, _to: &mut (), _at: u32) {}
+    fn copy(&mut self, _from: &Place, _chunk: Chunk, _to: &mut Place, _at: u32) {}
 
-    fn prepend(&mut self, _from: &(), _part: Chunk, _to: &mut (), _behind: Chunk) {}
+    fn prepend(&mut self, _from: &Place, _part: Chunk, _to: &mut Place, _behind: Chunk) {}
 
     fn buffers_left(&self) -> usize {
-        usize::MAX
+        let left = |max| max - self.buffers_out;
+        self.buffers_max.map_or(usize::MAX, left)
     }
 
     fn is_short_of_buffers(&self) -> bool {
-        false
+        let half = |max| self.buffers_left() <= max / 2;
+        self.buffers_max.is_some_and(half)
     }
 
-    fn shrink(&mut self, buffer: (), _chunk: Chunk) -> Result<((), Chunk), ()> {
-        Err(buffer)
+    fn shrink(&mut self, place: Place, chunk: Chunk) -> Result<(Place, Chunk), Place> {
+        if place == Place::Sized || chunk.len > BUFFER_BYTES / 2 {
+            return Err(place);
+        }
+        self.release(place);
+        Ok((Place::Sized, chunk))
     }
 }
 

@@ -116,6 +116,13 @@ impl<B> Chunks<B> {
         }
     }
 
+    /// The oldest waits for something, and a chunk has a buffer that others could have: it is not in memory of
+    /// its size.
+    pub fn keeps_buffer(&self) -> bool {
+        let mut parts = self.parts.iter().zip(self.shrunk);
+        self.is_waiting() && parts.any(|(part, shrunk)| part.buffer.is_some() && !shrunk)
+    }
+
     /// There is none, and none is being sent.
     pub fn is_empty(&self) -> bool {
         !self.sending && self.parts[0].buffer.is_none() && self.parts[1].buffer.is_none()
@@ -199,12 +206,13 @@ mod tests {
             other => Err(other),
         });
         assert!(!chunks.newest_is_shrunk(), "that one stayed");
+        assert!(chunks.keeps_buffer());
         chunks.shrink(|_, chunk| Ok(("less", Chunk { start: 0, ..chunk })));
-        assert!(chunks.newest_is_shrunk());
+        assert!(chunks.newest_is_shrunk() && !chunks.keeps_buffer());
         assert_eq!(chunks.replace_newest("more", chunk(40, 9)), Some("less"));
-        assert!(!chunks.newest_is_shrunk());
+        assert!(!chunks.newest_is_shrunk() && chunks.keeps_buffer());
         assert_eq!(chunks.begin_send(), Some(("less", chunk(0, 5))));
-        assert!(!chunks.is_waiting() && !chunks.is_empty());
+        assert!(!chunks.is_waiting() && !chunks.is_empty() && !chunks.keeps_buffer());
         assert_eq!(chunks.end_send("less", 5), 0);
         assert!(chunks.is_waiting());
         assert_eq!(chunks.pop(), Some("less"));

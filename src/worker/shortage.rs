@@ -5,7 +5,8 @@
 //! 2. Bytes that cannot be sent yet are moved to memory of their size, if they are few.
 //! 3. Receives that found no buffer are repeated when there is one, in the order in which they
 //!    failed.
-//! 4. If there is none, the session whose bytes have been stalled longest is ended.
+//! 4. If there is none, the session that has kept a buffer longest for stalled bytes is ended: one in each
+//!    turn, since whoever gets its buffer may soon give it to the next.
 //!
 //! While there are enough buffers, only the list of stalled directions is kept.
 
@@ -18,7 +19,7 @@ use crate::io::{Chunk, Engine};
 use crate::logic::session::{Event, KillReason, Side};
 use crate::logic::time::Instant;
 
-/// How long bytes must have been stalled before their session may be ended for its buffers, and how
+/// How long bytes must have been stalled in a buffer before their session may be ended for it, and how
 /// often receives that wait for a buffer are tried again, if nothing else happens.
 const BUFFER_PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,33 +76,40 @@ impl<E: Engine> Worker<E> {
         if !entry.session.is_reading_head(from) {
             let engine = &mut self.engine;
             entry.chunks[from.index()].shrink(|buffer, chunk| engine.shrink(buffer, chunk));
+            self.note_stalled(slot);
         }
     }
 
     /// Repeats receives that found no buffer, as many as there are buffers now.
     fn feed_starved(&mut self) {
-        let mut left = self.engine.buffers_left();
+        if !self.someone_starves() {
+            return;
+        }
+        if self.engine.buffers_left() == 0 {
+            self.end_longest_stalled();
+        }
         // One that fails again is appended to the queue in a later turn.
-        for _ in 0..self.starved.len() {
-            while left == 0 {
-                if !self.end_longest_stalled() {
-                    return;
-                }
-                left = self.engine.buffers_left();
-            }
-            let Some((key, from)) = self.starved.pop_front() else {
+        for _ in 0..self.engine.buffers_left() {
+            if !self.someone_starves() {
                 return;
-            };
-            let Some(entry) = self.slot(key) else {
-                continue;
-            };
-            let wait = &mut entry.receive_waits[from.index()];
-            if *wait == ReceiveWait::Buffer {
-                *wait = ReceiveWait::Nothing;
+            }
+            if let Some((key, from)) = self.starved.pop_front() {
+                self.sessions[key.slot as usize].receive_waits[from.index()] = ReceiveWait::Nothing;
                 self.receive(key, from, false);
-                left -= 1;
             }
         }
+    }
+
+    /// Whether a receive waits for a buffer. Those that do no longer are removed from the front of the queue.
+    fn someone_starves(&mut self) -> bool {
+        while let Some(&(key, from)) = self.starved.front() {
+            let waits = |entry: &mut Slot<E>| entry.receive_waits[from.index()];
+            if self.slot(key).map(waits) == Some(ReceiveWait::Buffer) {
+                return true;
+            }
+            self.starved.pop_front();
+        }
+        false
     }
 
     /// When receives without a buffer are tried again, if there are any.
@@ -109,17 +117,22 @@ impl<E: Engine> Worker<E> {
         (!self.starved.is_empty()).then(|| self.now + BUFFER_PAUSE)
     }
 
-    /// Ends the session whose bytes have been stalled longest, and takes its buffers. False: none have
-    /// been stalled for [`BUFFER_PAUSE`].
-    fn end_longest_stalled(&mut self) -> bool {
+    /// Ends the session that has kept a buffer longest for stalled bytes, and takes its buffers; unless none has
+    /// kept one for [`BUFFER_PAUSE`], or these bytes can be moved now.
+    fn end_longest_stalled(&mut self) {
         self.reporting.warn_of_shortage(self.now, || {
             "all buffers are in use: receives wait for one".to_string()
         });
-        let Some((slot, _, since)) = self.stalled.oldest() else {
-            return false;
+        let Some((slot, from, since)) = self.stalled.oldest() else {
+            return;
         };
         if self.now < since + BUFFER_PAUSE {
-            return false;
+            return;
+        }
+        // When they were examined, there may have been no memory, or they were an incomplete head.
+        self.shrink(slot, from);
+        if self.engine.buffers_left() > 0 {
+            return;
         }
         let key = self.key(slot);
         if !self.sessions[slot].session.is_closing() {
@@ -138,16 +151,15 @@ impl<E: Engine> Worker<E> {
             }
             self.note_stalled(slot);
         }
-        true
     }
 
-    /// After an event: updates the list of directions whose bytes cannot be sent yet.
+    /// After an event: updates the list of directions that keep a buffer for bytes that cannot be sent yet.
     pub(super) fn note_stalled(&mut self, slot: usize) {
         let entry = &mut self.sessions[slot];
         for from in Side::BOTH {
-            let waits = entry.chunks[from.index()].is_waiting();
-            let noted = std::mem::replace(&mut entry.stalled[from.index()], waits);
-            match (noted, waits) {
+            let keeps = entry.chunks[from.index()].keeps_buffer();
+            let noted = std::mem::replace(&mut entry.stalled[from.index()], keeps);
+            match (noted, keeps) {
                 (false, true) => self.stalled.push(slot, from, self.now),
                 (true, false) => self.stalled.remove(slot, from),
                 (false, false) | (true, true) => {}

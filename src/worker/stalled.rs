@@ -1,5 +1,6 @@
-//! Stalled directions: those with buffered bytes that cannot be sent yet, because the peer does not
-//! read, there is no server yet, or a head is incomplete. The longest stalled is first.
+//! Stalled directions: those that keep a buffer for bytes that cannot be sent yet, because the peer does not
+//! read, there is no server yet, or a head is incomplete. The longest stalled is first. Bytes in memory of
+//! their size keep none.
 //!
 //! A linked list within a table by slot and side: adding and removing cost the same whatever their
 //! number. Those that were not examined yet since they stalled are at its end.

@@ -314,11 +314,19 @@ impl<E: Simulated> Run<E> {
             self.set_members();
         }
         self.leave_out();
+        let buffers_only = self.has_no_other_shortage();
         for (worker, counters) in self.workers.iter_mut().zip(&self.shared.workers) {
             if !worker.is_done() {
                 let started = || counters.sessions_started.get();
                 let (aborting, before) = (worker.is_aborting(), started());
+                let shortages = counters.shortages.get();
+                let released = worker.engine().fake().buffers_released;
                 worker.turn();
+                if buffers_only {
+                    let ended = counters.shortages.get() - shortages;
+                    let released = worker.engine().fake().buffers_released - released;
+                    assert!(ended <= released, "a session was ended in vain");
+                }
                 assert!(
                     !aborting || started() == before,
                     "a session after the abort"
@@ -338,6 +346,12 @@ impl<E: Simulated> Run<E> {
         self.check_leaving();
         self.control.check_bounds(self.shared.session_limit.used());
         self.control.check_clients(&self.shared.clients);
+    }
+
+    /// Nothing can be short but buffers.
+    fn has_no_other_shortage(&self) -> bool {
+        let weather = &self.world.borrow().weather;
+        weather.accept_fault == 0 && weather.shortage == 0
     }
 
     /// What the health thread does with servers with which sessions fail.

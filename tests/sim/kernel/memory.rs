@@ -14,7 +14,10 @@ impl Memory for Kernel {
     fn release(&mut self, mut buffer: Buffer) {
         buffer.content = None;
         match buffer.sized {
-            None => self.buffers_out -= 1,
+            None => {
+                self.buffers_out -= 1;
+                self.buffers_released += 1;
+            }
             Some(sized) => self.sized_bytes -= sized,
         }
     }
@@ -87,8 +90,9 @@ impl Memory for Kernel {
     }
 
     fn buffers_left(&self) -> usize {
-        let used = self.buffers_out + self.sized_bytes.div_ceil(BUFFER_BYTES as usize);
-        self.buffers_max().saturating_sub(used)
+        let beside_sized = self.world.borrow().weather.buffers_max - self.sized_in_buffers();
+        let max = self.buffers_max().min(beside_sized);
+        max.saturating_sub(self.buffers_out)
     }
 
     fn is_short_of_buffers(&self) -> bool {
@@ -100,7 +104,8 @@ impl Memory for Kernel {
             let world = &mut *self.world.borrow_mut();
             world.fault(world.weather.no_memory)
         };
-        if fails || buffer.sized.is_some() || chunk.len > BUFFER_BYTES / 2 {
+        let is_full = self.sized_in_buffers() >= self.world.borrow().weather.buffers_max * 3 / 4;
+        if fails || is_full || buffer.sized.is_some() || chunk.len > BUFFER_BYTES / 2 {
             return Err(buffer);
         }
         let content = buffer.content().part(chunk);
@@ -113,5 +118,11 @@ impl Memory for Kernel {
             sized: Some(chunk.len as usize),
         };
         Ok((shrunk, Chunk { start, ..chunk }))
+    }
+}
+
+impl Kernel {
+    fn sized_in_buffers(&self) -> usize {
+        self.sized_bytes.div_ceil(BUFFER_BYTES as usize)
     }
 }

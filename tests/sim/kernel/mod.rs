@@ -86,6 +86,8 @@ pub struct Kernel {
     pipes: HashMap<u64, Pieces>,
     idle_pipes: Vec<u64>,
     buffers_out: usize,
+    /// How many came back, over all time.
+    pub buffers_released: u64,
     pub buffers_out_max: usize,
     /// Bytes in memory of their size.
     sized_bytes: usize,
@@ -116,6 +118,7 @@ impl Kernel {
             pipes: HashMap::new(),
             idle_pipes: Vec::new(),
             buffers_out: 0,
+            buffers_released: 0,
             buffers_out_max: 0,
             sized_bytes: 0,
             queues: Vec::new(),
