@@ -66,7 +66,6 @@ fn read(from: Side, event: ReadEvent) -> Step {
 fn received(from: Side, len: u32) -> Step {
     let info = ReceivedInfo {
         len,
-        full: len == 65_536,
         more: false,
         armed: false,
     };

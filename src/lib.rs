@@ -16,7 +16,7 @@
 //!    ([`logic::session`]).
 //! 6. The worker turns actions into operations (`operations.rs`, `sending.rs`); one call into the kernel
 //!    per turn of its loop submits them all and waits for what comes next (`event_loop.rs`).
-//! 7. A direction that fills a receive changes to splicing: from then on its bytes move through a
+//! 7. A direction that receives 16 KiB or more at once changes to splicing: from then on its bytes move through a
 //!    kernel pipe and are not copied at all.
 //! 8. When both directions have ended the slot is freed: exactly when the session is closing and
 //!    the kernel holds no operation for it.

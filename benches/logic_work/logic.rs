@@ -97,7 +97,6 @@ impl Logic {
         for (from, len) in [(Side::Client, 40), (Side::Server, 100)] {
             let info = ReceivedInfo {
                 len,
-                full: false,
                 more: false,
                 armed: false,
             };

@@ -11,7 +11,7 @@ use super::calls::SpliceResult;
 use super::socket::Socket;
 
 /// Capacity asked for. The kernel counts it in pages, each of which may hold one fragment of a
-/// packet, so it is more than the bytes that are spliced in at a time.
+/// packet, so that small packets fill it with fewer bytes.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
 /// Idle pipes that are kept open.

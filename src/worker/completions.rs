@@ -4,7 +4,7 @@ use super::Worker;
 use super::slot::ReceiveWait;
 use super::token::{Key, Owner};
 use super::unadmitted::AcceptResult;
-use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES, RECEIVE_BYTES};
+use crate::io::{self, Chunk, Done, Engine, HEADROOM_BYTES};
 use crate::logic::session::{
     Event, Fault, ReadEvent, ReceivedInfo, Side, Use, WatchEvent, WriteEvent,
 };
@@ -91,12 +91,7 @@ impl<E: Engine> Worker<E> {
         match bytes {
             Ok((Some(buffer), len)) => {
                 self.keep(key.slot as usize, from, buffer, len);
-                Some(ReadEvent::Received(ReceivedInfo {
-                    len,
-                    full: len == RECEIVE_BYTES,
-                    more,
-                    armed,
-                }))
+                Some(ReadEvent::Received(ReceivedInfo { len, more, armed }))
             }
             Ok((None, _)) => Some(ReadEvent::Ended),
             // This receive ended early. A new one could bring more than fits behind the two chunks

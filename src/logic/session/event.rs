@@ -69,8 +69,6 @@ impl ReadEvent {
 pub struct ReceivedInfo {
     /// How many bytes, at least 1.
     pub len: u32,
-    /// It brought the most that one receive may bring.
-    pub full: bool,
     /// The kernel reports that more bytes wait in the socket.
     pub more: bool,
     /// The receive is still in flight: it brings at most one buffer's worth in all.

@@ -99,6 +99,7 @@ impl Session {
         out: &mut Actions,
     ) {
         let progress = self.pipe(from).spliced_in(result, out);
+        self.note_in_pipe(from);
         match result {
             SpliceResult::Failed(_) => self.source_failed(now, from, out),
             SpliceResult::Bytes(_) | SpliceResult::End => {
@@ -117,6 +118,7 @@ impl Session {
         out: &mut Actions,
     ) {
         let progress = self.pipe(from).spliced_out(result, out);
+        self.note_in_pipe(from);
         match result {
             SpliceResult::Failed(fault) => self.sink_failed(now, from.other(), fault, out),
             SpliceResult::Bytes(_) => {
@@ -125,6 +127,12 @@ impl Session {
             }
             SpliceResult::WouldBlock | SpliceResult::End | SpliceResult::NoPipe => {}
         }
+    }
+
+    /// Lets the other direction know whether the kernel pipe of this one has bytes.
+    fn note_in_pipe(&mut self, from: Side) {
+        let has_bytes = self.pipe(from).in_pipe > 0;
+        self.pipe(from.other()).note_beside(has_bytes);
     }
 
     /// After an event in the direction from `from`: passes on its end, or closes when both

@@ -215,6 +215,9 @@ fn short(action: &Action) -> String {
         Action::PrepareError(ErrorAnswer::UnrecognizedName) => "alert".to_string(),
         Action::Send { to } => format!("send-{}", side(*to)),
         Action::Release { from } => format!("release-{}", side(*from)),
+        Action::SpliceIn { from, len } if *len < PIPE_BYTES_MAX => {
+            format!("in-{}:{len}", side(*from))
+        }
         Action::SpliceIn { from, .. } => format!("in-{}", side(*from)),
         Action::SpliceOut { from, len } => format!("out-{}:{len}", side(*from)),
         Action::ReturnPipe { from, empty: true } => format!("pipe-{}", side(*from)),
@@ -275,7 +278,6 @@ const fn received_info(from: Side, info: ReceivedInfo) -> Step {
 const fn received(from: Side, len: u32) -> Step {
     let info = ReceivedInfo {
         len,
-        full: len == FULL,
         more: false,
         armed: false,
     };

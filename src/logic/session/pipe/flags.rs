@@ -13,6 +13,8 @@ impl Flags {
     pub const FINISHED: Flags = Flags(4);
     /// It has a kernel pipe.
     pub const PIPE: Flags = Flags(8);
+    /// The kernel pipe of the other direction has bytes.
+    pub const BESIDE: Flags = Flags(16);
 
     /// Whether it has this.
     pub fn has(self, one: Flags) -> bool {

@@ -4,12 +4,14 @@ use super::flags::Flags;
 use super::{Mode, Pipe, Progress, SmallMoves};
 use crate::logic::session::{Action, Actions, SpliceResult};
 
-/// A move is small if fewer bytes than this are spliced between two waits.
+/// Fewer bytes than this, by one receive or spliced between two waits, are cheaper in buffers.
 const SMALL_MOVE_BYTES: u32 = 16 * 1024;
 
-/// The most bytes that one direction keeps in its kernel pipe: half of the 256 KiB that a session
-/// may keep.
-pub const PIPE_BYTES_MAX: u32 = 128 * 1024;
+/// The most bytes that one direction keeps in its kernel pipe.
+pub const PIPE_BYTES_MAX: u32 = 256 * 1024;
+
+/// The most that it moves there while the other direction has bytes in its own.
+const PIPE_BYTES_BESIDE: u32 = PIPE_BYTES_MAX / 2;
 
 /// Bytes spliced without a wait, after which other sessions are served.
 const BURST_BYTES_MAX: u32 = 1024 * 1024;
@@ -27,6 +29,14 @@ impl SmallMoves {
 }
 
 impl Pipe {
+    /// A receive that brought so many bytes has ended: after many, those that follow are spliced.
+    #[inline]
+    pub(super) fn drain_after(&mut self, len: u32) {
+        if len >= SMALL_MOVE_BYTES && self.mode == Mode::Buffers {
+            self.mode = Mode::Draining;
+        }
+    }
+
     /// The source can be read.
     pub fn readable(&mut self, out: &mut Actions) -> Progress {
         self.reading = false;
@@ -41,7 +51,7 @@ impl Pipe {
     pub fn spliced_in(&mut self, result: SpliceResult, out: &mut Actions) -> Progress {
         match result {
             SpliceResult::Bytes(len) => {
-                self.more = len == PIPE_BYTES_MAX;
+                self.more = len == self.pipe_room();
                 self.flags.insert(Flags::PIPE);
                 self.in_pipe += len;
                 self.burst = self.burst.saturating_add(len);
@@ -96,9 +106,27 @@ impl Pipe {
         }
         out.push(Action::SpliceIn {
             from: self.from,
-            len: PIPE_BYTES_MAX,
+            len: self.pipe_room(),
         });
         Progress::Going
+    }
+
+    /// How many bytes it moves into its empty kernel pipe at most.
+    fn pipe_room(&self) -> u32 {
+        match self.flags.has(Flags::BESIDE) {
+            true => PIPE_BYTES_BESIDE,
+            false => PIPE_BYTES_MAX,
+        }
+    }
+
+    /// Whether the kernel pipe of the other direction has bytes now.
+    pub fn note_beside(&mut self, has_bytes: bool) {
+        match has_bytes {
+            true => self.flags.insert(Flags::BESIDE),
+            false => {
+                self.flags.take(Flags::BESIDE);
+            }
+        }
     }
 
     pub(super) fn splice_out(&mut self, out: &mut Actions) {

@@ -21,11 +21,9 @@ fn what_follows_a_send_is_known_before_it_ends() {
     use AfterSend::{End, More, Nothing};
 
     let came = |len, armed| {
-        let (full, more) = (false, false);
         let info = ReceivedInfo {
             len,
-            full,
-            more,
+            more: false,
             armed,
         };
         received_info(SERVER, info)
@@ -88,7 +86,6 @@ fn a_receive_that_stays_armed_is_not_made_again() {
             CLIENT,
             ReceivedInfo {
                 len,
-                full: false,
                 more: false,
                 armed,
             },

@@ -80,7 +80,6 @@ fn an_upload_that_goes_on_coming_is_dropped() {
             CLIENT,
             ReceivedInfo {
                 len,
-                full: false,
                 more: false,
                 armed: true,
             },

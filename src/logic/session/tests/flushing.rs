@@ -93,15 +93,15 @@ fn bytes_in_a_kernel_pipe_go_out_before_the_reset() {
     let came = |moved| spliced_in(SERVER, moved);
     assert_eq!(
         story.on(came(SpliceResult::Bytes(PIPE_BYTES_MAX))),
-        "out-s:131072"
+        "out-s:262144"
     );
     assert_eq!(story.on(moved(SpliceResult::Bytes(72))), "pollout-c");
     // The request can't be delivered, the response can.
     let failed = send_failed(SERVER, Fault::Reset);
     let _ = story.on(received(CLIENT, 5));
     assert_eq!(story.on(failed), "release-c");
-    assert_eq!(story.on(writable(CLIENT)), "out-s:131000");
-    assert_eq!(story.on(moved(SpliceResult::Bytes(131_000))), "in-s");
+    assert_eq!(story.on(writable(CLIENT)), "out-s:262072");
+    assert_eq!(story.on(moved(SpliceResult::Bytes(262_072))), "in-s");
     let reset = came(SpliceResult::Failed(Fault::Reset));
     assert_eq!(story.on(reset), "pipe-s unsent-c");
     assert_eq!(story.on(unsent(0)), "cancel-c");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_full_receive_leads_to_splicing_and_small_moves_lead_back() {
+fn a_large_receive_leads_to_splicing_and_small_moves_lead_back() {
     let mut story = Story::relaying();
     assert_eq!(story.on(received(SERVER, 100)), "send-c:100 recv-s");
     assert_eq!(
@@ -16,10 +16,10 @@ fn a_full_receive_leads_to_splicing_and_small_moves_lead_back() {
     let in_pipe = |len| spliced_in(SERVER, SpliceResult::Bytes(len));
     let out_of_pipe = |len| spliced_out(SERVER, SpliceResult::Bytes(len));
     // A full pipe means that more is there; the sink takes it in two pieces.
-    assert_eq!(story.on(in_pipe(PIPE_BYTES_MAX)), "out-s:131072");
-    assert_eq!(story.on(out_of_pipe(100_000)), "pollout-c");
-    assert_eq!(story.on(writable(CLIENT)), "out-s:31072");
-    assert_eq!(story.on(out_of_pipe(31_072)), "in-s");
+    assert_eq!(story.on(in_pipe(PIPE_BYTES_MAX)), "out-s:262144");
+    assert_eq!(story.on(out_of_pipe(200_000)), "pollout-c");
+    assert_eq!(story.on(writable(CLIENT)), "out-s:62144");
+    assert_eq!(story.on(out_of_pipe(62_144)), "in-s");
     // A pipe that did not fill means that the source is empty: the pipe is given back.
     assert_eq!(story.on(in_pipe(70_000)), "out-s:70000");
     assert_eq!(story.on(out_of_pipe(70_000)), "pipe-s pollin-s");
@@ -75,4 +75,37 @@ fn a_long_transfer_lets_others_have_their_turn() {
         assert!(moved <= 1024 * 1024, "no pause after {moved} bytes");
     }
     assert_eq!(moved, 1024 * 1024);
+}
+
+#[test]
+fn beside_bytes_in_the_other_kernel_pipe_a_direction_fills_half_of_its_own() {
+    let mut story = Story::relaying();
+    for side in [CLIENT, SERVER] {
+        let _ = story.on(received(side, FULL));
+        let _ = story.on(sent(side.other(), FULL));
+        let nothing = spliced_in(side, SpliceResult::WouldBlock);
+        let _ = story.on(nothing);
+    }
+    assert_eq!(story.on(readable(CLIENT)), "in-c");
+    let _ = story.on(spliced_in(CLIENT, SpliceResult::Bytes(PIPE_BYTES_MAX)));
+    let stuck = spliced_out(CLIENT, SpliceResult::WouldBlock);
+    assert_eq!(story.on(stuck), "pollout-s");
+    assert_eq!(story.on(readable(SERVER)), "in-s:131072");
+    // It filled that, so that more is there; once the other is empty it takes more.
+    let _ = story.on(spliced_in(SERVER, SpliceResult::Bytes(131_072)));
+    let out = spliced_out(SERVER, SpliceResult::Bytes(131_072));
+    assert_eq!(story.on(out), "in-s:131072");
+    let _ = story.on(spliced_in(SERVER, SpliceResult::WouldBlock));
+    let _ = story.on(writable(SERVER));
+    let _ = story.on(spliced_out(CLIENT, SpliceResult::Bytes(PIPE_BYTES_MAX)));
+    assert_eq!(story.on(readable(SERVER)), "in-s");
+}
+
+#[test]
+fn a_receive_of_less_than_16_kib_stays_in_buffers() {
+    let mut story = Story::relaying();
+    assert_eq!(story.on(received(SERVER, 16_383)), "send-c:16383 recv-s");
+    assert_eq!(story.on(sent(CLIENT, 16_383)), "release-s");
+    assert_eq!(story.on(received(SERVER, 16_384)), "send-c:16384");
+    assert_eq!(story.on(sent(CLIENT, 16_384)), "release-s in-s");
 }
