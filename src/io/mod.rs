@@ -75,6 +75,7 @@ pub use epoll::{Edge, Epoll, Key, Readiness, Ready, Registered, System};
 pub use fault::Fault;
 pub use kernel_pipe::KernelPipe;
 pub use listener::Listener;
+pub use memory::SizedCopy;
 pub use operation::{Cancelable, Done, Interest, Receive, SendBuffer, SendHint, SendResult, Token};
 pub use setup::{ResourceLimits, SetupError};
 pub use socket::Socket;

@@ -280,7 +280,7 @@ impl Pool {
 
 /// What memory of its size counts against the bound.
 fn cost(copy: &SizedCopy) -> usize {
-    copy.len() + SIZED_OVERHEAD_BYTES
+    copy.footprint() + SIZED_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

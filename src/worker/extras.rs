@@ -123,8 +123,8 @@ mod tests {
         let mut extras = Extras::of(Protocol::Tcp);
         assert!(extras.0.is_none());
         extras.drop_preface();
-        extras.preface_mut().bytes.push(7);
-        assert_eq!(extras.preface().unwrap().bytes, [7]);
+        extras.preface_mut().kept.replace(&[7]);
+        assert_eq!(extras.preface().unwrap().kept.bytes(), [7]);
         extras.drop_preface();
         assert!(extras.0.is_none());
         let mut extras = Extras::of(Protocol::Http);

@@ -1,12 +1,13 @@
 //! What is kept of a preface until the rest of it has come.
 
+use crate::io::SizedCopy;
 use crate::logic::tls::HelloProgress;
 
 /// A preface that is incomplete.
 #[derive(Debug, Default)]
 pub struct PartialPreface {
     /// What has come of it.
-    pub bytes: Vec<u8>,
+    pub kept: SizedCopy,
     /// How far these were looked at.
     pub progress: Progress,
 }

@@ -43,11 +43,9 @@ impl<E: Engine> Worker<E> {
         let chunks = &mut entry.chunks[Side::Client.index()];
         let preface = entry.extras.preface_mut();
         preface.progress = progress;
-        preface.bytes.clear();
-        if let Some((buffer, chunk)) = chunks.newest() {
-            let bytes = self.engine.bytes(buffer, chunk);
-            preface.bytes.extend_from_slice(bytes);
-        }
+        let chunk = chunks.newest();
+        let bytes = chunk.map_or(&[][..], |(buffer, chunk)| self.engine.bytes(buffer, chunk));
+        preface.kept.replace(bytes);
         if let Some(buffer) = chunks.pop() {
             self.engine.release(buffer);
         }
@@ -57,7 +55,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn resume_preface(&mut self, slot: usize, mut buffer: E::Buffer, len: u32) {
         let entry = &mut self.sessions[slot];
         let kept = entry.extras.preface();
-        let kept = kept.map_or(&[][..], |preface| &preface.bytes);
+        let kept = kept.map_or(&[][..], |preface| preface.kept.bytes());
         let mut chunk = Chunk {
             start: HEADROOM_BYTES,
             len,

@@ -93,7 +93,7 @@ impl<E: Engine> Worker<E> {
         let entry = &mut self.sessions[slot];
         let chunks = &mut entry.chunks[Side::Client.index()];
         let kept = match entry.extras.preface() {
-            Some(preface) if chunks.is_empty() => &preface.bytes,
+            Some(preface) if chunks.is_empty() => preface.kept.bytes(),
             Some(_) | None => return true,
         };
         let Some(mut buffer) = self.engine.take_buffer() else {

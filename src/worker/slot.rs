@@ -103,7 +103,7 @@ impl<E: Engine> Slot<E> {
         let preface = self.extras.preface().filter(|_| from == Side::Client);
         match (preface, self.chunks[from.index()].newest()) {
             _ if !self.session.has_head_part(from) => 0,
-            (Some(preface), _) => preface.bytes.len() as u32,
+            (Some(preface), _) => preface.kept.bytes().len() as u32,
             (None, Some((_, chunk))) => chunk.len,
             (None, None) => 0,
         }

@@ -92,6 +92,51 @@ fn slow_heads_are_in_nobodys_way() {
     });
 }
 
+#[test]
+fn what_was_kept_of_long_heads_goes_back_to_the_system() {
+    const CLIENTS: usize = 1000;
+    const LENGTH: usize = 58_000;
+    /// What may stay: buffers, and what the first sessions make for all.
+    const LEFT_MAX: usize = 10 << 20;
+    let server = HttpServer::named("a");
+    let ringway = Setup::plain_http()
+        .frontend(r#"head_max = "64KiB""#)
+        .defaults(r#"request_timeout = "1m""#)
+        .server("a", server.address())
+        .start();
+    let (descriptors, memory) = (ringway.descriptors(), ringway.memory());
+    let line = format!("X: {}\r\n", "x".repeat(1000));
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n{}",
+        line.repeat(LENGTH / line.len())
+    );
+    let mut clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = connect(ringway.address());
+            client.write_all(head.as_bytes()).expect("taken");
+            client
+        })
+        .collect();
+    eventually("all heads are kept", || {
+        ringway.memory() > memory + CLIENTS * head.len()
+    });
+
+    let mut last = clients.pop().expect("a client");
+    last.write_all(b"\r\n").expect("taken");
+    assert_eq!(Answer::read(&last).expect("an answer").status, 200);
+    assert_eq!(
+        server.last_request().head.matches(&line).count(),
+        LENGTH / line.len()
+    );
+
+    drop((clients, last));
+    eventually("all sessions end", || {
+        ringway.descriptors() <= descriptors + 1
+    });
+    let left = ringway.memory().saturating_sub(memory);
+    assert!(left < LEFT_MAX, "the process keeps {left} bytes");
+}
+
 /// Whether an answer can be read.
 fn has_answer(client: &TcpStream) -> bool {
     !crate::clients::is_silent(client)
