@@ -28,10 +28,9 @@ impl<E: Engine> Worker<E> {
 
     /// Handles what this turn has to of the connections that were accepted.
     pub(super) fn admit_some(&mut self) {
-        for _ in 0..self.unadmitted.due() {
-            if let Some(result) = self.unadmitted.pop() {
-                self.accepted(result);
-            }
+        self.unadmitted.begin_turn();
+        while let Some(result) = self.unadmitted.take_due() {
+            self.accepted(result);
         }
     }
 
@@ -68,7 +67,7 @@ impl<E: Engine> Worker<E> {
         let (_, route) = self.acceptor.listener(index);
         let is_unix = self.acceptor.is_unix(index);
         let Some(accepted) = self.admit_peer(route, socket, is_unix) else {
-            return;
+            return self.unadmitted.note_refused();
         };
         match self.acceptor.admit(index, self.stop) {
             Admission::Begin(route) => self.begin_or_hand_over(route, accepted),

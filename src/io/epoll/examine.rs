@@ -12,8 +12,9 @@ use super::ready::Ready;
 use super::socket_state::{Read, Write};
 use super::step::Step;
 
-/// Connections that one listener accepts in a turn.
-const ACCEPTS_MAX: u32 = 8;
+/// Connections that one listener accepts in a turn. Open sessions wait for each of these calls, and more at once save
+/// none.
+const ACCEPTS_MAX: u32 = 2;
 
 impl<K: Readiness> Epoll<K> {
     /// The next completion of the socket or listener that is examined; `None`: it has no more in this turn.
