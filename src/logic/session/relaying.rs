@@ -132,7 +132,7 @@ impl Session {
     /// Lets the other direction know whether the kernel pipe of this one has bytes.
     fn note_in_pipe(&mut self, from: Side) {
         let has_bytes = self.pipe(from).in_pipe > 0;
-        self.pipe(from.other()).note_beside(has_bytes);
+        self.pipe(from.other()).note_other_pipe(has_bytes);
     }
 
     /// After an event in the direction from `from`: passes on its end, or closes when both

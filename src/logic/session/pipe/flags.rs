@@ -14,7 +14,7 @@ impl Flags {
     /// It has a kernel pipe.
     pub const PIPE: Flags = Flags(8);
     /// The kernel pipe of the other direction has bytes.
-    pub const BESIDE: Flags = Flags(16);
+    pub const OTHER_PIPE: Flags = Flags(16);
 
     /// Whether it has this.
     pub fn has(self, one: Flags) -> bool {

@@ -10,8 +10,8 @@ const SMALL_MOVE_BYTES: u32 = 16 * 1024;
 /// The most bytes that one direction keeps in its kernel pipe.
 pub const PIPE_BYTES_MAX: u32 = 256 * 1024;
 
-/// The most that it moves there while the other direction has bytes in its own.
-const PIPE_BYTES_BESIDE: u32 = PIPE_BYTES_MAX / 2;
+/// The most that each keeps there if both have bytes at once, but for one that was filled before the other had any.
+const PIPE_BYTES_BOTH: u32 = PIPE_BYTES_MAX / 2;
 
 /// Bytes spliced without a wait, after which other sessions are served.
 const BURST_BYTES_MAX: u32 = 1024 * 1024;
@@ -113,18 +113,18 @@ impl Pipe {
 
     /// How many bytes it moves into its empty kernel pipe at most.
     fn pipe_room(&self) -> u32 {
-        match self.flags.has(Flags::BESIDE) {
-            true => PIPE_BYTES_BESIDE,
+        match self.flags.has(Flags::OTHER_PIPE) {
+            true => PIPE_BYTES_BOTH,
             false => PIPE_BYTES_MAX,
         }
     }
 
     /// Whether the kernel pipe of the other direction has bytes now.
-    pub fn note_beside(&mut self, has_bytes: bool) {
+    pub fn note_other_pipe(&mut self, has_bytes: bool) {
         match has_bytes {
-            true => self.flags.insert(Flags::BESIDE),
+            true => self.flags.insert(Flags::OTHER_PIPE),
             false => {
-                self.flags.take(Flags::BESIDE);
+                self.flags.take(Flags::OTHER_PIPE);
             }
         }
     }
